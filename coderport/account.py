@@ -1,0 +1,77 @@
+"""What a run did besides its resources: requests, seconds per phase and how it ended.
+
+The program and the provider run in other processes than the command that starts the engine (or, with plain
+`pulumi up`, without such a command): each leaves its account in a folder that the command names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+FOLDER = "CODERPORT_ACCOUNT_DIR"
+PROVIDER_STATS = "CODERPORT_STATS_FILE"
+_PROGRAM_FILE = "program.json"
+_PROVIDER_FILE = "provider"
+
+
+class Failure(BaseModel):
+    """Why the program stopped before it declared anything; `exit_code` as in the commands' contract."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exit_code: int
+    message: str
+
+
+class Account(BaseModel):
+    """Counts are HTTP requests with retries included; seconds are wall-clock per phase."""
+
+    coder_requests: int = 0
+    port_requests: int = 0
+    port_writes: int = 0
+    retries: int = 0
+    seconds: dict[str, float] = {}
+    notes: list[str] = []
+    failure: Failure | None = None
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Adds the time spent inside to the phase."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + perf_counter() - start, 3)
+
+    def leave(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Writes the account where the command that started this run looks for it, if there is one."""
+        if folder := environ.get(FOLDER):
+            target = Path(folder) / _PROGRAM_FILE
+            partial = target.with_suffix(".partial")
+            partial.write_text(self.model_dump_json())
+            partial.replace(target)
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """The environment that makes program and provider leave their accounts in the folder."""
+    return {FOLDER: str(folder), PROVIDER_STATS: str(folder / _PROVIDER_FILE)}
+
+
+def collected(folder: Path) -> Account:
+    """The accounts of the program and of each provider process in the folder, added up."""
+    program = folder / _PROGRAM_FILE
+    total = Account.model_validate_json(program.read_text()) if program.exists() else Account()
+    for path in sorted(folder.glob(f"{_PROVIDER_FILE}.*")):
+        stats: dict[str, Any] = json.loads(path.read_text())
+        total.port_requests += int(stats.get("requests", 0))
+        total.port_writes += int(stats.get("writes", 0))
+        total.retries += int(stats.get("retries", 0))
+    return total

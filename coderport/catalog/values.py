@@ -1,0 +1,71 @@
+"""Values that pass between the steps: what an entity should be, and what Port holds of one."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+Value: TypeAlias = str | int | float | bool | list[str]
+"""What a declared property can hold. There is no null: a property without a value is absent."""
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity as Port should hold it. A declared property or relation that is absent here has no value."""
+
+    blueprint: str
+    identifier: str
+    title: str
+    properties: Mapping[str, Value]
+    relations: Mapping[str, str]
+
+
+class Held(Protocol):
+    """What Port holds of an entity, as far as we look at it. The time is Port's text."""
+
+    @property
+    def blueprint(self) -> str: ...
+    @property
+    def identifier(self) -> str: ...
+    @property
+    def title(self) -> str | None: ...
+    @property
+    def properties(self) -> Mapping[str, Any]: ...
+    @property
+    def relations(self) -> Mapping[str, Any]: ...
+    @property
+    def created_by(self) -> str | None: ...
+    @property
+    def updated_at(self) -> str | None: ...
+
+
+class OrganizationNames(NamedTuple):
+    """How an organization is called: in URLs and commands, and to people."""
+
+    name: str
+    display_name: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all entities of a run have in common.
+
+    `managed_by` is the stack as project/stack. `emails` is by owner id, and empty where the token may not
+    read users; `organizations` is by organization id.
+    """
+
+    deployment_id: str
+    dashboard_url: str
+    managed_by: str
+    emails: Mapping[str, str]
+    organizations: Mapping[str, OrganizationNames]
+
+
+class LeftOut(enum.Enum):
+    """Why an object that exists in Coder is not in the catalog: the value says it to a person."""
+
+    ORGANIZATION = "outside of the organizations in scope"
+    TEMPLATE = "left out by the template settings"
+    PREBUILD = "an unclaimed prebuilt workspace"

@@ -1,0 +1,133 @@
+"""`python -m coderport COMMAND`: thin commands over the stack, the demo and the emulators."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from coderport.errors import CoderportError, UnexpectedChanges
+from coderport.settings import RELEASES
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Coder in Port, as code. Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by a guard, "
+    "4 changes found where none were expected.",
+)
+
+StackName = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack; created if it does not exist.")]
+AsJson = Annotated[bool, typer.Option("--json", help="End standard output with one JSON object; people's text goes to stderr.")]
+AllowDeletions = Annotated[
+    int | None,
+    typer.Option(min=0, help="Let this run delete up to N entities that are proven gone or filtered out."),
+]
+ForgetUnproven = Annotated[
+    int | None,
+    typer.Option(min=0, help="Let this run delete up to N entities whose end could not be proven."),
+]
+
+
+@app.command()
+def preview(
+    stack: StackName,
+    json: AsJson = False,
+    allow_deletions: AllowDeletions = None,
+    forget_unproven: ForgetUnproven = None,
+    expect_no_changes: Annotated[bool, typer.Option(help="Exit with 4 if anything would change.")] = False,
+) -> None:
+    """Show what `up` would do now, judged by the same guard. Writes nothing."""
+    from coderport.commands import converge
+
+    _release(allow_deletions, forget_unproven)
+    outcome = converge(stack, preview=True, console=_console(json))
+    if json:
+        print(outcome.model_dump_json())
+    if expect_no_changes and outcome.result == "changes":
+        raise UnexpectedChanges(f"{outcome.kinds.changed} changes, and none were expected.")
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def up(
+    stack: StackName,
+    json: AsJson = False,
+    allow_deletions: AllowDeletions = None,
+    forget_unproven: ForgetUnproven = None,
+) -> None:
+    """Make Port's catalog match Coder."""
+    from coderport.commands import converge
+
+    _release(allow_deletions, forget_unproven)
+    outcome = converge(stack, preview=False, console=_console(json))
+    if json:
+        print(outcome.model_dump_json())
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def emulate(
+    workspaces: Annotated[int, typer.Option(min=0, help="How many workspaces Coder has.")] = 40,
+    templates: Annotated[int, typer.Option(min=1, help="How many templates Coder has.")] = 6,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same deployment.")] = 0,
+    free_ports: Annotated[bool, typer.Option(help="Listen on free ports instead of the dev stack's.")] = False,
+) -> None:
+    """Run the emulators of Coder and Port on this machine until interrupted. Prints where they listen as JSON."""
+    from coderport.commands import emulate_until_interrupted
+
+    emulate_until_interrupted(workspaces=workspaces, templates=templates, seed=seed, free_ports=free_ports)
+
+
+@app.command()
+def engine() -> None:
+    """Get the Pulumi CLI (found, installed or built) and print where it is."""
+    from coderport.engine import obtain_cli
+
+    console = Console(stderr=True, highlight=False)
+    found = obtain_cli(lambda line: console.print(line, markup=False))
+    print(f"{found.path} {found.version} ({found.origin})")
+
+
+@app.command()
+def demo(
+    workspaces: Annotated[int, typer.Option(min=3, help="How many workspaces Coder has.")] = 40,
+    templates: Annotated[int, typer.Option(min=2, help="How many templates Coder has.")] = 6,
+) -> None:
+    """Show the whole on this machine: emulators, the real engine, three runs. Touches no account and no login."""
+    from coderport.demo import show
+
+    show(workspaces=workspaces, templates=templates)
+
+
+def main() -> None:
+    """Runs the command line; a known failure is one plain message and its exit code, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except CoderportError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+def _console(json: bool) -> Console:
+    """Where people read: standard output, or standard error when a machine reads that."""
+    console = Console(stderr=json, highlight=False)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_path=False, show_level=False, markup=False)],
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return console
+
+
+def _release(allow_deletions: int | None, forget_unproven: int | None) -> None:
+    """The program reads the releases from the environment, so that plain `pulumi up` has them too."""
+    for field, value in {"allow_deletions": allow_deletions, "forget_unproven": forget_unproven}.items():
+        if value is not None:
+            os.environ[RELEASES[field]] = str(value)

@@ -1,0 +1,383 @@
+"""An async client for the part of Coder's API that a read needs.
+
+What it takes care of, so that no caller has to: no cookie jar (Coder prefers a cookie to the header, so a
+stray one would change who is asking), no redirects, JSON or an error, one typed error per status, at most
+`in_flight` requests at a time, and retries of what is safe to repeat: 429 (as long as Retry-After says), 5xx,
+lost connections and answers that were cut short, all within one time budget per request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+import stamina
+
+from coderport import __version__
+from coderport.coder import errors
+from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace, read_as
+from coderport.errors import SettingsError
+
+IN_FLIGHT = 6
+ATTEMPTS = 6
+RETRY_BUDGET = 180.0
+"""Seconds for one request with all of its repeats: room for two of Coder's one-minute rate limit windows."""
+
+_BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
+    400: errors.CoderBadRequest,
+    401: errors.CoderUnauthorized,
+    403: errors.CoderForbidden,
+    404: errors.CoderNotFound,
+    409: errors.CoderConflict,
+    410: errors.CoderGone,
+}
+
+
+Row = TypeVar("Row", Template, Workspace)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer: decoded JSON (None for 204 and 304).
+
+    `asked_at` is the time on the server's clock, to the second and rather too early, at which it was asked;
+    None where the answer has no `Date`.
+    """
+
+    status: int
+    data: Any
+    asked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class WorkspacePage:
+    """One page of `GET /workspaces`: the rows of one SQL statement, and how many match before limit and
+    offset.
+
+    `rows` may be fewer than the limit although more follow: Coder drops rows whose template the token may not
+    read after it has applied the limit, and still counts them.
+    """
+
+    rows: tuple[Workspace, ...]
+    count: int
+    asked_at: datetime | None
+
+
+class CoderClient:
+    """Reads one Coder deployment. Use as an async context manager, within one event loop.
+
+    `base_url` is the deployment's root, with or without `/api/v2`. `timeout` is the seconds to wait for each
+    part of an answer. `requests` counts every HTTP request sent, `retries` how many of them were repeats.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout: float = 60.0,
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
+        self.requests = 0
+        self.retries = 0
+        self.base_url = _api_root(base_url)
+        self._token = token
+        self._places = asyncio.Semaphore(in_flight)
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            headers={
+                "Coder-Session-Token": token,
+                "Accept": "application/json",
+                "User-Agent": f"coderport/{__version__}",
+            },
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            # A proxy from the environment is right for a real Coder and wrong for one on this machine.
+            trust_env=self.base_url.host not in ("127.0.0.1", "localhost", "::1"),
+            timeout=httpx.Timeout(timeout, connect=5.0, pool=timeout),
+            limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
+        )
+
+    async def __aenter__(self) -> CoderClient:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"CoderClient({self._host})"
+
+    async def build_info(self) -> BuildInfo:
+        """The deployment: needs no token, so it fails only if the URL is not Coder's."""
+        return read_as(BuildInfo, _object(await self._get("/buildinfo"), "/buildinfo"))
+
+    async def me(self) -> User:
+        """The user that the token belongs to."""
+        return read_as(User, (await self._get("/users/me")).data)
+
+    async def organizations(self) -> tuple[Organization, ...]:
+        """Those that the token may read, sorted by name; Coder leaves out the others without a word."""
+        rows = _rows((await self._get("/organizations")).data, "/organizations")
+        return tuple(sorted((read_as(Organization, row) for row in rows), key=lambda one: (one.name, one.id)))
+
+    async def templates(self, query: str = "", *, organization_id: str | None = None) -> tuple[Template, ...]:
+        """Templates in one SQL statement. Without `deprecated:` in `query`, newer servers leave deprecated
+        ones out.
+        """
+        path = f"/organizations/{organization_id}/templates" if organization_id else "/templates"
+        rows = _rows((await self._get(path, {"q": query} if query else None)).data, path)
+        return tuple(read_as(Template, row) for row in rows)
+
+    async def template(self, template_id: str) -> Template:
+        """One template; CoderNotFound for a deleted one as well as for one that the token may not see."""
+        return _same_id(read_as(Template, (await self._get(f"/templates/{template_id}")).data), template_id)
+
+    async def workspaces(self, query: str = "", *, limit: int, offset: int = 0) -> WorkspacePage:
+        """One page. `limit` is 1 to 1,000: absent or 0 means everything on some versions and an error on
+        others.
+        """
+        params: dict[str, str | int] = {"limit": limit, "offset": offset}
+        if query:
+            params["q"] = query
+        answer = await self._get("/workspaces", params)
+        body = _object(answer, "/workspaces")
+        count = body.get("count")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise errors.CoderAnswerError("Coder answered GET /workspaces without a valid `count`")
+        rows = tuple(read_as(Workspace, row) for row in _rows(body.get("workspaces"), "/workspaces"))
+        return WorkspacePage(rows, count, answer.asked_at)
+
+    async def workspace(self, workspace_id: str) -> Workspace:
+        """One workspace. CoderGone (410) is proof that it was deleted; CoderNotFound and CoderForbidden prove
+        nothing.
+
+        Asked without `include_deleted`, which would turn the 410 into 403 once the template is gone as well.
+        """
+        return _same_id(
+            read_as(Workspace, (await self._get(f"/workspaces/{workspace_id}")).data), workspace_id
+        )
+
+    async def users(self, *, limit: int, offset: int = 0) -> tuple[tuple[User, ...], int]:
+        """One page of users in order of username, and how many there are (0 past the end, unlike workspaces)."""
+        body = _object(await self._get("/users", {"limit": limit, "offset": offset}), "/users")
+        count = body.get("count")
+        if not isinstance(count, int):
+            raise errors.CoderAnswerError("Coder answered GET /users without a valid `count`")
+        return tuple(read_as(User, row) for row in _rows(body.get("users"), "/users")), count
+
+    async def authcheck(self, checks: Mapping[str, Mapping[str, str]]) -> dict[str, bool]:
+        """May the token `read` each of these objects (`resource_type`, `organization_id`)? Keys are the
+        caller's.
+        """
+        body = {"checks": {key: {"object": dict(what), "action": "read"} for key, what in checks.items()}}
+        answer = _object(await self._request("POST", "/authcheck", body=body, repeat=True), "/authcheck")
+        if missing := sorted(key for key in checks if not isinstance(answer.get(key), bool)):
+            raise errors.CoderAnswerError(f"Coder did not answer the permission checks {', '.join(missing)}")
+        return {key: answer[key] for key in checks}
+
+    async def _get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        return await self._request("GET", path, params=params, repeat=True)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: object = None,
+        repeat: bool,
+    ) -> Answer:
+        """Send it; `repeat` says whether sending it twice is harmless, which is what permits retries."""
+        if not repeat:
+            return await self._send(method, path, params, body)
+        deadline = time.monotonic() + RETRY_BUDGET
+
+        def again(error: Exception) -> bool | float:
+            if isinstance(error, errors.CoderRateLimited) and error.retry_after is not None:
+                return error.retry_after if time.monotonic() + error.retry_after < deadline else False
+            return isinstance(
+                error,
+                (
+                    errors.CoderRateLimited,
+                    errors.CoderServerError,
+                    errors.CoderUnreachable,
+                    errors.CoderCutAnswer,
+                ),
+            )
+
+        async for attempt in stamina.retry_context(
+            on=again,
+            attempts=ATTEMPTS,
+            timeout=RETRY_BUDGET,
+            wait_initial=0.2,
+            wait_max=10.0,
+            wait_jitter=0.5,
+        ):
+            with attempt:
+                self.retries += attempt.num > 1
+                return await self._send(method, path, params, body)
+        raise AssertionError("a retry context either returns or raises")
+
+    async def _send(
+        self, method: str, path: str, params: Mapping[str, str | int] | None, body: object
+    ) -> Answer:
+        async with self._places:
+            self.requests += 1
+            started = time.monotonic()
+            try:
+                response = await self._http.request(
+                    method, f"{self.base_url}{path}", params=params, json=body
+                )
+            except httpx.HTTPError as error:
+                told = self._clean(str(error)) or type(error).__name__
+                failed = f"Coder at {self._host} did not answer {method} {path}: {told}"
+            else:
+                took = timedelta(seconds=time.monotonic() - started)
+                return self._answer(method, path, response, took)
+        raise errors.CoderUnreachable(failed)
+
+    def _answer(self, method: str, path: str, response: httpx.Response, took: timedelta) -> Answer:
+        status = response.status_code
+        clock = _http_date(response.headers.get("date", ""))
+        asked_at = clock - took if clock else None
+        asked = f"{method} {path}"
+        if status in (204, 304) and method != "GET":
+            return Answer(status, None, asked_at)
+        if 300 <= status < 400:
+            raise errors.CoderRedirected(
+                f"Coder at {self._host} redirects {asked} to {_location_host(response)} ({status}), which is "
+                "not followed: set CODER_API_BASE_URL to the access URL that the deployment reports"
+            )
+        is_json = "json" in response.headers.get("content-type", "").lower()
+        if status >= 400:
+            data = _json_or_none(response) if is_json else None
+            if not isinstance(data, Mapping) and status not in (429, *range(500, 600)):
+                # A gateway's own 404 or 410 must not pass for Coder's.
+                raise self._not_json(asked, response)
+            raise self._refusal(asked, response, data if isinstance(data, Mapping) else {})
+        if not is_json:
+            raise self._not_json(asked, response)
+        try:
+            return Answer(status, json.loads(response.content), asked_at)
+        except ValueError:
+            pass
+        raise errors.CoderCutAnswer(
+            f"Coder's answer to {asked} is cut short or no JSON ({len(response.content)} bytes)"
+        )
+
+    def _refusal(
+        self, asked: str, response: httpx.Response, body: Mapping[str, Any]
+    ) -> errors.CoderStatusError:
+        status = response.status_code
+        reason = self._clean(
+            ": ".join(str(part) for part in (body.get("message"), body.get("detail")) if part)
+        )
+        validations = [one for one in body.get("validations") or () if isinstance(one, Mapping)]
+        if validations:
+            reason += self._clean(f" ({'; '.join(str(one.get('detail')) for one in validations)})")
+        reason = reason or response.reason_phrase or "no reason given"
+        message = f"Coder at {self._host} answered {asked} with {status}: {reason}"
+        if status == 429:
+            return errors.CoderRateLimited(message, reason=reason, retry_after=_retry_after(response))
+        if status == 401:
+            message = (
+                f"Coder at {self._host} does not accept the token (401): {reason} The token is malformed, "
+                "unknown or expired, or its user is suspended. Make a new one with `coder tokens create` or on the "
+                "deployment's page /settings/tokens, and set it as CODER_SESSION_TOKEN"
+            )
+        kind = _BY_STATUS.get(status, errors.CoderServerError if status >= 500 else errors.CoderStatusError)
+        fields = frozenset(str(one.get("field")) for one in validations)
+        return kind(message, status=status, reason=reason, fields=fields)
+
+    def _not_json(self, asked: str, response: httpx.Response) -> errors.CoderAnswerError:
+        kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
+        what = "HTML" if kind == "text/html" else kind or "no content type"
+        return errors.CoderAnswerError(
+            f"{self._host} answers {asked} with {what} ({response.status_code}) instead of JSON: is "
+            "CODER_API_BASE_URL the root of a Coder deployment, and does nothing on the way ask for a login?"
+        )
+
+    @property
+    def _host(self) -> str:
+        port = f":{self.base_url.port}" if self.base_url.port else ""
+        return f"{self.base_url.host}{port}"
+
+    def _clean(self, text: str) -> str:
+        shown = text.replace(self._token, "[token]") if self._token else text
+        return shown if len(shown) <= 400 else f"{shown[:400]}…"
+
+
+def _api_root(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url.strip().rstrip("/"))
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise SettingsError("CODER_API_BASE_URL is not an http(s) URL, for example https://coder.example.com")
+    path = url.path.rstrip("/").removesuffix("/api/v2").rstrip("/")
+    return url.copy_with(path=f"{path}/api/v2", query=None, fragment=None)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date.astimezone(timezone.utc)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    value = response.headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    until = _http_date(value)
+    now = _http_date(response.headers.get("date", "")) or datetime.now(timezone.utc)
+    return None if until is None else max(0.0, (until - now).total_seconds())
+
+
+def _location_host(response: httpx.Response) -> str:
+    location = response.headers.get("location")
+    if not location:
+        return "nowhere (no Location)"
+    try:
+        return httpx.URL(location).host or "another path of the same host"
+    except httpx.InvalidURL:
+        return "an invalid Location"
+
+
+def _json_or_none(response: httpx.Response) -> Any:
+    try:
+        return json.loads(response.content)
+    except ValueError:
+        return None
+
+
+def _object(answer: Answer, path: str) -> dict[str, Any]:
+    if isinstance(answer.data, dict):
+        return answer.data
+    raise errors.CoderAnswerError(f"Coder answered {path} with something other than a JSON object")
+
+
+def _rows(data: object, path: str) -> Sequence[object]:
+    if isinstance(data, list):
+        return data
+    raise errors.CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
+
+
+def _same_id(found: Row, asked: str) -> Row:
+    if found.id != asked:
+        raise errors.CoderAnswerError(f"Coder was asked for {asked} and answered with {found.id}")
+    return found

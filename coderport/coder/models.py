@@ -1,0 +1,294 @@
+"""The parts of Coder's objects that coderport uses, as frozen values.
+
+Tolerant of versions: unknown keys are ignored, a null or absent optional field takes its default, enums are
+open strings. Strict on ids and structure: one bad row fails the read, with the object and the field in the
+message and never the row itself. Agents' environment, scripts and resource metadata hold secrets and are not
+kept at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from coderport.coder.errors import CoderAnswerError
+
+PREBUILDS_OWNER_ID = "c42fdf75-3097-471c-8c33-fb52454d81c0"
+"""The system user that owns every prebuilt workspace until somebody claims it."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _lower_case_uuid(value: object) -> str:
+    if isinstance(value, str) and _UUID.fullmatch(lowered := value.lower()):
+        return lowered
+    raise ValueError("not a UUID")
+
+
+def _utc_or_none(value: object) -> datetime | None:
+    # Go prints RFC 3339 with 0 to 9 fractional digits; its zero time means "never".
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError("not an RFC 3339 time")
+    if value.startswith("0001-01-01"):
+        return None
+    match = _TIME.fullmatch(value)
+    if match is None:
+        raise ValueError("not an RFC 3339 time")
+    seconds, fraction, zone = match.groups()
+    micros = (fraction or "").ljust(6, "0")[:6]
+    time = datetime.fromisoformat(f"{seconds.replace(' ', 'T')}.{micros}{'+00:00' if zone in 'Zz' else zone}")
+    try:
+        return time.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError("a time outside of the calendar") from None
+
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
+
+Id = Annotated[str, BeforeValidator(_lower_case_uuid)]
+Time = Annotated[datetime | None, BeforeValidator(_utc_or_none)]
+
+
+class CoderModel(BaseModel):
+    """Base of all: frozen, unknown keys ignored, and null is the same as absent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, row: Any) -> Any:
+        if isinstance(row, Mapping):
+            return {key: value for key, value in row.items() if value is not None}
+        return row
+
+
+class BuildInfo(CoderModel):
+    """`GET /buildinfo`. `deployment_id` identifies the deployment; it is "" on servers before 2024."""
+
+    version: str = ""
+    deployment_id: str = ""
+    dashboard_url: str = ""
+    external_url: str = ""
+
+
+class Organization(CoderModel):
+    """One organization; `display_name` may be ""."""
+
+    id: Id
+    name: str
+    display_name: str = ""
+    description: str = ""
+    is_default: bool = False
+
+
+class User(CoderModel):
+    """A person or a service account; system users (prebuilds) are never listed by Coder."""
+
+    id: Id
+    username: str
+    name: str = ""
+    email: str = ""
+    status: str = ""
+
+
+class AutostopRequirement(CoderModel):
+    """Days on which a workspace must be stopped, every `weeks` weeks; no days means no requirement."""
+
+    days_of_week: tuple[str, ...] = ()
+    weeks: int = 1
+
+
+class AutostartRequirement(CoderModel):
+    """Days on which autostart is allowed; no days means it is not."""
+
+    days_of_week: tuple[str, ...] = ()
+
+
+class BuildTime(CoderModel):
+    """Percentiles of one transition's duration in milliseconds; None until enough builds were measured."""
+
+    # The wire has capitals (the Go field has no tag), the documentation lower case.
+    p50: int | None = Field(default=None, validation_alias=AliasChoices("P50", "p50"))
+    p95: int | None = Field(default=None, validation_alias=AliasChoices("P95", "p95"))
+
+
+class BuildTimes(CoderModel):
+    """Durations per transition, cached by each Coder replica for up to an hour."""
+
+    start: BuildTime = BuildTime()
+    stop: BuildTime = BuildTime()
+    delete: BuildTime = BuildTime()
+
+
+class Template(CoderModel):
+    """A template. Durations end in `_ms` and are milliseconds; 0 means off or no default."""
+
+    id: Id
+    name: str
+    organization_id: Id
+    organization_name: str = ""
+    organization_display_name: str = ""
+    display_name: str = ""
+    description: str = ""
+    icon: str = ""
+    provisioner: str = ""
+    active_version_id: str = ""
+    active_user_count: int = 0
+    build_time_stats: BuildTimes = BuildTimes()
+    created_at: Time = None
+    updated_at: Time = None
+    created_by_id: str = ""
+    created_by_name: str = ""
+    default_ttl_ms: int = 0
+    activity_bump_ms: int = 0
+    autostop_requirement: AutostopRequirement = AutostopRequirement()
+    autostart_requirement: AutostartRequirement = AutostartRequirement()
+    allow_user_autostart: bool = False
+    allow_user_autostop: bool = False
+    allow_user_cancel_workspace_jobs: bool = False
+    require_active_version: bool = False
+    failure_ttl_ms: int = 0
+    time_til_dormant_ms: int = 0
+    time_til_dormant_autodelete_ms: int = 0
+    max_port_share_level: str = ""
+    use_classic_parameter_flow: bool = False
+    deprecated: bool = False
+    deprecation_message: str = ""
+    deleted: bool | None = None
+    """None where the server's version does not say."""
+
+
+class Job(CoderModel):
+    """The provisioner job of a build; `error` is "" unless it failed."""
+
+    status: str = ""
+    error: str = ""
+
+
+class Build(CoderModel):
+    """The newest build of a workspace. `status` is Coder's computed one (running, stopped, failed, …)."""
+
+    id: Id
+    build_number: int
+    transition: str = ""
+    status: str = ""
+    reason: str = ""
+    template_version_id: str = ""
+    template_version_name: str = ""
+    initiator_id: str = ""
+    initiator_name: str = ""
+    daily_cost: int = 0
+    """Credits as the build reports them: 0 without a licence, whatever its resources say."""
+    created_at: Time = None
+    deadline: Time = None
+    max_deadline: Time = None
+    job: Job = Job()
+
+
+class Health(CoderModel):
+    """Of the agents; a stopped workspace is healthy. `failing_agents` are agent ids."""
+
+    healthy: bool
+    failing_agents: tuple[str, ...] = ()
+
+
+class Workspace(CoderModel):
+    """A workspace that is not deleted. Optional fields are None where Coder has no value."""
+
+    id: Id
+    name: str
+    owner_id: Id
+    owner_name: str = ""
+    organization_id: Id
+    organization_name: str = ""
+    template_id: Id
+    template_name: str = ""
+    template_display_name: str = ""
+    template_active_version_id: str = ""
+    created_at: Time = None
+    updated_at: Time = None
+    last_used_at: Time = None
+    deleting_at: Time = None
+    dormant_at: Time = None
+    next_start_at: Time = None
+    ttl_ms: int | None = None
+    autostart_schedule: str | None = None
+    automatic_updates: str = ""
+    outdated: bool = False
+    is_prebuild: bool = False
+    """True only while unclaimed: claiming keeps the id and changes owner and name."""
+    health: Health | None = None
+    failing_agent_names: tuple[str, ...] = ()
+    """Names of `health.failing_agents`, in their order; the id where the build's resources do not name it."""
+    latest_build: Build
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derived(cls, row: Any) -> Any:
+        if not isinstance(row, Mapping):
+            return row
+        derived: dict[str, Any] = {**row, "failing_agent_names": _failing_agent_names(row)}
+        if row.get("is_prebuild") is None:
+            derived["is_prebuild"] = str(row.get("owner_id")).lower() == PREBUILDS_OWNER_ID
+        return derived
+
+
+def _failing_agent_names(row: Mapping[str, Any]) -> tuple[str, ...]:
+    health = row.get("health")
+    failing = health.get("failing_agents") if isinstance(health, Mapping) else None
+    if not isinstance(failing, list) or not failing:
+        return ()
+    build = row.get("latest_build")
+    resources = build.get("resources") if isinstance(build, Mapping) else None
+    names = {
+        agent.get("id"): str(agent["name"])
+        for resource in (resources if isinstance(resources, list) else ())
+        if isinstance(resource, Mapping)
+        for agent in (resource["agents"] if isinstance(resource.get("agents"), list) else ())
+        if isinstance(agent, Mapping) and agent.get("name")
+    }
+    return tuple(names.get(agent_id, str(agent_id)) for agent_id in failing)
+
+
+M = TypeVar("M", bound=CoderModel)
+
+
+def read_as(model: type[M], row: object) -> M:
+    """`row` of an answer as `model`.
+
+    Raises CoderAnswerError naming the object and each wrong field ("workspace 3f…: field latest_build.id:
+    …"), never a value of the row.
+    """
+    try:
+        return model.model_validate(row)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"field {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            if problem["loc"]
+            else problem["msg"]
+            for problem in error.errors(include_input=False, include_url=False, include_context=False)[:5]
+        )
+    # Raised outside the handler: the validation error in the chain would carry the row.
+    raise CoderAnswerError(f"Coder answered with a malformed object: {_label(model, row)}: {wrong}")
+
+
+def _label(model: type[CoderModel], row: object) -> str:
+    kind = model.__name__.lower()
+    row_id = row.get("id") if isinstance(row, Mapping) else None
+    if isinstance(row_id, str) and _UUID.fullmatch(row_id.lower()):
+        return f"{kind} {row_id.lower()}"
+    return f"{kind} without a valid id" if isinstance(row, Mapping) else f"{kind} that is no object"

@@ -1,0 +1,119 @@
+"""The whole on one machine: fresh emulators, a fresh state, the real engine, and what it makes of changes in Coder.
+
+Nothing outside of `.coderport/` is written, no login is touched, and credentials in the environment are not read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.commands import show as show_outcome
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo, obtain_cli
+from coderport.errors import CoderportError
+from coderport.outcome import Counts, Outcome
+from coderport.settings import ENVIRONMENT, RELEASES
+from coderport.stack import ROOT, Stack, project_copy
+
+FOLDER = ROOT / ".coderport" / "demo"
+_SHOWN = ("status", "owner_email", "template_version", "outdated", "last_used_at")
+
+
+class DemoError(CoderportError):
+    """A run did not do what the demo says that it does."""
+
+
+def show(*, workspaces: int, templates: int) -> None:
+    """Three runs of the real engine against the emulators, each checked for what it claims."""
+    console = Console(highlight=False)
+    for variable in (*ENVIRONMENT.values(), *RELEASES.values()):
+        os.environ.pop(variable, None)
+    cli = obtain_cli(lambda line: console.print(line, markup=False))
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
+        console.print(pair.banner(), markup=False)
+        stack = isolated_stack("demo", FOLDER, pair, cli)
+        _headline(console, "1 · The first run: Port is empty")
+        first = _run(stack, pair, console)
+        _expect(first.result == "converged", "the first run should converge")
+        console.print(_catalog(pair))
+
+        _headline(console, "2 · Again: nothing has changed, so nothing is written")
+        second = _run(stack, pair, console)
+        _expect(second.result == "unchanged" and second.port_writes == 0, "the second run should change nothing")
+
+        _headline(console, "3 · Things happen in Coder")
+        for line in _things_happen(pair):
+            console.print(f"  {line}", markup=False)
+        third = _run(stack, pair, console)
+        expected = Counts(created=1, updated=third.kinds.workspace.updated, deleted=1)
+        expected.unchanged = workspaces - 1 - expected.updated
+        _expect(third.kinds.workspace == expected, "one workspace should come and one go")
+        _expect(third.kinds.template.updated == 1, "one template should be updated")
+    console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.", markup=False)
+    console.print("Next: `make emulate` and `python -m coderport up --stack dev`, or the README for a real Coder and Port.")
+
+
+def isolated_stack(name: str, folder: Path, pair: Pair, cli: CliInfo) -> Stack:
+    """A stack on the emulators with a state, a passphrase and a Pulumi home of its own in the folder."""
+    stack = Stack(name, cli, directory=project_copy(folder), local_state=folder)
+    servers = pair.describe()
+    stack.configure(
+        {
+            "coderApiBaseUrl": servers["coder_url"],
+            "coderSessionToken": servers["coder_token"],
+            "portBaseUrl": servers["port_url"],
+            "portClientId": servers["port_client_id"],
+            "portClientSecret": servers["port_client_secret"],
+            "protectBlueprints": "false",
+        }
+    )
+    return stack
+
+
+def _run(stack: Stack, pair: Pair, console: Console) -> Outcome:
+    pair.port.reset_requests()
+    outcome, tally = stack.up()
+    show_outcome(outcome, tally, console)
+    if outcome.exit_code:
+        raise DemoError("The demo stops here: see above.")
+    return outcome
+
+
+def _things_happen(pair: Pair) -> list[str]:
+    """Five changes in Coder, each in words."""
+    raise NotImplementedError
+
+
+def _catalog(pair: Pair) -> Table:
+    """A few entities as Port holds them."""
+    table = Table(title="Port's catalog, as the emulator holds it", title_justify="left")
+    table.add_column("entity")
+    table.add_column("template")
+    for key in _SHOWN:
+        table.add_column(key)
+    titles = {entity["identifier"]: entity["title"] for entity in pair.port.entities(TEMPLATE.identifier)}
+    for entity in pair.port.entities(WORKSPACE.identifier)[:8]:
+        values = entity["properties"]
+        template = titles.get(entity["relations"].get("template_id"), "–")
+        table.add_row(entity["title"], template, *(_text(values.get(key)) for key in _SHOWN))
+    return table
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _headline(console: Console, text: str) -> None:
+    console.print(f"\n{text}", style="bold")
+
+
+def _expect(true: bool, what: str) -> None:
+    if not true:
+        raise DemoError(f"This is not what the demo promises: {what}. Please report it with the lines above.")

@@ -1,0 +1,183 @@
+"""Routes of builds: starting one, following it, cancelling it."""
+
+from __future__ import annotations
+
+from starlette.responses import PlainTextResponse, Response
+
+from coderport.emulators.coder import builds
+from coderport.emulators.coder.http import Body, Call, Refused, forbidden, invalid, json_response, not_found
+from coderport.emulators.coder.records import Build, Template, Version, Workspace
+from coderport.emulators.coder.rows import build_json, log_json, stamp
+from coderport.emulators.coder.workspace_routes import refuse_parameters, set_dormant, workspace_of
+
+_REASONS = ("dashboard", "cli", "ssh_connection", "vscode_connection", "jetbrains_connection")
+
+
+def create_build(call: Call) -> Response:
+    """``POST /workspaces/{workspace}/builds``: 201, queued. One build at a time: 409 while another is active."""
+    workspace, body = workspace_of(call), call.body()
+    transition = body.text("transition")
+    if transition not in ("start", "stop", "delete"):
+        raise invalid("transition", f'Validation failed for tag "oneof" with value: "{transition}"')
+    reason = _reason(call, body, transition)
+    if body.text("log_level"):
+        raise Refused(400, "Debug logging of builds is switched off on this deployment.")
+    _refuse_by_state(call, workspace, transition)
+    wakes = transition == "start" and workspace.dormant_at is not None
+    if not call.subject.may_workspace("update" if wakes else transition, workspace):
+        raise _insert_forbidden()
+    template = call.state.templates[workspace.template_id]
+    version = _version(call, workspace, template, body)
+    _refuse_old_version(call, template, version, transition)
+    if workspace.build.active:
+        raise Refused(409, "A workspace build is already active.", "A workspace build is already active.")
+    values, wrong = builds.resolved_parameters(
+        version, body.pairs("rich_parameter_values"), workspace.build.parameters
+    )
+    fails_with = ""
+    if wrong and transition == "start":
+        if all(item.missing for item in wrong) and not call.state.flavour.checks_parameters_at_build:
+            fails_with = wrong[0].detail  # accepted, and the build is where it fails
+        else:
+            refuse_parameters(template, wrong)
+    if wakes:
+        set_dormant(call.state, workspace, False)
+    build = builds.begin(
+        call.state, workspace, transition, call.subject.user.id, version_id=version.id, parameters=values,
+        reason=reason, preset_id=body.id("template_version_preset_id") or workspace.build.preset_id,
+        fails_with=fails_with, then=_then(call, body, transition),
+    )  # fmt: skip
+    return json_response(build_json(call.state, build, fresh=True), 201)
+
+
+def _reason(call: Call, body: Body, transition: str) -> str:
+    reason = body.text("reason")
+    allowed = (*_REASONS, "task_manual_pause") if call.state.flavour.task_fields else _REASONS
+    if reason and call.state.flavour.prebuild_fields and reason not in allowed:
+        raise invalid("reason", f'Validation failed for tag "oneof" with value: "{reason}"')
+    return reason if reason in allowed and transition != "delete" else "initiator"
+
+
+def _insert_forbidden() -> Refused:
+    return Refused(403, "insert workspace build", "authorize context: unauthorized: rbac: forbidden")
+
+
+def _refuse_by_state(call: Call, workspace: Workspace, transition: str) -> None:
+    flavour = call.state.flavour
+    if workspace.deleted:
+        if flavour.start_of_deleted_conflicts:
+            raise Refused(409, "Workspace is deleted and cannot be built.")
+        raise _insert_forbidden()
+    if transition == "start" and workspace.dormant_at is not None and not flavour.start_wakes_dormant:
+        raise _insert_forbidden()
+
+
+def _version(call: Call, workspace: Workspace, template: Template, body: Body) -> Version:
+    wanted = body.id("template_version_id") or workspace.build.version_id
+    version = call.state.versions.get(wanted)
+    if version is None:
+        raise invalid("template_version_id", "template version not found", "Template version not found.")
+    if version.template_id != template.id:
+        raise Refused(400, "The template version belongs to another template than the workspace.")
+    if not version.imported:
+        raise Refused(406, "The provided template version is still being imported")
+    return version
+
+
+def _refuse_old_version(call: Call, template: Template, version: Version, transition: str) -> None:
+    binding = template.require_active_version and transition == "start"
+    outdated = version.id != template.active_version_id
+    if binding and outdated and not call.subject.may_template("update", template):
+        raise _insert_forbidden()
+
+
+def _then(call: Call, body: Body, transition: str) -> dict[str, object] | None:
+    """What follows a successful build; servers before 2026 do not know the key and ignore it."""
+    following = body.mapping("on_success")
+    if following is None or not call.state.flavour.builds_chain:
+        return None
+    if transition != "stop" or following.get("transition") != "start":
+        raise invalid("on_success", "only a start may follow, and only a stop")
+    return dict(following)
+
+
+# ---------------------------------------------------------------- following
+
+
+def list_builds(call: Call) -> Response:
+    """``GET /workspaces/{workspace}/builds``: newest first."""
+    workspace = workspace_of(call)
+    limit, offset = call.number("limit"), call.number("offset")
+    newest_first = workspace.builds[::-1]
+    page = newest_first[offset : offset + limit] if limit else newest_first[offset:]
+    return json_response([build_json(call.state, build) for build in page])
+
+
+def build_of(call: Call) -> Build:
+    """The build that the path names; it stays readable after its workspace was deleted."""
+    build = call.state.builds.get(call.id("build"))
+    if build is None or not call.subject.may_workspace("read", call.state.workspaces[build.workspace_id]):
+        raise not_found()
+    return build
+
+
+def get_build(call: Call) -> Response:
+    """``GET /workspacebuilds/{build}``."""
+    return json_response(build_json(call.state, build_of(call)))
+
+
+def get_build_by_number(call: Call) -> Response:
+    """``GET /users/{user}/workspace/{name}/builds/{number}``."""
+    owner = call.state.user(call.path["user"]) if call.path["user"] != "me" else call.subject.user
+    workspace = call.state.workspace_of(owner.id, call.path["name"], include_deleted=True) if owner else None
+    if workspace is None or not call.subject.may_workspace("read", workspace):
+        raise not_found()
+    number = call.path["number"]
+    if not number.isdigit() or not 1 <= int(number) <= len(workspace.builds):
+        raise not_found()
+    return json_response(build_json(call.state, workspace.builds[int(number) - 1]))
+
+
+def get_logs(call: Call) -> Response:
+    """``GET …/logs``: the lines so far, after the id in `after`. Asking to follow needs a WebSocket: 426 here."""
+    build = build_of(call)
+    if "follow" in call.query:
+        return PlainTextResponse(
+            "WebSocket protocol violation: Connection header does not contain Upgrade", 426
+        )
+    after = call.number("after")
+    lines = [line for line in builds.logs_of(call.state, build) if line["id"] > after]
+    if call.query.get("format") == "text" and call.state.flavour.prebuild_fields:
+        text = "".join(
+            f"{stamp(line['created_at'])} [{line['log_level']}] {line['output']}\n" for line in lines
+        )
+        return PlainTextResponse(text)
+    return json_response([log_json(line) for line in lines])
+
+
+def get_build_parameters(call: Call) -> Response:
+    """``GET …/parameters``."""
+    return json_response(
+        [{"name": name, "value": value} for name, value in build_of(call).parameters.items()]
+    )
+
+
+def cancel_build(call: Call) -> Response:
+    """``PATCH …/cancel``: by the owner role, or where the template lets its users cancel."""
+    build = build_of(call)
+    workspace = call.state.workspaces[build.workspace_id]
+    template = call.state.templates[workspace.template_id]
+    allowed = template.allow_user_cancel_workspace_jobs and call.subject.may_workspace("update", workspace)
+    if not allowed and "owner" not in call.subject.user.roles:
+        raise forbidden("User is not allowed to cancel workspace builds. Owner role is required.")
+    expected = call.query.get("expect_status")
+    if expected not in (None, "running", "pending"):
+        raise invalid("expect_status", "must be running or pending", "Invalid expect_status.")
+    if build.job_status in ("succeeded", "failed", "canceled"):
+        raise Refused(400, "Job has already completed!")
+    if build.job_status == "canceling":
+        raise Refused(400, "Job has already been marked as canceled!")
+    if expected is not None and build.job_status != expected:
+        raise Refused(412, f"Job is not in the expected state: it is {build.job_status}.")
+    builds.cancel(call.state, build)
+    return json_response({"message": "Job has been marked as canceled..."})

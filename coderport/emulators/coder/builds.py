@@ -1,0 +1,260 @@
+"""Builds: what may begin, how parameters are judged, how a build goes on with the clock, what it logs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from coderport.emulators.coder.records import Build, Parameter, Version, Workspace
+from coderport.emulators.coder.schedule import next_start
+from coderport.emulators.coder.state import State
+
+_STAGES = {"start": "Starting workspace", "stop": "Stopping workspace", "delete": "Deleting workspace"}
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A parameter whose value cannot be taken; `missing` is one that is required and has none."""
+
+    name: str
+    detail: str
+    missing: bool = False
+
+
+def resolved_parameters(
+    version: Version, given: Mapping[str, str], previous: Mapping[str, str] | None
+) -> tuple[dict[str, str], list[Wrong]]:
+    """The values a build of `version` has, and what is wrong with them.
+
+    `previous` are the workspace's present values, None for its first build. Names that the version does not know
+    are dropped. Ephemeral values are not carried on, immutable ones cannot change.
+    """
+    values: dict[str, str] = {}
+    wrong: list[Wrong] = []
+    for parameter in version.parameters:
+        name = parameter.name
+        before = None if previous is None else previous.get(name)
+        value = given.get(name)
+        if value is None and before is not None and not parameter.ephemeral:
+            value = before
+        if value is None and parameter.required:
+            wrong.append(Wrong(name, f'Parameter "{name}" is required but not provided', missing=True))
+            continue
+        if value is None:
+            value = parameter.default_value
+        elif not parameter.mutable and before is not None and value != before:
+            wrong.append(Wrong(name, f'Parameter "{name}" is not mutable, and its value would change'))
+        problem = _problem(parameter, value, before)
+        if problem and (name in given or previous is None):
+            wrong.append(Wrong(name, f'can\'t validate build parameter "{name}": {problem}'))
+        values[name] = value
+    return values, wrong
+
+
+def _problem(parameter: Parameter, value: str, before: str | None) -> str:
+    if parameter.options and parameter.type != "list(string)":
+        if value not in {option.value for option in parameter.options}:
+            return f"value {value!r} is not one of the parameter's options"
+        return ""
+    if parameter.type == "bool" and value not in ("true", "false"):
+        return f"value {value!r} is not a boolean"
+    if parameter.type == "list(string)" and not re.fullmatch(
+        r'\s*\[\s*("[^"]*"\s*(,\s*"[^"]*"\s*)*)?\]\s*', value
+    ):
+        return f"value {value!r} is not a list of strings"
+    if parameter.type == "number":
+        return _number_problem(parameter, value, before)
+    if parameter.validation_regex and not re.search(parameter.validation_regex, value):
+        return f'{parameter.validation_error} (value "{value}" does not match "{parameter.validation_regex}")'
+    return ""
+
+
+def _number_problem(parameter: Parameter, value: str, before: str | None) -> str:
+    try:
+        number = float(value)
+    except ValueError:
+        return f"value {value!r} is not a number"
+    low, high = parameter.validation_min, parameter.validation_max
+    if low is not None and number < low:
+        return f"value {value} is less than the minimum {low}"
+    if high is not None and number > high:
+        return f"value {value} is more than the maximum {high}"
+    if parameter.validation_monotonic and before is not None:
+        rises = parameter.validation_monotonic == "increasing"
+        if number < float(before) if rises else number > float(before):
+            return f"parameter value must be equal or {'greater' if rises else 'lower'} than previous value: {before}"
+    return ""
+
+
+def begin(
+    state: State,
+    workspace: Workspace,
+    transition: str,
+    initiator_id: str,
+    *,
+    version_id: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+    reason: str = "initiator",
+    preset_id: str | None = None,
+    fails_with: str = "",
+    then: Mapping[str, Any] | None = None,
+    instant: bool = False,
+) -> Build:
+    """Queue a build. Without a version it is the previous build's, without parameters theirs.
+
+    `instant` has it ended at once, as if nobody had looked in between. A deployment without provisioners leaves
+    it pending. Whether a build may begin is for the caller to have asked.
+    """
+    now = state.now()
+    previous = workspace.builds[-1] if workspace.builds else None
+    if version_id is None:
+        assert previous is not None, "a first build names its version"
+        version_id = previous.version_id
+    if parameters is None:
+        parameters = previous.parameters if previous else {}
+    build = Build(
+        state.new_id(), workspace.id, len(workspace.builds) + 1, transition, version_id, initiator_id, now, now,
+        reason=reason, parameters=dict(parameters), preset_id=preset_id, then=then,
+        fails_with=fails_with or (state.fail_builds.pop(0) if state.fail_builds and not instant else ""),
+        matched=(state.provisioners, state.provisioners), logs=(),
+    )  # fmt: skip
+    workspace.builds = (*workspace.builds, build)
+    state.builds[build.id] = build
+    if instant:
+        _start(state, build)
+        _finish(state, build)
+    else:
+        state.place(workspace)
+        if state.provisioners:
+            state.after(state.pending_seconds, lambda: _start_and_follow(state, build))
+    return build
+
+
+def resume_pending(state: State) -> None:
+    """Let pending builds begin, once the deployment has provisioners again."""
+    for build in state.builds.values():
+        if build.job_status == "pending":
+            _after_pending(state, build)
+
+
+def _after_pending(state: State, build: Build) -> None:
+    state.after(state.pending_seconds, lambda: _start_and_follow(state, build))
+
+
+def _start_and_follow(state: State, build: Build) -> None:
+    if build.job_status != "pending":
+        return
+    _start(state, build)
+    state.after(state.running_seconds / 2, lambda: _apply(state, build))
+    state.after(state.running_seconds, lambda: _finish(state, build))
+
+
+def _start(state: State, build: Build) -> None:
+    build.job_status, build.started_at = "running", state.now()
+    build.updated_at = build.started_at
+    _log(state, build, "provisioner_daemon", "Setting up", "")
+    _log(state, build, "provisioner", "Planning infrastructure", "planning")
+
+
+def _apply(state: State, build: Build) -> None:
+    if build.job_status == "running":
+        _log(state, build, "provisioner_daemon", _STAGES[build.transition], "")
+        _log(state, build, "provisioner", _STAGES[build.transition], "applying")
+
+
+def _finish(state: State, build: Build) -> None:
+    if build.job_status not in ("running", "canceling"):
+        return
+    workspace = state.workspaces[build.workspace_id]
+    now = state.now()
+    build.completed_at = build.updated_at = now
+    if build.job_status == "canceling":
+        build.job_status, build.error = "canceled", "canceled"
+        _log(state, build, "provisioner", _STAGES[build.transition], "canceled", "warn")
+    elif build.fails_with:
+        build.job_status, build.error = "failed", build.fails_with
+        _log(state, build, "provisioner", _STAGES[build.transition], build.fails_with, "error")
+    else:
+        build.job_status = "succeeded"
+        _succeed(state, workspace, build, now)
+    _log(state, build, "provisioner_daemon", "Cleaning Up", "")
+    state.place(workspace)
+    if build.job_status == "succeeded" and build.then is not None:
+        _chain(state, workspace, build, build.then)
+
+
+def _succeed(state: State, workspace: Workspace, build: Build, now: datetime) -> None:
+    if build.transition == "delete":
+        workspace.deleted = True
+    if workspace.ttl_ms:
+        build.deadline = now + timedelta(milliseconds=workspace.ttl_ms)
+    if build.transition == "start":
+        workspace.last_used_at = now
+    workspace.failing_agents = ()
+    schedule_next_start(state, workspace)
+
+
+def _chain(state: State, workspace: Workspace, build: Build, then: Mapping[str, Any]) -> None:
+    template = state.templates[workspace.template_id]
+    version_id = then.get("template_version_id") or template.active_version_id
+    given = {item["name"]: item["value"] for item in then.get("rich_parameter_values") or ()}
+    values, wrong = resolved_parameters(state.versions[version_id], given, build.parameters)
+    begin(
+        state, workspace, then["transition"], build.initiator_id, version_id=version_id, parameters=values,
+        fails_with=wrong[0].detail if wrong else "",
+    )  # fmt: skip
+
+
+def schedule_next_start(state: State, workspace: Workspace) -> None:
+    """Set when the schedule next starts the workspace; never for a dormant or deleted one."""
+    if workspace.dormant_at is not None or workspace.deleted:
+        workspace.next_start_at = None
+    else:
+        workspace.next_start_at = next_start(workspace.autostart_schedule, state.now())
+
+
+def cancel(state: State, build: Build) -> None:
+    """Cancel an active build: a pending one at once, a running one when it next gives way."""
+    build.canceled_at = build.updated_at = state.now()
+    if build.job_status == "pending":
+        build.job_status, build.completed_at, build.error = "canceled", build.canceled_at, "canceled"
+        state.place(state.workspaces[build.workspace_id])
+    else:
+        build.job_status = "canceling"
+
+
+def _log(state: State, build: Build, source: str, stage: str, output: str, level: str = "info") -> None:
+    state.log_ids += 1
+    line = {
+        "id": state.log_ids,
+        "created_at": state.now().replace(microsecond=state.now().microsecond // 1000 * 1000),
+        "log_source": source,
+        "log_level": level,
+        "stage": stage,
+        "output": output,
+    }
+    build.logs = (*(build.logs or ()), line)
+
+
+def logs_of(state: State, build: Build) -> tuple[Mapping[str, Any], ...]:
+    """The lines logged so far; a build from before the seed gets the lines that it must have logged."""
+    if build.logs is None:
+        for source, stage, output in (
+            ("provisioner_daemon", "Setting up", ""),
+            ("provisioner", "Planning infrastructure", "planning"),
+            ("provisioner_daemon", _STAGES[build.transition], ""),
+            ("provisioner", _STAGES[build.transition], build.error or "applying"),
+            ("provisioner_daemon", "Cleaning Up", ""),
+        ):
+            _log(
+                state,
+                build,
+                source,
+                stage,
+                output,
+                "error" if build.error and output == build.error else "info",
+            )
+    return build.logs or ()

@@ -1,0 +1,538 @@
+"""Records as the JSON that the API writes, in the fields of the deployment's flavour."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from coderport.emulators.coder.records import (
+    AgentSpec,
+    Build,
+    Organization,
+    Parameter,
+    Preset,
+    ResourceSpec,
+    Template,
+    User,
+    Version,
+    Workspace,
+)
+from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
+from coderport.emulators.coder.state import State
+from coderport.emulators.kit import compact_json
+
+Json = dict[str, Any]
+NIL_ID = "00000000-0000-0000-0000-000000000000"
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+_DERIVED = uuid.UUID("6f2c0f5e-0f0c-4d57-9a35-7a3d3a1f2b4c")
+
+
+def stamp(at: datetime | None) -> str:
+    """Go's RFC 3339: trailing zeros of the fraction trimmed; no time is the zero time."""
+    if at is None:
+        return _ZERO_TIME
+    text = at.isoformat()[:-6]
+    return f"{text.rstrip('0') if '.' in text else text}Z"
+
+
+def nullable(at: datetime | None) -> str | None:
+    """As `stamp`, where no time is null."""
+    return None if at is None else stamp(at)
+
+
+def derived_id(of: str, what: str) -> str:
+    """The id of a part that is not a record of its own: a build's job, resource, agent…"""
+    return str(uuid.uuid5(_DERIVED, f"{of}/{what}"))
+
+
+def organization_json(state: State, organization: Organization) -> Json:
+    row: Json = {
+        "id": organization.id,
+        "name": organization.name,
+        "display_name": organization.display_name,
+        "icon": organization.icon,
+        "description": organization.description,
+        "created_at": stamp(organization.created_at),
+        "updated_at": stamp(organization.updated_at),
+        "is_default": organization.is_default,
+    }
+    if state.flavour.newest_fields:
+        row["default_org_member_roles"] = []
+    return row
+
+
+def user_json(state: State, user: User) -> Json:
+    row: Json = {
+        "id": user.id,
+        "username": user.username,
+        "avatar_url": user.avatar_url,
+        "name": user.name,
+        "email": user.email,
+        "created_at": stamp(user.created_at),
+        "updated_at": stamp(user.updated_at),
+        "last_seen_at": stamp(user.last_seen_at),
+        "status": user.status,
+        "login_type": user.login_type,
+        "theme_preference": "",
+        "organization_ids": sorted(user.organizations),
+        "roles": [{"name": role, "display_name": SITE_ROLES.get(role, role)} for role in sorted(user.roles)],
+    }
+    if state.flavour.newest_fields:
+        row["is_service_account"] = False
+    return row
+
+
+def member_roles_json(user: User, organization: Organization) -> list[Json]:
+    """The roles of a member in one organization."""
+    roles = sorted(user.organizations.get(organization.id, ()))
+    return [{"name": role, "display_name": ORGANIZATION_ROLES.get(role, role)} for role in roles]
+
+
+def template_json(state: State, template: Template) -> Json:
+    organization = state.organizations[template.organization_id]
+    creator = state.users[template.created_by_id]
+    row: Json = {
+        "id": template.id,
+        "created_at": stamp(template.created_at),
+        "updated_at": stamp(template.updated_at),
+        "organization_id": template.organization_id,
+        "organization_name": organization.name,
+        "organization_display_name": organization.display_name,
+        "organization_icon": organization.icon,
+        "name": template.name,
+        "display_name": template.display_name,
+        "provisioner": template.provisioner,
+        "active_version_id": template.active_version_id,
+        "active_user_count": template.active_user_count,
+        "build_time_stats": {
+            transition: dict(
+                zip(("P50", "P95"), template.build_times.get(transition, (None, None)), strict=True)
+            )
+            for transition in ("delete", "start", "stop")
+        },
+        "description": template.description,
+        "deprecated": template.deprecated,
+        "deprecation_message": template.deprecation_message,
+        "icon": template.icon,
+        "default_ttl_ms": template.default_ttl_ms,
+        "activity_bump_ms": template.activity_bump_ms,
+        "autostop_requirement": {
+            "days_of_week": list(template.autostop_days),
+            "weeks": template.autostop_weeks,
+        },
+        "autostart_requirement": {"days_of_week": list(template.autostart_days)},
+        "created_by_id": template.created_by_id,
+        "created_by_name": creator.username,
+        "allow_user_autostart": template.allow_user_autostart,
+        "allow_user_autostop": template.allow_user_autostop,
+        "allow_user_cancel_workspace_jobs": template.allow_user_cancel_workspace_jobs,
+        "failure_ttl_ms": template.failure_ttl_ms,
+        "time_til_dormant_ms": template.time_til_dormant_ms,
+        "time_til_dormant_autodelete_ms": template.time_til_dormant_autodelete_ms,
+        "require_active_version": template.require_active_version,
+        "max_port_share_level": template.max_port_share_level,
+    }
+    if not state.flavour.organization_names:
+        for key in ("organization_name", "organization_display_name", "organization_icon"):
+            del row[key]
+    if state.flavour.prebuild_fields:
+        row |= {
+            "deleted": template.deleted,
+            "cors_behavior": template.cors_behavior,
+            "use_classic_parameter_flow": template.use_classic_parameter_flow,
+            "disable_module_cache": template.disable_module_cache,
+        }
+    if state.flavour.newest_fields:
+        row |= {
+            "agents_allowed": True,
+            "allow_workspace_renames": template.allow_workspace_renames,
+            "module_cache_disabled_by_deployment": False,
+            "time_til_autostop_notify_ms": 0,
+        }
+    return row
+
+
+def version_json(state: State, version: Version) -> Json:
+    creator = state.users[version.created_by_id]
+    row: Json = {
+        "id": version.id,
+        "template_id": version.template_id,
+        "organization_id": version.organization_id,
+        "created_at": stamp(version.created_at),
+        "updated_at": stamp(version.created_at),
+        "name": version.name,
+        "message": version.message,
+        "job": _version_job(state, version),
+        "readme": version.readme,
+        "created_by": {"id": creator.id, "username": creator.username, "avatar_url": creator.avatar_url},
+        "archived": version.archived,
+    }
+    if state.flavour.job_details:
+        row["matched_provisioners"] = {"count": 0, "available": 0, "most_recently_seen": None}
+    if state.flavour.sharing_queries:
+        row["has_external_agent"] = version.has_external_agent
+    return row
+
+
+def _version_job(state: State, version: Version) -> Json:
+    job: Json = {
+        "id": derived_id(version.id, "job"),
+        "created_at": stamp(version.created_at),
+        "status": "succeeded" if version.imported else "running",
+        "file_id": derived_id(version.id, "file"),
+        "tags": {"owner": "", "scope": "organization"},
+        "queue_position": 0,
+        "queue_size": 0,
+    }
+    if version.imported:
+        job |= {"started_at": stamp(version.created_at), "completed_at": stamp(version.created_at)}
+    if state.flavour.job_details:
+        job |= {
+            "organization_id": version.organization_id,
+            "input": {"template_version_id": version.id},
+            "type": "template_version_import",
+        }
+    return job
+
+
+def parameter_json(state: State, parameter: Parameter) -> Json:
+    """A rich parameter; keys whose value is empty and that Go omits are absent."""
+    row: Json = {
+        "name": parameter.name,
+        "display_name": parameter.display_name,
+        "description": parameter.description,
+        "description_plaintext": parameter.description,
+        "type": parameter.type,
+        "form_type": parameter.form_type,
+        "mutable": parameter.mutable,
+        "default_value": parameter.default_value,
+        "icon": parameter.icon,
+        "options": [
+            {
+                "name": option.name,
+                "description": option.description,
+                "value": option.value,
+                "icon": option.icon,
+            }
+            for option in parameter.options
+        ],
+        "validation_error": parameter.validation_error,
+        "validation_regex": parameter.validation_regex,
+        "validation_min": parameter.validation_min,
+        "validation_max": parameter.validation_max,
+        "validation_monotonic": parameter.validation_monotonic,
+        "required": parameter.required,
+        "ephemeral": parameter.ephemeral,
+    }
+    omitted = {"display_name", "validation_error", "validation_regex", "validation_monotonic"}
+    if not state.flavour.prebuild_fields:
+        del row["form_type"]
+    return {
+        key: value
+        for key, value in row.items()
+        if not (key in omitted and value == "")
+        and not (key in ("validation_min", "validation_max") and value is None)
+    }
+
+
+def preset_json(preset: Preset) -> Json:
+    """A preset with the Go-cased keys that are on the wire."""
+    return {
+        "ID": preset.id,
+        "Name": preset.name,
+        "Parameters": [{"Name": name, "Value": value} for name, value in preset.parameters.items()] or None,
+        "Default": preset.default,
+        "DesiredPrebuildInstances": preset.prebuilds,
+        "Description": "",
+        "Icon": "",
+    }
+
+
+def build_json(state: State, build: Build, fresh: bool = False) -> Json:
+    """A build; `fresh` is how the answer to its own POST looks: without the version's name."""
+    workspace = state.workspaces[build.workspace_id]
+    owner, initiator = state.users[workspace.owner_id], state.users[build.initiator_id]
+    version = state.versions[build.version_id]
+    row: Json = {
+        "id": build.id,
+        "created_at": stamp(build.created_at),
+        "updated_at": stamp(build.updated_at),
+        "workspace_id": workspace.id,
+        "workspace_name": workspace.name,
+        "workspace_owner_id": owner.id,
+        "workspace_owner_name": owner.username,
+        "workspace_owner_avatar_url": owner.avatar_url,
+        "template_version_id": version.id,
+        "template_version_name": "" if fresh else version.name,
+        "build_number": build.number,
+        "transition": build.transition,
+        "initiator_id": initiator.id,
+        "initiator_name": initiator.username,
+        "job": _build_job(state, build, workspace, version),
+        "reason": build.reason,
+        "resources": _resources(build, workspace, version),
+        "deadline": nullable(build.deadline),
+        "max_deadline": nullable(build.max_deadline),
+        "status": build.status,
+        "daily_cost": _daily_cost(state, build, version),
+    }
+    if state.flavour.job_details:
+        pending = build.job_status == "pending"
+        row["matched_provisioners"] = {
+            "count": build.matched[0] if pending else 0,
+            "available": build.matched[1] if pending else 0,
+            "most_recently_seen": stamp(build.created_at) if pending and build.matched[0] else None,
+        }
+    if state.flavour.prebuild_fields:
+        row["template_version_preset_id"] = build.preset_id
+        row["has_external_agent"] = version.has_external_agent
+    if state.flavour.task_fields:
+        row["has_ai_task"] = False
+    return row
+
+
+def _daily_cost(state: State, build: Build, version: Version) -> int:
+    # Without the licence the build says 0 although its resources do not.
+    if not state.licensed or build.job_status != "succeeded":
+        return 0
+    return sum(spec.daily_cost for spec in _specs(build, version))
+
+
+def _build_job(state: State, build: Build, workspace: Workspace, version: Version) -> Json:
+    queued = build.job_status == "pending" and state.provisioners == 0
+    job: Json = {
+        "id": derived_id(build.id, "job"),
+        "created_at": stamp(build.created_at),
+        "started_at": nullable(build.started_at),
+        "completed_at": nullable(build.completed_at),
+        "canceled_at": nullable(build.canceled_at),
+        "error": build.error or None,
+        "status": build.job_status,
+        "worker_id": derived_id(build.id, "worker") if build.started_at else None,
+        "file_id": derived_id(version.id, "file"),
+        "tags": {"owner": "", "scope": "organization"},
+        "queue_position": int(queued),
+        "queue_size": int(queued),
+    }
+    job = {key: value for key, value in job.items() if value is not None}
+    if state.flavour.job_details:
+        job |= {
+            "organization_id": workspace.organization_id,
+            "input": {"workspace_build_id": build.id},
+            "type": "workspace_build",
+            "metadata": {
+                "template_version_name": "",
+                "template_id": NIL_ID,
+                "template_name": "",
+                "template_display_name": "",
+                "template_icon": "",
+            },
+        }
+    if state.flavour.prebuild_fields:
+        job |= {"initiator_id": build.initiator_id, "logs_overflowed": False}
+    return job
+
+
+def _specs(build: Build, version: Version) -> list[ResourceSpec]:
+    return [spec for spec in version.resources if build.transition == "start" or spec.kept]
+
+
+def _resources(build: Build, workspace: Workspace, version: Version) -> list[Json]:
+    if build.job_status != "succeeded":
+        return []
+    made = stamp(build.completed_at)
+    rows = []
+    for spec in _specs(build, version):
+        row: Json = {
+            "id": derived_id(build.id, spec.name),
+            "created_at": made,
+            "job_id": derived_id(build.id, "job"),
+            "workspace_transition": build.transition,
+            "type": spec.type,
+            "name": spec.name,
+            "hide": False,
+            "icon": spec.icon,
+        }
+        if spec.agents:
+            row["agents"] = [_agent(build, workspace, agent, row["id"]) for agent in spec.agents]
+        if spec.metadata:
+            row["metadata"] = [
+                {"key": key, "value": value, "sensitive": sensitive}
+                for key, value, sensitive in spec.metadata
+            ]
+        row["daily_cost"] = spec.daily_cost
+        rows.append(row)
+    return rows
+
+
+def agent_id(build: Build, resource: ResourceSpec, agent: AgentSpec) -> str:
+    """The id that an agent of a build has in its JSON."""
+    return derived_id(derived_id(build.id, resource.name), agent.name)
+
+
+def _agent(build: Build, workspace: Workspace, spec: AgentSpec, resource_id: str) -> Json:
+    made = stamp(build.completed_at)
+    id = derived_id(resource_id, spec.name)
+    failing = id in workspace.failing_agents
+    connected = spec.connects and build.transition == "start"
+    source = derived_id(id, "log source")
+    row: Json = {
+        "id": id,
+        "created_at": made,
+        "updated_at": made,
+        "status": "disconnected" if failing else "connected" if connected else "connecting",
+        "lifecycle_state": "start_error" if failing else "ready" if connected else "created",
+        "name": spec.name,
+        "resource_id": resource_id,
+        "architecture": "amd64" if connected else "",
+        "environment_variables": None if spec.environment is None else dict(spec.environment),
+        "operating_system": "linux" if connected else "",
+        "logs_length": 0,
+        "logs_overflowed": False,
+        "version": "v2.20.0+8f1c3a2" if connected else "",
+        "api_version": "1.0" if connected else "",
+        "apps": [_app(id, slug, command) for slug, command in spec.apps],
+        "connection_timeout_seconds": 120 if connected else 0,
+        "troubleshooting_url": "https://coder.com/docs/admin/templates/troubleshooting",
+        "subsystems": [],
+        "health": {"healthy": False, "reason": "agent has lost connection"} if failing else {"healthy": True},
+        "display_apps": ["vscode", "web_terminal"] if connected else [],
+        "log_sources": [],
+        "scripts": [],
+        "startup_script_behavior": "non-blocking",
+    }
+    if connected:
+        row |= {"first_connected_at": made, "last_connected_at": made, "started_at": made, "ready_at": made}
+        row |= {"directory": "/home/coder", "expanded_directory": "/home/coder"}
+        row["latency"] = {"Europe": {"preferred": True, "latency_ms": 17.25}}
+    if spec.script:
+        row["log_sources"] = [
+            {
+                "workspace_agent_id": id,
+                "id": source,
+                "created_at": made,
+                "display_name": "Startup",
+                "icon": "",
+            }
+        ]
+        row["scripts"] = [
+            {
+                "id": derived_id(id, "script"),
+                "log_source_id": source,
+                "log_path": "coder-startup-script.log",
+                "script": spec.script,
+                "cron": "",
+                "run_on_start": True,
+                "run_on_stop": False,
+                "start_blocks_login": False,
+                "timeout": 0,
+                "display_name": "Startup",
+            }
+        ]
+    return row
+
+
+def _app(agent_id: str, slug: str, command: str) -> Json:
+    return {
+        "id": derived_id(agent_id, slug),
+        "url": f"http://localhost:13337/?tkn={derived_id(agent_id, slug)[:8]}",
+        "external": False,
+        "slug": slug,
+        "display_name": slug.replace("-", " ").title(),
+        "command": command,
+        "icon": f"/icon/{slug}.svg",
+        "subdomain": False,
+        "sharing_level": "owner",
+        "healthcheck": {"url": "", "interval": 0, "threshold": 0},
+        "health": "disabled",
+        "hidden": False,
+        "open_in": "slim-window",
+        "statuses": None,
+    }
+
+
+def workspace_json(state: State, workspace: Workspace, requester_id: str = "", fresh: bool = False) -> Json:
+    """A workspace with its latest build; `favorite` is true only for the requester's own."""
+    template = state.templates[workspace.template_id]
+    owner = state.users[workspace.owner_id]
+    row: Json = {
+        "id": workspace.id,
+        "created_at": stamp(workspace.created_at),
+        "updated_at": stamp(workspace.updated_at),
+        "owner_id": owner.id,
+        "owner_name": owner.username,
+        "owner_avatar_url": owner.avatar_url,
+        "organization_id": workspace.organization_id,
+        "organization_name": state.organizations[workspace.organization_id].name,
+        "template_id": template.id,
+        "template_name": template.name,
+        "template_display_name": template.display_name,
+        "template_icon": template.icon,
+        "template_allow_user_cancel_workspace_jobs": template.allow_user_cancel_workspace_jobs,
+        "template_active_version_id": template.active_version_id,
+        "template_require_active_version": template.require_active_version,
+        "latest_build": build_json(state, workspace.build, fresh),
+        "outdated": workspace.build.version_id != template.active_version_id,
+        "name": workspace.name,
+        "autostart_schedule": workspace.autostart_schedule or None,
+        "ttl_ms": workspace.ttl_ms or None,
+        "last_used_at": stamp(workspace.last_used_at),
+    }
+    row = {key: value for key, value in row.items() if value is not None} | {
+        "deleting_at": nullable(workspace.deleting_at),
+        "dormant_at": nullable(workspace.dormant_at),
+        "health": {"healthy": not workspace.failing_agents, "failing_agents": list(workspace.failing_agents)},
+        "automatic_updates": workspace.automatic_updates,
+        "allow_renames": template.allow_workspace_renames,
+        "favorite": workspace.favorite and workspace.owner_id == requester_id,
+        "next_start_at": nullable(workspace.next_start_at),
+    }
+    if not state.flavour.organization_names:
+        del row["organization_name"], row["next_start_at"]
+    if state.flavour.prebuild_fields:
+        row |= {
+            "latest_app_status": None,
+            "template_use_classic_parameter_flow": template.use_classic_parameter_flow,
+            "is_prebuild": workspace.is_prebuild,
+        }
+        if workspace.shared_with:
+            row["shared_with"] = [dict(actor) for actor in workspace.shared_with]
+    if state.flavour.task_fields:
+        row["task_id"] = workspace.task_id
+    return row
+
+
+class RowCache:
+    """Workspaces' rows as bytes, kept until a record that shows in one has changed."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._rows: dict[str, tuple[tuple[int, ...], bytes]] = {}
+
+    def row(self, workspace: Workspace, requester_id: str) -> bytes:
+        """The row of one workspace for one requester."""
+        state = self._state
+        if workspace.favorite and workspace.owner_id == requester_id:
+            return compact_json(workspace_json(state, workspace, requester_id))
+        owner = state.users[workspace.owner_id]
+        key = (
+            workspace.rev,
+            workspace.build.rev,
+            state.users[workspace.build.initiator_id].rev,
+            owner.rev,
+            state.templates[workspace.template_id].rev,
+            state.versions[workspace.build.version_id].rev,
+            state.organizations[workspace.organization_id].rev,
+            state.provisioners,
+        )
+        cached = self._rows.get(workspace.id)
+        if cached is None or cached[0] != key:
+            cached = self._rows[workspace.id] = (key, compact_json(workspace_json(state, workspace)))
+        return cached[1]
+
+
+def log_json(log: Mapping[str, Any]) -> Json:
+    """A line of a build's log."""
+    return {**log, "created_at": stamp(log["created_at"])}

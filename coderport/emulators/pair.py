@@ -1,0 +1,85 @@
+"""Coder and Port side by side on loopback, and a third server that controls both."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, final
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from coderport.emulators.coder import CoderEmulator
+from coderport.emulators.kit import Served, serve
+from coderport.emulators.port import PortEmulator
+
+
+@final
+class Pair:
+    """Both emulators, served from construction until `stop` (or the end of a ``with`` block).
+
+    Each port may be fixed; 0 is a free one. The control server has Coder's control routes under ``/coder`` and
+    Port's under ``/port``; neither is reachable under an emulated API.
+    """
+
+    def __init__(
+        self,
+        coder: CoderEmulator | None = None,
+        port: PortEmulator | None = None,
+        *,
+        seed: int = 0,
+        coder_port: int = 0,
+        port_port: int = 0,
+        control_port: int = 0,
+        **coder_settings: Any,
+    ) -> None:
+        """Emulators that are not given are made from `seed`; `coder_settings` are `CoderEmulator`'s."""
+        self.coder = coder or CoderEmulator(seed, **coder_settings)
+        self.port = port or PortEmulator(seed=seed)
+        control = Starlette(
+            routes=[
+                Mount("/coder", routes=self.coder.control_routes()),
+                Mount("/port", routes=self.port.control_routes()),
+            ]
+        )
+        self._served: list[Served] = []
+        try:
+            self._served.append(self.coder.serve(coder_port))
+            for app, fixed in ((self.port.app, port_port), (control, control_port)):
+                self._served.append(serve(app, fixed))
+        except BaseException:
+            self.stop()
+            raise
+        self.coder_url, self.port_url, self.control_url = (served.url for served in self._served)
+
+    def describe(self) -> dict[str, str]:
+        """How to reach both, as the `emulate` command prints it."""
+        return {
+            "coder_url": self.coder_url,
+            "coder_token": self.coder.token,
+            "port_url": self.port_url,
+            "port_client_id": self.port.client_id,
+            "port_client_secret": self.port.client_secret,
+            "control_url": self.control_url,
+        }
+
+    def banner(self) -> str:
+        """What is running here, in one line for a person; it names no secret."""
+        return (
+            f"emulated Coder on {self.coder_url}, emulated Port on {self.port_url}, control on {self.control_url}: "
+            "made-up data in memory, nothing of it is real"
+        )
+
+    def stop(self) -> None:
+        """Stop what was started; the emulators keep what they hold."""
+        self.coder.stop_churn()
+        for served in self._served:
+            served.stop()
+        self._served.clear()
+
+    def __enter__(self) -> Pair:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

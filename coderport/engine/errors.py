@@ -1,0 +1,9 @@
+"""The error of this package."""
+
+from __future__ import annotations
+
+from coderport.errors import CoderportError
+
+
+class CliUnavailable(CoderportError):
+    """No Pulumi CLI could be had; the message names the ways to one."""

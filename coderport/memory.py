@@ -1,0 +1,89 @@
+"""What a stack remembers of its last run, as outputs of the stack itself.
+
+The engine deletes whatever was in the state and is not registered any more, so what was declared before has to be
+known before anything is registered. Outputs that a run does not export again are wiped, also by a run that fails:
+the program exports what it recalled before it does anything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FORMAT = 1
+
+
+class MemoryUnreadableError(ValueError):
+    """The outputs of the stack are there but are not what coderport writes."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`declared`: the entity ids of the last run by blueprint. `blueprints`: those that this stack declares."""
+
+    deployment: str | None = None
+    port_organization: str | None = None
+    blueprints: frozenset[str] = frozenset()
+    declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def first_run(self) -> bool:
+        """Whether nothing was ever declared by this stack."""
+        return self.deployment is None
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack outputs that hold this memory. No value in them is a secret or changes by itself."""
+        return {
+            "coderport": {
+                "format": FORMAT,
+                "deployment": self.deployment,
+                "portOrganization": self.port_organization,
+                "blueprints": sorted(self.blueprints),
+                "declared": {blueprint: packed(ids) for blueprint, ids in sorted(self.declared.items())},
+            },
+            "templates": len(self.declared.get("coder_template", ())),
+            "workspaces": len(self.declared.get("coder_workspace", ())),
+        }
+
+
+def recalled(outputs: Mapping[str, Any]) -> Memory:
+    """The memory held by a stack's outputs; an empty one if the stack has none yet (its first run).
+
+    Raises MemoryUnreadableError when outputs are there and cannot be understood: deleting by guess is not an option.
+    """
+    if "coderport" not in outputs:
+        if outputs:
+            raise MemoryUnreadableError("the stack has outputs, but none named `coderport`")
+        return Memory()
+    held = outputs["coderport"]
+    try:
+        if int(held["format"]) != FORMAT:
+            raise MemoryUnreadableError(f"format {held['format']} was written by another version of coderport")
+        return Memory(
+            deployment=str(held["deployment"]),
+            port_organization=str(held["portOrganization"]),
+            blueprints=frozenset(str(name) for name in held["blueprints"]),
+            declared={str(name): unpacked(text) for name, text in held["declared"].items()},
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None
+
+
+def packed(ids: Iterable[str]) -> str:
+    """UUIDs as one text: their 16 bytes each, sorted, in base64 (21⅓ characters an id)."""
+    return base64.b64encode(b"".join(sorted(uuid.UUID(identifier).bytes for identifier in ids))).decode()
+
+
+def unpacked(text: str) -> frozenset[str]:
+    """The ids that `packed` made the text from; ValueError if it is no such text."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"ids are not base64: {error}") from None
+    if len(raw) % 16:
+        raise ValueError("ids are cut short")
+    return frozenset(str(uuid.UUID(bytes=raw[start : start + 16])) for start in range(0, len(raw), 16))

@@ -1,0 +1,219 @@
+"""From settings to a plan: read, prove, map, guard. All of it happens before the first resource is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from coderport.account import Account
+from coderport.catalog.agreement import Agreement, Difference, agreement, differences
+from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.desired import Desired, Filters, desired
+from coderport.catalog.values import Context, Entity, OrganizationNames
+from coderport.coder.client import CoderClient
+from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
+from coderport.errors import CoderportError, Refusal
+from coderport.guard import Evidence, Verdict, deletions, identity, ownership, together
+from coderport.holdings import Holdings, holdings
+from coderport.memory import Memory
+from coderport.port.client import PortClient
+from coderport.settings import Releases, Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What this run declares, and what it leaves to be remembered.
+
+    `orphans` are entities of ours in Port that go and that no state holds, by blueprint: the engine cannot delete
+    those. `creations` counts the entities that Port does not hold yet.
+    """
+
+    blueprints: tuple[Blueprint, ...]
+    entities: tuple[Entity, ...]
+    orphans: Mapping[str, frozenset[str]]
+    memory: Memory
+    creations: int
+    notes: tuple[str, ...]
+
+
+async def make_plan(
+    settings: Settings, releases: Releases, memory: Memory, *, managed_by: str, now: datetime, account: Account
+) -> Plan:
+    """Reads Port and Coder and judges what may happen. `managed_by` is project/stack, `now` is aware.
+
+    Raises Refusal with the verdict's text when a guard says no, and a typed error when a read failed. Writes nothing.
+    """
+    with account.phase("read_port"):
+        held = await _read_port(settings, account)
+    known = _known(memory, held, managed_by)
+    with account.phase("read_coder"):
+        snapshot = await _read_coder(settings, known, account)
+    with account.phase("judge"):
+        return _judged(settings, releases, memory, held, snapshot, managed_by, now)
+
+
+async def _read_port(settings: Settings, account: Account) -> Holdings:
+    secret = settings.port_client_secret.get_secret_value()
+    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
+        try:
+            return await holdings(client)
+        finally:
+            account.port_requests += client.requests
+            account.retries += client.retries
+
+
+async def _read_coder(settings: Settings, known: Known, account: Account) -> Snapshot:
+    token = settings.coder_session_token.get_secret_value()
+    async with CoderClient(settings.coder_api_base_url, token) as client:
+        try:
+            return await read_snapshot(client, organizations=settings.coder_organizations, known=known)
+        finally:
+            account.coder_requests += client.requests
+            account.retries += client.retries
+
+
+def _known(memory: Memory, held: Holdings, managed_by: str) -> Known:
+    """The ids whose disappearance would have to be proven: those of the state and those of ours in Port."""
+    ours = held.managed_by(managed_by)
+
+    def ids(blueprint: Blueprint) -> frozenset[str]:
+        name = blueprint.identifier
+        return memory.declared.get(name, frozenset()) | ours.get(name, frozenset())
+
+    return Known(templates=ids(TEMPLATE), workspaces=ids(WORKSPACE))
+
+
+def _judged(
+    settings: Settings,
+    releases: Releases,
+    memory: Memory,
+    held: Holdings,
+    snapshot: Snapshot,
+    managed_by: str,
+    now: datetime,
+) -> Plan:
+    deployment = snapshot.deployment.deployment_id
+    context = Context(
+        deployment_id=deployment,
+        dashboard_url=snapshot.deployment.dashboard_url or settings.coder_api_base_url,
+        managed_by=managed_by,
+        emails=snapshot.emails or {},
+        organizations={
+            each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
+        },
+    )
+    filters = Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates)
+    wanted = desired(snapshot, filters, context, held.entities, now, settings.volatile_refresh)
+    same = identity(
+        deployment,
+        held.organization.id,
+        deployment_before=memory.deployment,
+        port_organization_before=memory.port_organization,
+    )
+    if same.refused:  # everything below would only say the same in more words
+        raise _refusal(same)
+    owned = ownership(
+        wanted.entities,
+        held.entities,
+        managed_by=managed_by,
+        declared_before=memory.declared,
+        take_over=settings.take_over,
+    )
+    going = deletions(
+        _evidence(memory, held, snapshot, wanted, managed_by),
+        allow_deletions=releases.allow_deletions,
+        forget_unproven=releases.forget_unproven,
+    )
+    verdict = together(_blueprints_verdict(settings, memory, held), owned, going)
+    if verdict.refused:
+        raise _refusal(verdict)
+    return Plan(
+        blueprints=BLUEPRINTS if settings.blueprints == "manage" else (),
+        entities=wanted.entities,
+        orphans={
+            each.identifier: (going.ids(each.identifier) & held.entities.get(each.identifier, {}).keys())
+            - memory.declared.get(each.identifier, frozenset())
+            for each in BLUEPRINTS
+        },
+        memory=Memory(
+            deployment=deployment,
+            port_organization=held.organization.id,
+            blueprints=frozenset(each.identifier for each in BLUEPRINTS if settings.blueprints == "manage"),
+            declared=wanted.ids(),
+        ),
+        creations=sum(
+            entity.identifier not in held.entities.get(entity.blueprint, {}) for entity in wanted.entities
+        ),
+        notes=_notes(snapshot),
+    )
+
+
+def _evidence(memory: Memory, held: Holdings, snapshot: Snapshot, wanted: Desired, managed_by: str) -> Evidence:
+    return Evidence(
+        desired=wanted.ids(),
+        declared_before=memory.declared,
+        first_run=memory.first_run,
+        held=held.entities,
+        managed_by=managed_by,
+        gone=frozenset(identifier for identifier, fate in snapshot.fates.items() if fate is Fate.GONE),
+        left_out=wanted.left_out,
+        seen={TEMPLATE.identifier: len(snapshot.templates), WORKSPACE.identifier: len(snapshot.workspaces)},
+        weakness="" if snapshot.deletions_provable else snapshot.breadth.text,
+    )
+
+
+def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> Verdict:
+    """Whether the blueprints that Port has are ours, mean the same, or may be taken over; conflicts never may."""
+    reasons: list[str] = []
+    for blueprint in BLUEPRINTS:
+        live = held.blueprints.get(blueprint.identifier)
+        if live is None:
+            if settings.blueprints == "use":
+                reasons.append(
+                    f"Port has no blueprint {blueprint.identifier}, and this stack only uses blueprints "
+                    "(coderport:blueprints is use). Run the stack that manages them first."
+                )
+            continue
+        found = differences(blueprint, live)
+        ours = blueprint.identifier in memory.blueprints or settings.take_over
+        if agreement(found) is Agreement.CONFLICT:
+            conflicts = [each for each in found if each.conflict]
+            reasons.append(
+                _listed(f"Port's blueprint {blueprint.identifier} contradicts ours:", conflicts)
+                + "\nPort never changes these in place. Rename or remove them in Port, or use another organization."
+            )
+        elif found and settings.blueprints == "use":
+            reasons.append(
+                _listed(f"Port's blueprint {blueprint.identifier} is not what this version expects:", found)
+                + "\nRun the stack that manages the blueprints with this version of coderport first."
+            )
+        elif found and not ours:
+            reasons.append(
+                _listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
+                + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
+                + "\n  pulumi config set coderport:takeOver true"
+            )
+    return Verdict(tuple(reasons))
+
+
+def _listed(headline: str, found: Iterable[Difference], shown: int = 12) -> str:
+    lines = [f"  {each}" for each in found]
+    more = [f"  and {len(lines) - shown} more"] if len(lines) > shown else []
+    return "\n".join((headline, *lines[:shown], *more))
+
+
+def _refusal(verdict: Verdict) -> CoderportError:
+    return Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")
+
+
+def _notes(snapshot: Snapshot) -> tuple[str, ...]:
+    notes = []
+    if not snapshot.deletions_provable:
+        notes.append(f"Deletions cannot be proven with this token. {snapshot.breadth.text}")
+    if not snapshot.whole:
+        notes.append(
+            f"The read was not whole: Coder counts {snapshot.count} workspaces, {snapshot.short} of them were seen by "
+            "nobody yet. They endanger nothing, and the next run picks them up."
+        )
+    return tuple(notes)

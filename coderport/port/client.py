@@ -1,0 +1,308 @@
+"""The client of Port's API: blueprints, entities one by one and in bulk, and the organization."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from coderport import __version__
+from coderport.port.errors import PortError, PortRejected, PortUnreachable
+from coderport.port.models import DeleteResult, Organization, Outcome, PortEntity
+from coderport.port.session import Reply, Session
+
+DEFAULT_URL = "https://api.getport.io"
+UPSERTS_PER_CALL = 20
+DELETES_PER_CALL = 100
+BYTES_PER_CALL = 1024 * 1024
+ROWS_PER_PAGE = 1000
+
+_PLAIN = {"exclude_calculated_properties": "true"}
+
+
+class PortClient:
+    """Port's API for one organization; an async context manager.
+
+    `base_url` is taken with or without `/v1`. `token` replaces the pair of id and secret. A failed request is repeated
+    for `retry_seconds` where sending it twice has the same result as once (5xx, timeouts, cut answers), and longer
+    after a 429, which did nothing. Nothing is bound to an event loop before the first request.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        token: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        user_agent: str = f"coderport/{__version__}",
+        timeout: float = 60.0,
+        retry_seconds: float = 120.0,
+    ) -> None:
+        self.client_id = client_id
+        self._session = Session(
+            base_url,
+            client_id,
+            client_secret,
+            token=token,
+            transport=transport,
+            user_agent=user_agent,
+            timeout=timeout,
+            retry_seconds=retry_seconds,
+        )
+
+    def __repr__(self) -> str:
+        return f"PortClient({self.base_url!r})"
+
+    async def __aenter__(self) -> PortClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; the counters stay readable."""
+        await self._session.close()
+
+    @property
+    def base_url(self) -> str:
+        """The address without `/v1`."""
+        return self._session.base_url
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests sent so far, repeats and those for tokens included."""
+        return self._session.requests
+
+    @property
+    def writes(self) -> int:
+        """Those of the requests that change something at Port."""
+        return self._session.writes
+
+    @property
+    def retries(self) -> int:
+        """Those of the requests that were repeats."""
+        return self._session.retries
+
+    async def organization(self) -> Organization:
+        """The organization of the credentials: `GET /v1/organization`, or the token's `orgId` if that route refuses.
+
+        Port's Kubernetes exporter reads the id from the same route's `organization.id`.
+        """
+        try:
+            body = (await self._session.call("GET", "/v1/organization", "reading the organization")).member(
+                "organization"
+            )
+        except PortRejected:
+            claim = self._session.claims().get("orgId")
+            if not isinstance(claim, str):
+                raise
+            return Organization(claim, "")
+        if not isinstance(body.get("id"), str):
+            raise PortError("Port's answer about the organization has no id")
+        return Organization(body["id"], body.get("name") or "")
+
+    async def blueprint(self, identifier: str) -> dict[str, Any] | None:
+        """The blueprint as Port holds it, or None where there is none."""
+        try:
+            reply = await self._session.call("GET", _blueprint(identifier), f"reading blueprint {identifier}")
+        except PortRejected as error:
+            if error.status == 404:
+                return None
+            raise
+        return reply.member("blueprint")
+
+    async def create_blueprint(self, body: Mapping[str, Any], *, catalog_page: bool = True) -> dict[str, Any]:
+        """Create a blueprint; 409 `identifier_taken` if it exists.
+
+        Creating twice is not the same as once, so after a lost answer the blueprint is looked for before a second try.
+        """
+        try:
+            return await self._create_blueprint(body, catalog_page)
+        except PortUnreachable:
+            held = await self.blueprint(body["identifier"])
+            return await self._create_blueprint(body, catalog_page) if held is None else held
+
+    async def _create_blueprint(self, body: Mapping[str, Any], catalog_page: bool) -> dict[str, Any]:
+        reply = await self._session.call(
+            "POST",
+            "/v1/blueprints",
+            f"creating blueprint {body['identifier']}",
+            query={"create_catalog_page": _flag(catalog_page)},
+            body=body,
+            repeat=False,
+        )
+        return reply.member("blueprint")
+
+    async def replace_blueprint(self, identifier: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the whole blueprint (`PUT`): what `body` does not name is gone afterwards."""
+        what = f"changing blueprint {identifier}"
+        return (await self._session.call("PUT", _blueprint(identifier), what, body=body)).member("blueprint")
+
+    async def delete_blueprint(self, identifier: str) -> bool:
+        """Delete an empty blueprint; False if there was none. 403 `has_dependents` while it has entities."""
+        return await self._delete(_blueprint(identifier), f"deleting blueprint {identifier}")
+
+    async def entities(
+        self, blueprint: str, *, query: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[PortEntity]:
+        """Every entity of a blueprint that matches `query` (all without one), 1,000 a page, each once.
+
+        Calculated properties are left out. 404 if there is no such blueprint.
+        """
+        what = f"reading the entities of blueprint {blueprint}"
+        body: dict[str, Any] = {"limit": ROWS_PER_PAGE}
+        if query is not None:
+            body["query"] = query
+        seen: set[str] = set()
+        while True:
+            reply = await self._session.call(
+                "POST", f"{_blueprint(blueprint)}/entities/search", what, query=_PLAIN, body=body
+            )
+            for row in reply.rows("entities"):
+                entity = PortEntity.from_json(blueprint, row)
+                if entity.identifier not in seen:
+                    seen.add(entity.identifier)
+                    yield entity
+            following = reply.json.get("next")
+            if not following:
+                return
+            if following == body.get("from"):
+                raise PortError(f"Port's pages do not end ({what})")
+            body = {**body, "from": following}
+
+    async def entity(self, blueprint: str, identifier: str) -> PortEntity | None:
+        """One entity, or None where Port knows no such entity or blueprint."""
+        what = f"reading entity {blueprint}:{identifier}"
+        try:
+            reply = await self._session.call("GET", _entity(blueprint, identifier), what, query=_PLAIN)
+        except PortRejected as error:
+            if error.status == 404:
+                return None
+            raise
+        return PortEntity.from_json(blueprint, reply.member("entity"))
+
+    async def count(self, blueprint: str) -> int:
+        """How many entities a blueprint has."""
+        what = f"counting the entities of blueprint {blueprint}"
+        reply = await self._session.call("GET", f"{_blueprint(blueprint)}/entities-count", what)
+        count = reply.json.get("count")
+        if not isinstance(count, int):
+            raise PortError(f"Port's answer has no count in it ({what})")
+        return count
+
+    async def upsert(
+        self,
+        blueprint: str,
+        entities: Sequence[Mapping[str, Any]],
+        *,
+        merge: bool = True,
+        create_missing: bool = False,
+        run_id: str | None = None,
+    ) -> list[Outcome]:
+        """Create or change up to 20 entities in one call; the outcomes are in the order of the request.
+
+        With `merge` a property that a body does not name keeps its value and null clears it; without, the entity is
+        replaced. An entity that fails has its error in its outcome and does not stop the others; only a request that
+        was rejected as a whole raises.
+        """
+        query = {
+            "upsert": "true",
+            "merge": _flag(merge),
+            "create_missing_related_entities": _flag(create_missing),
+        }
+        if run_id:
+            query["run_id"] = run_id
+        reply = await self._session.call(
+            "POST",
+            f"{_blueprint(blueprint)}/entities/bulk",
+            f"{len(entities)} entities of blueprint {blueprint}",
+            query=query,
+            body={"entities": list(entities)},
+        )
+        return _outcomes(blueprint, [str(body["identifier"]) for body in entities], reply)
+
+    async def replace_entity(
+        self, blueprint: str, identifier: str, body: Mapping[str, Any], *, run_id: str | None = None
+    ) -> PortEntity:
+        """Replace one whole entity (`PUT`), which is how it gets another identifier."""
+        reply = await self._session.call(
+            "PUT",
+            _entity(blueprint, identifier),
+            f"changing entity {blueprint}:{identifier}",
+            query={"run_id": run_id} if run_id else None,
+            body=body,
+        )
+        return PortEntity.from_json(blueprint, reply.member("entity"))
+
+    async def delete_entity(self, blueprint: str, identifier: str) -> bool:
+        """Delete one entity; False if there was none. 403 `has_dependents` if another one requires it."""
+        return await self._delete(
+            _entity(blueprint, identifier),
+            f"deleting entity {blueprint}:{identifier}",
+            {"delete_dependents": "false"},
+        )
+
+    async def delete(self, blueprint: str, identifiers: Sequence[str]) -> DeleteResult:
+        """Delete up to 100 entities in one call. One that others require (`has_dependents`) fails the whole call."""
+        reply = await self._session.call(
+            "POST",
+            f"{_blueprint(blueprint)}/bulk/entities/delete",
+            f"deleting {len(identifiers)} entities of blueprint {blueprint}",
+            query={"delete_dependents": "false"},
+            body={"entities": list(identifiers)},
+        )
+        named = reply.json.get("deletedEntities")
+        return DeleteResult(frozenset(identifiers if named is None else named))
+
+    async def _delete(self, path: str, what: str, query: Mapping[str, str] | None = None) -> bool:
+        try:
+            await self._session.call("DELETE", path, what, query=query)
+        except PortRejected as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+
+def _outcomes(blueprint: str, identifiers: Sequence[str], reply: Reply) -> list[Outcome]:
+    """By position, which is the only reliable link; an entity that the answer does not mention has failed."""
+    found: dict[int, Outcome] = {}
+    for row in reply.json.get("entities") or ():
+        index = row.get("index")
+        if index in range(len(identifiers)):
+            found[index] = Outcome(index, identifiers[index], created=row.get("created") is True)
+    for row in reply.json.get("errors") or ():
+        index = row.get("index")
+        if index in range(len(identifiers)):
+            code, message = str(row.get("error") or "unknown error"), str(row.get("message") or "")
+            what = f"entity {blueprint}:{identifiers[index]}"
+            error = PortRejected(what, code, int(row.get("statusCode") or 0), message, reply.trace_id)
+            found[index] = Outcome(index, identifiers[index], error=error)
+    for index, identifier in enumerate(identifiers):
+        if index not in found:
+            what, message = (
+                f"entity {blueprint}:{identifier}",
+                "the answer to the bulk call does not mention it",
+            )
+            error = PortRejected(what, "unknown error", 0, message, reply.trace_id)
+            found[index] = Outcome(index, identifier, error=error)
+    return [found[index] for index in range(len(identifiers))]
+
+
+def _blueprint(identifier: str) -> str:
+    return f"/v1/blueprints/{quote(identifier, safe='')}"
+
+
+def _entity(blueprint: str, identifier: str) -> str:
+    return f"{_blueprint(blueprint)}/entities/{quote(identifier, safe='')}"
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,51 @@
+"""What can go wrong between us and Port, each with a message for a person."""
+
+from __future__ import annotations
+
+from coderport.errors import CoderportError
+
+EU_URL = "https://api.port.io"
+US_URL = "https://api.us.port.io"
+
+
+class PortError(CoderportError):
+    """Something at Port failed; the subclasses say what kind of thing."""
+
+
+class PortUnreachable(PortError):
+    """No usable answer came: no connection, a timeout, a redirect, a page that is not JSON, a 5xx until the end."""
+
+
+class PortUnauthorized(PortError):
+    """Port does not accept the credentials or their token."""
+
+    @classmethod
+    def for_credentials(cls, base_url: str, detail: str) -> PortUnauthorized:
+        """The token route said no. Each region knows only its own credentials, so the message names both."""
+        return cls(
+            f"Port at {base_url} does not accept PORT_CLIENT_ID and PORT_CLIENT_SECRET ({detail}). "
+            f"Check both, and the region: PORT_BASE_URL is {EU_URL} for organizations in the EU "
+            f"and {US_URL} for those in the US."
+        )
+
+
+class PortRejected(PortError):
+    """Port understood the request and refused it.
+
+    `code` is Port's word for the reason (`identifier_taken`, `has_dependents`, `blueprint_schema_mismatch`, …),
+    `status` the HTTP status (or that of one item of a bulk call), `trace_id` what Port's support asks for.
+    """
+
+    def __init__(self, what: str, code: str, status: int, message: str, trace_id: str | None = None) -> None:
+        self.what = what
+        self.code = code
+        self.status = status
+        self.message = message
+        self.trace_id = trace_id
+        trace = f" (trace id {trace_id})" if trace_id else ""
+        reason = f"{code}: {message}" if message and message != code else code
+        super().__init__(f"Port refused {what}: {status} {reason}{trace}")
+
+
+class PortRateLimited(PortError):
+    """Port kept answering 429 for longer than a request may wait."""

@@ -1,0 +1,270 @@
+"""One authorized conversation with Port's API: the token, the pool, the rate limits, and repeats where they are safe."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import stamina
+
+from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
+from coderport.port.limits import Bucket, RateLimits, bucket_of, seconds_to_wait
+
+_TOKEN_PATH = "/v1/auth/access_token"
+_RENEW_BEFORE = 60.0
+
+# A wrong address should not keep a person waiting; a window of Port's rate limits is five minutes long.
+_CONNECT_SECONDS = 10.0
+_LIMITED_SECONDS = 330.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The JSON of a good answer, and the trace id that Port's support asks for."""
+
+    json: Mapping[str, Any]
+    trace_id: str | None
+
+    def member(self, key: str) -> dict[str, Any]:
+        """The object under the key; an answer without it is an error."""
+        value = self.json.get(key)
+        if not isinstance(value, dict):
+            raise PortError(f"Port's answer has no {key} in it{_traced(self.trace_id)}")
+        return value
+
+    def rows(self, key: str) -> list[Any]:
+        """The list under the key; an answer without it is an error."""
+        value = self.json.get(key)
+        if not isinstance(value, list):
+            raise PortError(f"Port's answer has no list of {key} in it{_traced(self.trace_id)}")
+        return value
+
+
+class _Again(Exception):
+    """An attempt failed in a way that a repeat may mend.
+
+    `error` is what to say if none does, `wait` what Port asked for, `budget` how long it is worth trying.
+    """
+
+    def __init__(self, error: PortError, budget: float, wait: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.budget = budget
+        self.wait = wait
+
+
+class Session:
+    """Sends requests as one organization's client; counts them, their writes and their repeats."""
+
+    def __init__(
+        self,
+        base_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        token: str | None,
+        transport: httpx.AsyncBaseTransport | None,
+        user_agent: str,
+        timeout: float,
+        retry_seconds: float,
+    ) -> None:
+        self.base_url = _root(base_url)
+        self.requests = 0
+        self.writes = 0
+        self.retries = 0
+        self._client_id = client_id
+        self._secret = client_secret
+        self._renewable = token is None
+        self._token = token
+        self._token_until = float("inf") if token else 0.0
+        self._token_lock = asyncio.Lock()
+        self._limits = RateLimits()
+        self._retry_seconds = retry_seconds
+        self._http = httpx.AsyncClient(
+            base_url=self.base_url,
+            transport=transport,
+            timeout=httpx.Timeout(timeout, connect=10.0, pool=None),
+            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            follow_redirects=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections; the counters stay readable."""
+        await self._http.aclose()
+
+    def claims(self) -> dict[str, Any]:
+        """The unverified claims of the token if that is a JWT; empty for anything else."""
+        try:
+            part = (self._token or "").split(".")[1]
+            value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        except (IndexError, ValueError, binascii.Error):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        repeat: bool = True,
+    ) -> Reply:
+        """One request with its repeats; `what` says for a person what it was about.
+
+        `repeat` says that sending it twice has the same result as once. A 207 is a good answer whatever its `ok`.
+        """
+        content = None
+        headers = {}
+        if body is not None:
+            content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+            headers["Content-Type"] = "application/json"
+
+        async def attempt() -> Reply:
+            for renewed in (False, True):
+                token = await self._valid_token()
+                response = await self._send(
+                    method,
+                    path,
+                    what,
+                    repeat=repeat,
+                    params=query,
+                    content=content,
+                    headers={**headers, "Authorization": f"Bearer {token}"},
+                )
+                if response.status_code != 401 or renewed or not self._renewable:
+                    break
+                self._forget(token)
+            return self._checked(response, what, repeat=repeat)
+
+        try:
+            async for step in stamina.retry_context(
+                on=self._patience(), attempts=None, timeout=None, wait_max=30.0
+            ):
+                with step:
+                    self.retries += step.num > 1
+                    return await attempt()
+        except _Again as failure:
+            raise failure.error from None
+        raise AssertionError("stamina's loop ends by a return or by raising")
+
+    def _patience(self) -> Callable[[Exception], bool | float]:
+        """When to try again: as long as the kind of failure is worth it, after the time that Port asked for."""
+        start = time.monotonic()
+
+        def again(error: Exception) -> bool | float:
+            if not isinstance(error, _Again):
+                return False
+            if time.monotonic() - start + (error.wait or 0.0) > error.budget:
+                return False
+            return True if error.wait is None else error.wait
+
+        return again
+
+    async def _send(
+        self, method: str, path: str, what: str, *, repeat: bool, **arguments: Any
+    ) -> httpx.Response:
+        bucket = bucket_of(method, path)
+        async with self._limits.permit(bucket):
+            self.requests += 1
+            self.writes += method != "GET" and bucket not in (Bucket.SEARCH, Bucket.TOKEN)
+            try:
+                response = await self._http.request(method, path, **arguments)
+            except httpx.ConnectError as error:
+                refused = PortUnreachable(f"Port at {self.base_url} cannot be reached: {_plain(error)}")
+                raise _Again(refused, min(_CONNECT_SECONDS, self._retry_seconds)) from None
+            except httpx.HTTPError as error:
+                lost = PortUnreachable(f"Port at {self.base_url} did not answer ({what}): {_plain(error)}")
+                raise self._maybe_again(lost, repeat) from None
+            self._limits.observe(bucket, response.status_code, response.headers)
+        return response
+
+    def _maybe_again(self, error: PortError, repeat: bool) -> Exception:
+        return _Again(error, self._retry_seconds) if repeat else error
+
+    def _checked(self, response: httpx.Response, what: str, *, repeat: bool) -> Reply:
+        """The JSON of a good answer; everything else becomes the error that says what happened."""
+        status = response.status_code
+        trace = response.headers.get("x-trace-id")
+        traced = _traced(trace)
+        if status == 429:
+            limited = PortRateLimited(f"Port keeps limiting the rate of requests ({what}){traced}")
+            raise _Again(limited, _LIMITED_SECONDS, seconds_to_wait(response.headers, time.time()))
+        if status >= 500:
+            raise self._maybe_again(PortUnreachable(f"Port answered {status} ({what}){traced}"), repeat)
+        if 300 <= status < 400:
+            raise PortUnreachable(f"{self.base_url} answers with a redirect ({what}). {_CHECK_URL}")
+        answer = _json(response)
+        if answer is None:
+            if "json" in response.headers.get("content-type", ""):
+                raise self._maybe_again(
+                    PortUnreachable(f"Port's answer was cut off ({what}){traced}"), repeat
+                )
+            raise PortUnreachable(f"{self.base_url} does not answer in JSON ({what}). {_CHECK_URL}")
+        if response.is_success and (answer.get("ok") is True or status == 207):
+            return Reply(answer, trace)
+        code = str(answer.get("error") or "unknown error")
+        message = str(answer.get("message") or "")
+        if status == 401:
+            raise PortUnauthorized(f"Port does not accept the token ({what}): {message or code}{traced}")
+        raise PortRejected(what, code, status, message, trace)
+
+    async def _valid_token(self) -> str:
+        async with self._token_lock:
+            if self._token is None or time.monotonic() >= self._token_until:
+                self._token = await self._new_token()
+            return self._token
+
+    def _forget(self, token: str) -> None:
+        """Drop a token that was refused, unless another request has renewed it meanwhile."""
+        if self._token == token:
+            self._token = None
+
+    async def _new_token(self) -> str:
+        what = "asking for a token"
+        credentials = {"clientId": self._client_id, "clientSecret": self._secret}
+        response = await self._send("POST", _TOKEN_PATH, what, repeat=True, json=credentials)
+        try:
+            answer = self._checked(response, what, repeat=True).json
+        except (PortRejected, PortUnauthorized):
+            detail = str((_json(response) or {}).get("error") or f"status {response.status_code}")
+            raise PortUnauthorized.for_credentials(self.base_url, detail) from None
+        token, lifetime = answer.get("accessToken"), answer.get("expiresIn")
+        if not isinstance(token, str):
+            raise PortError("Port's answer to the request for a token has no token in it")
+        seconds = float(lifetime) if isinstance(lifetime, (int, float)) else 3600.0
+        self._token_until = time.monotonic() + max(seconds - _RENEW_BEFORE, seconds / 2)
+        return token
+
+
+_CHECK_URL = "Is PORT_BASE_URL the address of Port's API?"
+
+
+def _root(base_url: str) -> str:
+    url = base_url.strip().rstrip("/")
+    return url[:-3].rstrip("/") if url.endswith("/v1") else url
+
+
+def _traced(trace_id: str | None) -> str:
+    return f" (trace id {trace_id})" if trace_id else ""
+
+
+def _plain(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _json(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        value = response.json()
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

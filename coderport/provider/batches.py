@@ -1,0 +1,213 @@
+"""Operations that arrive one by one and leave in bulk calls.
+
+A batch is sent when it is full, or when nothing has arrived for a while: 50 ms, or a few times the rhythm in which its
+members came, so that an engine that registers slowly still fills its batches. It never waits for a fixed window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from coderport.port.client import BYTES_PER_CALL, DELETES_PER_CALL, UPSERTS_PER_CALL, PortClient
+from coderport.port.errors import PortError, PortRejected
+from coderport.port.models import Outcome
+
+IDLE_SECONDS = 0.05
+_LONGEST_IDLE = 0.25
+_RHYTHM = 4.0
+_CALLS_IN_FLIGHT = 16
+
+# Room for the JSON around the entities.
+_BYTES = BYTES_PER_CALL - 1024
+
+# Statuses of a whole request that say nothing about its parts: taking it apart cannot help.
+_FINAL = (401, 403, 404)
+
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
+Answer = TypeVar("Answer")
+
+
+class Cancelled(PortError):
+    """The engine cancelled before this was sent."""
+
+
+@dataclass
+class _Batch(Generic[Item, Answer]):
+    waiting: list[tuple[Item, asyncio.Future[Answer]]] = field(default_factory=list)
+    size: int = 0
+    last: float = 0.0
+    rhythm: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+
+class Gatherer(Generic[Key, Item, Answer]):
+    """Collects items by key and hands each batch to `send`, which answers in the items' order.
+
+    An answer that is an exception fails its own item only; an exception out of `send` fails the batch.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Key, list[Item]], Awaitable[Sequence[Answer | PortError]]],
+        *,
+        most: int,
+        size: Callable[[Item], int] = lambda _: 0,
+        flights: asyncio.Semaphore,
+        idle: float = IDLE_SECONDS,
+        landed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._send = send
+        self._most = most
+        self._size = size
+        self._flights = flights
+        self._idle = idle
+        self._landed = landed
+        self._batches: dict[Key, _Batch[Item, Answer]] = {}
+        self._flying: set[asyncio.Task[None]] = set()
+        self._cancelled = False
+
+    async def submit(self, key: Key, item: Item) -> Answer:
+        """Wait until the item's batch was answered, and return the item's answer or raise its error."""
+        if self._cancelled:
+            raise Cancelled("cancelled before anything was sent to Port")
+        loop = asyncio.get_running_loop()
+        size = self._size(item)
+        batch = self._batches.get(key)
+        if batch is not None and batch.size + size > _BYTES:
+            self._dispatch(key)
+            batch = None
+        if batch is None:
+            batch = self._batches[key] = _Batch()
+        now = loop.time()
+        if batch.waiting:
+            batch.rhythm += (now - batch.last - batch.rhythm) / len(batch.waiting)
+        batch.last = now
+        answer: asyncio.Future[Answer] = loop.create_future()
+        batch.waiting.append((item, answer))
+        batch.size += size
+        if batch.timer is not None:
+            batch.timer.cancel()
+        if len(batch.waiting) >= self._most:
+            self._dispatch(key)
+        else:
+            idle = max(self._idle, min(_RHYTHM * batch.rhythm, _LONGEST_IDLE))
+            batch.timer = loop.call_later(idle, self._dispatch, key)
+        return await answer
+
+    def cancel(self) -> None:
+        """Drop what was not sent; what is in flight runs to its end."""
+        self._cancelled = True
+        for batch in self._batches.values():
+            if batch.timer is not None:
+                batch.timer.cancel()
+            for _, answer in batch.waiting:
+                if not answer.done():
+                    answer.set_exception(Cancelled("cancelled before anything was sent to Port"))
+        self._batches.clear()
+
+    def _dispatch(self, key: Key) -> None:
+        batch = self._batches.pop(key)
+        if batch.timer is not None:
+            batch.timer.cancel()
+        task = asyncio.create_task(self._fly(key, batch.waiting))
+        self._flying.add(task)
+        task.add_done_callback(self._flying.discard)
+
+    async def _fly(self, key: Key, waiting: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        async with self._flights:
+            try:
+                answers = await self._send(key, [item for item, _ in waiting])
+            except Exception as error:  # handed on to every waiting call, none may wait for ever
+                for _, future in waiting:
+                    if not future.done():
+                        future.set_exception(error)
+                return
+            finally:
+                self._landed()
+        for (_, future), answer in zip(waiting, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, PortError):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+
+@dataclass(frozen=True)
+class UpsertKey:
+    """What the entities of one bulk upsert have in common."""
+
+    blueprint: str
+    create_missing: bool = False
+    run_id: str | None = None
+
+
+class Batches:
+    """The gatherers of one client: upserts and deletions of entities."""
+
+    def __init__(
+        self, client: PortClient, *, idle: float = IDLE_SECONDS, landed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._client = client
+        flights = asyncio.Semaphore(_CALLS_IN_FLIGHT)
+        self._upserts: Gatherer[UpsertKey, Mapping[str, Any], Outcome] = Gatherer(
+            self._send_upserts, most=UPSERTS_PER_CALL, size=_bytes, flights=flights, idle=idle, landed=landed
+        )
+        self._deletes: Gatherer[str, str, None] = Gatherer(
+            self._send_deletes, most=DELETES_PER_CALL, flights=flights, idle=idle, landed=landed
+        )
+
+    async def upsert(self, key: UpsertKey, body: Mapping[str, Any]) -> Outcome:
+        """Send the entity with the next bulk call; raises what Port says against it."""
+        return await self._upserts.submit(key, body)
+
+    async def delete(self, blueprint: str, identifier: str) -> None:
+        """Delete the entity with the next bulk call; one that is not there is deleted."""
+        await self._deletes.submit(blueprint, identifier)
+
+    def cancel(self) -> None:
+        """Drop what was not sent."""
+        self._upserts.cancel()
+        self._deletes.cancel()
+
+    async def _send_upserts(
+        self, key: UpsertKey, bodies: list[Mapping[str, Any]]
+    ) -> Sequence[Outcome | PortError]:
+        try:
+            outcomes = await self._client.upsert(
+                key.blueprint, bodies, create_missing=key.create_missing, run_id=key.run_id
+            )
+        except PortRejected as error:
+            if len(bodies) == 1 or error.status in _FINAL:
+                return [error] * len(bodies)
+            return await _apart(lambda part: self._send_upserts(key, part), bodies)
+        return [outcome.error or outcome for outcome in outcomes]
+
+    async def _send_deletes(self, blueprint: str, identifiers: list[str]) -> Sequence[PortError | None]:
+        try:
+            if len(identifiers) == 1:
+                await self._client.delete_entity(blueprint, identifiers[0])
+            else:
+                await self._client.delete(blueprint, identifiers)
+        except PortRejected as error:
+            if len(identifiers) == 1:
+                return [error]
+            return await _apart(lambda part: self._send_deletes(blueprint, part), identifiers)
+        return [None] * len(identifiers)
+
+
+async def _apart(
+    send: Callable[[list[Item]], Awaitable[Sequence[Answer]]], items: list[Item]
+) -> list[Answer]:
+    """Send a batch that was rejected as a whole again in two halves."""
+    middle = len(items) // 2
+    return [*await send(items[:middle]), *await send(items[middle:])]
+
+
+def _bytes(body: Mapping[str, Any]) -> int:
+    return len(json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()) + 1

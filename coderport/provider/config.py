@@ -1,0 +1,53 @@
+"""The provider's own settings: from its inputs, else from the environment, as the stock provider takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from coderport.errors import SettingsError
+from coderport.port.client import DEFAULT_URL
+from coderport.provider.protocol import UNKNOWN, Problem, Properties
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where Port is and who we are there."""
+
+    base_url: str
+    client_id: str
+    secret: str = field(repr=False)
+    token: str | None = field(repr=False, default=None)
+
+
+def problems(inputs: Properties) -> list[Problem]:
+    """What of the provider's inputs cannot be accepted."""
+    url = inputs.get("baseUrl")
+    if isinstance(url, str) and url and url != UNKNOWN and not url.startswith(("https://", "http://")):
+        return [Problem("baseUrl", f"{url!r} is not an address: it is like https://api.port.io")]
+    return []
+
+
+def load(inputs: Properties, environ: Mapping[str, str]) -> Config:
+    """The settings, or a SettingsError that names what is missing."""
+
+    def setting(key: str, variable: str | None) -> str:
+        return str(inputs.get(key) or "") or (environ.get(variable, "") if variable else "")
+
+    config = Config(
+        base_url=setting("baseUrl", "PORT_BASE_URL") or DEFAULT_URL,
+        client_id=setting("clientId", "PORT_CLIENT_ID"),
+        secret=setting("secret", "PORT_CLIENT_SECRET"),
+        token=setting("token", None) or None,
+    )
+    missing = [
+        f"{key} ({variable})"
+        for key, variable, value in (
+            ("clientId", "PORT_CLIENT_ID", config.client_id),
+            ("secret", "PORT_CLIENT_SECRET", config.secret),
+        )
+        if not value
+    ]
+    if missing and config.token is None:
+        raise SettingsError(f"the Port provider has no {' and no '.join(missing)}")
+    return config

@@ -1,0 +1,246 @@
+"""The resource `port:index/entity:Entity`."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from coderport.port.client import PortClient
+from coderport.port.errors import PortError, PortRejected
+from coderport.port.models import PortEntity
+from coderport.provider import entity_values
+from coderport.provider.batches import Batches, UpsertKey
+from coderport.provider.blueprint_values import item_types
+from coderport.provider.entity_values import Owned, Wanted, differences, wanted
+from coderport.provider.holdings import Holdings
+from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
+from coderport.provider.times import now, stamps
+
+TOKEN = "port:index/entity:Entity"
+
+OWNER = "managed_by"
+"""The property by which an entity says which stack it belongs to."""
+
+Warn = Callable[[str], Awaitable[None]]
+
+
+class EntityResource:
+    """Create, read, change and delete entities, in bulk and only where Port differs.
+
+    `properties` and `relations` name by blueprint what is ours even without a value, so that a value that went away
+    in the program is cleared at Port although the state says nothing about it.
+    """
+
+    def __init__(
+        self,
+        client: PortClient,
+        holdings: Holdings,
+        batches: Batches,
+        *,
+        properties: Mapping[str, frozenset[str]],
+        relations: Mapping[str, frozenset[str]],
+    ) -> None:
+        self._client = client
+        self._holdings = holdings
+        self._batches = batches
+        self._properties = properties
+        self._relations = relations
+
+    def problems(self, inputs: Properties) -> list[Problem]:
+        """What of the inputs cannot be accepted."""
+        return entity_values.problems(inputs)
+
+    async def diff(self, state: Recorded, news: Properties) -> Mapping[str, Kind]:
+        """Where Port, or else the state's outputs, are not what the program wants."""
+        wish = wanted(news)
+        owned = self._owned(wish, state.inputs)
+        blueprint, identifier = _address(state)
+        held = await self._holdings.entity(blueprint, identifier)
+        if held is None:
+            return {"identifier": Kind.ADD}
+        # An empty identifier in the program means: the one that it has.
+        wish = replace(wish, identifier=wish.identifier or identifier)
+        recorded = _entity_of(state.outputs) if "title" in state.outputs else held
+        found = {**differences(wish, owned, recorded), **differences(wish, owned, held)}
+        for key in ("createMissingRelatedEntities", "runId"):
+            if (news.get(key) or None) != (state.outputs.get(key) or None):
+                found[key] = Kind.UPDATE
+        return found
+
+    async def create(self, news: Properties, preview: bool) -> tuple[str, Mapping[str, Any]]:
+        """Create the entity, or merge into the one that exists; (id, outputs)."""
+        if preview:
+            return "", _foreseen(news, None)
+        wish = wanted(news)
+        identifier = wish.identifier or _new_identifier()
+        held = await self._holdings.entity(wish.blueprint, identifier, confirm=False)
+        written = await self._write(wish, identifier, self._owned(wish, {}), held)
+        outputs = entity_values.outputs(news, identifier, _stamps(written))
+        return outputs["id"], outputs
+
+    async def read(self, state: Recorded) -> Found | None:
+        """What Port holds, in the form of the state's inputs; without those (an import) everything that it holds."""
+        blueprint, identifier = _address(state)
+        held = await self._holdings.entity(blueprint, identifier)
+        if held is None:
+            return None
+        if state.inputs:
+            owned = self._owned(wanted(state.inputs), {})
+            inputs = entity_values.refreshed(state.inputs, owned, held)
+        else:
+            inputs = entity_values.imported(held, item_types(await self._holdings.blueprint(blueprint)))
+        return Found(
+            f"{blueprint}:{identifier}", inputs, entity_values.outputs(inputs, identifier, _stamps(held))
+        )
+
+    async def update(self, state: Recorded, news: Properties, preview: bool) -> Mapping[str, Any]:
+        """Bring Port to what the program wants; nothing is sent if it already is."""
+        blueprint, identifier = _address(state)
+        if preview:
+            return _foreseen({**news, "identifier": news.get("identifier") or identifier}, state)
+        wish = wanted(news)
+        target = wish.identifier or identifier
+        owned = self._owned(wish, state.inputs)
+        held = await self._holdings.entity(blueprint, identifier)
+        if wish.blueprint != blueprint:
+            there = await self._holdings.entity(wish.blueprint, target)
+            written = await self._write(wish, target, owned, there)
+            await self._drop(blueprint, identifier)
+        elif held is not None and target != identifier:
+            written = await self._rename(wish, target, owned, held)
+        elif held is not None and not differences(replace(wish, identifier=target), owned, held):
+            written = held
+        else:
+            written = await self._write(wish, target, owned, held)
+        return entity_values.outputs(news, target, _stamps(written))
+
+    async def delete(self, state: Recorded, warn: Warn) -> None:
+        """Delete the entity, unless another stack made it its own meanwhile; one that is gone is fine."""
+        blueprint, identifier = _address(state)
+        owner = _entity_of(state.outputs).properties.get(OWNER) if "title" in state.outputs else None
+        if owner is not None:
+            held = await self._holdings.entity(blueprint, identifier)
+            if held is None:
+                return
+            current = held.properties.get(OWNER)
+            if current != owner:
+                await warn(
+                    f"{blueprint}:{identifier} stays in Port: it belongs to {current or 'nobody'} now, no longer to "
+                    f"{owner}. It is only taken out of this stack."
+                )
+                return
+        await self._drop(blueprint, identifier)
+
+    def _owned(self, wish: Wanted, old_inputs: Properties) -> Owned:
+        """What is ours: what the program says something about, and what we declare even without a value.
+
+        Where nothing is known to be declared, what the program once said is ours too, so that it is cleared
+        when the program no longer says it. Not otherwise: after an import, or a refresh by the stock
+        provider, the old inputs hold everybody's values.
+        """
+        owned = Owned.by(wish)
+        if wish.blueprint in self._properties:
+            return owned.and_also(
+                self._properties[wish.blueprint], self._relations.get(wish.blueprint, frozenset())
+            )
+        return Owned.by(wish, wanted(old_inputs)) if old_inputs else owned
+
+    async def _write(
+        self, wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None
+    ) -> PortEntity:
+        """Upsert, and what Port holds afterwards.
+
+        A bulk answer has no times, and reading each entity back would double the requests: the time of an upsert is
+        taken from our clock and its author is the client id, which is what Port writes. A refresh makes them exact.
+        """
+        sent = entity_values.body(wish, identifier, owned, held)
+        outcome = await self._batches.upsert(
+            UpsertKey(wish.blueprint, wish.create_missing, wish.run_id), sent
+        )
+        time, author = now(), self._client.client_id
+        before = None if outcome.created else held
+        written = replace(
+            entity_values.merged(before, wish.blueprint, sent),
+            created_at=before.created_at if before else time,
+            created_by=before.created_by if before else author,
+            updated_at=time,
+            updated_by=author,
+        )
+        self._holdings.wrote(written)
+        return written
+
+    async def _rename(self, wish: Wanted, target: str, owned: Owned, held: PortEntity) -> PortEntity:
+        """Give the entity another identifier; the route replaces the whole entity, so all that it holds is sent."""
+        whole = entity_values.merged(held, wish.blueprint, entity_values.body(wish, target, owned, held))
+        sent: dict[str, Any] = {
+            "identifier": target,
+            "title": whole.title,
+            "properties": dict(whole.properties),
+            "relations": dict(whole.relations),
+        }
+        if whole.icon:
+            sent["icon"] = whole.icon
+        if whole.team:
+            sent["team"] = list(whole.team)
+        written = await self._client.replace_entity(wish.blueprint, held.identifier, sent, run_id=wish.run_id)
+        self._holdings.deleted(wish.blueprint, held.identifier)
+        self._holdings.wrote(written)
+        return written
+
+    async def _drop(self, blueprint: str, identifier: str) -> None:
+        try:
+            await self._batches.delete(blueprint, identifier)
+        except PortRejected as error:
+            if error.status != 404:
+                raise
+        self._holdings.deleted(blueprint, identifier)
+
+
+def _address(state: Recorded) -> tuple[str, str]:
+    """(blueprint, identifier): of the outputs, because the engine keeps the first id through a rename; else of the id."""
+    blueprint, identifier = state.outputs.get("blueprint"), state.outputs.get("identifier")
+    if isinstance(blueprint, str) and isinstance(identifier, str):
+        return blueprint, identifier
+    blueprint, separator, identifier = state.id.partition(":")
+    if not (blueprint and separator and identifier):
+        raise PortError(f"{state.id!r} is not the id of an entity: it is <blueprint>:<identifier>")
+    return blueprint, identifier
+
+
+def _entity_of(outputs: Properties) -> PortEntity:
+    """The state's outputs as the entity that they describe."""
+    recorded = wanted(outputs)
+    return PortEntity(
+        identifier=recorded.identifier or "",
+        blueprint=recorded.blueprint,
+        title=recorded.title,
+        icon=recorded.icon,
+        team=recorded.teams or (),
+        properties=recorded.properties,
+        relations=recorded.relations,
+    )
+
+
+def _stamps(entity: PortEntity) -> Mapping[str, Any]:
+    return stamps(entity.created_at, entity.created_by, entity.updated_at, entity.updated_by)
+
+
+def _foreseen(news: Properties, state: Recorded | None) -> Mapping[str, Any]:
+    """The outputs of a preview: what only Port can know is unknown."""
+    computed = dict.fromkeys(("createdAt", "createdBy", "updatedAt", "updatedBy"), UNKNOWN)
+    if state is not None:
+        computed |= {key: state.outputs[key] for key in ("createdAt", "createdBy") if key in state.outputs}
+    identifier = news.get("identifier") or UNKNOWN
+    outputs = entity_values.outputs(news, identifier, computed)
+    if UNKNOWN in (identifier, news["blueprint"]):
+        outputs["id"] = UNKNOWN
+    return outputs
+
+
+def _new_identifier() -> str:
+    """An identifier as Port would generate one; made here so that a repeated request means the same entity."""
+    alphabet = string.ascii_letters + string.digits
+    return "e_" + "".join(secrets.choice(alphabet) for _ in range(16))

@@ -1,0 +1,41 @@
+"""The provider as a plugin process: it tells the engine its port, serves, and ends with the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import grpc.aio
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from coderport.provider.server import CHANNEL_OPTIONS, PortProvider
+
+_LOOK_SECONDS = 0.5
+
+
+async def serve(provider: PortProvider, parent: int) -> None:
+    """Serve until the process that started us is gone or asks us to stop; what was not sent by then is dropped.
+
+    The engine reads the port from the first line of standard output. It normally kills its plugins, but an engine
+    that is killed itself cannot, so its disappearance is looked for: the parent becomes another process then.
+    """
+    server = grpc.aio.server(options=CHANNEL_OPTIONS)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    # Ctrl-C reaches the whole terminal group; the engine decides then, and cancels or kills us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while not stop.is_set() and os.getppid() == parent:
+        try:
+            await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
+        except asyncio.TimeoutError:
+            continue
+    await server.stop(grace=None)
+    await provider.close()

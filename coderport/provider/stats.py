@@ -1,0 +1,44 @@
+"""What the provider cost, left in a file for the command that started the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from coderport.port.client import PortClient
+
+VARIABLE = "CODERPORT_STATS_FILE"
+
+
+class Stats:
+    """Writes `{"requests", "writes", "retries"}` to `<CODERPORT_STATS_FILE>.<pid>`, whole or not at all."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        path = environ.get(VARIABLE)
+        self._path = Path(f"{path}.{os.getpid()}") if path else None
+        self._client: PortClient | None = None
+        self._written: dict[str, int] = {}
+
+    def watch(self, client: PortClient) -> None:
+        """Count this client from now on."""
+        self._client = client
+
+    def write(self) -> None:
+        """Bring the file up to date; it is a by-product, so a folder that is gone is nobody's failure."""
+        if self._path is None or self._client is None:
+            return
+        counts = {
+            "requests": self._client.requests,
+            "writes": self._client.writes,
+            "retries": self._client.retries,
+        }
+        if counts == self._written:
+            return
+        self._written = counts
+        partial = self._path.with_name(f".{self._path.name}.partial")
+        with contextlib.suppress(OSError):
+            partial.write_text(json.dumps(counts))
+            partial.replace(self._path)

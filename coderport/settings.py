@@ -1,0 +1,214 @@
+"""Stack config and environment, validated into one frozen value.
+
+Every setting lives in the stack config under `coderport:`; the six that name the two servers also have an
+environment variable, which counts where the config is silent. All mistakes are reported in one error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from coderport.errors import SettingsError
+
+NAMESPACE = "coderport"
+PORT_EU = "https://api.port.io"
+
+ENVIRONMENT: Mapping[str, str] = {
+    "coderApiBaseUrl": "CODER_API_BASE_URL",
+    "coderSessionToken": "CODER_SESSION_TOKEN",
+    "coderOrganizationId": "CODER_ORGANIZATION_ID",
+    "portClientId": "PORT_CLIENT_ID",
+    "portClientSecret": "PORT_CLIENT_SECRET",
+    "portBaseUrl": "PORT_BASE_URL",
+}
+RELEASES: Mapping[str, str] = {
+    "allow_deletions": "CODERPORT_ALLOW_DELETIONS",
+    "forget_unproven": "CODERPORT_FORGET_UNPROVEN",
+}
+_EXAMPLES: Mapping[str, str] = {
+    "coderApiBaseUrl": "https://coder.example.com",
+    "coderSessionToken": "the token that `coder tokens create` prints",
+    "portClientId": "the client id under Port's … > Credentials",
+    "portClientSecret": "the client secret beside it",
+    "portBaseUrl": f"{PORT_EU} (EU) or https://api.us.port.io (US)",
+    "blueprints": "manage",
+    "volatileRefresh": "24h",
+}
+_SECRETS = frozenset({"coderSessionToken", "portClientSecret"})
+_DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _server_url(suffix: str) -> Callable[[str], str]:
+    def normalised(value: str) -> str:
+        url = value.strip().rstrip("/").removesuffix(suffix).rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http(s) URL with a host")
+        if parts.query or parts.fragment or parts.username or parts.password:
+            raise ValueError("must hold no query, fragment or credentials")
+        if parts.scheme == "http" and not is_loopback(url):
+            raise ValueError("must be https: a token would travel in clear (http is for loopback only)")
+        return url
+
+    return normalised
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        if value.strip() == "0":
+            return timedelta(0)
+        match = _DURATION.fullmatch(value.strip())
+        if match is None:
+            raise ValueError("must be a whole number with a unit: 30m, 24h, 2d, or 0 for always")
+        return timedelta(seconds=int(match["number"]) * _UNITS[match["unit"]])
+    return value
+
+
+def _list(value: object) -> object:
+    if isinstance(value, str):  # Pulumi hands arrays to a program as JSON text
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("must be a list, as `pulumi config set --path 'coderport:KEY[0]' VALUE` makes it") from None
+    return value
+
+
+def _glob(value: str) -> str:
+    if not value.strip():
+        raise ValueError("an empty pattern matches nothing")
+    return value.strip()
+
+
+def _header_safe(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text.strip():
+        raise ValueError("holds characters that no token has (a line break or a quote pasted along?)")
+    return SecretStr(text.strip())
+
+
+Token = Annotated[SecretStr, AfterValidator(_header_safe)]
+Globs = Annotated[tuple[Annotated[str, AfterValidator(_glob)], ...], BeforeValidator(_list)]
+
+
+class Settings(BaseModel):
+    """What one run of one stack works with. Field aliases are the keys of the stack config.
+
+    `secrets_from_config` names the credentials that came from the stack config and therefore belong into the
+    explicit provider as Pulumi secrets; those from the environment never enter the state.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    coder_api_base_url: Annotated[str, AfterValidator(_server_url("/api/v2"))] = Field(alias="coderApiBaseUrl")
+    coder_session_token: Token = Field(alias="coderSessionToken")
+    coder_organization_id: str | None = Field(default=None, alias="coderOrganizationId")
+    organizations: Globs = ()
+    port_client_id: str = Field(alias="portClientId", min_length=1)
+    port_client_secret: Token = Field(alias="portClientSecret")
+    port_base_url: Annotated[str, AfterValidator(_server_url("/v1"))] = Field(default=PORT_EU, alias="portBaseUrl")
+    blueprints: Literal["manage", "use"] = "manage"
+    protect_blueprints: bool = Field(default=True, alias="protectBlueprints")
+    take_over: bool = Field(default=False, alias="takeOver")
+    include_prebuilds: bool = Field(default=False, alias="includePrebuilds")
+    templates: Globs = ()
+    exclude_templates: Globs = Field(default=(), alias="excludeTemplates")
+    volatile_refresh: Annotated[timedelta, BeforeValidator(_duration)] = Field(
+        default=timedelta(hours=24), alias="volatileRefresh"
+    )
+    secrets_from_config: frozenset[str] = frozenset()
+
+    @property
+    def coder_organizations(self) -> tuple[str, ...]:
+        """Ids or names of the Coder organizations in scope; empty means all."""
+        single = (self.coder_organization_id,) if self.coder_organization_id else ()
+        return tuple(dict.fromkeys((*self.organizations, *single)))
+
+
+class Releases(BaseModel):
+    """What a person allowed for this one run, from the command line or the environment, never from the config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow_deletions: Annotated[int, Field(ge=0)] = 0
+    forget_unproven: Annotated[int, Field(ge=0)] = 0
+
+
+def load_settings(
+    config: Mapping[str, Any], environ: Mapping[str, str], *, encrypted: frozenset[str] = frozenset()
+) -> Settings:
+    """Settings from the stack config (keys without namespace, values parsed), the environment where it is silent.
+
+    `encrypted` names the config keys that Pulumi keeps as secrets. Empty strings count as not set, so that the
+    typed schema can offer a default. Raises one SettingsError that lists every wrong key.
+    """
+    given = {key: value for key, value in config.items() if value not in (None, "")}
+    from_config = frozenset(key for key in given if key in _SECRETS | {"portClientId"})
+    for key, variable in ENVIRONMENT.items():
+        if key not in given and environ.get(variable, "").strip():
+            given[key] = environ[variable].strip()
+    problems: list[tuple[str, str]] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate({**given, "secrets_from_config": from_config})
+    except ValidationError as error:
+        problems.extend((str(item["loc"][0]), _reason(item)) for item in error.errors(include_input=False))
+    for key in sorted(_SECRETS & from_config - encrypted):
+        if not _only_emulators(given):
+            problems.append((key, f"is in clear in the stack config: `pulumi config set --secret {NAMESPACE}:{key}`"))
+    if problems or settings is None:
+        raise SettingsError(_report(problems))
+    return settings
+
+
+def load_releases(environ: Mapping[str, str]) -> Releases:
+    """The one-run releases from `CODERPORT_ALLOW_DELETIONS` and `CODERPORT_FORGET_UNPROVEN`."""
+    given = {field: environ[name] for field, name in RELEASES.items() if environ.get(name, "").strip()}
+    try:
+        return Releases.model_validate(given)
+    except ValidationError as error:
+        names = ", ".join(RELEASES[str(item["loc"][0])] for item in error.errors(include_input=False))
+        raise SettingsError(f"{names}: must be a whole number, 0 or more, for example 25") from None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine, where the emulators listen."""
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _only_emulators(given: Mapping[str, Any]) -> bool:
+    return all(is_loopback(str(given.get(key, ""))) for key in ("coderApiBaseUrl", "portBaseUrl"))
+
+
+def _reason(item: Any) -> str:
+    if item["type"] == "missing":
+        return "is missing"
+    if item["type"] == "extra_forbidden":
+        known = ", ".join(sorted(field.alias or name for name, field in Settings.model_fields.items()))
+        return f"is not a setting (known: {known.replace(', secrets_from_config', '')})"
+    message: str = item["msg"]
+    return message.removeprefix("Value error, ")
+
+
+def _report(problems: list[tuple[str, str]]) -> str:
+    lines = ["The settings of this stack are not complete:" if len(problems) > 1 else "A setting of this stack is wrong:"]
+    for key, reason in dict.fromkeys(problems):
+        lines.append(f"  {NAMESPACE}:{key} {reason}")
+        secret = " --secret" if key in _SECRETS else ""
+        places = [f"pulumi config set{secret} {NAMESPACE}:{key} …"]
+        if key in ENVIRONMENT:
+            places.append(f"the environment variable {ENVIRONMENT[key]}")
+        if "is not a setting" not in reason:
+            lines.append(f"    set it with {' or '.join(places)}")
+        if key in _EXAMPLES:
+            lines.append(f"    example: {_EXAMPLES[key]}")
+    lines.append("docs/settings.md lists every setting. Nothing was read or written.")
+    return "\n".join(lines)

@@ -1,0 +1,189 @@
+"""One stack of the project and the real engine on it, through Pulumi's Automation API.
+
+The program is served inline, so no language host is needed; what runs is the project's own `__main__.py`, exactly as
+with plain `pulumi up`.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from urllib.parse import urlsplit
+
+from pulumi import automation
+from pulumi.automation.errors import CommandError
+
+from coderport.account import Account, collected, variables
+from coderport.engine import CliInfo, EngineCommand, engine_environment
+from coderport.errors import CoderportError, Refusal
+from coderport.outcome import Outcome, Result, Tally
+
+ROOT = Path(__file__).resolve().parents[1]
+PARALLEL = 64
+"""Operations in flight: the engine's default of 4 × cores would cap a bulk write at 8 entities on 2 cores."""
+
+_OPERATION_FAILED = "update failed"
+
+
+class EngineError(CoderportError):
+    """The Pulumi engine or its backend failed before or apart from the program."""
+
+
+def project_copy(directory: Path) -> Path:
+    """A folder with the project's `Pulumi.yaml` for a stack that must not touch the checkout (demo, tests).
+
+    The provider's path is made absolute; the program stays the one of the checkout.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    text = (ROOT / "Pulumi.yaml").read_text()
+    (directory / "Pulumi.yaml").write_text(text.replace("path: plugins/port", f"path: {ROOT / 'plugins' / 'port'}"))
+    return directory
+
+
+class Stack:
+    """A stack of the project in `directory`, created on first use.
+
+    With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `program` stands in
+    for the project's `__main__.py`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        cli: CliInfo,
+        *,
+        directory: Path = ROOT,
+        local_state: Path | None = None,
+        program: Callable[[], Any] | None = None,
+    ) -> None:
+        self.name = name
+        environment = engine_environment(os.environ, cli=cli.path, local_state=local_state)
+        try:
+            self._stack = automation.create_or_select_stack(
+                name,
+                project_name="coderport",
+                program=program or _main,
+                opts=automation.LocalWorkspaceOptions(
+                    work_dir=str(directory), env_vars=environment, pulumi_command=EngineCommand(cli)
+                ),
+            )
+            if self._checkpoints_are_slow():
+                environment["PULUMI_SKIP_CHECKPOINTS"] = "true"
+        except CommandError as error:
+            raise EngineError(f"The stack {name} cannot be opened: {_last_words(error)}") from None
+
+    def configure(self, values: Mapping[str, str]) -> None:
+        """Sets plain config values in the namespace of the project."""
+        self._stack.set_all_config({key: automation.ConfigValue(value) for key, value in values.items()})
+
+    def configure_secret(self, key: str, value: str) -> None:
+        """Sets one encrypted config value in the namespace of the project."""
+        self._stack.set_config(key, automation.ConfigValue(value, secret=True))
+
+    def preview(self, *, on_line: Callable[[str], None] | None = None) -> tuple[Outcome, Tally]:
+        """What `up` would do now, judged by the same guard; never raises for a refusal or a failed read."""
+
+        def run(**options: Any) -> None:
+            self._stack.preview(parallel=PARALLEL, **options)
+
+        return self._outcome(run, Tally(preview=True), changed="changes", on_line=on_line)
+
+    def up(self, *, refresh: bool = False, on_line: Callable[[str], None] | None = None) -> tuple[Outcome, Tally]:
+        """Makes Port match Coder; never raises for a refusal, a failed read or a failed resource."""
+
+        def run(**options: Any) -> None:
+            self._stack.up(parallel=PARALLEL, show_secrets=False, refresh=refresh or None, **options)
+
+        return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line)
+
+    def refresh(self) -> None:
+        """Takes what Port holds into the state, without the program."""
+        self._stack.refresh(parallel=PARALLEL, show_secrets=False)
+
+    def destroy(self) -> None:
+        """Pulumi's own destroy: everything that the state holds is deleted, without the guard."""
+        self._stack.destroy(parallel=PARALLEL, show_secrets=False)
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of the last run."""
+        return {name: output.value for name, output in self._stack.outputs().items()}
+
+    def state(self) -> dict[str, Any]:
+        """The whole state, as `pulumi stack export` gives it."""
+        return dict(self._stack.export_stack().deployment or {})
+
+    def _checkpoints_are_slow(self) -> bool:
+        """Every backend but Pulumi Cloud rewrites the whole state after each changed step."""
+        return urlsplit(self._stack.workspace.who_am_i().url or "").scheme not in {"http", "https"}
+
+    def _outcome(
+        self,
+        run: Callable[..., None],
+        tally: Tally,
+        *,
+        changed: Result,
+        on_line: Callable[[str], None] | None,
+    ) -> tuple[Outcome, Tally]:
+        folder = Path(tempfile.mkdtemp(prefix="coderport-"))
+        os.environ.update(variables(folder))  # the inline program runs in this process, the provider inherits it
+        start = perf_counter()
+        error: CommandError | None = None
+        try:
+            run(on_event=tally.add, on_output=on_line, color="never")
+        except CommandError as raised:
+            error = raised
+        finally:
+            account = collected(folder)
+            for name in variables(folder):
+                os.environ.pop(name, None)
+            shutil.rmtree(folder, ignore_errors=True)
+        total = round(perf_counter() - start, 3)
+        return _judged(tally, account, error, changed, total), tally
+
+
+def _main() -> None:
+    """The project's `__main__.py`, as plain `pulumi up` runs it."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+def _judged(tally: Tally, account: Account, error: CommandError | None, changed: Result, total: float) -> Outcome:
+    result: Result
+    exit_code = 0
+    if account.failure is not None:
+        exit_code = account.failure.exit_code
+        result = "refused" if exit_code == Refusal.exit_code else "failed"
+        message = account.failure.message
+    elif error is not None:
+        result, exit_code = "failed", CoderportError.exit_code
+        said = [text for text in tally.errors if text != _OPERATION_FAILED]
+        message = "\n".join(said) or _last_words(error)
+    else:
+        result = changed if tally.kinds.changed else "unchanged"
+        message = ""
+    seconds = {**account.seconds, "engine": round(total - sum(account.seconds.values()), 3), "total": total}
+    return Outcome(
+        result=result,
+        kinds=tally.kinds,
+        coder_requests=account.coder_requests,
+        port_requests=account.port_requests,
+        port_writes=account.port_writes,
+        seconds=seconds,
+        message=message,
+        exit_code=exit_code,
+    )
+
+
+def _last_words(error: CommandError) -> str:
+    """What the CLI said on stderr, or the error lines of its output."""
+    text = str(error)
+    said = text.split("stderr:", 1)[-1].strip() or text.split("stdout:", 1)[-1].strip()
+    return said.removeprefix("error: ") or "the Pulumi CLI failed without a word"

@@ -1,0 +1,84 @@
+"""Writes what `coderport preview --json` said as the Markdown of a pull request's comment.
+
+Usage: preview_comment.py STACK EXIT_CODE STDOUT_FILE STDERR_FILE
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LONGEST_LOG = 15_000
+"""Characters: GitHub takes 65,536 for a comment, and one comment holds all environments."""
+
+LONGEST_MESSAGE = 6_000
+
+_HEADLINES = {
+    "changes": "changes",
+    "unchanged": "no changes",
+    "refused": "refused by a guard",
+    "failed": "failed",
+}
+
+
+def comment(stack: str, code: int, stdout: str, stderr: str) -> str:
+    """The comment's section for one stack; `stdout` ends with the JSON object, unless the preview crashed."""
+    before, result = _parted(stdout)
+    if result is None:
+        headline = f"failed (exit {code})"
+    else:
+        headline = _HEADLINES.get(str(result.get("result")), str(result.get("result")))
+    parts = [f"### coderport preview of `{stack}`: {headline}"]
+    if result is not None:
+        parts.append(_table(result.get("kinds") or {}))
+        if result.get("message"):
+            parts.append(_fenced(_beginning(str(result["message"]), LONGEST_MESSAGE)))
+    log = f"{before}\n{stderr}".strip("\n")
+    if log:
+        parts.append(f"<details><summary>Output</summary>\n\n{_fenced(_end(log, LONGEST_LOG))}\n\n</details>")
+    return "\n\n".join(parts) + "\n"
+
+
+def _parted(stdout: str) -> tuple[str, Mapping[str, Any] | None]:
+    before, _, last = stdout.rstrip().rpartition("\n")
+    try:
+        result = json.loads(last)
+    except ValueError:
+        return stdout, None
+    return (before, result) if isinstance(result, dict) else (stdout, None)
+
+
+def _table(kinds: Mapping[str, Mapping[str, int]]) -> str:
+    columns = ("created", "updated", "deleted", "unchanged")
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+    for kind, counts in kinds.items():
+        lines.append(f"| {kind} | " + " | ".join(f"{counts.get(column, 0):,}" for column in columns) + " |")
+    return "\n".join(lines)
+
+
+def _fenced(text: str) -> str:
+    """A code block that nothing in `text` can end: names in it come from Coder, and may be anything."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _beginning(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}\n… {len(text) - longest:,} characters more"
+
+
+def _end(text: str, longest: int) -> str:
+    return (
+        text
+        if len(text) <= longest
+        else f"{len(text) - longest:,} characters before this …\n{text[-longest:]}"
+    )
+
+
+if __name__ == "__main__":
+    name, exit_code, *files = sys.argv[1:]
+    print(comment(name, int(exit_code), *(Path(file).read_text(errors="replace") for file in files)), end="")

@@ -1,0 +1,464 @@
+"""Coder's objects as entities of Port, and which of them belong into the catalog."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from catalog_samples import (
+    CONTEXT,
+    ELSEWHERE,
+    ORGANIZATION,
+    OWNER,
+    STACK,
+    TEMPLATE_ID,
+    VERSION,
+    WORKSPACE_ID,
+    held,
+    numbered,
+    snapshot,
+    template,
+    unhurried,
+    workspace,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coderport.catalog.blueprints import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.catalog.desired import Desired, Filters, desired
+from coderport.catalog.entities import template_entity, workspace_entity
+from coderport.catalog.meaning import difference, instant, same_value, time_text
+from coderport.catalog.values import Entity, LeftOut
+from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
+from coderport.coder.snapshot import Snapshot
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+
+
+def of_template(**fields: Any) -> Entity:
+    return template_entity(template(**fields), CONTEXT)
+
+
+def of_workspace(**fields: Any) -> Entity:
+    return workspace_entity(workspace(**fields), CONTEXT, {TEMPLATE_ID})
+
+
+def everything(read: Snapshot, filters: Filters = Filters()) -> Desired:  # noqa: B008
+    return desired(read, filters, CONTEXT, {}, NOW, timedelta(hours=24))
+
+
+def test_a_template_with_all_its_values() -> None:
+    assert of_template() == Entity(
+        blueprint="coder_template",
+        identifier=TEMPLATE_ID,
+        title="Docker",
+        properties={
+            "owner_name": "admin",
+            "owner_id": OWNER,
+            "organization_id": ORGANIZATION,
+            "organization_name": "coder",
+            "organization_display_name": "Coder",
+            "active_version_id": VERSION,
+            "active_user_count": "3",
+            "created_at": "2026-11-01T08:00:00.410677Z",
+            "updated_at": "2026-11-02T09:30:00Z",
+            "created_by_id": OWNER,
+            "created_by_name": "admin",
+            "default_ttl_ms": 28800000,
+            "activity_bump_ms": 3600000,
+            "failure_ttl_ms": 0,
+            "time_til_dormant_ms": 0,
+            "time_til_dormant_autodelete_ms": 0,
+            "require_active_version": False,
+            "deprecated": False,
+            "description": "Docker containers",
+            "name": "docker",
+            "display_name": "Docker",
+            "url": "https://coder.example.com/templates/coder/docker",
+            "icon_url": "https://coder.example.com/icon/docker.png",
+            "coder_deployment": CONTEXT.deployment_id,
+            "managed_by": STACK,
+        },
+        relations={},
+    )
+
+
+def test_a_workspace_with_all_its_values() -> None:
+    assert of_workspace() == Entity(
+        blueprint="coder_workspace",
+        identifier=WORKSPACE_ID,
+        title="alice/dev",
+        properties={
+            "owner_name": "alice",
+            "owner_id": OWNER,
+            "owner_email": "alice@example.com",
+            "ttl_ms": 28800000,
+            "daily_cost": 4,
+            "automatic_updates": "never",
+            "autostart_schedule": "CRON_TZ=Europe/Berlin 30 9 * * 1-5",
+            "created_at": "2026-11-03T10:00:00.1Z",
+            "updated_at": "2026-11-03T10:00:00.1Z",
+            "last_used_at": "2026-11-20T11:58:00Z",
+            "next_start_at": "2026-11-21T08:30:00Z",
+            "organization_id": ORGANIZATION,
+            "organization_name": "coder",
+            "organization_display_name": "Coder",
+            "latest_build_number": 8,
+            "healthy": True,
+            "name": "dev",
+            "status": "running",
+            "build_transition": "start",
+            "build_reason": "initiator",
+            "build_initiator": "alice",
+            "latest_build_at": "2026-11-20T08:00:00Z",
+            "template_version": "v12",
+            "outdated": False,
+            "is_prebuild": False,
+            "url": "https://coder.example.com/@alice/dev",
+            "deadline": "2026-11-20T16:00:00Z",
+            "coder_deployment": CONTEXT.deployment_id,
+            "managed_by": STACK,
+        },
+        relations={"template_id": TEMPLATE_ID},
+    )
+
+
+def test_a_template_without_a_display_name_is_called_by_its_name() -> None:
+    entity = of_template(display_name="")
+    assert entity.title == "docker"
+    assert "display_name" not in entity.properties
+
+
+@pytest.mark.parametrize(
+    ("fields", "absent"),
+    [
+        ({"ttl_ms": None}, "ttl_ms"),
+        ({"autostart_schedule": ""}, "autostart_schedule"),
+        ({"next_start_at": None}, "next_start_at"),
+        ({"last_used_at": "0001-01-01T00:00:00Z"}, "last_used_at"),
+        ({"build": {"deadline": "0001-01-01T00:00:00Z"}}, "deadline"),
+        ({"health": None}, "healthy"),
+        ({"build": {"template_version_name": ""}}, "template_version"),
+        ({"owner_id": numbered(7)}, "owner_email"),
+    ],
+)
+def test_what_is_cleared_in_coder_has_no_value(fields: dict[str, Any], absent: str) -> None:
+    assert absent not in of_workspace(**fields).properties
+
+
+def test_zero_and_false_are_values() -> None:
+    entity = of_workspace(health={"healthy": False}, build={"daily_cost": 0})
+    assert entity.properties["healthy"] is False
+    assert entity.properties["daily_cost"] == 0
+
+
+def test_times_are_in_utc_in_one_form() -> None:
+    entity = of_workspace(
+        created_at="2026-11-03T11:30:00.250000000+01:30", dormant_at="2026-11-04T00:00:00.000Z"
+    )
+    assert entity.properties["created_at"] == "2026-11-03T10:00:00.25Z"
+    assert entity.properties["dormant_at"] == "2026-11-04T00:00:00Z"
+
+
+def test_failing_agents_are_named_in_order() -> None:
+    entity = of_workspace(health={"healthy": False, "failing_agents": [numbered(1), numbered(2)]})
+    assert entity.properties["failing_agents"] == ["gpu", "main"]
+
+
+def test_nothing_of_an_agent_but_its_name_is_kept() -> None:
+    agent = {
+        "id": numbered(1),
+        "name": "main",
+        "environment_variables": {"API_KEY": "hunter2"},
+        "scripts": [{"script": "echo hunter2"}],
+        "apps": [{"url": "http://u:hunter2@localhost", "command": "run hunter2"}],
+    }
+    resources = [{"metadata": [{"key": "password", "value": "hunter2"}], "agents": [agent]}]
+    entity = of_workspace(
+        health={"healthy": False, "failing_agents": [numbered(1)]},
+        build={"resources": resources, "job": {"error": "login with hunter2 failed"}},
+    )
+    assert "hunter2" not in str(entity)
+    assert entity.properties["failing_agents"] == ["main"]
+
+
+@pytest.mark.parametrize(
+    "email", ["alice", "alice@", "@example.com", "a b@example.com", "a..b@example.com", "a@b"]
+)
+def test_an_address_that_port_would_refuse_is_left_out(email: str) -> None:
+    context = replace(CONTEXT, emails={OWNER: email})
+    assert "owner_email" not in workspace_entity(workspace(), context, ()).properties
+
+
+def test_without_the_right_to_read_users_there_are_no_addresses() -> None:
+    context = replace(CONTEXT, emails={})
+    assert "owner_email" not in workspace_entity(workspace(), context, ()).properties
+
+
+@pytest.mark.parametrize(
+    ("icon", "url"),
+    [
+        ("/emojis/1f4bb.png", "https://coder.example.com/emojis/1f4bb.png"),
+        ("https://img.example.com/a%20b.svg?x=1", "https://img.example.com/a%20b.svg?x=1"),
+        ("https://img.example.com/100%/ü x.png", "https://img.example.com/100%25/%C3%BC%20x.png"),
+        ("", None),
+        ("docker", None),
+        ("https://", None),
+        ("data:image/png;base64,AAAA", None),
+    ],
+)
+def test_a_picture_is_a_url_or_nothing(icon: str, url: str | None) -> None:
+    assert of_template(icon=icon).properties.get("icon_url") == url
+
+
+def test_links_survive_any_name_and_need_a_dashboard() -> None:
+    assert of_workspace(owner_name="a b/ü", name="dev").properties["url"] == (
+        "https://coder.example.com/@a%20b%2F%C3%BC/dev"
+    )
+    nowhere = replace(CONTEXT, dashboard_url="")
+    assert not {"url", "icon_url"} & template_entity(template(), nowhere).properties.keys()
+
+
+def test_an_old_server_that_names_no_organization_in_its_rows() -> None:
+    properties = of_workspace(organization_name=None).properties
+    assert properties["organization_name"] == "coder"
+    assert properties["organization_display_name"] == "Coder"
+
+
+def test_a_count_that_coder_is_still_loading_is_no_value() -> None:
+    assert "active_user_count" not in of_template(active_user_count=-1).properties
+
+
+def test_a_workspace_of_a_template_outside_the_catalog_has_no_relation() -> None:
+    assert workspace_entity(workspace(), CONTEXT, {numbered(5)}).relations == {}
+
+
+def test_claiming_a_prebuilt_workspace_keeps_the_entity() -> None:
+    before = of_workspace(
+        owner_id=PREBUILDS_OWNER_ID, owner_name="prebuilds", name="prebuild-x", is_prebuild=True
+    )
+    after = of_workspace(is_prebuild=False)
+    assert (before.identifier, before.title) == (after.identifier, "prebuilds/prebuild-x")
+    assert after.title == "alice/dev"
+
+
+@unhurried
+@given(
+    st.builds(
+        template,
+        display_name=st.text(),
+        description=st.text(),
+        icon=st.text(),
+        active_user_count=st.integers(-1, 10**6),
+        deprecation_message=st.text(),
+        updated_at=st.none()
+        | st.datetimes(timezones=st.just(timezone.utc)).map(lambda each: each.isoformat()),
+    )
+)
+def test_every_template_satisfies_its_blueprint(row: Template) -> None:
+    assert_valid(template_entity(row, CONTEXT))
+
+
+@unhurried
+@given(
+    st.builds(
+        workspace,
+        owner_name=st.text(min_size=1),
+        ttl_ms=st.none() | st.integers(0, 2**53),
+        autostart_schedule=st.none() | st.text(),
+        automatic_updates=st.text(),
+        last_used_at=st.datetimes(timezones=st.just(timezone.utc)).map(lambda each: each.isoformat()),
+        health=st.none()
+        | st.fixed_dictionaries({"healthy": st.booleans(), "failing_agents": st.lists(st.text())}),
+        build=st.fixed_dictionaries({"status": st.text(), "template_version_name": st.text()}),
+    )
+)
+def test_every_workspace_satisfies_its_blueprint(row: Workspace) -> None:
+    assert_valid(workspace_entity(row, CONTEXT, {TEMPLATE_ID}))
+
+
+def assert_valid(entity: Entity) -> None:
+    types: dict[str, Any] = {"string": str, "number": (int, float), "boolean": bool, "array": list}
+    blueprint = next(each for each in BLUEPRINTS if each.identifier == entity.blueprint)
+    assert entity.title
+    assert entity.relations.keys() <= DECLARED_RELATIONS[entity.blueprint]
+    for key, value in entity.properties.items():
+        declared = blueprint.property(key)
+        assert isinstance(value, types[declared.type])
+        assert (declared.type == "boolean") == isinstance(value, bool)
+        if declared.format == "date-time":
+            moment = instant(value)
+            assert moment is not None and time_text(moment) == value
+        if declared.format == "url":
+            assert str(value).isascii() and str(value).startswith("https://") and " " not in str(value)
+
+
+def test_the_recorded_objects_of_a_real_coder_become_valid_entities() -> None:
+    recording = Path(__file__).resolve().parents[1].parent / "shared" / "golden" / "coder-2.20.0.jsonl"
+    if not recording.exists():
+        pytest.skip("recordings are not part of a clone")
+    entities: list[Entity] = []
+    for line in recording.read_text().splitlines():
+        entry = json.loads(line)
+        answer = entry["response"]
+        if entry["status"] != 200 or entry["method"] != "GET":
+            continue
+        if entry["path"] == "/api/v2/workspaces":
+            entities += (
+                workspace_entity(Workspace.model_validate(row), CONTEXT, ()) for row in answer["workspaces"]
+            )
+        elif entry["path"] == "/api/v2/templates":
+            entities += (template_entity(Template.model_validate(row), CONTEXT) for row in answer)
+    assert {entity.blueprint for entity in entities} == {each.identifier for each in BLUEPRINTS}
+    for entity in entities:
+        assert_valid(entity)
+
+
+def test_all_that_was_seen_is_desired_but_unclaimed_prebuilds() -> None:
+    prebuilt = workspace(id=numbered(9), name="prebuild-x", owner_id=PREBUILDS_OWNER_ID, is_prebuild=True)
+    read = snapshot(prebuilt, workspace(), template(), template(id=numbered(3), name="old", deprecated=True))
+    found = everything(read)
+    assert found.ids() == {
+        "coder_template": {TEMPLATE_ID, numbered(3)},
+        "coder_workspace": {WORKSPACE_ID},
+    }
+    assert found.left_out == {numbered(9): LeftOut.PREBUILD}
+    assert numbered(9) in everything(read, Filters(include_prebuilds=True)).ids()["coder_workspace"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "kept"),
+    [
+        (Filters(), {"docker", "gpu", "labs/docker"}),
+        (Filters(templates=("DOCK*",)), {"docker", "labs/docker"}),
+        (Filters(templates=("coder/docker", "gpu")), {"docker", "gpu"}),
+        (Filters(exclude_templates=("labs/*",)), {"docker", "gpu"}),
+        (Filters(exclude_templates=("g?u",)), {"docker", "labs/docker"}),
+        (Filters(templates=("docker",), exclude_templates=("labs/docker",)), {"docker"}),
+        (Filters(templates=("nothing",)), set()),
+    ],
+)
+def test_a_template_that_is_left_out_takes_its_workspaces_along(filters: Filters, kept: set[str]) -> None:
+    rows = {
+        "docker": template(),
+        "gpu": template(id=numbered(2), name="gpu"),
+        "labs/docker": template(id=numbered(3), organization_id=ELSEWHERE, organization_name="labs"),
+    }
+    used = {
+        name: workspace(
+            id=numbered(100 + position),
+            template_id=row.id,
+            template_name="renamed since",
+            organization_id=row.organization_id,
+            organization_name=row.organization_name,
+        )
+        for position, (name, row) in enumerate(rows.items())
+    }
+    found = everything(snapshot(*rows.values(), *used.values()), filters)
+    assert found.ids()["coder_template"] == {rows[name].id for name in kept}
+    assert found.ids()["coder_workspace"] == {used[name].id for name in kept}
+    left = rows.keys() - kept
+    assert found.left_out == dict.fromkeys(
+        [each[name].id for each in (rows, used) for name in left], LeftOut.TEMPLATE
+    )
+
+
+def test_a_template_that_the_read_did_not_see_is_judged_by_the_workspaces_row() -> None:
+    read = snapshot(workspace(template_id=numbered(4), template_name="gpu"))
+    assert everything(read, Filters(exclude_templates=("gpu",))).left_out == {WORKSPACE_ID: LeftOut.TEMPLATE}
+    kept = everything(read, Filters(templates=("gpu",)))
+    assert kept.entities[0].relations == {}
+
+
+def test_what_is_alive_outside_of_the_scope_is_named_apart() -> None:
+    outside = workspace(id=numbered(8), organization_id=ELSEWHERE)
+    read = snapshot(workspace(), template(), outside_workspaces={outside.id: outside})
+    found = everything(read, Filters(exclude_templates=("docker",)))
+    assert found.left_out == {
+        numbered(8): LeftOut.ORGANIZATION,
+        WORKSPACE_ID: LeftOut.TEMPLATE,
+        TEMPLATE_ID: LeftOut.TEMPLATE,
+    }
+    assert found.entities == ()
+
+
+@unhurried
+@given(st.permutations(range(6)))
+def test_the_order_of_a_read_does_not_matter(order: list[int]) -> None:
+    rows: list[Template | Workspace] = [template(id=numbered(each), name=f"t{each}") for each in range(3)]
+    rows += [workspace(id=numbered(10 + each), template_id=numbered(each)) for each in range(3)]
+    assert everything(snapshot(*(rows[each] for each in order))) == everything(snapshot(*rows))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (None, None, True),
+        (None, [], True),
+        (None, "", False),
+        (None, 0, False),
+        (8, 8.0, True),
+        (1, True, False),
+        (False, None, False),
+        ("8", 8, False),
+        (["a", "b"], ["a", "b"], True),
+        (["a", "b"], ["b", "a"], False),
+        (["a"], ("a",), True),
+        ({"a": 1, "b": None}, {"a": 1.0}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ("2026-11-20T12:00:00Z", "2026-11-20T12:00:00.000Z", False),
+    ],
+)
+def test_values_are_compared_by_meaning(one: Any, other: Any, same: bool) -> None:
+    assert same_value(one, other) is same
+    assert same_value(other, one) is same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2026-11-20T12:00:00Z", "2026-11-20T12:00:00.000Z", True),
+        ("2026-11-20T12:00:00Z", "2026-11-20T13:00:00+01:00", True),
+        ("2026-11-20T12:00:00Z", "2026-11-20T07:00:00.0-0500", True),
+        ("2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z", False),
+        ("soon", "soon", True),
+        ("soon", "later", False),
+        ("2026-13-20T12:00:00Z", "2026-14-20T12:00:00Z", False),
+    ],
+)
+def test_times_are_compared_as_moments(one: str, other: str, same: bool) -> None:
+    assert same_value(one, other, times=True) is same
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2026-11-20", "2026-11-20T12:00:00", "2026-02-30T12:00:00Z", 5, None, "0000-01-01T00:00:00Z"]
+)
+def test_what_names_no_moment_is_none(text: object) -> None:
+    assert instant(text) is None
+
+
+@unhurried
+@given(st.datetimes(timezones=st.just(timezone.utc)))
+def test_a_moment_survives_its_text(moment: datetime) -> None:
+    assert instant(time_text(moment)) == moment
+
+
+def test_only_what_is_declared_and_differs_is_a_difference() -> None:
+    entity = of_workspace()
+    stored = held(entity, status="stopped", notes="a colleague's", ttl_ms=28800000.0, max_deadline=None)
+    stored = replace(stored, title="alice/old", relations={"template_id": None, "service": "x"})
+    assert difference(entity, stored) == {
+        "$title": ("alice/old", "alice/dev"),
+        "status": ("stopped", "running"),
+        "template_id": (None, TEMPLATE_ID),
+    }
+    assert DECLARED_PROPERTIES["coder_workspace"] >= entity.properties.keys()
+
+
+def test_a_value_cleared_in_coder_differs_from_the_one_that_port_holds() -> None:
+    entity = of_workspace(ttl_ms=None)
+    assert difference(entity, held(entity, ttl_ms=5)) == {"ttl_ms": (5, None)}

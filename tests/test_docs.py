@@ -1,0 +1,54 @@
+"""The documentation says what the code does: every property, command and exit code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from coderport.catalog.blueprints import BLUEPRINTS, Blueprint
+from coderport.cli import app
+from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def section(page: str, heading: str) -> str:
+    return page.split(heading, 1)[1].split("\n#", 1)[0]
+
+
+@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda each: each.identifier)
+def test_the_catalog_page_lists_exactly_the_declared_properties(blueprint: Blueprint) -> None:
+    table = section((ROOT / "docs" / "catalog.md").read_text(), f"### `{blueprint.identifier}`")
+    listed = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", table, re.MULTILINE)
+    kinds = {
+        **{each.identifier: (each.type, each.title) for each in blueprint.properties},
+        **{each.identifier: (each.type, each.title) for each in blueprint.calculations},
+        **{each.identifier: ("relation", each.title) for each in blueprint.relations},
+    }
+    assert {name: (kind.split(",")[0].split()[0], title) for name, kind, title in listed} == kinds
+
+
+def test_the_readme_lists_exactly_the_commands() -> None:
+    commands = set(get_command(app).commands)  # type: ignore[attr-defined]
+    listed = re.findall(r"^\| `(\w+)[^|]*` \|", section(README, "## Commands"), re.MULTILINE)
+    assert set(listed) == commands
+
+
+def test_the_readme_gives_every_exit_code_its_meaning() -> None:
+    line = section(README, "## Commands").split("Exit codes:", 1)[1]
+    documented = {int(code): meaning for code, meaning in re.findall(r"\*\*(\d)\*\* ([^,*]+)", line)}
+    assert documented[CoderportError.exit_code].startswith("failed")
+    assert documented[SettingsError.exit_code].startswith("usage or settings")
+    assert documented[Refusal.exit_code].startswith("refused by a guard")
+    assert documented[UnexpectedChanges.exit_code].startswith("changes found")
+    assert set(documented) == {0, 1, 2, 3, 4}
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} → {target}"

@@ -1,0 +1,75 @@
+"""Whose an entity is: what another stack or writer holds is refused, what this stack wrote stays its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from catalog_samples import CONTEXT, STACK, held, holding, numbered, workspace
+
+from coderport.catalog.entities import workspace_entity
+from coderport.catalog.values import Entity
+from coderport.guard import Verdict, ownership
+from coderport.port.models import PortEntity
+
+
+def named(number: int) -> Entity:
+    return workspace_entity(workspace(id=numbered(number), name=f"ws{number:02}"), CONTEXT, ())
+
+
+def verdict(
+    desired: list[Entity],
+    port: Mapping[str, Mapping[str, PortEntity]],
+    *,
+    before: Mapping[str, frozenset[str]] | None = None,
+    take_over: bool = False,
+) -> Verdict:
+    return ownership(desired, port, managed_by=STACK, declared_before=before or {}, take_over=take_over)
+
+
+def test_free_identifiers_and_our_own_are_ours_to_write() -> None:
+    assert not verdict([named(1), named(2)], holding(held(named(1)))).refused
+
+
+def test_somebody_elses_entity_that_we_do_not_want_is_nobodys_business() -> None:
+    assert not verdict([named(1)], holding(held(named(2), managed_by="other/prod"))).refused
+
+
+def test_what_another_stack_or_writer_holds_is_refused_by_name() -> None:
+    port = holding(
+        held(named(1), managed_by="coderport/prod"), held(named(2), managed_by=None), held(named(3))
+    )
+    refusal = verdict([named(3), named(2), named(1)], port)
+    assert refusal.refused
+    assert refusal.text().splitlines() == [
+        "Port already holds 2 entities that coderport/dev would write, and they are not its own:",
+        f"  coder_workspace alice/ws01 ({numbered(1)}): managed by coderport/prod",
+        f"  coder_workspace alice/ws02 ({numbered(2)}): managed by no stack, created by port-client",
+        "If this stack should manage them from now on: pulumi config set coderport:takeOver true",
+        "(properties and relations that others added to them stay as they are).",
+    ]
+
+
+def test_a_long_list_of_holders_is_cut() -> None:
+    entities = [named(number) for number in range(12)]
+    text = verdict(entities, holding(*(held(each, managed_by="x/y") for each in entities))).text()
+    assert "12 entities" in text
+    assert "  and 7 more" in text
+    assert "ws04" in text and "ws05" not in text
+
+
+def test_taking_over_permits_it() -> None:
+    port = holding(held(named(1), managed_by="coderport/prod"))
+    assert not verdict([named(1)], port, take_over=True).refused
+
+
+def test_an_emptied_mark_on_what_this_stack_declared_before_is_a_hand_edit_to_put_right() -> None:
+    port = holding(held(named(1), managed_by=None))
+    before = {"coder_workspace": frozenset({numbered(1)})}
+    assert not verdict([named(1)], port, before=before).refused
+    assert verdict([named(1)], port, before={"coder_workspace": frozenset()}).refused
+
+
+def test_another_stacks_mark_on_what_this_stack_declared_before_is_refused() -> None:
+    port = holding(held(named(1), managed_by="coderport/prod"))
+    before = {"coder_workspace": frozenset({numbered(1)})}
+    assert verdict([named(1)], port, before=before).refused

@@ -1,0 +1,302 @@
+"""The workflows: what they may do, that nothing untrusted reaches a shell line, and what their scripts do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / ".github" / "workflows"
+NAMES = ("preview", "tests", "up")
+GITHUB_COMMENT_LIMIT = 65_536
+
+Node = dict[str, Any]
+
+
+def text(name: str) -> str:
+    return (FOLDER / f"{name}.yml").read_text()
+
+
+def workflow(name: str) -> Node:
+    # BaseLoader, or `on` would become a boolean.
+    loaded: Node = yaml.load(text(name), Loader=yaml.BaseLoader)
+    return loaded
+
+
+def jobs() -> Iterator[tuple[str, Node]]:
+    for name in NAMES:
+        for key, job in workflow(name)["jobs"].items():
+            yield f"{name}.{key}", job
+
+
+def steps() -> Iterator[tuple[str, Node]]:
+    for name, job in jobs():
+        for step in job["steps"]:
+            yield name, step
+
+
+def script(name: str, job: str, step: str) -> str:
+    found = [each["run"] for each in workflow(name)["jobs"][job]["steps"] if each.get("name") == step]
+    assert len(found) == 1
+    return str(found[0])
+
+
+def test_these_are_all_workflows() -> None:
+    assert sorted(path.stem for path in FOLDER.iterdir()) == list(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_action_is_pinned_by_commit_with_its_version_beside_it(name: str) -> None:
+    used = re.findall(r"uses: *(.*)", text(name))
+    assert used
+    for each in used:
+        assert re.fullmatch(r"[\w-]+/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
+
+
+def test_no_expression_is_in_a_shell_line() -> None:
+    scripts = [(name, step["run"]) for name, step in steps() if "run" in step]
+    assert scripts
+    for name, run in scripts:
+        assert "${{" not in run, name
+
+
+def test_each_job_has_the_least_permissions_and_a_time_limit() -> None:
+    allowed = {
+        "tests.tests": {"contents": "read"},
+        "preview.preview": {"contents": "read"},
+        "preview.comment": {"pull-requests": "write"},
+        "up.up": {"contents": "read", "deployments": "read"},
+    }
+    assert {name: job["permissions"] for name, job in jobs()} == allowed
+    for name in NAMES:
+        assert workflow(name)["permissions"] == {}
+    assert all(int(job["timeout-minutes"]) <= 120 for _, job in jobs())
+
+
+def test_the_job_that_may_write_has_no_checkout_and_no_secret() -> None:
+    job = workflow("preview")["jobs"]["comment"]
+    assert not [step for step in job["steps"] if "checkout" in step.get("uses", "")]
+    assert "secrets." not in json.dumps(job)
+
+
+def test_no_checkout_keeps_credentials() -> None:
+    checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == 3
+    assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
+
+
+def test_secrets_are_given_to_one_step_of_jobs_with_an_environment() -> None:
+    for name, job in jobs():
+        holders = [step["name"] for step in job["steps"] if "secrets." in json.dumps(step)]
+        assert holders == {"preview.preview": ["Preview"], "up.up": ["Up"]}.get(name, [])
+        assert "secrets." not in json.dumps({**job, "steps": []})
+        assert bool(holders) == ("environment" in job)
+
+
+def test_a_preview_of_a_fork_does_not_run() -> None:
+    assert workflow("preview")["on"] == {"pull_request": ""}
+    condition = workflow("preview")["jobs"]["preview"]["if"]
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in condition.split(" && ")
+
+
+def test_a_run_that_writes_is_never_cut_off_and_never_meets_its_like() -> None:
+    job = workflow("up")["jobs"]["up"]
+    assert job["concurrency"]["cancel-in-progress"] == "false"
+    assert "matrix.environment" in job["concurrency"]["group"]
+    assert set(workflow("up")["on"]) == {"push", "schedule", "workflow_dispatch"}
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    return Runner(tmp_path)
+
+
+class Runner:
+    """A folder in which a step's script runs as on GitHub, with `gh` and the project's Python replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin = folder / "bin"
+        self.calls = folder / "calls"
+        self.output = folder / "output"
+
+    def command(self, path: Path, body: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!{sys.executable}\nimport json, pathlib, sys\n{body}\n")
+        path.chmod(0o755)
+
+    def noted(self, path: Path, body: str = "") -> None:
+        """A command that appends its arguments to the calls before `body`."""
+        self.command(
+            path,
+            f"with open({str(self.calls)!r}, 'a') as calls:\n"
+            f"    print(json.dumps(sys.argv[1:]), file=calls)\n{body}",
+        )
+
+    def run(self, script: str, **environment: str) -> int:
+        return subprocess.run(
+            ["bash", "-e", "-c", script],
+            cwd=self.folder,
+            env={
+                "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
+                "GITHUB_OUTPUT": str(self.output),
+                "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+                "GITHUB_REPOSITORY": "acme/portal",
+                "GITHUB_SERVER_URL": "https://github.com",
+                "GITHUB_RUN_ID": "7",
+                **environment,
+            },
+            check=False,
+        ).returncode
+
+    def called(self) -> list[list[str]]:
+        return [json.loads(line) for line in self.calls.read_text().splitlines()]
+
+
+RESULT = {
+    "result": "changes",
+    "kinds": {"template": {"created": 1, "updated": 0, "deleted": 0, "unchanged": 1234}},
+    "message": "",
+}
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_whatever_the_preview_exits_with_its_comment_is_written(runner: Runner, code: int) -> None:
+    answer = json.dumps(RESULT)
+    runner.command(
+        runner.folder / ".venv/bin/python",
+        f"print('log'); print({answer!r}); print('to people', file=sys.stderr); sys.exit({code})",
+    )
+    assert runner.run(script("preview", "preview", "Preview"), STACK="prod") == 0
+    assert runner.output.read_text() == f"code={code}\n"
+    (runner.folder / ".venv/bin/python").unlink()
+    (runner.folder / ".venv/bin/python").symlink_to(sys.executable)
+    (runner.folder / "scripts").symlink_to(ROOT / "scripts")
+    assert runner.run(script("preview", "preview", "Write the comment"), STACK="prod", CODE=str(code)) == 0
+    written = (runner.folder / "comment" / "prod.md").read_text()
+    assert "`prod`: changes" in written
+    assert "| template | 1 | 0 | 0 | 1,234 |" in written
+    assert "log\nto people" in written
+    assert (
+        runner.run(script("preview", "preview", "Succeed or fail as the preview did"), CODE=str(code)) == code
+    )
+
+
+def posted(runner: Runner, *, before: str, previews: dict[str, str]) -> tuple[list[str], str]:
+    """The call that wrote, and the body it wrote, where a search for the comment prints `before`."""
+    (runner.folder / "previews").mkdir()
+    for name, body in previews.items():
+        (runner.folder / "previews" / f"{name}.md").write_text(body)
+    runner.noted(runner.bin / "gh", f"if '--paginate' in sys.argv: print({before!r}, end='')")
+    post = script("preview", "comment", "Post the comment, or update it")
+    assert runner.run(post, PULL_REQUEST="12", COMMIT="abc") == 0
+    look, write = runner.called()
+    assert look[:2] == ["api", "--paginate"]
+    assert "body=@comment.md" in write
+    return write, (runner.folder / "comment.md").read_bytes().decode()
+
+
+def test_the_first_comment_of_a_pull_request_is_posted(runner: Runner) -> None:
+    write, body = posted(runner, before="", previews={"prod": "P\n", "test": "T\n"})
+    assert write[2:5] == ["--method", "POST", "repos/acme/portal/issues/12/comments"]
+    assert body.startswith("<!-- coderport preview -->\nP\nT\n")
+    assert "https://github.com/acme/portal/actions/runs/7" in body
+
+
+def test_a_later_comment_updates_the_first(runner: Runner) -> None:
+    write, _ = posted(runner, before="41\n42\n", previews={"prod": "P\n"})
+    assert write[2:5] == ["--method", "PATCH", "repos/acme/portal/issues/comments/41"]
+
+
+def test_a_preview_without_a_result_is_said(runner: Runner) -> None:
+    _, body = posted(runner, before="", previews={})
+    assert "ended before it had a result" in body
+
+
+def test_a_comment_keeps_to_the_limit_and_stays_text(runner: Runner) -> None:
+    _, body = posted(runner, before="", previews={"prod": "€" * 70_000})
+    assert 20_000 < len(body) <= GITHUB_COMMENT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options"),
+    [
+        ({"ALLOW_DELETIONS": "", "FORGET_UNPROVEN": ""}, []),
+        ({"ALLOW_DELETIONS": "30", "FORGET_UNPROVEN": "2"}, ["--allow-deletions=30", "--forget-unproven=2"]),
+        (
+            {"ALLOW_DELETIONS": "$(touch hit); x", "FORGET_UNPROVEN": ""},
+            ["--allow-deletions=$(touch hit); x"],
+        ),
+    ],
+)
+def test_a_release_reaches_the_command_as_it_is(
+    runner: Runner, inputs: dict[str, str], options: list[str]
+) -> None:
+    runner.noted(runner.folder / ".venv/bin/python")
+    assert runner.run(script("up", "up", "Up"), STACK="prod", **inputs) == 0
+    assert runner.called() == [["-m", "coderport", "up", "--stack", "prod", "--json", *options]]
+    assert not (runner.folder / "hit").exists()
+
+
+def test_a_refused_up_fails_the_job(runner: Runner) -> None:
+    runner.command(runner.folder / ".venv/bin/python", "sys.exit(3)")
+    assert runner.run(script("up", "up", "Up"), STACK="prod", ALLOW_DELETIONS="", FORGET_UNPROVEN="") == 3
+
+
+@pytest.mark.parametrize(
+    ("states", "output"),
+    [({"9": "waiting", "8": "success", "7": "success"}, "sha=sha8\n"), ({"9": "failure"}, "")],
+)
+def test_the_clock_repeats_the_commit_that_last_went_up(
+    runner: Runner, states: dict[str, str], output: str
+) -> None:
+    runner.command(
+        runner.bin / "gh",
+        f"states = {states!r}\n"
+        "path = next(each for each in sys.argv if each.startswith('repos/'))\n"
+        "if 'statuses' in path: print(states[path.split('/')[4]])\n"
+        "else: print(*(f'{each} sha{each}' for each in states), sep='\\n')",
+    )
+    find = script("up", "up", "Find the commit that last went up with approval")
+    assert runner.run(find, STACK="prod") == (0 if output else 1)
+    assert (runner.output.read_text() if runner.output.exists() else "") == output
+
+
+def rendered(folder: Path, code: int, stdout: str, stderr: str) -> str:
+    (folder / "out").write_text(stdout)
+    (folder / "err").write_text(stderr)
+    command = [sys.executable, str(ROOT / "scripts" / "preview_comment.py"), "prod", str(code), "out", "err"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_refusal_is_shown_with_its_release(tmp_path: Path) -> None:
+    message = "30 of 40 would go. Release: --allow-deletions 30"
+    said = rendered(tmp_path, 3, json.dumps({**RESULT, "result": "refused", "message": message}), "")
+    assert "refused by a guard" in said
+    assert message in said
+
+
+def test_a_crash_is_shown_with_what_it_said(tmp_path: Path) -> None:
+    said = rendered(tmp_path, 1, "", "Traceback …\nKeyError: 'x'\n")
+    assert "failed (exit 1)" in said
+    assert "KeyError: 'x'" in said
+
+
+def test_a_name_cannot_end_the_block_that_holds_it(tmp_path: Path) -> None:
+    said = rendered(tmp_path, 0, json.dumps({**RESULT, "message": "```\n@everyone"}), "")
+    assert "````\n```\n@everyone\n````" in said
+
+
+def test_long_output_is_cut_at_its_beginning(tmp_path: Path) -> None:
+    said = rendered(tmp_path, 0, json.dumps(RESULT), "x" * 100_000 + "the end")
+    assert len(said) < 20_000
+    assert "the end" in said
