@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,10 +16,10 @@ from rich.table import Table
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.commands import show as show_outcome
 from coderport.emulators.pair import Pair
-from coderport.engine import CliInfo, obtain_cli
+from coderport.emulators.coder import CoderEmulator
+from coderport.engine import CliInfo, drop_real_life, obtain_cli
 from coderport.errors import CoderportError
 from coderport.outcome import Counts, Outcome
-from coderport.settings import ENVIRONMENT, RELEASES
 from coderport.stack import ROOT, Stack, project_copy
 
 FOLDER = ROOT / ".coderport" / "demo"
@@ -32,8 +33,7 @@ class DemoError(CoderportError):
 def show(*, workspaces: int, templates: int) -> None:
     """Three runs of the real engine against the emulators, each checked for what it claims."""
     console = Console(highlight=False)
-    for variable in (*ENVIRONMENT.values(), *RELEASES.values()):
-        os.environ.pop(variable, None)
+    drop_real_life(os.environ)
     cli = obtain_cli(lambda line: console.print(line, markup=False))
     shutil.rmtree(FOLDER, ignore_errors=True)
     with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
@@ -48,14 +48,17 @@ def show(*, workspaces: int, templates: int) -> None:
         second = _run(stack, pair, console)
         _expect(second.result == "unchanged" and second.port_writes == 0, "the second run should change nothing")
 
-        _headline(console, "3 · Things happen in Coder")
-        for line in _things_happen(pair):
+        _headline(console, "3 · Things happen in Coder, and exactly those reach Port")
+        happened = _things_happen(pair.coder)
+        for line in happened.lines:
             console.print(f"  {line}", markup=False)
         third = _run(stack, pair, console)
-        expected = Counts(created=1, updated=third.kinds.workspace.updated, deleted=1)
-        expected.unchanged = workspaces - 1 - expected.updated
-        _expect(third.kinds.workspace == expected, "one workspace should come and one go")
-        _expect(third.kinds.template.updated == 1, "one template should be updated")
+        changed = len(happened.changed)
+        _expect(
+            third.kinds.workspace == Counts(created=1, updated=changed, deleted=1, unchanged=workspaces - changed - 1),
+            f"1 workspace should come, 1 go and {changed} change",
+        )
+        _expect(third.kinds.template == Counts(updated=1, unchanged=templates - 1), "1 template should change")
     console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.", markup=False)
     console.print("Next: `make emulate` and `python -m coderport up --stack dev`, or the README for a real Coder and Port.")
 
@@ -86,9 +89,44 @@ def _run(stack: Stack, pair: Pair, console: Console) -> Outcome:
     return outcome
 
 
-def _things_happen(pair: Pair) -> list[str]:
-    """Five changes in Coder, each in words."""
-    raise NotImplementedError
+@dataclass(frozen=True)
+class _Happened:
+    """What happened in words, and the ids of the workspaces that are not as they were and still there."""
+
+    lines: tuple[str, ...]
+    changed: frozenset[str]
+
+
+def _things_happen(coder: CoderEmulator) -> _Happened:
+    """Five changes: a workspace created, one stopped, one renamed, one deleted, a template version promoted."""
+    workspaces = [coder.workspace(identifier) for identifier in sorted(coder.workspace_ids())]
+    stopped = next(each for each in workspaces if each.running)
+    renamed, deleted = [each for each in workspaces if each.id != stopped.id][:2]
+    template = coder.template(renamed.template_id)
+    outdated = {
+        each.id
+        for each in workspaces
+        if each.template_id == template.id and each.build.version_id == template.active_version_id
+    }
+
+    def title(identifier: str) -> str:
+        workspace = coder.workspace(identifier)
+        return f"{coder.user(workspace.owner_id).username}/{workspace.name}"
+
+    lines = [f"{title(stopped.id)} is stopped"]
+    coder.stop(stopped.id)
+    lines.append(f"{title(deleted.id)} is deleted")
+    coder.delete_workspace(deleted.id)
+    before = title(renamed.id)
+    coder.rename_workspace(renamed.id, f"{renamed.name}-2")
+    lines.append(f"{before} is renamed to {title(renamed.id)}")
+    other = next(identifier for identifier in sorted(coder.template_ids()) if identifier != template.id)
+    lines.append(f"{title(coder.create_workspace(template=coder.template(other).name))} is created")
+    coder.promote_version(template.name)
+    changed = ({stopped.id, renamed.id} | outdated) - {deleted.id}
+    count = len(outdated - {deleted.id})
+    lines.append(f"a version of the template {template.name} is promoted, which outdates {count} of its workspaces")
+    return _Happened(tuple(lines), frozenset(changed))
 
 
 def _catalog(pair: Pair) -> Table:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,13 +13,15 @@ from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, Bluepr
 from coderport.catalog.desired import Desired, Filters, desired
 from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderUnreachable
 from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
 from coderport.errors import CoderportError, Refusal
 from coderport.guard import Evidence, Verdict, deletions, identity, ownership, together
 from coderport.holdings import Holdings, holdings
 from coderport.memory import Memory
-from coderport.port.client import PortClient
-from coderport.settings import Releases, Settings
+from coderport.port.client import DELETES_PER_CALL, PortClient
+from coderport.port.errors import PortUnreachable
+from coderport.settings import Releases, Settings, is_loopback
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,39 @@ async def make_plan(
 
     Raises Refusal with the verdict's text when a guard says no, and a typed error when a read failed. Writes nothing.
     """
-    with account.phase("read_port"):
+    with account.phase("read_port"), _emulators_in_mind(settings.port_base_url):
         held = await _read_port(settings, account)
     known = _known(memory, held, managed_by)
-    with account.phase("read_coder"):
+    with account.phase("read_coder"), _emulators_in_mind(settings.coder_api_base_url):
         snapshot = await _read_coder(settings, known, account)
     with account.phase("judge"):
         return _judged(settings, releases, memory, held, snapshot, managed_by, now)
+
+
+async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> None:
+    """Deletes the plan's orphans from Port; the guard has judged them with all other deletions."""
+    secret = settings.port_client_secret.get_secret_value()
+    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
+        try:
+            for blueprint in reversed(BLUEPRINTS):  # workspaces before their templates
+                ids = sorted(plan.orphans[blueprint.identifier])
+                for start in range(0, len(ids), DELETES_PER_CALL):
+                    await client.delete(blueprint.identifier, ids[start : start + DELETES_PER_CALL])
+        finally:
+            account.port_requests += client.requests
+            account.port_writes += client.writes
+            account.retries += client.retries
+
+
+@contextmanager
+def _emulators_in_mind(url: str) -> Iterator[None]:
+    """Nobody listening on this machine most likely means that the emulators of the dev stack are not running."""
+    try:
+        yield
+    except (CoderUnreachable, PortUnreachable) as error:
+        if is_loopback(url):
+            raise CoderportError(f"{error}\nIf these are the emulators of the dev stack: `make emulate` starts them.") from None
+        raise
 
 
 async def _read_port(settings: Settings, account: Account) -> Holdings:
@@ -158,7 +187,10 @@ def _evidence(memory: Memory, held: Holdings, snapshot: Snapshot, wanted: Desire
         managed_by=managed_by,
         gone=frozenset(identifier for identifier, fate in snapshot.fates.items() if fate is Fate.GONE),
         left_out=wanted.left_out,
-        seen={TEMPLATE.identifier: len(snapshot.templates), WORKSPACE.identifier: len(snapshot.workspaces)},
+        seen={
+            TEMPLATE.identifier: len(snapshot.templates) + len(snapshot.outside_templates),
+            WORKSPACE.identifier: len(snapshot.workspaces) + len(snapshot.outside_workspaces),
+        },
         weakness="" if snapshot.deletions_provable else snapshot.breadth.text,
     )
 

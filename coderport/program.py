@@ -21,7 +21,7 @@ from coderport.catalog.blueprints import TEMPLATE, Blueprint, Property, Property
 from coderport.catalog.values import Entity, Value
 from coderport.errors import CoderportError, Refusal
 from coderport.memory import Memory, MemoryUnreadableError, recalled
-from coderport.plan import Plan, make_plan
+from coderport.plan import Plan, delete_orphans, make_plan
 from coderport.settings import NAMESPACE, Settings, load_releases, load_settings
 
 
@@ -40,12 +40,17 @@ async def program() -> dict[str, Any]:
             now=datetime.now(timezone.utc),
             account=account,
         )
+        if any(plan.orphans.values()) and not pulumi.runtime.is_dry_run():
+            await delete_orphans(plan, settings, account)
     except CoderportError as error:
         account.failure = Failure(exit_code=error.exit_code, message=str(error))
         account.leave()
         raise pulumi.RunError(str(error)) from None
     for note in plan.notes:
         pulumi.log.warn(note)
+    if orphans := sum(map(len, plan.orphans.values())):
+        done = "would be deleted" if pulumi.runtime.is_dry_run() else "were deleted"
+        pulumi.log.warn(f"{orphans} entities of this stack that its state does not know {done} in Port.")
     _warn_of_checkpoints(plan)
     declare(plan, settings)
     account.leave()

@@ -95,11 +95,11 @@ class Stack:
 
         return self._outcome(run, Tally(preview=True), changed="changes", on_line=on_line)
 
-    def up(self, *, refresh: bool = False, on_line: Callable[[str], None] | None = None) -> tuple[Outcome, Tally]:
+    def up(self, *, debug: bool = False, on_line: Callable[[str], None] | None = None) -> tuple[Outcome, Tally]:
         """Makes Port match Coder; never raises for a refusal, a failed read or a failed resource."""
 
         def run(**options: Any) -> None:
-            self._stack.up(parallel=PARALLEL, show_secrets=False, refresh=refresh or None, **options)
+            self._stack.up(parallel=PARALLEL, show_secrets=False, debug=debug or None, **options)
 
         return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line)
 
@@ -110,6 +110,10 @@ class Stack:
     def destroy(self) -> None:
         """Pulumi's own destroy: everything that the state holds is deleted, without the guard."""
         self._stack.destroy(parallel=PARALLEL, show_secrets=False)
+
+    def cancel(self) -> None:
+        """Takes away the lock that a killed run left on the state."""
+        self._stack.cancel()
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last run."""

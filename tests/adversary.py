@@ -83,9 +83,7 @@ class Adversary(httpx.AsyncBaseTransport):
         if self.mischief == {"drawn"}:
             often = self.random.choice((0.05, 0.2, 0.45))
             self.mischief = frozenset(
-                one
-                for one in MISCHIEF
-                if self.random.random() < (often / 6 if one in ("weak", "html") else often)
+                one for one in MISCHIEF if self.random.random() < (often / 6 if one in ("weak", "html") else often)
             )
         self.now = START
         self.page_limit = self.random.randint(2, 6)
@@ -133,9 +131,7 @@ class Adversary(httpx.AsyncBaseTransport):
         """One read of this history by the code under test."""
         wanted = ["ONE"] if "two organizations" in self.mischief and self.random.random() < 0.5 else []
         async with CoderClient("http://coder.test", "token", transport=self) as client:
-            return await read_snapshot(
-                client, organizations=wanted, known=self.known(), page_limit=self.page_limit
-            )
+            return await read_snapshot(client, organizations=wanted, known=self.known(), page_limit=self.page_limit)
 
     def missed(self, snapshot: Snapshot) -> set[str]:
         """Workspaces in scope that existed and were counted during the whole read, and are not in the snapshot."""
@@ -156,9 +152,7 @@ class Adversary(httpx.AsyncBaseTransport):
         content = json.dumps(body).encode()
         if "cut bodies" in self.mischief and self.random.random() < 0.04:
             content = content[: len(content) // 2]
-        return httpx.Response(
-            status, headers={**JSON, "date": format_datetime(self.now, usegmt=True)}, content=content
-        )
+        return httpx.Response(status, headers={**JSON, "date": format_datetime(self.now, usegmt=True)}, content=content)
 
     def _fault(self, path: str) -> httpx.Response | None:
         if "server errors" in self.mischief and self.random.random() < 0.06:

@@ -1,6 +1,7 @@
 """A Port in memory for the provider's tests: it stores and echoes what it is sent, and counts every request.
 
-No rules beyond that (those are the emulator's): a test that needs an answer of another kind puts it into `answers`.
+No rules beyond that (those are the emulator's): a test that needs an answer of another kind puts it
+into `answers`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ class Sent:
 
 
 class EchoingPort:
-    """`transport()` is a Port; `blueprints` and `entities` are what it holds; `sent` what came, tokens apart."""
+    """`transport()` is a Port.
+
+    `blueprints` and `entities` are what it holds; `sent` what came, tokens apart.
+    """
 
     def __init__(self) -> None:
         self.blueprints: dict[str, Json] = {}
@@ -110,8 +114,7 @@ class EchoingPort:
         if rest == "entities/search":
             start = int(sent.body.get("from") or 0)
             page = list(rows.values())[start : start + self.page]
-            more = {"next": str(start + self.page)} if start + self.page < len(rows) else {}
-            return ok(entities=page, **more)
+            return ok(entities=page, next=str(start + self.page) if start + self.page < len(rows) else None)
         if rest == "entities/bulk":
             return self._bulk(sent, name)
         if rest == "bulk/entities/delete":

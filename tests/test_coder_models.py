@@ -53,9 +53,7 @@ def test_null_is_the_same_as_absent_everywhere() -> None:
 def test_null_lists_are_empty() -> None:
     read = read_as(
         Template,
-        template(
-            autostop_requirement={"days_of_week": None, "weeks": 2}, autostart_requirement={"days_of_week": None}
-        ),
+        template(autostop_requirement={"days_of_week": None, "weeks": 2}, autostart_requirement={"days_of_week": None}),
     )
     assert read.autostop_requirement.days_of_week == read.autostart_requirement.days_of_week == ()
     health = {"healthy": False, "failing_agents": None}
@@ -137,7 +135,12 @@ def test_secrets_of_agents_are_not_kept() -> None:
 
 
 def test_failing_agents_have_names_where_the_build_names_them() -> None:
-    resources = [{"agents": None}, {"agents": [{"id": ONE, "name": "main"}, {"id": "x", "name": ""}]}, "odd", {"agents": 3}]
+    resources = [
+        {"agents": None},
+        {"agents": [{"id": ONE, "name": "main"}, {"id": "x", "name": ""}]},
+        "odd",
+        {"agents": 3},
+    ]
     read = read_as(
         Workspace,
         workspace(

@@ -17,6 +17,7 @@ from coderport.coder.client import CoderClient
 from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
 from coderport.errors import SettingsError
 
+NOTHING_KNOWN = Known()
 GHOST = "deadbeef-0000-4000-8000-000000000000"
 
 
@@ -58,7 +59,7 @@ class Calm(Adversary):
 def read(
     coder: Adversary,
     *organizations: str,
-    known: Known = Known(),
+    known: Known = NOTHING_KNOWN,
     page_limit: int = 1000,
     progress: Callable[[str, int, int | None], None] | None = None,
 ) -> Snapshot:
@@ -231,8 +232,7 @@ def organization_admin_of(coder: Adversary, *granted: str) -> None:
 
 def test_an_organization_admin_reads_its_own_organization() -> None:
     coder = Calm("two organizations")
-    one, two = coder.organizations
-    organization_admin_of(coder, one)
+    organization_admin_of(coder, next(iter(coder.organizations)))
     snapshot = read(coder, "one")
     assert snapshot.deletions_provable
     assert "Only organizations that the token belongs to are visible: one." in snapshot.breadth.text
@@ -281,7 +281,7 @@ def test_a_known_workspace_that_every_page_dropped_is_found_by_its_id() -> None:
 @pytest.mark.parametrize("flavour", [[], ["old flavour"]])
 def test_many_known_ids_are_asked_for_in_batches(flavour: Sequence[str]) -> None:
     coder = Calm("two organizations", *flavour)
-    one, two = coder.organizations
+    _, two = coder.organizations
     template = coder.add_template("b", organization=two)
     theirs = {coder.add_workspace(f"w{number}", template).id for number in range(250)}
     snapshot = read(coder, "one", known=workspaces(*theirs))
@@ -292,7 +292,7 @@ def test_many_known_ids_are_asked_for_in_batches(flavour: Sequence[str]) -> None
 
 def test_objects_of_an_organization_that_left_the_scope_are_alive_outside() -> None:
     coder = Calm("two organizations")
-    one, two = coder.organizations
+    _, two = coder.organizations
     template = coder.add_template("b", organization=two)
     theirs = coder.add_workspace("theirs", template)
     snapshot = read(coder, "one", known=Known(frozenset({template.id}), frozenset({theirs.id})))

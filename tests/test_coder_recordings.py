@@ -32,7 +32,7 @@ class Clock:
 
 @dataclass
 class Replay:
-    """Sends recorded requests, with the recorded ids replaced by those that the emulator gave the same objects."""
+    """Sends recorded requests, with the ids that the emulator gave to the same objects."""
 
     emulator: CoderEmulator
     client: httpx.Client
@@ -58,9 +58,7 @@ class Replay:
         if name == "start a deleted one":
             self.clock.now += 10
         if name == "delete template":
-            self.ids["b9a3cb2f-0f93-4473-9404-c4a48daf5dfa"] = self.emulator.create_template(
-                "gone", provisioner="echo"
-            )
+            self.ids["b9a3cb2f-0f93-4473-9404-c4a48daf5dfa"] = self.emulator.create_template("gone", provisioner="echo")
 
     def _headers(self, name: str) -> dict[str, str]:
         if name in ("no token", "outside the API"):
@@ -82,12 +80,7 @@ class Replay:
         elif isinstance(recorded, list) and isinstance(answered, list):
             for ours, theirs in zip(recorded, answered, strict=False):
                 self.learn(ours, theirs)
-        elif (
-            isinstance(recorded, str)
-            and UUID.fullmatch(recorded)
-            and recorded != NIL
-            and isinstance(answered, str)
-        ):
+        elif isinstance(recorded, str) and UUID.fullmatch(recorded) and recorded != NIL and isinstance(answered, str):
             self.ids.setdefault(recorded, answered)
 
 
@@ -114,9 +107,11 @@ def content(response: httpx.Response) -> Any:
     return response.text
 
 
-MEANT = ("status", "count", "name", "username", "transition", "build_number", "outdated", "owner_name", "template_name",
-         "message", "detail", "validations", "is_default", "ttl_ms", "autostart_schedule", "automatic_updates",
-         "template_version_name", "email", "value", "stage", "output", "required", "default_value")  # fmt: skip
+MEANT = ("status", "count", "name", "username", "transition", "build_number", "outdated", "owner_name",
+"template_name",
+         "message", "detail", "validations", "is_default", "ttl_ms", "autostart_schedule",
+         "automatic_updates", "template_version_name", "email", "value", "stage", "output", "required",
+         "default_value")  # fmt: skip
 
 
 def values(answer: Any) -> Any:
@@ -146,9 +141,7 @@ def test_recorded_requests_are_answered_alike(capsys: pytest.CaptureFixture[str]
             response = replay.send(request)
             found = []
             if response.status_code != request["status"]:
-                found.append(
-                    f"status {request['status']} became {response.status_code}: {response.text[:200]}"
-                )
+                found.append(f"status {request['status']} became {response.status_code}: {response.text[:200]}")
             answer = content(response)
             if request["name"] != "outside the API":  # the site: any page will do
                 found += differences(request["response"], answer)
@@ -178,7 +171,5 @@ def header_differences(recorded: dict[str, str], answered: httpx.Headers) -> Ite
     for name, value in recorded.items():
         if name not in answered:
             yield f"header {name} is lacking"
-        elif (
-            name in ("content-type", "x-coder-build-version", "x-ratelimit-limit") and answered[name] != value
-        ):
+        elif name in ("content-type", "x-coder-build-version", "x-ratelimit-limit") and answered[name] != value:
             yield f"header {name}: {value} became {answered[name]}"

@@ -71,9 +71,7 @@ def test_a_port_in_use_is_named(thing: Thing) -> None:
             serve(thing.app, taken.getsockname()[1])
 
 
-def test_requests_are_counted_by_route_before_the_client_sees_the_answer(
-    thing: Thing, client: httpx.Client
-) -> None:
+def test_requests_are_counted_by_route_before_the_client_sees_the_answer(thing: Thing, client: httpx.Client) -> None:
     for name in "abc":
         client.get(f"/items/{name}")
         assert thing.log.total == "abc".index(name) + 1

@@ -63,9 +63,7 @@ async def organizations_in_scope(client: CoderClient, wanted: Sequence[str]) -> 
     visible = await client.organizations()
     if not wanted:
         if not visible:
-            raise CoderTokenTooWeak(
-                "The Coder token sees no organization at all, so there is nothing to read"
-            )
+            raise CoderTokenTooWeak("The Coder token sees no organization at all, so there is nothing to read")
         return visible
     by_key = {key: one for one in visible for key in (one.name.lower(), one.id)}
     if unknown := [name for name in wanted if name.strip().lower() not in by_key]:

@@ -166,9 +166,7 @@ class CoderClient:
 
         Asked without `include_deleted`, which would turn the 410 into 403 once the template is gone as well.
         """
-        return _same_id(
-            read_as(Workspace, (await self._get(f"/workspaces/{workspace_id}")).data), workspace_id
-        )
+        return _same_id(read_as(Workspace, (await self._get(f"/workspaces/{workspace_id}")).data), workspace_id)
 
     async def users(self, *, limit: int, offset: int = 0) -> tuple[tuple[User, ...], int]:
         """One page of users in order of username, and how many there are (0 past the end, unlike workspaces)."""
@@ -231,16 +229,12 @@ class CoderClient:
                 return await self._send(method, path, params, body)
         raise AssertionError("a retry context either returns or raises")
 
-    async def _send(
-        self, method: str, path: str, params: Mapping[str, str | int] | None, body: object
-    ) -> Answer:
+    async def _send(self, method: str, path: str, params: Mapping[str, str | int] | None, body: object) -> Answer:
         async with self._places:
             self.requests += 1
             started = time.monotonic()
             try:
-                response = await self._http.request(
-                    method, f"{self.base_url}{path}", params=params, json=body
-                )
+                response = await self._http.request(method, f"{self.base_url}{path}", params=params, json=body)
             except httpx.HTTPError as error:
                 told = self._clean(str(error)) or type(error).__name__
                 failed = f"Coder at {self._host} did not answer {method} {path}: {told}"
@@ -278,13 +272,9 @@ class CoderClient:
             f"Coder's answer to {asked} is cut short or no JSON ({len(response.content)} bytes)"
         )
 
-    def _refusal(
-        self, asked: str, response: httpx.Response, body: Mapping[str, Any]
-    ) -> errors.CoderStatusError:
+    def _refusal(self, asked: str, response: httpx.Response, body: Mapping[str, Any]) -> errors.CoderStatusError:
         status = response.status_code
-        reason = self._clean(
-            ": ".join(str(part) for part in (body.get("message"), body.get("detail")) if part)
-        )
+        reason = self._clean(": ".join(str(part) for part in (body.get("message"), body.get("detail")) if part))
         validations = [one for one in body.get("validations") or () if isinstance(one, Mapping)]
         if validations:
             reason += self._clean(f" ({'; '.join(str(one.get('detail')) for one in validations)})")

@@ -32,9 +32,7 @@ class CoderCutAnswer(CoderAnswerError):
 class CoderStatusError(CoderError):
     """Coder answered with an error status; `status` is the number, `reason` the server's own message."""
 
-    def __init__(
-        self, message: str, *, status: int, reason: str, fields: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, message: str, *, status: int, reason: str, fields: frozenset[str] = frozenset()) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason

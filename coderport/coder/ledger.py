@@ -79,9 +79,7 @@ class Ledger:
     def counted(self, page: WorkspacePage, sent: int) -> None:
         """Note an answer to a question about the whole scope: its rows and its count."""
         got = self.saw(page.rows, sent)
-        self.openings.append(
-            Opening(page.count, sent, got, page.asked_at, frozenset(row.id for row in page.rows))
-        )
+        self.openings.append(Opening(page.count, sent, got, page.asked_at, frozenset(row.id for row in page.rows)))
 
     @property
     def count(self) -> int:

@@ -32,9 +32,7 @@ async def listed_by_id(client: CoderClient, ids: Collection[str]) -> dict[str, W
     wanted = sorted(ids)
     batches = [wanted[start : start + IDS_PER_QUERY] for start in range(0, len(wanted), IDS_PER_QUERY)]
     try:
-        pages = await together(
-            client.workspaces(f"id:{','.join(batch)}", limit=IDS_PER_QUERY) for batch in batches
-        )
+        pages = await together(client.workspaces(f"id:{','.join(batch)}", limit=IDS_PER_QUERY) for batch in batches)
     except CoderBadRequest:
         return {}
     return {row.id: row for page in pages for row in page.rows if row.id in ids}

@@ -179,9 +179,7 @@ class _Read:
             except CoderBadRequest:
                 # `organization:` came in August 2024: read all, and leave the others out on this side.
                 pages = []
-            if pages and all(
-                _belongs(row, one) for one, page in zip(scopes, pages, strict=True) for row in page.rows
-            ):
+            if pages and all(_belongs(row, one) for one, page in zip(scopes, pages, strict=True) for row in page.rows):
                 return scopes
         everything = self._scope("")
         await everything.first_page()
@@ -196,11 +194,7 @@ class _Read:
         )
 
     def _templates_of(self, scope: Scope) -> list[Template]:
-        return [
-            one
-            for one in self.templates.values()
-            if scope.query in ("", f"{ORGANIZATION}{one.organization_id}")
-        ]
+        return [one for one in self.templates.values() if scope.query in ("", f"{ORGANIZATION}{one.organization_id}")]
 
     def _unseen(self) -> set[str]:
         seen = {row_id for scope in self.scopes for row_id in scope.ledger.rows}
@@ -225,9 +219,7 @@ class _Read:
             await self._complete_from_known()
         unseen = self._unseen()
         sent = [scope.ledger.asking() for scope in self.scopes]
-        answers = await workspace_fates(
-            self.client, unseen, lambda done: self.progress("proofs", done, len(unseen))
-        )
+        answers = await workspace_fates(self.client, unseen, lambda done: self.progress("proofs", done, len(unseen)))
         self._note([one for one in answers.values() if isinstance(one, Workspace)], sent)
         return {row_id: one for row_id, one in answers.items() if isinstance(one, Fate)}
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.kit import Served, serve
-from coderport.emulators.port import PortEmulator
+
+if TYPE_CHECKING:
+    from coderport.emulators.portside import PortEmulator
 
 
 @final
 class Pair:
     """Both emulators, served from construction until `stop` (or the end of a ``with`` block).
 
-    Each port may be fixed; 0 is a free one. The control server has Coder's control routes under ``/coder`` and
-    Port's under ``/port``; neither is reachable under an emulated API.
+    Each port may be fixed; 0 is a free one. The control server has Coder's control routes under ``/coder``
+    and Port's under ``/port``; neither is reachable under an emulated API.
     """
 
     def __init__(
@@ -33,6 +35,8 @@ class Pair:
         **coder_settings: Any,
     ) -> None:
         """Emulators that are not given are made from `seed`; `coder_settings` are `CoderEmulator`'s."""
+        from coderport.emulators.portside import PortEmulator  # what only needs Coder does not load it
+
         self.coder = coder or CoderEmulator(seed, **coder_settings)
         self.port = port or PortEmulator(seed=seed)
         control = Starlette(
@@ -65,8 +69,8 @@ class Pair:
     def banner(self) -> str:
         """What is running here, in one line for a person; it names no secret."""
         return (
-            f"emulated Coder on {self.coder_url}, emulated Port on {self.port_url}, control on {self.control_url}: "
-            "made-up data in memory, nothing of it is real"
+            f"emulated Coder on {self.coder_url}, emulated Port on {self.port_url}, "
+            f"control on {self.control_url}: made-up data in memory, nothing of it is real"
         )
 
     def stop(self) -> None:

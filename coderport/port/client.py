@@ -26,9 +26,10 @@ _PLAIN = {"exclude_calculated_properties": "true"}
 class PortClient:
     """Port's API for one organization; an async context manager.
 
-    `base_url` is taken with or without `/v1`. `token` replaces the pair of id and secret. A failed request is repeated
-    for `retry_seconds` where sending it twice has the same result as once (5xx, timeouts, cut answers), and longer
-    after a 429, which did nothing. Nothing is bound to an event loop before the first request.
+    `base_url` is taken with or without `/v1`. `token` replaces the pair of id and secret. A failed
+    request is repeated for `retry_seconds` where sending it twice has the same result as once (5xx,
+    timeouts, cut answers), and longer after a 429, which did nothing. Nothing is bound to an event loop
+    before the first request.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class PortClient:
         return self._session.retries
 
     async def organization(self) -> Organization:
-        """The organization of the credentials: `GET /v1/organization`, or the token's `orgId` if that route refuses.
+        """The organization of the credentials: `GET /v1/organization`, else the token's `orgId`.
 
         Port's Kubernetes exporter reads the id from the same route's `organization.id`.
         """
@@ -121,7 +122,8 @@ class PortClient:
     async def create_blueprint(self, body: Mapping[str, Any], *, catalog_page: bool = True) -> dict[str, Any]:
         """Create a blueprint; 409 `identifier_taken` if it exists.
 
-        Creating twice is not the same as once, so after a lost answer the blueprint is looked for before a second try.
+        Creating twice is not the same as once, so after a lost answer the blueprint is looked for
+        before a second try.
         """
         try:
             return await self._create_blueprint(body, catalog_page)
@@ -149,9 +151,7 @@ class PortClient:
         """Delete an empty blueprint; False if there was none. 403 `has_dependents` while it has entities."""
         return await self._delete(_blueprint(identifier), f"deleting blueprint {identifier}")
 
-    async def entities(
-        self, blueprint: str, *, query: Mapping[str, Any] | None = None
-    ) -> AsyncIterator[PortEntity]:
+    async def entities(self, blueprint: str, *, query: Mapping[str, Any] | None = None) -> AsyncIterator[PortEntity]:
         """Every entity of a blueprint that matches `query` (all without one), 1,000 a page, each once.
 
         Calculated properties are left out. 404 if there is no such blueprint.
@@ -208,9 +208,9 @@ class PortClient:
     ) -> list[Outcome]:
         """Create or change up to 20 entities in one call; the outcomes are in the order of the request.
 
-        With `merge` a property that a body does not name keeps its value and null clears it; without, the entity is
-        replaced. An entity that fails has its error in its outcome and does not stop the others; only a request that
-        was rejected as a whole raises.
+        With `merge` a property that a body does not name keeps its value and null clears it; without,
+        the entity is replaced. An entity that fails has its error in its outcome and does not stop the
+        others; only a request that was rejected as a whole raises.
         """
         query = {
             "upsert": "true",
@@ -250,7 +250,10 @@ class PortClient:
         )
 
     async def delete(self, blueprint: str, identifiers: Sequence[str]) -> DeleteResult:
-        """Delete up to 100 entities in one call. One that others require (`has_dependents`) fails the whole call."""
+        """Delete up to 100 entities in one call.
+
+        One that others require (`has_dependents`) fails the whole call.
+        """
         reply = await self._session.call(
             "POST",
             f"{_blueprint(blueprint)}/bulk/entities/delete",

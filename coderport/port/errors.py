@@ -13,7 +13,10 @@ class PortError(CoderportError):
 
 
 class PortUnreachable(PortError):
-    """No usable answer came: no connection, a timeout, a redirect, a page that is not JSON, a 5xx until the end."""
+    """No usable answer came.
+
+    No connection, a timeout, a redirect, a page that is not JSON, a 5xx until the end.
+    """
 
 
 class PortUnauthorized(PortError):
@@ -32,8 +35,9 @@ class PortUnauthorized(PortError):
 class PortRejected(PortError):
     """Port understood the request and refused it.
 
-    `code` is Port's word for the reason (`identifier_taken`, `has_dependents`, `blueprint_schema_mismatch`, …),
-    `status` the HTTP status (or that of one item of a bulk call), `trace_id` what Port's support asks for.
+    `code` is Port's word for the reason (`identifier_taken`, `has_dependents`,
+    `blueprint_schema_mismatch`, …), `status` the HTTP status (or that of one item of a bulk call),
+    `trace_id` what Port's support asks for.
     """
 
     def __init__(self, what: str, code: str, status: int, message: str, trace_id: str | None = None) -> None:

@@ -1,7 +1,8 @@
 """Port's rate limits: which bucket a request draws from, and how long to wait before the next one.
 
-Port counts per organization in windows of five minutes and says on every answer what is left (`x-ratelimit-*`).
-The reset was documented first as an epoch second and later as seconds to go, so both are understood.
+Port counts per organization in windows of five minutes and says on every answer what is left
+(`x-ratelimit-*`). The reset was documented first as an epoch second and later as seconds to go, so both
+are understood.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ def bucket_of(method: str, path: str) -> Bucket:
 
 
 def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """How long a 429 asks for: `Retry-After` (seconds or an HTTP date), else `x-ratelimit-reset`; None if neither."""
+    """How long a 429 asks for: `Retry-After` (seconds or an HTTP date), else `x-ratelimit-reset`.
+
+    None if neither.
+    """
     after = headers.get("retry-after")
     if after is not None:
         try:

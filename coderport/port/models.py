@@ -21,8 +21,8 @@ class Organization:
 class PortEntity:
     """One entity as Port holds it.
 
-    Times are the ISO texts that Port sent (system times have milliseconds and `Z`), or None where an answer had none.
-    A property that is null at Port is in `properties` with the value None.
+    Times are the ISO texts that Port sent (system times have milliseconds and `Z`), or None where an
+    answer had none. A property that is null at Port is in `properties` with the value None.
     """
 
     identifier: str
@@ -39,12 +39,16 @@ class PortEntity:
 
     @classmethod
     def from_json(cls, blueprint: str, row: Any) -> PortEntity:
-        """An entity of an answer of Port; an answer without an identifier is an error, everything else may be absent."""
+        """An entity of an answer of Port.
+
+        An answer without an identifier is an error, everything else may be absent.
+        """
         if not isinstance(row, dict) or not isinstance(row.get("identifier"), str):
             raise PortError(f"Port sent an entity of blueprint {blueprint} without an identifier")
-        properties, relations, team = row.get("properties") or {}, row.get("relations") or {}, row.get("team") or ()
+        properties, relations = row.get("properties") or {}, row.get("relations") or {}
+        team = row.get("team") or ()
         if not isinstance(properties, dict) or not isinstance(relations, dict):
-            raise PortError(f"Port sent entity {blueprint}:{row['identifier']} with properties that are no object")
+            raise PortError(f"Port sent properties that are no object ({blueprint}:{row['identifier']})")
         return cls(
             identifier=row["identifier"],
             blueprint=blueprint,

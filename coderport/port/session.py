@@ -1,4 +1,7 @@
-"""One authorized conversation with Port's API: the token, the pool, the rate limits, and repeats where they are safe."""
+"""One authorized conversation with Port's API.
+
+The token, the pool, the rate limits, and repeats where they are safe.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +124,8 @@ class Session:
     ) -> Reply:
         """One request with its repeats; `what` says for a person what it was about.
 
-        `repeat` says that sending it twice has the same result as once. A 207 is a good answer whatever its `ok`.
+        `repeat` says that sending it twice has the same result as once. A 207 is a good answer whatever
+        its `ok`.
         """
         content = None
         headers = {}
@@ -147,9 +151,7 @@ class Session:
             return self._checked(response, what, repeat=repeat)
 
         try:
-            async for step in stamina.retry_context(
-                on=self._patience(), attempts=None, timeout=None, wait_max=30.0
-            ):
+            async for step in stamina.retry_context(on=self._patience(), attempts=None, timeout=None, wait_max=30.0):
                 with step:
                     self.retries += step.num > 1
                     return await attempt()
@@ -158,7 +160,7 @@ class Session:
         raise AssertionError("stamina's loop ends by a return or by raising")
 
     def _patience(self) -> Callable[[Exception], bool | float]:
-        """When to try again: as long as the kind of failure is worth it, after the time that Port asked for."""
+        """When to try again: as long as the failure is worth it, after the time that Port asked for."""
         start = time.monotonic()
 
         def again(error: Exception) -> bool | float:
@@ -170,9 +172,7 @@ class Session:
 
         return again
 
-    async def _send(
-        self, method: str, path: str, what: str, *, repeat: bool, **arguments: Any
-    ) -> httpx.Response:
+    async def _send(self, method: str, path: str, what: str, *, repeat: bool, **arguments: Any) -> httpx.Response:
         bucket = bucket_of(method, path)
         async with self._limits.permit(bucket):
             self.requests += 1
@@ -206,9 +206,7 @@ class Session:
         answer = _json(response)
         if answer is None:
             if "json" in response.headers.get("content-type", ""):
-                raise self._maybe_again(
-                    PortUnreachable(f"Port's answer was cut off ({what}){traced}"), repeat
-                )
+                raise self._maybe_again(PortUnreachable(f"Port's answer was cut off ({what}){traced}"), repeat)
             raise PortUnreachable(f"{self.base_url} does not answer in JSON ({what}). {_CHECK_URL}")
         if response.is_success and (answer.get("ok") is True or status == 207):
             return Reply(answer, trace)

@@ -15,9 +15,7 @@ def main(arguments: list[str]) -> None:
     """Serve the provider; the engine gives its own address as the last argument."""
     parent = os.getppid()
     address = arguments[-1] if arguments and not arguments[-1].startswith("-") else ""
-    provider = PortProvider(
-        properties=DECLARED_PROPERTIES, relations=DECLARED_RELATIONS, engine_address=address
-    )
+    provider = PortProvider(properties=DECLARED_PROPERTIES, relations=DECLARED_RELATIONS, engine_address=address)
     asyncio.run(serve(provider, parent))
 
 

@@ -1,7 +1,8 @@
 """Operations that arrive one by one and leave in bulk calls.
 
-A batch is sent when it is full, or when nothing has arrived for a while: 50 ms, or a few times the rhythm in which its
-members came, so that an engine that registers slowly still fills its batches. It never waits for a fixed window.
+A batch is sent when it is full, or when nothing has arrived for a while: 50 ms, or a few times the
+rhythm in which its members came, so that an engine that registers slowly still fills its batches. It
+never waits for a fixed window.
 """
 
 from __future__ import annotations
@@ -175,9 +176,7 @@ class Batches:
         self._upserts.cancel()
         self._deletes.cancel()
 
-    async def _send_upserts(
-        self, key: UpsertKey, bodies: list[Mapping[str, Any]]
-    ) -> Sequence[Outcome | PortError]:
+    async def _send_upserts(self, key: UpsertKey, bodies: list[Mapping[str, Any]]) -> Sequence[Outcome | PortError]:
         try:
             outcomes = await self._client.upsert(
                 key.blueprint, bodies, create_missing=key.create_missing, run_id=key.run_id
@@ -201,9 +200,7 @@ class Batches:
         return [None] * len(identifiers)
 
 
-async def _apart(
-    send: Callable[[list[Item]], Awaitable[Sequence[Answer]]], items: list[Item]
-) -> list[Answer]:
+async def _apart(send: Callable[[list[Item]], Awaitable[Sequence[Answer]]], items: list[Item]) -> list[Answer]:
     """Send a batch that was rejected as a whole again in two halves."""
     middle = len(items) // 2
     return [*await send(items[:middle]), *await send(items[middle:])]

@@ -161,8 +161,8 @@ class BlueprintResource:
             if remaining == 0:
                 raise _StillEmptying(error) from None
             raise PortError(
-                f"blueprint {identifier} stays in Port: it still has {remaining} entities that this stack does not "
-                "manage. Delete them in Port first, or take the blueprint out of the stack with "
+                f"blueprint {identifier} stays in Port: it still has {remaining} entities that this stack does "
+                "not manage. Delete them in Port first, or take the blueprint out of the stack with "
                 "`pulumi state delete`."
             ) from None
 

@@ -78,7 +78,7 @@ def problems(inputs: Properties) -> list[Problem]:
         found.append(
             Problem(
                 "forceDeleteEntities",
-                "this provider never deletes entities that the stack does not manage; delete them in Port first",
+                "this provider never deletes entities that the stack does not manage; delete them in Port",
             )
         )
     if not found:
@@ -105,8 +105,7 @@ def body(inputs: Properties) -> Json:
     result["schema"] = {"properties": properties, **({"required": required} if required else {})}
     for name in _MAPS:
         result[name] = {
-            key: given if given == UNKNOWN else _known(given)
-            for key, given in _known(inputs.get(name)).items()
+            key: given if given == UNKNOWN else _known(given) for key, given in _known(inputs.get(name)).items()
         }
     result["relations"] = {
         key: given if given == UNKNOWN else {"required": False, "many": False, **given}
@@ -161,14 +160,14 @@ def refuse_conflicts(live: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     for key, type_ in _types(new).items():
         if live_types.get(key, type_) != type_:
             raise TypeConflict(
-                f"property {key} of blueprint {live.get('identifier')} is of type {live_types[key]} at Port and "
-                f"{type_} in the program, and Port never changes the type of a property. Nothing was written: "
-                "give the new property another identifier, or delete the old one in Port."
+                f"property {key} of blueprint {live.get('identifier')} is of type {live_types[key]} at Port "
+                f"and {type_} in the program, and Port never changes the type of a property. Nothing was "
+                "written: give the new property another identifier, or delete the old one in Port."
             )
 
 
 def merged(live: Mapping[str, Any], new: Mapping[str, Any], old: Mapping[str, Any]) -> Json:
-    """The blueprint to put: what is live, with ours over it and without what was ours and is no longer wanted.
+    """The blueprint to put: what is live, ours over it, without what was ours and is no longer wanted.
 
     Whatever others added to it stays, and so do its aggregation properties.
     """
@@ -280,9 +279,7 @@ def declared(live: Mapping[str, Any], properties: frozenset[str], relations: fro
 
 def inputs(blueprint: Mapping[str, Any]) -> Json:
     """The inputs that make a blueprint of Port's JSON."""
-    result: Json = {
-        key: copy.deepcopy(blueprint[key]) for key in _SAME_NAME if blueprint.get(key) is not None
-    }
+    result: Json = {key: copy.deepcopy(blueprint[key]) for key in _SAME_NAME if blueprint.get(key) is not None}
     required = _required_list(blueprint)
     bags: Json = {}
     for key, live in ((blueprint.get("schema") or {}).get("properties") or {}).items():
@@ -321,9 +318,7 @@ def _given(live: Mapping[str, Any]) -> Json:
     if type_ == "array" and isinstance(items, Mapping):
         kind = items.get("type") or "string"
         given: Json = {
-            "enums" if key == "enum" else key: items[key]
-            for key in _ITEM_KEYWORDS
-            if items.get(key) is not None
+            "enums" if key == "enum" else key: items[key] for key in _ITEM_KEYWORDS if items.get(key) is not None
         }
         if isinstance(live.get("default"), list):
             given["defaults"] = (

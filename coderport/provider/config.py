@@ -1,4 +1,7 @@
-"""The provider's own settings: from its inputs, else from the environment, as the stock provider takes them."""
+"""The provider's own settings.
+
+From its inputs, else from the environment, as the stock provider takes them.
+"""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ Warn = Callable[[str], Awaitable[None]]
 class EntityResource:
     """Create, read, change and delete entities, in bulk and only where Port differs.
 
-    `properties` and `relations` name by blueprint what is ours even without a value, so that a value that went away
-    in the program is cleared at Port although the state says nothing about it.
+    `properties` and `relations` name by blueprint what is ours even without a value, so that a value
+    that went away in the program is cleared at Port although the state says nothing about it.
     """
 
     def __init__(
@@ -82,7 +82,10 @@ class EntityResource:
         return outputs["id"], outputs
 
     async def read(self, state: Recorded) -> Found | None:
-        """What Port holds, in the form of the state's inputs; without those (an import) everything that it holds."""
+        """What Port holds, in the form of the state's inputs.
+
+        Without those (an import) everything that it holds.
+        """
         blueprint, identifier = _address(state)
         held = await self._holdings.entity(blueprint, identifier)
         if held is None:
@@ -92,9 +95,7 @@ class EntityResource:
             inputs = entity_values.refreshed(state.inputs, owned, held)
         else:
             inputs = entity_values.imported(held, item_types(await self._holdings.blueprint(blueprint)))
-        return Found(
-            f"{blueprint}:{identifier}", inputs, entity_values.outputs(inputs, identifier, _stamps(held))
-        )
+        return Found(f"{blueprint}:{identifier}", inputs, entity_values.outputs(inputs, identifier, _stamps(held)))
 
     async def update(self, state: Recorded, news: Properties, preview: bool) -> Mapping[str, Any]:
         """Bring Port to what the program wants; nothing is sent if it already is."""
@@ -126,9 +127,9 @@ class EntityResource:
             if held is None:
                 return
             current = held.properties.get(OWNER)
-            if current != owner:
+            if current and current != owner:
                 await warn(
-                    f"{blueprint}:{identifier} stays in Port: it belongs to {current or 'nobody'} now, no longer to "
+                    f"{blueprint}:{identifier} stays in Port: it belongs to {current} now, no longer to "
                     f"{owner}. It is only taken out of this stack."
                 )
                 return
@@ -143,23 +144,18 @@ class EntityResource:
         """
         owned = Owned.by(wish)
         if wish.blueprint in self._properties:
-            return owned.and_also(
-                self._properties[wish.blueprint], self._relations.get(wish.blueprint, frozenset())
-            )
+            return owned.and_also(self._properties[wish.blueprint], self._relations.get(wish.blueprint, frozenset()))
         return Owned.by(wish, wanted(old_inputs)) if old_inputs else owned
 
-    async def _write(
-        self, wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None
-    ) -> PortEntity:
+    async def _write(self, wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None) -> PortEntity:
         """Upsert, and what Port holds afterwards.
 
-        A bulk answer has no times, and reading each entity back would double the requests: the time of an upsert is
-        taken from our clock and its author is the client id, which is what Port writes. A refresh makes them exact.
+        A bulk answer has no times, and reading each entity back would double the requests: the time of
+        an upsert is taken from our clock and its author is the client id, which is what Port writes. A
+        refresh makes them exact.
         """
         sent = entity_values.body(wish, identifier, owned, held)
-        outcome = await self._batches.upsert(
-            UpsertKey(wish.blueprint, wish.create_missing, wish.run_id), sent
-        )
+        outcome = await self._batches.upsert(UpsertKey(wish.blueprint, wish.create_missing, wish.run_id), sent)
         time, author = now(), self._client.client_id
         before = None if outcome.created else held
         written = replace(
@@ -173,7 +169,10 @@ class EntityResource:
         return written
 
     async def _rename(self, wish: Wanted, target: str, owned: Owned, held: PortEntity) -> PortEntity:
-        """Give the entity another identifier; the route replaces the whole entity, so all that it holds is sent."""
+        """Give the entity another identifier.
+
+        The route replaces the whole entity, so all that it holds is sent.
+        """
         whole = entity_values.merged(held, wish.blueprint, entity_values.body(wish, target, owned, held))
         sent: dict[str, Any] = {
             "identifier": target,
@@ -200,7 +199,10 @@ class EntityResource:
 
 
 def _address(state: Recorded) -> tuple[str, str]:
-    """(blueprint, identifier): of the outputs, because the engine keeps the first id through a rename; else of the id."""
+    """(blueprint, identifier): of the outputs, because the engine keeps the first id through a rename.
+
+    Else of the id.
+    """
     blueprint, identifier = state.outputs.get("blueprint"), state.outputs.get("identifier")
     if isinstance(blueprint, str) and isinstance(identifier, str):
         return blueprint, identifier
@@ -241,6 +243,9 @@ def _foreseen(news: Properties, state: Recorded | None) -> Mapping[str, Any]:
 
 
 def _new_identifier() -> str:
-    """An identifier as Port would generate one; made here so that a repeated request means the same entity."""
+    """An identifier as Port would generate one.
+
+    Made here so that a repeated request means the same entity.
+    """
     alphabet = string.ascii_letters + string.digits
     return "e_" + "".join(secrets.choice(alphabet) for _ in range(16))

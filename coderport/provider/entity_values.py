@@ -20,8 +20,8 @@ _LISTS = ("stringItems", "numberItems", "booleanItems")
 class Wanted:
     """What the inputs ask for, in Port's terms.
 
-    A null input is left out: it is the same as none. `places` has the property path of each property and relation.
-    `unknown` has the paths of whole bags that are not known before the update.
+    A null input is left out: it is the same as none. `places` has the property path of each property
+    and relation. `unknown` has the paths of whole bags that are not known before the update.
     """
 
     blueprint: str
@@ -168,7 +168,10 @@ def _kind(want: Any, have: Any) -> Kind:
 
 
 def body(wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None) -> dict[str, Any]:
-    """The entity for a merging upsert: what is wished for, and a null for each owned value that Port has too many."""
+    """The entity for a merging upsert.
+
+    What is wished for, and a null for each owned value that Port has too many.
+    """
     result: dict[str, Any] = {"identifier": identifier, "title": wish.title}
     if wish.icon is not None:
         result["icon"] = wish.icon

@@ -15,10 +15,10 @@ _SINGLE_CONFIRMATIONS = 10
 
 
 class Holdings:
-    """Entities by blueprint, from one paged sweep each that begins at the first question and serves all of them.
+    """Entities by blueprint, from one paged sweep each, begun at the first question and good for all.
 
-    A row may slip through between two pages, so an identifier that a sweep did not show is asked for by itself before
-    it counts as absent; when many are missing, a second sweep answers for all of them.
+    A row may slip through between two pages, so an identifier that a sweep did not show is asked for by
+    itself before it counts as absent; when many are missing, a second sweep answers for all of them.
     """
 
     def __init__(self, client: PortClient) -> None:

@@ -13,13 +13,15 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from coderport.provider.server import CHANNEL_OPTIONS, PortProvider
 
 _LOOK_SECONDS = 0.5
+_GRACE_SECONDS = 30.0
 
 
 async def serve(provider: PortProvider, parent: int) -> None:
-    """Serve until the process that started us is gone or asks us to stop; what was not sent by then is dropped.
+    """Serve until the process that started us is gone or asks us to stop, and drop what was not sent.
 
-    The engine reads the port from the first line of standard output. It normally kills its plugins, but an engine
-    that is killed itself cannot, so its disappearance is looked for: the parent becomes another process then.
+    The engine reads the port from the first line of standard output. It normally kills its plugins, but
+    an engine that is killed itself cannot, so its disappearance is looked for: the parent becomes
+    another process then.
     """
     server = grpc.aio.server(options=CHANNEL_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
@@ -29,13 +31,14 @@ async def serve(provider: PortProvider, parent: int) -> None:
     sys.stdout.flush()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    # Ctrl-C reaches the whole terminal group; the engine decides then, and cancels or kills us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The engine ends its plugins with SIGINT and waits five seconds for them before it kills them.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
     while not stop.is_set() and os.getppid() == parent:
         try:
             await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
         except asyncio.TimeoutError:
             continue
-    await server.stop(grace=None)
+    # Asked to stop, calls under way are answered first; without an engine nobody waits for them.
+    await server.stop(grace=_GRACE_SECONDS if stop.is_set() else None)
     await provider.close()

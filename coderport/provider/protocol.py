@@ -1,8 +1,9 @@
 """Pulumi's wire values as plain Python and back, and its answers to a difference.
 
-The engine sends properties as a protobuf Struct: numbers are doubles, a value that is not known before the update is
-a fixed text, a secret is an object with a signature. We tell the engine that we take no secrets, so it unwraps them
-before and marks them in our answers again; one that comes wrapped all the same (provider settings do) is unwrapped here.
+The engine sends properties as a protobuf Struct: numbers are doubles, a value that is not known before
+the update is a fixed text, a secret is an object with a signature. We tell the engine that we take no
+secrets, so it unwraps them before and marks them in our answers again; one that comes wrapped all the
+same (provider settings do) is unwrapped here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ Properties = Mapping[str, Any]
 
 
 def properties_of(struct: struct_pb2.Struct) -> dict[str, Any]:
-    """A Struct as plain values: whole numbers as int, secrets and outputs unwrapped, unknown ones as UNKNOWN."""
+    """A Struct as plain values.
+
+    Whole numbers as int, secrets and outputs unwrapped, unknown ones as UNKNOWN.
+    """
     return {key: _plain(value) for key, value in struct.fields.items()}
 
 
@@ -66,7 +70,10 @@ class Kind(Enum):
 
 
 def diff_response(changes: Mapping[str, Kind]) -> provider_pb2.DiffResponse:
-    """The answer to Diff for changes by property path (`properties.stringProps.status`); never a replacement."""
+    """The answer to Diff for changes by property path (`properties.stringProps.status`).
+
+    Never a replacement.
+    """
     if not changes:
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
     return provider_pb2.DiffResponse(

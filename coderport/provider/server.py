@@ -1,4 +1,7 @@
-"""The gRPC service that the Pulumi engine talks to: it finds the resource, translates, and maps errors to statuses."""
+"""The gRPC service that the Pulumi engine talks to.
+
+It finds the resource, translates, and maps errors to statuses.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +53,8 @@ class Unsupported(CoderportError):
 class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
     """The provider for the package `port`.
 
-    `properties` and `relations` name by blueprint what is ours even where the program gives no value. `transport` and
-    `idle` are for tests: another way to Port, and how long a batch waits for more.
+    `properties` and `relations` name by blueprint what is ours even where the program gives no value.
+    `transport` and `idle` are for tests: another way to Port, and how long a batch waits for more.
     """
 
     def __init__(
@@ -75,7 +78,8 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._batches: Batches | None = None
         self._resources: dict[str, Resource] = {}
 
-    # --- the plugin -------------------------------------------------------------------------------------------
+    # --- the plugin
+    # -------------------------------------------------------------------------------------------
 
     async def Handshake(self, request: Any, context: Any) -> Any:
         self._engine_address = request.engine_address or self._engine_address
@@ -109,7 +113,8 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
         if self._client is not None:
             await self._client.close()
 
-    # --- its settings -----------------------------------------------------------------------------------------
+    # --- its settings
+    # -----------------------------------------------------------------------------------------
 
     async def CheckConfig(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(
@@ -149,7 +154,8 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
 
         return await self._answered(context, configure)
 
-    # --- resources --------------------------------------------------------------------------------------------
+    # --- resources
+    # --------------------------------------------------------------------------------------------
 
     async def Check(self, request: Any, context: Any) -> Any:
         async def check() -> Any:
@@ -189,9 +195,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
     async def Update(self, request: Any, context: Any) -> Any:
         async def update() -> Any:
             state = Recorded(request.id, properties_of(request.old_inputs), properties_of(request.olds))
-            outputs = await self._resource(request.urn).update(
-                state, properties_of(request.news), request.preview
-            )
+            outputs = await self._resource(request.urn).update(state, properties_of(request.news), request.preview)
             return provider_pb2.UpdateResponse(properties=struct_of(outputs))
 
         return await self._answered(context, update)
@@ -217,7 +221,8 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
     async def Construct(self, request: Any, context: Any) -> Any:
         await _abort(context, grpc.StatusCode.UNIMPLEMENTED, _unsupported(f"the component {request.type}"))
 
-    # --- helpers ----------------------------------------------------------------------------------------------
+    # --- helpers
+    # ----------------------------------------------------------------------------------------------
 
     def _resource(self, urn: str) -> Resource:
         token = urn.split("::")[2].rpartition("$")[2]
@@ -228,7 +233,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
         return self._resources[token]
 
     async def _answered(self, context: Any, call: Callable[[], Awaitable[Response]]) -> Response:
-        """The call's response; an error of ours becomes a status with its one-line message, without a trace."""
+        """The call's response; an error of ours becomes a status with its message, without a trace."""
         try:
             return await call()
         except CoderportError as error:

@@ -37,9 +37,7 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/organizations/{organization}": {"GET": reading.get_organization},
     "/organizations/{organization}/templates": {"GET": template_routes.list_organization_templates},
     "/organizations/{organization}/templates/{name}": {"GET": template_routes.get_template_by_name},
-    "/organizations/{organization}/members/{user}/workspaces": {
-        "POST": workspace_routes.create_member_workspace
-    },
+    "/organizations/{organization}/members/{user}/workspaces": {"POST": workspace_routes.create_member_workspace},
     "/templates": {"GET": template_routes.list_templates},
     "/templates/{template}": {
         "GET": template_routes.get_template,
@@ -76,7 +74,10 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
 
 
 class Api:
-    """The routes over one state. `state` and `list_faults` may be replaced while it serves, as seeding does."""
+    """The routes over one state.
+
+    `state` and `list_faults` may be replaced while it serves, as seeding does.
+    """
 
     def __init__(self, state: State, rate: RateBuckets) -> None:
         self.rate = rate
@@ -100,7 +101,8 @@ class Api:
 
     def _route(self, path: str, handlers: Mapping[str, Handler]) -> Route:
         async def endpoint(request: Request) -> Response:
-            return await self._answer(request, handlers[request.method], path in _OPEN)
+            method = "GET" if request.method == "HEAD" else request.method
+            return await self._answer(request, handlers[method], path in _OPEN)
 
         return Route(_API + path, endpoint, methods=list(handlers), include_in_schema=False)
 
@@ -136,7 +138,10 @@ class Api:
         return response
 
     def _limited(self, request: Request, subject: Subject | None) -> dict[str, str]:
-        """The rate headers; 429 once the user (or address) has spent the path's budget; 428 for others' bypass."""
+        """The rate headers; 429 once the user (or address) has spent the path's budget.
+
+        The header that lifts the limit is for owners; from others it is 428.
+        """
         if request.headers.get("x-coder-bypass-ratelimit") == "true" and subject is not None:
             if "owner" in subject.user.roles:
                 return {}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from starlette.responses import PlainTextResponse, Response
 
 from coderport.emulators.coder import builds
+from coderport.emulators.coder.build_rows import build_json, log_json
 from coderport.emulators.coder.http import Body, Call, Refused, forbidden, invalid, json_response, not_found
 from coderport.emulators.coder.records import Build, Template, Version, Workspace
-from coderport.emulators.coder.rows import build_json, log_json, stamp
 from coderport.emulators.coder.workspace_routes import refuse_parameters, set_dormant, workspace_of
+from coderport.emulators.coder.written import stamp
 
 _REASONS = ("dashboard", "cli", "ssh_connection", "vscode_connection", "jetbrains_connection")
 
 
 def create_build(call: Call) -> Response:
-    """``POST /workspaces/{workspace}/builds``: 201, queued. One build at a time: 409 while another is active."""
+    """``POST /workspaces/{workspace}/builds``: 201, queued; 409 while another build is active."""
     workspace, body = workspace_of(call), call.body()
     transition = body.text("transition")
     if transition not in ("start", "stop", "delete"):
@@ -31,9 +32,7 @@ def create_build(call: Call) -> Response:
     _refuse_old_version(call, template, version, transition)
     if workspace.build.active:
         raise Refused(409, "A workspace build is already active.", "A workspace build is already active.")
-    values, wrong = builds.resolved_parameters(
-        version, body.pairs("rich_parameter_values"), workspace.build.parameters
-    )
+    values, wrong = builds.resolved_parameters(version, body.pairs("rich_parameter_values"), workspace.build.parameters)
     fails_with = ""
     if wrong and transition == "start":
         if all(item.missing for item in wrong) and not call.state.flavour.checks_parameters_at_build:
@@ -139,27 +138,21 @@ def get_build_by_number(call: Call) -> Response:
 
 
 def get_logs(call: Call) -> Response:
-    """``GET …/logs``: the lines so far, after the id in `after`. Asking to follow needs a WebSocket: 426 here."""
+    """``GET …/logs``: the lines so far, after the id in `after`; following needs a WebSocket, so 426."""
     build = build_of(call)
     if "follow" in call.query:
-        return PlainTextResponse(
-            "WebSocket protocol violation: Connection header does not contain Upgrade", 426
-        )
+        return PlainTextResponse("WebSocket protocol violation: Connection header does not contain Upgrade", 426)
     after = call.number("after")
     lines = [line for line in builds.logs_of(call.state, build) if line["id"] > after]
     if call.query.get("format") == "text" and call.state.flavour.prebuild_fields:
-        text = "".join(
-            f"{stamp(line['created_at'])} [{line['log_level']}] {line['output']}\n" for line in lines
-        )
+        text = "".join(f"{stamp(line['created_at'])} [{line['log_level']}] {line['output']}\n" for line in lines)
         return PlainTextResponse(text)
     return json_response([log_json(line) for line in lines])
 
 
 def get_build_parameters(call: Call) -> Response:
     """``GET …/parameters``."""
-    return json_response(
-        [{"name": name, "value": value} for name, value in build_of(call).parameters.items()]
-    )
+    return json_response([{"name": name, "value": value} for name, value in build_of(call).parameters.items()])
 
 
 def cancel_build(call: Call) -> Response:

@@ -29,8 +29,8 @@ def resolved_parameters(
 ) -> tuple[dict[str, str], list[Wrong]]:
     """The values a build of `version` has, and what is wrong with them.
 
-    `previous` are the workspace's present values, None for its first build. Names that the version does not know
-    are dropped. Ephemeral values are not carried on, immutable ones cannot change.
+    `previous` are the workspace's present values, None for its first build. Names that the version does not
+    know are dropped. Ephemeral values are not carried on, immutable ones cannot change.
     """
     values: dict[str, str] = {}
     wrong: list[Wrong] = []
@@ -61,9 +61,7 @@ def _problem(parameter: Parameter, value: str, before: str | None) -> str:
         return ""
     if parameter.type == "bool" and value not in ("true", "false"):
         return f"value {value!r} is not a boolean"
-    if parameter.type == "list(string)" and not re.fullmatch(
-        r'\s*\[\s*("[^"]*"\s*(,\s*"[^"]*"\s*)*)?\]\s*', value
-    ):
+    if parameter.type == "list(string)" and not re.fullmatch(r'\s*\[\s*("[^"]*"\s*(,\s*"[^"]*"\s*)*)?\]\s*', value):
         return f"value {value!r} is not a list of strings"
     if parameter.type == "number":
         return _number_problem(parameter, value, before)
@@ -85,7 +83,7 @@ def _number_problem(parameter: Parameter, value: str, before: str | None) -> str
     if parameter.validation_monotonic and before is not None:
         rises = parameter.validation_monotonic == "increasing"
         if number < float(before) if rises else number > float(before):
-            return f"parameter value must be equal or {'greater' if rises else 'lower'} than previous value: {before}"
+            return f"value {value} {'falls' if rises else 'rises'} from {before}, which it may not"
     return ""
 
 
@@ -105,8 +103,8 @@ def begin(
 ) -> Build:
     """Queue a build. Without a version it is the previous build's, without parameters theirs.
 
-    `instant` has it ended at once, as if nobody had looked in between. A deployment without provisioners leaves
-    it pending. Whether a build may begin is for the caller to have asked.
+    `instant` has it ended at once, as if nobody had looked in between. A deployment without provisioners
+    leaves it pending. Whether a build may begin is for the caller to have asked.
     """
     now = state.now()
     previous = workspace.builds[-1] if workspace.builds else None

@@ -1,4 +1,7 @@
-"""Control routes of the Coder emulator; they are served apart from the emulated API, by the pair's control server."""
+"""Control routes of the Coder emulator.
+
+They are served apart from the emulated API, by the pair's control server.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ _MUTATIONS = (
 def routes(emulator: CoderEmulator) -> list[Route]:
     """The shared control routes and Coder's own.
 
-    ``POST /seed`` ``{"seed": 1, "workspaces": 20, …}`` → ``{"token", "deployment_id"}``;
-    ``POST /mutate`` ``{"do": "rename_workspace", "args": […], "with": {…}}`` → ``{"result"}``, by the name of any of
-    the emulator's changing methods; ``GET /mutate`` → those names; ``POST /churn`` ``{"per_second": 5}`` and
+    ``POST /seed`` ``{"seed": 1, "workspaces": 20, …}`` → ``{"token", "deployment_id"}``; ``POST /mutate``
+    ``{"do": "rename_workspace", "args": […], "with": {…}}`` → ``{"result"}``, by the name of any of the
+    emulator's changing methods; ``GET /mutate`` → those names; ``POST /churn`` ``{"per_second": 5}`` and
     ``DELETE /churn``; ``GET /objects`` → ids of what exists now.
     """
 
@@ -41,9 +44,7 @@ def routes(emulator: CoderEmulator) -> list[Route]:
         name = order.get("do")
         if name not in _MUTATIONS:
             return JSONResponse({"message": f"unknown mutation {name!r}; GET /mutate lists them"}, 400)
-        return _done(
-            lambda: getattr(emulator, name)(*order.get("args", ()), **order.get("with", {})), emulator
-        )
+        return _done(lambda: getattr(emulator, name)(*order.get("args", ()), **order.get("with", {})), emulator)
 
     async def churn(request: Request) -> Response:
         if request.method == "DELETE":

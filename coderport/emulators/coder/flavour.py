@@ -9,20 +9,20 @@ from coderport.emulators.kit import EmulatorError
 
 @dataclass(frozen=True)
 class Flavour:
-    """One generation of Coder. Each flag is a behaviour or a set of fields that came or went (facts sheet §2, §8)."""
+    """One generation of Coder: each flag is a behaviour, or a set of fields, that came or went."""
 
     name: str
     version: str
     organization_names: bool = True
-    """Workspaces and templates carry their organization's name; `organization:` is a key of workspaces' `q`."""
+    """Workspaces and templates carry their organization's name, and workspaces are queried by it."""
     template_queries: bool = True
     """`GET /templates` takes `q`; before, it ignored it and listed everything."""
     job_details: bool = True
-    """Provisioner jobs say their organization, type, input and metadata; builds their matched provisioners."""
+    """Jobs say their organization, type, input and metadata; builds say their matched provisioners."""
     hides_deprecated: bool = False
     """`GET /templates` leaves deprecated ones out unless `q` names `deprecated`."""
     prebuild_fields: bool = False
-    """`is_prebuild`, `latest_app_status`, preset ids, classic parameter flow and the rest of 2025's fields."""
+    """`is_prebuild`, `latest_app_status`, preset ids, classic parameter flow: the fields of 2025."""
     task_fields: bool = False
     """`task_id` on workspaces and `has_ai_task` on builds; came in 2025, gone again in 2026."""
     sharing_queries: bool = False
@@ -42,7 +42,7 @@ class Flavour:
     builds_chain: bool = False
     """`on_success` in a build request starts a second build; before, the key was ignored."""
     newest_fields: bool = False
-    """Fields of 2026: `default_org_member_roles`, `is_service_account`, `agents_allowed`, `allow_workspace_renames`…"""
+    """`default_org_member_roles`, `is_service_account`, `allow_workspace_renames` and others of 2026."""
 
 
 _FLAVOURS = {

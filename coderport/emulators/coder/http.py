@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
@@ -17,6 +17,7 @@ from coderport.emulators.coder.query import QueryError
 from coderport.emulators.coder.records import Token, User
 from coderport.emulators.coder.roles import Subject
 from coderport.emulators.coder.state import State
+from coderport.emulators.coder.written import read_time
 from coderport.emulators.kit import compact_json
 
 JSON_TYPE = "application/json; charset=utf-8"
@@ -63,9 +64,7 @@ def not_found() -> Refused:
 
 
 def forbidden(message: str = "Forbidden.") -> Refused:
-    return Refused(
-        403, message, "You don't have permission to view this content." if message == "Forbidden." else ""
-    )
+    return Refused(403, message, "You don't have permission to view this content." if message == "Forbidden." else "")
 
 
 def invalid(field: str, detail: str, message: str = "Validation failed.") -> Refused:
@@ -86,15 +85,11 @@ def subject_of(state: State, headers: Headers) -> Subject | None:
     key, dash, secret = given.partition("-")
     if not dash or "-" in secret:
         parts = given.count("-") + 1
-        raise unauthorized(
-            f"Invalid API key format: incorrect amount of API key parts, expected 2 got {parts}"
-        )
+        raise unauthorized(f"Invalid API key format: incorrect amount of API key parts, expected 2 got {parts}")
     if len(key) != 10:
         raise unauthorized(f"Invalid API key format: invalid API key ID length, expected 10 got {len(key)}")
     if len(secret) != 22:
-        raise unauthorized(
-            f"Invalid API key format: invalid API key secret length, expected 22 got {len(secret)}"
-        )
+        raise unauthorized(f"Invalid API key format: invalid API key secret length, expected 22 got {len(secret)}")
     token = state.tokens.get(key)
     if token is None:
         raise unauthorized("API key is invalid.")
@@ -123,7 +118,10 @@ def unauthorized(detail: str) -> Refused:
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated request, as the handlers see it. `subject` is None only on routes that need no token."""
+    """One authenticated request, as the handlers see it.
+
+    `subject` is None only on routes that need no token.
+    """
 
     state: State
     caller: Subject | None
@@ -150,9 +148,7 @@ class Call:
         """A boolean of the query string, false where it is absent."""
         value = self.query.get(name, "false").lower()
         if value not in ("true", "false", "1", "0", "t", "f", ""):
-            raise _bad_query(
-                name, f'Query param "{name}" must be a valid boolean: strconv.ParseBool: invalid syntax'
-            )
+            raise _bad_query(name, f'Query param "{name}" must be a valid boolean: strconv.ParseBool: invalid syntax')
         return value in ("true", "1", "t")
 
     def number(self, name: str) -> int:
@@ -191,7 +187,10 @@ def bad_search(what: str, error: QueryError) -> Refused:
 
 
 class Body:
-    """A JSON object with the types that Go would decode it into; a wrong type is 400, an unknown key is ignored."""
+    """A JSON object with the types that Go would decode it into.
+
+    A wrong type is 400, an unknown key is ignored.
+    """
 
     def __init__(self, value: Mapping[str, Any]) -> None:
         self._value = value
@@ -224,9 +223,7 @@ class Body:
         try:
             parsed = uuid.UUID(value) if value else uuid.UUID(int=0)
         except ValueError:
-            raise Refused(
-                400, "Request body must be valid JSON.", f"invalid UUID length: {len(value)}"
-            ) from None
+            raise Refused(400, "Request body must be valid JSON.", f"invalid UUID length: {len(value)}") from None
         return str(parsed) if parsed.int else None
 
     def time(self, key: str) -> datetime | None:
@@ -234,12 +231,9 @@ class Body:
         if not value:
             return None
         try:
-            parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        except ValueError:
-            parsed = None
-        if parsed is None or parsed.tzinfo is None:
-            raise Refused(400, "Request body must be valid JSON.", f'parsing time "{value}": not RFC 3339')
-        return parsed.astimezone(timezone.utc)
+            return read_time(value)
+        except ValueError as error:
+            raise Refused(400, "Request body must be valid JSON.", f"parsing time: {error}") from None
 
     def object(self, key: str) -> Body | None:
         value = self._typed(key, dict, None)

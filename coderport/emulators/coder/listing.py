@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
+from coderport.emulators.coder.build_rows import agent_id
 from coderport.emulators.coder.http import Call, bad_search, bytes_response, invalid
 from coderport.emulators.coder.query import QueryError, Terms
 from coderport.emulators.coder.records import Workspace
 from coderport.emulators.coder.roles import Subject
-from coderport.emulators.coder.rows import RowCache, agent_id
+from coderport.emulators.coder.rows import RowCache
 from coderport.emulators.coder.state import Part, Place, State
 
 Test = Callable[[Workspace], bool]
@@ -55,9 +56,7 @@ def list_workspaces(call: Call, rows: RowCache, faults: ListFaults) -> Response:
         if readable[template_id] and workspace.id not in faults.dropped:
             parts.append(rows.row(workspace, subject.user.id))
     count = max(0, len(found) + faults.count_off)
-    answer = bytes_response(
-        b'{"workspaces":[' + b",".join(parts) + b'],"count":' + str(count).encode() + b"}"
-    )
+    answer = bytes_response(b'{"workspaces":[' + b",".join(parts) + b'],"count":' + str(count).encode() + b"}")
     for hook in tuple(faults.between):
         hook()
     return answer
@@ -100,8 +99,8 @@ def _favourites_first(state: State, subject: Subject, found: list[Place]) -> lis
 def _matching(state: State, subject: Subject, terms: Terms) -> list[Place]:
     """The places of the workspaces that the token may see and that fit the query, in the list's order.
 
-    Starts from the smallest part of the deployment that the query or the token names; without either it is the
-    list itself, uncopied.
+    Starts from the smallest part of the deployment that the query or the token names; without either it is
+    the list itself, uncopied.
     """
     parts: list[tuple[Part, list[str]]] = []
     tests: list[Test] = []
@@ -118,11 +117,7 @@ def _matching(state: State, subject: Subject, terms: Terms) -> list[Place]:
         part, keys = min(parts, key=lambda entry: sum(len(state.listed(entry[0], key)) for key in entry[1]))
         found = state.merged(part, dict.fromkeys(keys))
         tests = [_in_part(other, keys) for other, keys in parts if other != part] + tests
-        tests += [
-            _in_part(part, other_keys)
-            for other, other_keys in parts
-            if other == part and other_keys is not keys
-        ]
+        tests += [_in_part(part, other_keys) for other, other_keys in parts if other == part and other_keys is not keys]
     for test in tests:
         found = [place for place in found if test(state.workspaces[place[3]])]
     return found
@@ -137,16 +132,16 @@ def _in_part(part: Part, keys: list[str]) -> Test:
 def _visible(subject: Subject, parts: list[tuple[Part, list[str]]], tests: list[Test]) -> None:
     """Narrow to what the token may read; one that reads nothing but its user's own starts from those."""
     me = subject.user.id
-    organizations = [
-        id for id in subject.state.organizations if subject.may("read", "workspace", organization=id)
-    ]
+    organizations = [id for id in subject.state.organizations if subject.may("read", "workspace", organization=id)]
     shared = any(workspace.shared_with for workspace in subject.state.undeleted())
-    if not organizations and not shared:
+    by_role = bool(subject.user.roles) or subject.token.allow_list is not None
+    if not organizations and not shared and not by_role:
         parts.append(("owner", [me]))
     whole = frozenset(organizations)
 
     def readable(workspace: Workspace) -> bool:
-        # The SQL filter judges all rows as plain workspaces: a dormant one is listed even to who may not open it.
+        # The SQL filter judges all rows as plain workspaces: a dormant one is listed even to who may not open
+        # it.
         return (
             workspace.organization_id in whole
             or subject.may(
@@ -169,9 +164,7 @@ def _organization_terms(state: State, terms: Terms, parts: list[tuple[Part, list
     if name is not None:
         organization = state.organization(name)
         if organization is None:
-            raise QueryError(
-                [("organization", f'Query param "organization" has invalid value: "{name}" not found')]
-            )
+            raise QueryError([("organization", f'Query param "organization" has invalid value: "{name}" not found')])
         parts.append(("organization", [organization.id]))
 
 
@@ -185,9 +178,7 @@ def _name_terms(
         parts.append(("owner", [user.id] if user is not None and named else []))
     template = terms.text("template")
     if template is not None:
-        parts.append(
-            ("template", [found.id for found in state.templates.values() if found.name.lower() == template])
-        )
+        parts.append(("template", [found.id for found in state.templates.values() if found.name.lower() == template]))
     name = terms.text("name")
     if name is not None:
         tests.append(lambda workspace: name in workspace.name.lower())
@@ -217,8 +208,7 @@ def _build_terms(state: State, terms: Terms, tests: list[Test]) -> None:
     if outdated is not None:
         tests.append(
             lambda workspace: (
-                (workspace.build.version_id != state.templates[workspace.template_id].active_version_id)
-                is outdated
+                (workspace.build.version_id != state.templates[workspace.template_id].active_version_id) is outdated
             )
         )
     for term in terms.all("param"):
@@ -266,9 +256,7 @@ def _sharing_terms(state: State, terms: Terms, tests: list[Test]) -> None:
         tests.append(lambda workspace: bool(_agent_statuses(state, workspace) & wanted))
     external = terms.flag("has_external_agent")
     if external is not None:
-        tests.append(
-            lambda workspace: state.versions[workspace.build.version_id].has_external_agent is external
-        )
+        tests.append(lambda workspace: state.versions[workspace.build.version_id].has_external_agent is external)
     if state.flavour.task_fields:
         task = terms.flag("has-ai-task")
         if task is not None:
@@ -279,6 +267,5 @@ def _sharing_terms(state: State, terms: Terms, tests: list[Test]) -> None:
 
 def _shared_with(kind: str, name: str) -> Test:
     return lambda workspace: any(
-        actor["actor_type"] == kind and name in (actor["id"], actor["name"].lower())
-        for actor in workspace.shared_with
+        actor["actor_type"] == kind and name in (actor["id"], actor["name"].lower()) for actor in workspace.shared_with
     )

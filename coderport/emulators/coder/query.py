@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from coderport.emulators.coder.written import read_time
+
 
 class QueryError(ValueError):
     """The query is not understood. `validations` are (field, detail) pairs, as the 400's body lists them."""
@@ -49,9 +51,7 @@ class Terms:
         """The one value of a key; None where it is not asked for."""
         values = self.all(key)
         if len(values) > 1:
-            self._wrong.append(
-                (key, f"Query param {key!r} provided more than once, found {len(values)} times")
-            )
+            self._wrong.append((key, f"Query param {key!r} provided more than once, found {len(values)} times"))
         return values[0] if values else None
 
     def flag(self, key: str) -> bool | None:
@@ -69,9 +69,7 @@ class Terms:
         """One of the allowed words."""
         value = self.text(key)
         if value is not None and value not in allowed:
-            self._wrong.append(
-                (key, f'Query param "{key}" has invalid value: {value!r} is not a valid value')
-            )
+            self._wrong.append((key, f'Query param "{key}" has invalid value: {value!r} is not a valid value'))
         return value
 
     def time(self, key: str) -> datetime | None:
@@ -80,9 +78,7 @@ class Terms:
         if value is None:
             return None
         try:
-            parsed = datetime.fromisoformat(value.replace("z", "+00:00").replace("t", "T"))
-            if parsed.tzinfo is not None:
-                return parsed
+            return read_time(value)
         except ValueError:
             pass
         self._wrong.append((key, f'Query param "{key}" must be a valid date format (RFC 3339)'))
@@ -103,9 +99,7 @@ class Terms:
 
     def done(self) -> None:
         """`QueryError` for values that did not parse and for keys that nobody has read."""
-        unknown = [
-            (key, f'"{key}" is not a valid query param') for key in self._values if key not in self._known
-        ]
+        unknown = [(key, f'"{key}" is not a valid query param') for key in self._values if key not in self._known]
         if self._wrong or unknown:
             raise QueryError(self._wrong + unknown)
 

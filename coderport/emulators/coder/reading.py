@@ -163,9 +163,7 @@ def get_user(call: Call) -> Response:
 def user_organizations(call: Call) -> Response:
     """``GET /users/{user}/organizations``: memberships only."""
     members = user_of(call).organizations
-    return json_response(
-        [organization_json(call.state, found) for found in _readable(call) if found.id in members]
-    )
+    return json_response([organization_json(call.state, found) for found in _readable(call) if found.id in members])
 
 
 # ---------------------------------------------------------------- organizations
@@ -185,7 +183,10 @@ def list_organizations(call: Call) -> Response:
 
 
 def organization_of(call: Call) -> Organization:
-    """The organization that the path names by id, name or ``default``; 404 if it is not there or not to be read."""
+    """The organization that the path names by id, name or ``default``.
+
+    404 if it is not there or not to be read.
+    """
     found = call.state.organization(call.path["organization"])
     if found is None or found not in _readable(call):
         raise not_found()

@@ -42,7 +42,10 @@ class Organization(Record):
 
 @dataclass(eq=False)
 class User(Record):
-    """`roles` are site-wide; `organizations` holds the roles in each organization that the user is a member of."""
+    """`roles` are site-wide.
+
+    `organizations` holds the roles in each organization that the user is a member of.
+    """
 
     id: str
     username: str

@@ -1,4 +1,4 @@
-"""What a token may do: roles, membership, scopes and allow lists (facts sheet §1.2–1.4)."""
+"""What a token may do: roles, membership, scopes and allow lists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ ORGANIZATION_ROLES = {
     "organization-workspace-creation-ban": "Organization Workspace Creation Ban",
 }
 
-# (resource type, action) pairs of each role; "*" is any action. Owners and organization admins may do everything
+# (resource type, action) pairs of each role; "*" is any action. Owners and organization admins may do
+# everything
 # in their reach but start what is dormant.
 _SITE: dict[str, frozenset[tuple[str, str]]] = {
     "template-admin": frozenset({
@@ -80,7 +81,10 @@ class Subject:
         id: str | None = None,
         any_organization: bool = False,
     ) -> bool:
-        """Whether the token may do `action` on this object of type `kind`; without organization and owner, on all."""
+        """Whether the token may do `action` on this object of type `kind`.
+
+        Without organization and owner, on all.
+        """
         return self._scope_allows(action, kind, id) and self._role_allows(
             action, kind, organization, owner, any_organization
         )
@@ -109,10 +113,7 @@ class Subject:
             self._site_allows(action, kind)
             or "organization-admin" in roles
             or any(_grants(_ORGANIZATION.get(role, frozenset()), action, kind) for role in roles)
-            or (
-                owner == self.user.id
-                and (kind in _OWN or (kind == "user" and action in ("read", "update_personal")))
-            )
+            or (owner == self.user.id and (kind in _OWN or (kind == "user" and action in ("read", "update_personal"))))
             or (kind == "organization" and action == "read" and (organization in mine or any_organization))
         )
 
@@ -155,8 +156,7 @@ class Subject:
         if self.may(action, "user", owner=user.id, id=user.id):
             return True
         return action == "read" and any(
-            self.may("read", "organization_member", organization=organization)
-            for organization in user.organizations
+            self.may("read", "organization_member", organization=organization) for organization in user.organizations
         )
 
     def reads_all_workspaces(self) -> bool:

@@ -15,7 +15,10 @@ class ScheduleError(ValueError):
 
 
 def next_start(schedule: str, after: datetime) -> datetime | None:
-    """When the schedule next starts a workspace, in UTC; None if it is empty. `ScheduleError` if it is wrong."""
+    """When the schedule next starts a workspace, in UTC; None if it is empty.
+
+    `ScheduleError` if it is wrong.
+    """
     if not schedule:
         return None
     zone, fields = _split(schedule)

@@ -22,6 +22,7 @@ from coderport.emulators.coder.records import (
     Preset,
     ResourceSpec,
     Template,
+    Token,
     User,
     Version,
     Workspace,
@@ -33,28 +34,48 @@ BASE_TIME = datetime(2025, 9, 1, 8, 0, 0, 123456, tzinfo=timezone.utc)
 """When the made-up past of a seeded deployment ends; what happens later has the clock's time."""
 
 SECRET_MARK = "emulated-secret"
-"""Part of every value in agents' environment, scripts and resource metadata: finding it elsewhere is a leak."""
+"""Part of every value in agents' environment, scripts and resource metadata.
+
+Finding it elsewhere is a leak.
+"""
 
 TOKEN_LIFETIME = timedelta(days=7)
 
 
+OWNER_TOKEN = "emulator00-ownerOfTheEmulatedCode"
+"""The owner's session token, whatever the seed: the dev stack's config has it, and it opens nothing but an emulator."""
+
+
 @dataclass(frozen=True)
 class Size:
-    """How much of everything a seeded deployment has. `workspaces` does not count the unclaimed prebuilt ones."""
+    """How much of everything a seeded deployment has.
+
+    `workspaces` does not count the unclaimed prebuilt ones.
+    """
 
     workspaces: int = 12
     templates: int = 4
     organizations: int = 1
-    users: int = 6
+    users: int | None = None
     prebuilds: int = 0
+
+    @property
+    def people(self) -> int:
+        """Users beside the owner; where `users` is left open, one for about four workspaces, 500 at most."""
+        users = min(500, max(6, self.workspaces // 4)) if self.users is None else self.users
+        return max(users - 1, 1)
 
 
 def seed(state: State, size: Size) -> str:
-    """Fill an empty state with a company; returns the owner's token. The same state and size give the same ids."""
+    """Fill an empty state with a company; returns the owner's token.
+
+    The same state and size give the same ids.
+    """
     organizations = _organizations(state, size.organizations)
     admin = _admin(state, organizations)
-    token = state.new_token(admin.id)
-    people = [_person(state, index, organizations) for index in range(max(size.users - 1, 1))]
+    key, secret = OWNER_TOKEN.split("-")
+    state.tokens[key] = Token(admin.id, secret)
+    people = [_person(state, index, organizations) for index in range(size.people)]
     templates = [_template(state, index, organizations, admin) for index in range(size.templates)]
     for index in range(size.workspaces if templates else 0):
         _workspace(state, index, people, templates)
@@ -62,7 +83,7 @@ def seed(state: State, size: Size) -> str:
         _prebuild(state, index, templates[0])
     state.place_all()
     state.refresh_stats()
-    return token
+    return OWNER_TOKEN
 
 
 def _organizations(state: State, count: int) -> list[Organization]:
@@ -131,9 +152,7 @@ def _template(state: State, index: int, organizations: list[Organization], admin
     )  # fmt: skip
     state.templates[template.id] = template
     for number in range(2 + index % 2):
-        template.active_version_id = add_version(
-            state, template, f"v{number + 1}", at + timedelta(days=7 * number)
-        ).id
+        template.active_version_id = add_version(state, template, f"v{number + 1}", at + timedelta(days=7 * number)).id
     return template
 
 
@@ -157,9 +176,7 @@ def _parameters() -> tuple[Parameter, ...]:
     regions = (Option("Europe", "eu", icon="/emojis/1f1ea-1f1fa.png"), Option("United States", "us"))
     return (
         Parameter("cpu", "number", "CPUs", "Cores", default_value="2", validation_min=1, validation_max=16),
-        Parameter(
-            "region", "string", "Region", "Where it runs", False, "eu", options=regions, form_type="radio"
-        ),
+        Parameter("region", "string", "Region", "Where it runs", False, "eu", options=regions, form_type="radio"),
         Parameter("dotfiles", "string", "Dotfiles", "A repository to start from"),
     )
 
@@ -186,9 +203,7 @@ def _workspace(state: State, index: int, people: list[User], templates: list[Tem
     owner.organizations = {template.organization_id: frozenset(), **owner.organizations}
     name = WORKSPACE_NAMES[index // len(people) % len(WORKSPACE_NAMES)]
     again = index // (len(people) * len(WORKSPACE_NAMES))
-    created = BASE_TIME - timedelta(
-        seconds=rng.randrange(86_400, 86_400 * 90), microseconds=rng.randrange(999_999)
-    )
+    created = BASE_TIME - timedelta(seconds=rng.randrange(86_400, 86_400 * 90), microseconds=rng.randrange(999_999))
     used = BASE_TIME - timedelta(seconds=rng.randrange(86_400))
     workspace = Workspace(
         state.new_id(), owner.id, template.organization_id, template.id, name + (f"-{again + 1}" if again else ""),
@@ -218,9 +233,7 @@ def _past_builds(state: State, workspace: Workspace, index: int, luck: float) ->
         error = "exit status 1: quota exceeded"
         made.append(_past_build(state, workspace, "start", version, later, len(made) + 1, error))
     elif luck < 0.75:
-        made.append(
-            _past_build(state, workspace, "stop", version, later - timedelta(hours=10), len(made) + 1)
-        )
+        made.append(_past_build(state, workspace, "stop", version, later - timedelta(hours=10), len(made) + 1))
         made.append(_past_build(state, workspace, "start", version, later, len(made) + 1))
     workspace.builds = tuple(made)
     state.workspaces[workspace.id] = workspace
@@ -268,7 +281,10 @@ def _prebuild(state: State, index: int, template: Template) -> Workspace:
 
 
 def seed_like_recording(state: State) -> str:
-    """The recorded deployment (Coder 2.20.0, no licence): thirteen workspaces of four people and a deleted one."""
+    """The recorded deployment (Coder 2.20.0, no licence).
+
+    Thirteen workspaces of four people and a deleted one.
+    """
     organization = Organization(
         state.new_id(),
         "coder",
@@ -323,13 +339,9 @@ def seed_like_recording(state: State) -> str:
     _recorded_workspace(state, people["alice"], "p7", templates["old"], people["admin"])
     for owner, name, transition in (("bob", "dev-1", "stop"), ("carol", "dev-2", "delete")):
         workspace = next(
-            found
-            for found in state.workspaces.values()
-            if (found.owner_id, found.name) == (people[owner].id, name)
+            found for found in state.workspaces.values() if (found.owner_id, found.name) == (people[owner].id, name)
         )
-        build = _past_build(
-            state, workspace, transition, state.versions[workspace.build.version_id], BASE_TIME, 2
-        )
+        build = _past_build(state, workspace, transition, state.versions[workspace.build.version_id], BASE_TIME, 2)
         workspace.builds = (*workspace.builds, build)
         workspace.deleted = transition == "delete"
     for build in state.builds.values():

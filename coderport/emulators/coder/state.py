@@ -35,9 +35,9 @@ _TOKEN_LETTERS = string.ascii_letters + string.digits
 class State:
     """Everything the deployment knows. Whoever reads or changes it holds `lock`.
 
-    Workspaces are kept sorted, once overall and once for each organization, template and owner, so that a page
-    costs its own length and not the deployment's. After a change of a workspace's owner, name, latest build or
-    deletion, `place` puts it where it now belongs.
+    Workspaces are kept sorted, once overall and once for each organization, template and owner, so that a
+    page costs its own length and not the deployment's. After a change of a workspace's owner, name, latest
+    build or deletion, `place` puts it where it now belongs.
     """
 
     def __init__(self, seed: int, flavour: Flavour, clock: Clock, licensed: bool) -> None:
@@ -110,7 +110,10 @@ class State:
         return next((user for user in self.users.values() if user.username.lower() == name.lower()), None)
 
     def workspace_of(self, owner_id: str, name: str, include_deleted: bool = False) -> Workspace | None:
-        """By owner and name; with `include_deleted`, the newest deleted one of that name where none is alive."""
+        """By owner and name.
+
+        With `include_deleted`, the newest deleted one of that name where none is alive.
+        """
         found = self._owned.get((self.users[owner_id].username.lower(), name.lower()))
         if found is not None:
             return self.workspaces[found]
@@ -199,7 +202,10 @@ class State:
             self.refresh_stats()
 
     def refresh_stats(self) -> None:
-        """Count each template's active users anew; a real server does so hourly and reports the old count between."""
+        """Count each template's active users anew.
+
+        A real server does so hourly and reports the old count between.
+        """
         self.stats_at = self.clock()
         for template in self.templates.values():
             owners = {place[1] for place in self.listed("template", template.id)}

@@ -106,7 +106,10 @@ def _matching(call: Call) -> list[Template]:
 
 
 def template_of(call: Call, action: str = "read") -> Template:
-    """The template that the path names; deleted, invisible and unknown ones are 404, forbidden actions 403."""
+    """The template that the path names.
+
+    Deleted, invisible and unknown ones are 404, forbidden actions 403.
+    """
     template = call.state.templates.get(call.id("template"))
     if template is None or template.deleted or not call.subject.may_template("read", template):
         raise not_found()
@@ -152,9 +155,7 @@ def _settings(body: Body) -> dict[str, object]:
         number = body.number(key)
         if number is not None:
             if number < 0:
-                raise invalid(
-                    key, "Must be a positive integer.", "Invalid request to update template metadata!"
-                )
+                raise invalid(key, "Must be a positive integer.", "Invalid request to update template metadata!")
             found[key] = number
     for key in _FLAGS:
         flag = body.flag(key)

@@ -71,7 +71,10 @@ def _shown(call: Call, workspace: Workspace, status: int = 200, fresh: bool = Fa
 
 
 def create_workspace(call: Call) -> Response:
-    """``POST /users/{user}/workspaces``: 201, the first build queued. The refusals come in the server's order."""
+    """``POST /users/{user}/workspaces``: 201, the first build queued.
+
+    The refusals come in the server's order.
+    """
     return _create(call, user_of(call))
 
 
@@ -108,9 +111,7 @@ def _create(call: Call, owner: User) -> Response:
     workspace = _claimed(call, owner, name, version, preset) if preset else None
     if workspace is None:
         now = state.now()
-        workspace = Workspace(
-            state.new_id(), owner.id, template.organization_id, template.id, name, now, now, now
-        )
+        workspace = Workspace(state.new_id(), owner.id, template.organization_id, template.id, name, now, now, now)
     workspace.autostart_schedule, workspace.ttl_ms, workspace.automatic_updates = schedule, ttl, updates
     state.workspaces[workspace.id] = workspace
     builds.begin(
@@ -146,9 +147,7 @@ def _template_and_version(call: Call, body: Body) -> tuple[Template, Version]:
     template_id, version_id = body.id("template_id"), body.id("template_version_id")
     if (template_id is None) == (version_id is None):
         detail = 'Validation failed for tag "required_without" with value: exactly one of the two is needed'
-        raise Refused(
-            400, "Validation failed.", validations=[("template_id", detail), ("template_version_id", detail)]
-        )
+        raise Refused(400, "Validation failed.", validations=[("template_id", detail), ("template_version_id", detail)])
     if version_id is not None:
         found = state.versions.get(version_id)
         if found is None:
@@ -180,11 +179,7 @@ def _claimed(call: Call, owner: User, name: str, version: Version, preset: Prese
     state = call.state
     for place in state.listed("owner", PREBUILDS_USER_ID):
         workspace = state.workspaces[place[3]]
-        if (
-            workspace.running
-            and workspace.build.version_id == version.id
-            and workspace.build.preset_id == preset.id
-        ):
+        if workspace.running and workspace.build.version_id == version.id and workspace.build.preset_id == preset.id:
             claim(call.state, workspace, owner, name)
             return workspace
     return None
@@ -203,9 +198,7 @@ def _refuse(template: Template, wrong: list[builds.Wrong]) -> None:
         return
     if template.use_classic_parameter_flow:
         raise Refused(400, f'Unable to validate parameter "{wrong[0].name}"', wrong[0].detail)
-    raise Refused(
-        400, "Unable to validate parameters", validations=[(item.name, item.detail) for item in wrong]
-    )
+    raise Refused(400, "Unable to validate parameters", validations=[(item.name, item.detail) for item in wrong])
 
 
 refuse_parameters = _refuse
@@ -237,9 +230,7 @@ def put_ttl(call: Call) -> Response:
     workspace = _settable(call)
     template = call.state.templates[workspace.template_id]
     if not template.allow_user_autostop:
-        raise invalid(
-            "ttl_ms", "the template does not let its users choose", "Invalid Workspace Time to Shutdown."
-        )
+        raise invalid("ttl_ms", "the template does not let its users choose", "Invalid Workspace Time to Shutdown.")
     ttl = _checked_ttl(call.body().number("ttl_ms"))
     if ttl is None and workspace.build.deadline is not None:
         workspace.build.deadline = workspace.build.max_deadline
@@ -300,13 +291,9 @@ def put_extend(call: Call) -> Response:
         raise Refused(409, "Workspace shutdown is manual.")
     deadline = call.body().time("deadline")
     if deadline is None or deadline < now + timedelta(minutes=29):
-        raise invalid(
-            "deadline", "new deadline must be at least 30 minutes in the future", "Cannot extend workspace."
-        )
+        raise invalid("deadline", "new deadline must be at least 30 minutes in the future", "Cannot extend workspace.")
     if build.max_deadline is not None and deadline > build.max_deadline:
-        raise invalid(
-            "deadline", "new deadline is greater than the longest allowed", "Cannot extend workspace."
-        )
+        raise invalid("deadline", "new deadline is greater than the longest allowed", "Cannot extend workspace.")
     build.deadline = deadline
     return json_response({"message": "Deadline updated to " + deadline.isoformat() + "."})
 
@@ -319,7 +306,10 @@ def _settable(call: Call) -> Workspace:
 
 
 def patch_workspace(call: Call) -> Response:
-    """``PATCH /workspaces/{workspace}``: renames, where that is switched on; 204 also where the name stays."""
+    """``PATCH /workspaces/{workspace}``: renames, where that is switched on.
+
+    204 also where the name stays.
+    """
     workspace = workspace_of(call, "update")
     body = call.body()
     if "name" not in body or body.text("name") == workspace.name:
@@ -356,7 +346,10 @@ def _favourite(call: Call, wanted: bool) -> Response:
 
 
 def resolve_autostart(call: Call) -> Response:
-    """``GET …/resolve-autostart``: whether the active version asks for a parameter that the workspace lacks."""
+    """``GET …/resolve-autostart``.
+
+    Whether the active version asks for a parameter that the workspace lacks.
+    """
     workspace = workspace_of(call)
     template = call.state.templates[workspace.template_id]
     mismatch = False

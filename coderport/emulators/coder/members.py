@@ -1,0 +1,100 @@
+"""Who is in the emulated deployment: organizations, users, their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from coderport.emulators.coder.deployment import Deployment
+from coderport.emulators.coder.records import Organization, User
+from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
+from coderport.emulators.kit import EmulatorError
+
+
+class Members(Deployment):
+    """Adds people to a deployment, and tokens that see all of it or less."""
+
+    def create_organization(self, name: str, display_name: str | None = None) -> str:
+        """A new organization; returns its id."""
+        with self.state.lock:
+            now = self.state.now()
+            shown = name.title() if display_name is None else display_name
+            made = Organization(self.state.new_id(), name, shown, "", now, now)
+            self.state.organizations[made.id] = made
+            return made.id
+
+    def create_user(
+        self, name: str, *, roles: Iterable[str] = (), organizations: dict[str, Iterable[str]] | None = None
+    ) -> str:
+        """A new user with site roles and, by organization, membership and roles there; returns the id.
+
+        Without `organizations` they are a member of the default one. The e-mail is ``<name>@example.com``.
+        """
+        state = self.state
+        with state.lock:
+            now = state.now()
+            if state.user(name) is not None:
+                raise EmulatorError(f"there is a user {name!r} already")
+            membership = {
+                self.organization(key).id: _roles(value, ORGANIZATION_ROLES)
+                for key, value in (organizations or {"default": ()}).items()
+            }
+            user = User(
+                state.new_id(), name, f"{name}@example.com", name.title(), now, now, roles=_roles(roles, SITE_ROLES),
+                organizations=membership,
+            )  # fmt: skip
+            state.users[user.id] = user
+            return user.id
+
+    def set_user(self, user: str, **fields: Any) -> None:
+        """Set fields of a user's record; a new username moves their workspaces in the order."""
+        with self.state.lock:
+            found = self.user(user)
+            owned = [self.state.workspaces[place[3]] for place in self.state.listed("owner", found.id)]
+            for workspace in owned:
+                self.state.displace(workspace)
+            self._set(found, fields)
+            for workspace in owned:
+                self.state.place(workspace)
+
+    def create_token(
+        self,
+        role: str = "owner",
+        *,
+        user: str | None = None,
+        organization: str = "default",
+        scopes: Iterable[str] = ("all",),
+        allow_list: Iterable[str] | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
+        """A token of an existing `user`, or else of a new one with that role.
+
+        `role` is a site role, ``member``, or an organization's role (`organization` says whose). `scopes`
+        such as ``workspace:read`` and `allow_list` (``<type>:<id>``, ``<type>:*``) narrow what the token may
+        do.
+        """
+        with self.state.lock:
+            if user is None:
+                site = () if role == "member" or role in ORGANIZATION_ROLES else (role,)
+                own = (role,) if role in ORGANIZATION_ROLES else ()
+                name = f"{role}-{len(self.state.users)}"
+                user = self.create_user(name, roles=site, organizations={organization: own})
+            return self.state.new_token(
+                self.user(user).id,
+                scopes=frozenset(scopes),
+                allow_list=None if allow_list is None else frozenset(allow_list),
+                expires_at=expires_at,
+            )
+
+    def revoke_token(self, token: str) -> None:
+        """Forget a token: it is 401 from now on."""
+        with self.state.lock:
+            self.state.tokens.pop(token.partition("-")[0], None)
+
+
+def _roles(names: Iterable[str], known: dict[str, str]) -> frozenset[str]:
+    roles = frozenset(names)
+    if roles - set(known):
+        raise EmulatorError(f"unknown role {', '.join(sorted(roles - set(known)))}; known: {', '.join(known)}")
+    return roles

@@ -1,0 +1,187 @@
+"""The routes of blueprints, their permissions, and of migrations that empty them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from coderport.emulators.portside.blueprints import (
+    STAMPS,
+    Blueprint,
+    check_change,
+    checked_rules,
+    default_permissions,
+)
+from coderport.emulators.portside.http import Call, answer
+from coderport.emulators.portside.problems import has_dependents, invalid, not_found, taken
+from coderport.emulators.portside.records import Json, Writer
+from coderport.emulators.portside.shapes import only, typed
+from coderport.emulators.portside.store import Store
+
+_MERGED: Final = ("relations", "mirrorProperties", "calculationProperties", "aggregationProperties")
+
+
+def create(call: Call) -> Response:
+    created = create_blueprint(call.store, call.body(), call.writer)
+    if call.flag("create_catalog_page", default=True):
+        _create_page(call.store, created.body)
+    return answer(201, blueprint=created.body)
+
+
+def create_blueprint(store: Store, body: Json, by: Writer) -> Blueprint:
+    """A new blueprint; 409 for an identifier that is in use."""
+    rules = checked_rules(body, store.blueprints)
+    if body["identifier"] in store.blueprints:
+        raise taken("Blueprint", body["identifier"])
+    now = store.now()
+    stamps = {"createdAt": now, "createdBy": by.client_id, "updatedAt": now, "updatedBy": by.client_id}
+    blueprint = Blueprint({**_plain(body), **stamps}, rules, default_permissions())
+    store.blueprints[blueprint.identifier] = blueprint
+    return blueprint
+
+
+def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> Blueprint:
+    """The blueprint as the body has it; values of properties and relations that it lacks are dropped."""
+    body = _plain({"identifier": held.identifier, **body})
+    if body["identifier"] != held.identifier:
+        raise invalid("body.identifier", "cannot be changed")
+    rules = checked_rules(body, store.blueprints)
+    check_change(held, body, rules)
+    store.forget_values(held, rules.checks, rules.relations)
+    kept = {key: held.body[key] for key in ("createdAt", "createdBy")}
+    held.body = {**body, **kept, "updatedAt": store.now(), "updatedBy": by.client_id}
+    held.rules = rules
+    return held
+
+
+def _plain(body: Json) -> Json:
+    return {key: value for key, value in body.items() if key not in STAMPS}
+
+
+def _create_page(store: Store, blueprint: Json) -> None:
+    """The catalog page that comes with a blueprint: a table of its entities."""
+    page = {
+        "identifier": f"{blueprint['identifier']}s",
+        "title": f"{blueprint['title']}s",
+        "icon": blueprint.get("icon"),
+        "type": "blueprint-entities",
+        "blueprint": blueprint["identifier"],
+        "widgets": [],
+        **{key: blueprint[key] for key in STAMPS},
+    }
+    store.pages.setdefault(page["identifier"], page)
+
+
+def read_all(call: Call) -> Response:
+    return answer(blueprints=[blueprint.body for blueprint in call.store.blueprints.values()])
+
+
+def read(call: Call) -> Response:
+    return answer(blueprint=_of(call).body)
+
+
+def replace(call: Call) -> Response:
+    return answer(blueprint=replace_blueprint(call.store, _of(call), call.body(), call.writer).body)
+
+
+def patch(call: Call) -> Response:
+    """What the body names; in the maps of properties and relations, key by key."""
+    held, body = _of(call), call.body()
+    merged = {**held.body, **body}
+    for key in _MERGED:
+        if body.get(key) is not None:
+            merged[key] = {**held.body.get(key, {}), **typed(body[key], dict, f"body.{key}")}
+    if body.get("schema") is not None:
+        schema = typed(body["schema"], dict, "body.schema")
+        properties = typed(schema.get("properties", {}), dict, "body.schema.properties")
+        before = held.body["schema"]
+        merged["schema"] = {**before, **schema, "properties": {**before["properties"], **properties}}
+    return answer(blueprint=replace_blueprint(call.store, held, merged, call.writer).body)
+
+
+def delete(call: Call) -> Response:
+    held = _of(call)
+    if len(held.rows):
+        raise has_dependents("Blueprint", held.identifier, f"it has {len(held.rows)} entities")
+    _remove(call.store, held)
+    return answer()
+
+
+def _remove(store: Store, held: Blueprint) -> None:
+    _check_untargeted(store, held)
+    del store.blueprints[held.identifier]
+    store.pages = {key: page for key, page in store.pages.items() if page.get("blueprint") != held.identifier}
+
+
+def _check_untargeted(store: Store, held: Blueprint) -> None:
+    for other in store.blueprints.values():
+        if other is held:
+            continue
+        for key, relation in other.rules.relations.items():
+            if relation.target == held.identifier:
+                why = f'relation "{key}" of blueprint "{other.identifier}" targets it'
+                raise has_dependents("Blueprint", held.identifier, why)
+
+
+def delete_entities(call: Call) -> Response:
+    """All entities, and with `delete_blueprint` the blueprint; done at once, though the answer is a migration's id."""
+    held, store = _of(call), call.store
+    for other in store.blueprints.values():
+        for key, relation in other.rules.relations.items():
+            if relation.required and relation.target == held.identifier:
+                why = f'relation "{key}" of blueprint "{other.identifier}" requires its entities'
+                raise has_dependents("Blueprint", held.identifier, why)
+    with_blueprint = call.flag("delete_blueprint")
+    if with_blueprint:
+        _check_untargeted(store, held)
+    entities = {entity.key: entity for entity in held.rows.by_identifier.values()}
+    store.delete(entities, dependents=False)
+    if with_blueprint:
+        _remove(store, held)
+    now = store.now()
+    migration: Json = {
+        "id": store.new_id("m_"),
+        "actor": call.writer.client_id,
+        "sourceBlueprint": held.identifier,
+        "status": "COMPLETED",
+        "createdAt": now,
+        "updatedAt": now,
+        "successCount": len(entities),
+        "failureCount": 0,
+    }
+    store.migrations[migration["id"]] = migration
+    return answer(migrationId=migration["id"])
+
+
+def read_migration(call: Call) -> Response:
+    found = call.store.migrations.get(call.names["migration"])
+    if found is None:
+        raise not_found("Migration", call.names["migration"])
+    return answer(migration=found)
+
+
+def read_migrations(call: Call) -> Response:
+    return answer(migrations=list(call.store.migrations.values()))
+
+
+def read_permissions(call: Call) -> Response:
+    return answer(permissions=_of(call).permissions)
+
+
+def patch_permissions(call: Call) -> Response:
+    held, body = _of(call), call.body()
+    only(body, {"entities"}, "body")
+    held.permissions = merged(held.permissions, body)
+    return answer(permissions=held.permissions)
+
+
+def merged(before: Any, change: Any) -> Any:
+    """Objects key by key, anything else replaced."""
+    if not isinstance(before, dict) or not isinstance(change, dict):
+        return change
+    return {**before, **{key: merged(before.get(key), value) for key, value in change.items()}}
+
+
+def _of(call: Call) -> Blueprint:
+    return call.store.blueprint(call.names["blueprint"])

@@ -1,0 +1,214 @@
+"""Blueprints: is one well-formed, and what its entities are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from coderport.emulators.portside.calculation import Program, compiled_program
+from coderport.emulators.portside.problems import invalid
+from coderport.emulators.portside.records import Json, Rows
+from coderport.emulators.portside.shapes import (
+    BLUEPRINT_IDENTIFIER,
+    KEY,
+    flag_of,
+    identifier,
+    member,
+    one_of,
+    strings,
+    text,
+    typed,
+)
+from coderport.emulators.portside.values import TYPES, Check, compiled_property
+
+STAMPS: Final = ("createdAt", "createdBy", "updatedAt", "updatedBy")
+_MAPS: Final = ("relations", "mirrorProperties", "calculationProperties", "aggregationProperties")
+_AGGREGATIONS: Final = frozenset({"count", "average", "sum", "min", "max", "median"})
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A relation of a blueprint."""
+
+    target: str
+    required: bool
+    many: bool
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a blueprint asks of its entities, and what it adds to them on reads; compiled once per version."""
+
+    checks: Mapping[str, Check]
+    required: tuple[str, ...]
+    relations: Mapping[str, Relation]
+    mirrors: Mapping[str, tuple[str, ...]]
+    calculations: Mapping[str, Program]
+    inherits_team: bool
+
+
+@dataclass
+class Blueprint:
+    """A blueprint with its entities. `body` is what the API answers, times included."""
+
+    body: Json
+    rules: Rules
+    permissions: Json
+    rows: Rows = field(default_factory=Rows)
+    scorecards: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def identifier(self) -> str:
+        found: str = self.body["identifier"]
+        return found
+
+
+def default_permissions() -> Json:
+    """What a new blueprint lets its users do; Port's own defaults are not published in full."""
+
+    def grant(*roles: str) -> Json:
+        return {"users": [], "roles": list(roles), "teams": [], "ownedByTeam": False, "policy": None}
+
+    return {
+        "entities": {
+            "read": grant("Admin", "Member"),
+            "register": grant("Admin"),
+            "update": grant("Admin"),
+            "unregister": grant("Admin"),
+            "updateProperties": {},
+            "updateRelations": {},
+        }
+    }
+
+
+def checked_rules(body: Mapping[str, Any], blueprints: Mapping[str, Blueprint]) -> Rules:
+    """The compiled rules of a whole blueprint body; 422 that names the place where it is not well-formed.
+
+    A relation may point at its own blueprint; any other target must be in `blueprints`.
+    """
+    name = identifier(body.get("identifier"), BLUEPRINT_IDENTIFIER, 100, "body.identifier")
+    text(body.get("title"), "body.title", longest=100)
+    if body.get("description") is not None:
+        text(body["description"], "body.description", longest=200)
+    if body.get("icon") is not None:
+        text(body["icon"], "body.icon")
+    schema = member(body, "schema", dict, "body", required=True)
+    checks = {
+        _key(key, "body.schema.properties"): compiled_property(each, f"body.schema.properties.{key}")
+        for key, each in member(schema, "properties", dict, "body.schema", required=True).items()
+    }
+    required = tuple(strings(schema.get("required", []), "body.schema.required"))
+    for key in required:
+        if key not in checks:
+            raise invalid("body.schema.required", f"names '{key}', which is not a property of the schema")
+    maps = {kind: member(body, kind, dict, "body") or {} for kind in _MAPS}
+    _refuse_repeated(checks, maps)
+    relations = {
+        _key(key, "body.relations"): _relation(each, f"body.relations.{key}", name, blueprints)
+        for key, each in maps["relations"].items()
+    }
+    for key, each in maps["aggregationProperties"].items():
+        _check_aggregation(each, f"body.aggregationProperties.{key}", name, blueprints)
+    return Rules(
+        checks,
+        required,
+        relations,
+        {
+            key: _mirror(each, f"body.mirrorProperties.{key}", relations)
+            for key, each in maps["mirrorProperties"].items()
+        },
+        {
+            key: _calculation(each, f"body.calculationProperties.{key}")
+            for key, each in maps["calculationProperties"].items()
+        },
+        _inherits_team(body, relations),
+    )
+
+
+def check_change(before: Blueprint, after: Mapping[str, Any], rules: Rules) -> None:
+    """Refuse what cannot be changed about a property or relation that exists.
+
+    Port calls a property's type permanent and says nothing of how its API answers a change; 422 is this emulator's
+    choice, for a relation's `target` and `many` as well.
+    """
+    new = after["schema"]["properties"]
+    for key, held in before.body["schema"]["properties"].items():
+        if key in new and new[key]["type"] != held["type"]:
+            where = f"body.schema.properties.{key}.type"
+            raise invalid(where, f"cannot be changed from {held['type']} to {new[key]['type']}")
+    for key, relation in before.rules.relations.items():
+        other = rules.relations.get(key, relation)
+        if (other.target, other.many) != (relation.target, relation.many):
+            raise invalid(f"body.relations.{key}", "cannot be changed to another target or between one and many")
+
+
+def _key(key: str, path: str) -> str:
+    return identifier(key, KEY, 100, f"{path} key")
+
+
+def _refuse_repeated(checks: Mapping[str, Check], maps: Mapping[str, Json]) -> None:
+    seen = set(checks)
+    for kind in _MAPS[1:]:
+        for key in maps[kind]:
+            if _key(key, f"body.{kind}") in seen:
+                raise invalid(f"body.{kind}.{key}", "has the name of another property")
+            seen.add(key)
+
+
+def _relation(body: Any, path: str, own: str, blueprints: Mapping[str, Blueprint]) -> Relation:
+    typed(body, dict, path)
+    if body.get("title") is not None:
+        text(body["title"], f"{path}.title", shortest=1, longest=100)
+    if body.get("description") is not None:
+        text(body["description"], f"{path}.description", shortest=1)
+    target = member(body, "target", str, path, required=True)
+    _check_target(target, path, own, blueprints)
+    required, many = flag_of(body, "required", path), flag_of(body, "many", path)
+    if required and many:
+        raise invalid(path, "cannot be both required and many")
+    if required and target == own:
+        raise invalid(path, "cannot be required and point at its own blueprint")
+    return Relation(target, required, many)
+
+
+def _check_target(target: str, path: str, own: str, blueprints: Mapping[str, Blueprint]) -> None:
+    if target != own and target not in blueprints:
+        raise invalid(f"{path}.target", f'names the blueprint "{target}", which does not exist')
+
+
+def _mirror(body: Any, path: str, relations: Mapping[str, Relation]) -> tuple[str, ...]:
+    typed(body, dict, path)
+    steps = tuple(member(body, "path", str, path, required=True).split("."))
+    if len(steps) < 2 or steps[0] not in relations:
+        raise invalid(f"{path}.path", "must start with a relation of the blueprint and end with a property")
+    return steps
+
+
+def _calculation(body: Any, path: str) -> Program:
+    typed(body, dict, path)
+    one_of(member(body, "type", str, path, required=True), TYPES, f"{path}.type")
+    return compiled_program(member(body, "calculation", str, path, required=True), f"{path}.calculation")
+
+
+def _check_aggregation(body: Any, path: str, own: str, blueprints: Mapping[str, Blueprint]) -> None:
+    typed(body, dict, path)
+    _check_target(member(body, "target", str, path, required=True), path, own, blueprints)
+    spec = member(body, "calculationSpec", dict, path, required=True)
+    one_of(spec.get("calculationBy"), {"entities", "property"}, f"{path}.calculationSpec.calculationBy")
+    one_of(spec.get("func"), _AGGREGATIONS, f"{path}.calculationSpec.func")
+
+
+def _inherits_team(body: Mapping[str, Any], relations: Mapping[str, Relation]) -> bool:
+    ownership = member(body, "ownership", dict, "body") if body.get("ownership") is not None else {}
+    inherited = body.get("teamInheritance")
+    if ownership:
+        kind = one_of(ownership.get("type"), {"Direct", "Inherited"}, "body.ownership.type")
+        if kind == "Inherited":
+            inherited = ownership
+    if not inherited:
+        return False
+    path = member(typed(inherited, dict, "body.teamInheritance"), "path", str, "body.ownership", required=True)
+    if path.split(".")[0] not in relations:
+        raise invalid("body.ownership.path", "must start with a relation of the blueprint")
+    return True

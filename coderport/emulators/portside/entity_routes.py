@@ -1,0 +1,173 @@
+"""The routes of single entities, of bulk writes and deletions, and of search."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from coderport.emulators.portside.http import Call, answer, json_response
+from coderport.emulators.portside.problems import Problem, invalid, not_found
+from coderport.emulators.portside.records import Entity
+from coderport.emulators.portside.search import every_entity, predicate
+from coderport.emulators.portside.shapes import member, only, strings, typed
+from coderport.emulators.portside.views import PLAIN, entities_json, entity_json
+from coderport.emulators.portside.writing import Manner, change, write
+
+_UPSERTS: Final = 20
+_DELETES: Final = 100
+_PAGE: Final = 200
+_LONGEST_PAGE: Final = 1000
+
+
+def create(call: Call) -> Response:
+    """201 where it created, 200 where it changed (or only validated)."""
+    blueprint = call.store.blueprint(call.names["blueprint"])
+    check_run(call)
+    manner = call.manner()
+    entity, created = write(call.store, blueprint, call.body(), manner, call.writer)
+    status = 201 if created and not manner.validation_only else 200
+    return answer(status, entity=entity_json(call.store, entity, PLAIN))
+
+
+def replace(call: Call) -> Response:
+    return _change(call, merge=False)
+
+
+def patch(call: Call) -> Response:
+    return _change(call, merge=True)
+
+
+def _change(call: Call, *, merge: bool) -> Response:
+    blueprint = call.store.blueprint(call.names["blueprint"])
+    check_run(call)
+    manner = Manner(True, merge, call.flag("create_missing_related_entities"))
+    entity = change(call.store, blueprint, call.names["entity"], call.body(), manner, call.writer)
+    return answer(entity=entity_json(call.store, entity, PLAIN))
+
+
+def read(call: Call) -> Response:
+    entity = call.store.entity(call.names["blueprint"], call.names["entity"])
+    return answer(entity=entity_json(call.store, entity, call.look()))
+
+
+def read_all(call: Call) -> Response:
+    rows = call.store.blueprint(call.names["blueprint"]).rows
+    return answer(entities=entities_json(call.store, rows.since(0), call.look()))
+
+
+def count(call: Call) -> Response:
+    return answer(count=len(call.store.blueprint(call.names["blueprint"]).rows))
+
+
+def delete(call: Call) -> Response:
+    check_run(call)
+    entity = call.store.entity(call.names["blueprint"], call.names["entity"])
+    call.store.delete({entity.key: entity}, dependents=call.flag("delete_dependents"))
+    return answer()
+
+
+def bulk_write(call: Call) -> Response:
+    """Item after item, so that one may relate to an earlier one; 207 as soon as one failed."""
+    blueprint = call.store.blueprint(call.names["blueprint"])
+    check_run(call)
+    body = call.body()
+    only(body, {"entities"}, "body")
+    items = _some(member(body, "entities", list, "body", required=True), _UPSERTS)
+    manner = call.manner()
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for index, item in enumerate(items):
+        try:
+            entity, created = write(call.store, blueprint, item, manner, call.writer)
+            done.append({"created": created, "identifier": entity.identifier, "index": index})
+        except Problem as problem:
+            failed.append(_failure(index, item, problem))
+    return json_response({"ok": not failed, "entities": done, "errors": failed}, 207 if failed else 200)
+
+
+def _failure(index: int, item: Any, problem: Problem) -> dict[str, Any]:
+    name = item.get("identifier") if isinstance(item, dict) else None
+    return {
+        "identifier": name if isinstance(name, str) else "unknown",
+        "index": index,
+        "statusCode": problem.status,
+        "error": problem.error,
+        "message": problem.message,
+    }
+
+
+def bulk_delete(call: Call) -> Response:
+    """Those that exist, all of them or none; the answer names what was deleted."""
+    rows = call.store.blueprint(call.names["blueprint"]).rows.by_identifier
+    check_run(call)
+    body = call.body()
+    only(body, {"entities"}, "body")
+    names = strings(_some(member(body, "entities", list, "body", required=True), _DELETES), "body.entities")
+    found = {rows[name].key: rows[name] for name in names if name in rows}
+    call.store.delete(found, dependents=call.flag("delete_dependents"))
+    return answer(deletedEntities=[name for _, name in found])
+
+
+def search_blueprint(call: Call) -> Response:
+    """A page of one blueprint's entities, in the order of creation; `next` is absent on the last."""
+    blueprint = call.store.blueprint(call.names["blueprint"])
+    body = call.body()
+    only(body, {"query", "include", "exclude", "limit", "from"}, "body")
+    limit = typed(body.get("limit", _PAGE), int, "body.limit")
+    if not 1 <= limit <= _LONGEST_PAGE:
+        raise invalid("body.limit", f"must be between 1 and {_LONGEST_PAGE}")
+    paths = {key: strings(body[key], f"body.{key}") for key in ("include", "exclude") if key in body}
+    look = call.look(paths.get("include"), paths.get("exclude", ()))
+    start = _start(body["from"]) if body.get("from") is not None else 0
+    fits = predicate(call.store, body["query"], "body.query") if body.get("query") is not None else None
+    page: list[Entity] = []
+    following: dict[str, str] = {}
+    for entity in blueprint.rows.since(start):
+        if fits is not None and not fits(entity):
+            continue
+        if len(page) == limit:
+            following = {"next": _cursor(entity.number)}
+            break
+        page.append(entity)
+    return answer(entities=entities_json(call.store, page, look), **following)
+
+
+def search(call: Call) -> Response:
+    """All matches of all blueprints, at once."""
+    query = call.body()
+    fits = predicate(call.store, query, "body")
+    found = [entity for entity in every_entity(call.store, query) if fits(entity)]
+    blueprints = list(dict.fromkeys(entity.blueprint for entity in found))
+    return answer(
+        matchingBlueprints=blueprints, failedBlueprints=[], entities=entities_json(call.store, found, call.look())
+    )
+
+
+def check_run(call: Call) -> None:
+    """An entity can only be tied to an action run that exists."""
+    run = call.query.get("run_id")
+    if run:
+        raise not_found("Action run", run)
+
+
+def _some(items: list[Any], most: int) -> list[Any]:
+    if not 1 <= len(items) <= most:
+        raise invalid("body.entities", f"must have between 1 and {most} items, not {len(items)}")
+    return items
+
+
+def _cursor(number: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps({"at": number}).encode()).decode()
+
+
+def _start(cursor: Any) -> int:
+    try:
+        number = json.loads(base64.urlsafe_b64decode(typed(cursor, str, "body.from")))["at"]
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise invalid("body.from", "must be the 'next' of an earlier answer") from error
+    found: int = typed(number, int, "body.from")
+    return found

@@ -1,0 +1,92 @@
+"""One request as the routes of the emulated Port see it: query, body, writer; and the answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from coderport.emulators.kit import compact_json
+from coderport.emulators.portside.problems import invalid
+from coderport.emulators.portside.records import Json, Writer
+from coderport.emulators.portside.shapes import flag, typed
+from coderport.emulators.portside.store import Store
+from coderport.emulators.portside.views import Look
+from coderport.emulators.portside.writing import Manner
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that was let in. `names` are the decoded parameters of the path."""
+
+    store: Store
+    names: Mapping[str, str]
+    query: QueryParams
+    raw: bytes
+    writer: Writer
+
+    def body(self) -> Json:
+        """The body, which must be a JSON object."""
+        try:
+            value = json.loads(self.raw, parse_constant=_refused, parse_float=_finite)
+            if b"\\u" in self.raw:
+                compact_json(value)  # half a pair of surrogates could be stored, but never be answered
+        except (ValueError, RecursionError) as error:
+            raise invalid("body", "must be JSON") from error
+        found: Json = typed(value, dict, "body")
+        return found
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """A boolean of the query."""
+        return flag(self.query[name], name) if name in self.query else default
+
+    def manner(self) -> Manner:
+        """The query of the routes that write entities."""
+        return Manner(
+            self.flag("upsert"),
+            self.flag("merge"),
+            self.flag("create_missing_related_entities"),
+            self.flag("validation_only"),
+        )
+
+    def look(self, include: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> Look:
+        """The query of the routes that read entities; the paged search has the paths in its body."""
+        wanted = [*self._list("include"), *(include or ())]
+        return Look(
+            self.flag("exclude_calculated_properties"),
+            self.flag("attach_title_to_relation"),
+            frozenset(wanted) if wanted else None,
+            frozenset([*self._list("exclude"), *exclude]),
+        )
+
+    def _list(self, name: str) -> list[str]:
+        return [*self.query.getlist(name), *self.query.getlist(f"{name}[]")]
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refused(number)
+
+
+def answer(status: int = 200, /, **members: Any) -> Response:
+    """A JSON answer that went well."""
+    return json_response({"ok": True, **members}, status)
+
+
+def json_response(value: Any, status: int) -> Response:
+    return Response(compact_json(value), status, {"content-type": "application/json; charset=utf-8"})
+
+
+def path_segments(raw_path: bytes) -> tuple[str, ...]:
+    """The decoded segments of a path; an encoded slash stays inside its segment."""
+    return tuple(unquote(segment) for segment in raw_path.decode("latin-1").split("/"))

@@ -1,0 +1,139 @@
+"""Everything that the emulated Port organization holds, and the index of who relates to whom."""
+
+from __future__ import annotations
+
+import random
+import string
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from coderport.emulators.kit import Clock
+from coderport.emulators.portside.blueprints import Blueprint
+from coderport.emulators.portside.problems import has_dependents, not_found
+from coderport.emulators.portside.records import Entity, Json, Key, Source, port_time, targets
+
+_ID_LETTERS = string.ascii_letters + string.digits
+
+
+@dataclass
+class Store:
+    """The state. Hold `lock` around every use; the methods do not take it."""
+
+    clock: Clock
+    random: random.Random
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    blueprints: dict[str, Blueprint] = field(default_factory=dict)
+    actions: dict[str, Json] = field(default_factory=dict)
+    action_permissions: dict[str, Json] = field(default_factory=dict)
+    pages: dict[str, Json] = field(default_factory=dict)
+    page_permissions: dict[str, Json] = field(default_factory=dict)
+    migrations: dict[str, Json] = field(default_factory=dict)
+    _incoming: dict[Key, dict[Source, None]] = field(default_factory=dict)
+
+    def now(self) -> str:
+        """The time as Port writes it."""
+        return port_time(self.clock())
+
+    def new_id(self, prefix: str) -> str:
+        """An identifier of Port's making: the prefix and 16 letters."""
+        return prefix + "".join(self.random.choices(_ID_LETTERS, k=16))
+
+    def blueprint(self, identifier: str) -> Blueprint:
+        """The blueprint, or 404."""
+        found = self.blueprints.get(identifier)
+        if found is None:
+            raise not_found("Blueprint", identifier)
+        return found
+
+    def entity(self, blueprint: str, identifier: str) -> Entity:
+        """The entity, or 404 for it or for its blueprint."""
+        found = self.blueprint(blueprint).rows.by_identifier.get(identifier)
+        if found is None:
+            raise not_found("Entity", identifier)
+        return found
+
+    def find(self, key: Key) -> Entity | None:
+        """The entity if it exists."""
+        held = self.blueprints.get(key[0])
+        return None if held is None else held.rows.by_identifier.get(key[1])
+
+    def sources(self, key: Key) -> Iterator[tuple[Entity, str]]:
+        """Entities that relate to this one, each with the relation."""
+        for blueprint, identifier, relation in tuple(self._incoming.get(key, ())):
+            yield self.blueprints[blueprint].rows.by_identifier[identifier], relation
+
+    def put(self, entity: Entity, previous: Entity | None) -> None:
+        """Store a valid entity; after a rename those that relate to it follow."""
+        if previous is not None:
+            self._forget_relations(previous)
+        self.blueprints[entity.blueprint].rows.put(entity, previous)
+        rules = self.blueprints[entity.blueprint].rules
+        for relation, value in entity.relations.items():
+            for identifier in set(targets(value)):
+                place = (rules.relations[relation].target, identifier)
+                self._incoming.setdefault(place, {})[entity.source(relation)] = None
+        if previous is not None and previous.identifier != entity.identifier:
+            for source, relation in list(self.sources(previous.key)):
+                self._point(source.key, relation, previous.identifier, entity.identifier)
+
+    def delete(self, entities: Mapping[Key, Entity], *, dependents: bool) -> None:
+        """Delete them all, or nothing and 403 `has_dependents` where another entity requires one of them.
+
+        With `dependents` those go too. Relations that are not required lose their value.
+        """
+        doomed = dict(entities)
+        for entity in entities.values():
+            self._add_dependents(entity, doomed, dependents)
+        for entity in doomed.values():
+            self._forget_relations(entity)
+        for entity in doomed.values():
+            for source, relation in list(self.sources(entity.key)):
+                self._point(source.key, relation, entity.identifier, None)
+            self.blueprints[entity.blueprint].rows.remove(entity.identifier)
+
+    def _add_dependents(self, entity: Entity, doomed: dict[Key, Entity], dependents: bool) -> None:
+        waiting = [entity]
+        while waiting:
+            entity = waiting.pop()
+            for source, relation in self.sources(entity.key):
+                required = self.blueprints[source.blueprint].rules.relations[relation].required
+                if not required or source.key in doomed:
+                    continue
+                if not dependents:
+                    why = f'"{source.identifier}" of "{source.blueprint}" requires it; use delete_dependents=true'
+                    raise has_dependents("Entity", entity.identifier, why)
+                doomed[source.key] = source
+                waiting.append(source)
+
+    def _forget_relations(self, entity: Entity) -> None:
+        rules = self.blueprints[entity.blueprint].rules
+        for relation, value in entity.relations.items():
+            for identifier in set(targets(value)):
+                place = (rules.relations[relation].target, identifier)
+                known = self._incoming[place]
+                del known[entity.source(relation)]
+                if not known:
+                    del self._incoming[place]
+
+    def _point(self, place: Key, relation: str, old: str, new: str | None) -> None:
+        """Let a relation of the entity name `new` where it named `old`; the entity's own times do not move."""
+        source = self.entity(*place)
+        value: Any = source.relations[relation]
+        if isinstance(value, list):
+            value = [new if each == old else each for each in value if each != old or new is not None]
+        else:
+            value = new
+        self.put(replace(source, relations={**source.relations, relation: value}), source)
+
+    def forget_values(self, blueprint: Blueprint, kept: Mapping[str, Any], relations: Mapping[str, Any]) -> None:
+        """Drop the values of properties and relations that the blueprint is about to lose."""
+        lost = set(blueprint.rules.checks) - set(kept)
+        loose = set(blueprint.rules.relations) - set(relations)
+        if not lost and not loose:
+            return
+        for entity in list(blueprint.rows.by_identifier.values()):
+            properties = {key: value for key, value in entity.properties.items() if key not in lost}
+            remaining = {key: value for key, value in entity.relations.items() if key not in loose}
+            self.put(replace(entity, properties=properties, relations=remaining), entity)

@@ -1,0 +1,146 @@
+"""Entities as the API answers them: with calculated and mirrored properties, related titles, some of the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from coderport.emulators.portside.records import Entity, Json, targets
+from coderport.emulators.portside.store import Store
+
+META: Final[Mapping[str, str]] = {
+    "$identifier": "identifier",
+    "$title": "title",
+    "$icon": "icon",
+    "$team": "team",
+    "$blueprint": "blueprint",
+    "$createdAt": "created_at",
+    "$createdBy": "created_by",
+    "$updatedAt": "updated_at",
+    "$updatedBy": "updated_by",
+    "$datasource": "datasource",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """The query parameters of a read: without calculated values, with titles of relations, which paths."""
+
+    plain: bool = False
+    titles: bool = False
+    include: frozenset[str] | None = None
+    exclude: frozenset[str] = frozenset()
+
+
+PLAIN: Final = Look(plain=True)
+
+
+def entity_json(store: Store, entity: Entity, look: Look) -> Json:
+    """The entity as one answer shows it; property values are those that were written."""
+    relations: Mapping[str, Any] = entity.relations
+    if look.titles:
+        relations = _titled(store, entity)
+    properties: Mapping[str, Any] = entity.properties
+    if not look.plain:
+        properties = {**properties, **derived(store, entity)}
+    shown = {
+        "identifier": entity.identifier,
+        "title": entity.title,
+        "icon": entity.icon,
+        "blueprint": entity.blueprint,
+        "team": list(entity.team),
+        "properties": properties,
+        "relations": relations,
+        "createdAt": entity.created_at,
+        "createdBy": entity.created_by,
+        "updatedAt": entity.updated_at,
+        "updatedBy": entity.updated_by,
+    }
+    if look.include is None and not look.exclude:
+        return shown
+    return _chosen(shown, look)
+
+
+def derived(store: Store, entity: Entity) -> Json:
+    """The mirrored and the calculated properties; a calculation sees the mirrored ones."""
+    rules = store.blueprints[entity.blueprint].rules
+    if not rules.mirrors and not rules.calculations:
+        return {}
+    values: Json = {key: _mirrored(store, [entity], steps) for key, steps in rules.mirrors.items()}
+    if rules.calculations:
+        seen = entity_json(store, entity, PLAIN)
+        seen["properties"] = {**entity.properties, **values}
+        seen["relations"] = dict(entity.relations)
+        values.update({key: program(seen) for key, program in rules.calculations.items()})
+    return values
+
+
+def meta_value(entity: Entity, name: str) -> Any:
+    """The value of ``$identifier`` and its like; KeyError for a name that is none."""
+    value = getattr(entity, META[name])
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _mirrored(store: Store, entities: Sequence[Entity], steps: Sequence[str]) -> Any:
+    """The value at the end of the path; a list of them where a relation of the path is many."""
+    many = False
+    for at, step in enumerate(steps):
+        rules = store.blueprints[entities[0].blueprint].rules
+        relation = rules.relations.get(step)
+        if relation is None or at == len(steps) - 1:
+            values = [_value(entity, step) for entity in entities]
+            return values if many else values[0]
+        many = many or relation.many
+        found = [
+            store.blueprints[relation.target].rows.by_identifier[name]
+            for entity in entities
+            for name in targets(entity.relations.get(step))
+        ]
+        if not found:
+            return [] if many else None
+        entities = found
+    return None
+
+
+def _value(entity: Entity, name: str) -> Any:
+    if name in META:
+        return meta_value(entity, name)
+    if name in entity.relations:
+        return entity.relations[name]
+    return entity.properties.get(name)
+
+
+def _titled(store: Store, entity: Entity) -> Json:
+    rules = store.blueprints[entity.blueprint].rules
+    shown: Json = {}
+    for key, value in entity.relations.items():
+        rows = store.blueprints[rules.relations[key].target].rows.by_identifier
+        pairs = [{"identifier": name, "title": rows[name].title} for name in targets(value)]
+        shown[key] = pairs if isinstance(value, list) else pairs[0] if pairs else None
+    return shown
+
+
+def _chosen(shown: Json, look: Look) -> Json:
+    chosen: Json = {}
+    for key, value in shown.items():
+        if key in look.exclude:
+            continue
+        whole = look.include is None or key in look.include
+        if key not in ("properties", "relations"):
+            if whole:
+                chosen[key] = value
+            continue
+        kept = {name: each for name, each in value.items() if _is_chosen(f"{key}.{name}", whole, look)}
+        if whole or kept:
+            chosen[key] = kept
+    return chosen
+
+
+def _is_chosen(path: str, whole: bool, look: Look) -> bool:
+    return path not in look.exclude and (whole or path in (look.include or ()))
+
+
+def entities_json(store: Store, entities: Iterable[Entity], look: Look) -> list[Json]:
+    """One after the other."""
+    return [entity_json(store, entity, look) for entity in entities]

@@ -1,0 +1,19 @@
+"""What every test may rely on: no credentials of this machine, and the Pulumi CLI where the engine runs."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from coderport.engine import CliInfo, drop_real_life, find_cli
+
+drop_real_life(os.environ)
+
+
+@pytest.fixture(scope="session")
+def cli() -> CliInfo:
+    """The CLI that `make test` got; a run of pytest alone must have one already."""
+    found = find_cli(os.environ)
+    assert found is not None, "no Pulumi CLI: `make test` gets one, or `python -m coderport engine`"
+    return found

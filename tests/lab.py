@@ -1,0 +1,78 @@
+"""A laboratory: both emulators over sockets and a stack of the project's own `__main__.py` on the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.demo import isolated_stack
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo
+from coderport.outcome import Change, Counts, Outcome, Tally
+from coderport.stack import Stack
+
+Json = dict[str, Any]
+
+
+class Lab:
+    """One pair of emulators and one stack. `up` must succeed; what it wrote to Port is in the outcome."""
+
+    def __init__(self, folder: Path, cli: CliInfo, pair: Pair) -> None:
+        self.folder, self.cli, self.pair = folder, cli, pair
+        self.coder, self.port = pair.coder, pair.port
+        self.stack = self.opened()
+
+    def opened(self, name: str = "lab", folder: Path | None = None) -> Stack:
+        """A stack on the emulators; another folder is another state."""
+        return isolated_stack(name, folder or self.folder, self.pair, self.cli)
+
+    def up(self) -> tuple[Outcome, Tally]:
+        outcome, tally = self.stack.up()
+        assert outcome.exit_code == 0, outcome.message
+        return outcome, tally
+
+    def changes(self) -> list[Change]:
+        """What one more `up` does, its steps one by one."""
+        return self.up()[1].changes
+
+    def refused(self, act: Callable[[], tuple[Outcome, Tally]] | None = None) -> Outcome:
+        """The outcome of a run that must be refused, with proof that nothing was written to Port."""
+        outcome, tally = (act or self.stack.up)()
+        assert (outcome.result, outcome.exit_code) == ("refused", 3), outcome
+        assert outcome.port_writes == 0
+        assert [change for change in tally.changes if change.kind != "other"] == []
+        return outcome
+
+    def workspace(self, identifier: str) -> Json:
+        found: Json | None = self.port.entity(WORKSPACE.identifier, identifier)
+        assert found is not None, f"no workspace {identifier} in Port"
+        return found
+
+    def template(self, identifier: str) -> Json:
+        found: Json | None = self.port.entity(TEMPLATE.identifier, identifier)
+        assert found is not None, f"no template {identifier} in Port"
+        return found
+
+    def ids(self, blueprint: str = WORKSPACE.identifier) -> set[str]:
+        return {entity["identifier"] for entity in self.port.entities(blueprint)}
+
+    def assert_converged(self) -> None:
+        """Port has exactly Coder's objects, and a further run finds nothing to do and writes nothing."""
+        assert self.ids() == self.coder.workspace_ids()
+        assert self.ids(TEMPLATE.identifier) == self.coder.template_ids()
+        outcome, tally = self.up()
+        assert (outcome.result, outcome.port_writes) == ("unchanged", 0), tally.changes
+
+
+def counts(**given: int) -> Counts:
+    return Counts(**given)
+
+
+@contextmanager
+def laboratory(folder: Path, cli: CliInfo, **settings: Any) -> Iterator[Lab]:
+    """A lab whose emulators end with the block. Settings are those of the Coder emulator."""
+    with Pair(**{"seed": 11, "workspaces": 14, "templates": 4, **settings}) as pair:
+        yield Lab(folder, cli, pair)

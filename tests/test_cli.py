@@ -1,0 +1,154 @@
+"""The commands as a person types them, in a copy of the checkout: words, JSON and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import Json
+
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Checkout:
+    """A copy of the project with a backend of its own, and the environment of a person at a shell."""
+
+    def __init__(self, folder: Path, cli: CliInfo, pair: Pair) -> None:
+        self.folder, self.pair = folder / "checkout", pair
+        shutil.copytree(
+            ROOT, self.folder, ignore=shutil.ignore_patterns(".git", ".venv", ".coderport", "__pycache__", ".*_cache", "tests")
+        )
+        (folder / "state").mkdir()
+        self.environment = {
+            "PATH": f"{cli.path.parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder),
+            "PULUMI_HOME": str(folder / "pulumi"),
+            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "CODER_API_BASE_URL": f"{pair.coder_url}/api/v2",
+            "CODER_SESSION_TOKEN": pair.coder.token,
+            "PORT_CLIENT_ID": pair.port.client_id,
+            "PORT_CLIENT_SECRET": pair.port.client_secret,
+            "PORT_BASE_URL": f"{pair.port_url}/v1",
+        }
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "coderport", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+
+    def json(self, *arguments: str, code: int = 0, **environment: str) -> Json:
+        """The JSON object that the command's standard output ends with."""
+        done = self.run(*arguments, "--json", **environment)
+        assert done.returncode == code, done.stdout + done.stderr
+        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        return found
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Checkout]:
+    with Pair(seed=5, workspaces=12, templates=3) as pair:
+        yield Checkout(tmp_path_factory.mktemp("cli"), cli, pair)
+
+
+def test_up_creates_the_stack_and_ends_with_one_json_object(checkout: Checkout) -> None:
+    outcome = checkout.json("up", "--stack", "shell")
+    assert set(outcome) == {
+        "result", "kinds", "coder_requests", "port_requests", "port_writes", "seconds", "message"
+    }  # fmt: skip
+    assert outcome["result"] == "converged"
+    assert outcome["kinds"]["workspace"] == {"created": 12, "updated": 0, "deleted": 0, "unchanged": 0}
+    assert outcome["kinds"]["template"]["created"] == 3
+    assert outcome["coder_requests"] > 0 and outcome["port_requests"] > outcome["port_writes"] > 0
+
+
+def test_up_again_is_unchanged(checkout: Checkout) -> None:
+    outcome = checkout.json("up", "--stack", "shell")
+    assert (outcome["result"], outcome["port_writes"]) == ("unchanged", 0)
+
+
+def test_preview_of_changes_exits_with_0_or_where_none_were_expected_with_4(checkout: Checkout) -> None:
+    checkout.pair.coder.create_workspace(name="typed")
+    outcome = checkout.json("preview", "--stack", "shell")
+    assert outcome["result"] == "changes" and outcome["kinds"]["workspace"]["created"] == 1
+    assert checkout.json("preview", "--stack", "shell", "--expect-no-changes", code=4)["result"] == "changes"
+    checkout.json("up", "--stack", "shell")
+    checkout.json("preview", "--stack", "shell", "--expect-no-changes")
+
+
+def test_people_read_what_changed_by_name(checkout: Checkout) -> None:
+    checkout.pair.coder.create_workspace(name="readable")
+    done = checkout.run("up", "--stack", "shell")
+    assert done.returncode == 0, done.stderr
+    assert "+ workspace " in done.stdout and "/readable" in done.stdout
+
+
+def test_a_refusal_exits_with_3_and_its_release_works(checkout: Checkout) -> None:
+    for identifier in sorted(checkout.pair.coder.workspace_ids())[:12]:
+        checkout.pair.coder.delete_workspace(identifier)
+    outcome = checkout.json("preview", "--stack", "shell", code=3)
+    assert outcome["result"] == "refused" and "--allow-deletions 12" in outcome["message"]
+    outcome = checkout.json("up", "--stack", "shell", "--allow-deletions", "12")
+    assert outcome["kinds"]["workspace"]["deleted"] == 12
+
+
+def test_missing_settings_exit_with_2_and_name_every_key(checkout: Checkout) -> None:
+    outcome = checkout.json("up", "--stack", "shell", code=2, CODER_SESSION_TOKEN="", PORT_CLIENT_ID="")
+    assert outcome["result"] == "failed"
+    assert "coderport:coderSessionToken is missing" in outcome["message"]
+    assert "coderport:portClientId is missing" in outcome["message"]
+
+
+def test_a_failed_read_exits_with_1(checkout: Checkout) -> None:
+    outcome = checkout.json("up", "--stack", "shell", code=1, CODER_SESSION_TOKEN="nonsense-token")
+    assert outcome["result"] == "failed" and "nonsense-token" not in outcome["message"]
+
+
+def test_wrong_usage_exits_with_2(checkout: Checkout) -> None:
+    assert checkout.run("up").returncode == 2
+    assert checkout.run("nonsense").returncode == 2
+
+
+def test_a_backend_that_cannot_be_opened_is_one_plain_message(checkout: Checkout) -> None:
+    done = checkout.run("up", "--stack", "shell", PULUMI_BACKEND_URL="file:///nonexistent/folder")
+    assert done.returncode == 1
+    assert "The stack shell cannot be opened" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_engine_prints_where_the_cli_is(checkout: Checkout, cli: CliInfo) -> None:
+    assert str(cli.path) in checkout.run("engine").stdout
+
+
+def test_emulate_prints_where_everything_is_until_it_is_interrupted(checkout: Checkout) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "coderport", "emulate", "--workspaces", "5", "--templates", "2", "--free-ports"],
+        cwd=checkout.folder,
+        env=checkout.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        servers = json.loads(process.stdout.readline())
+        assert set(servers) == {
+            "coder_url", "coder_token", "port_url", "port_client_id", "port_client_secret", "control_url"
+        }  # fmt: skip
+    finally:
+        process.terminate()
+    assert process.wait(20) == 0

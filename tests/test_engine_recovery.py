@@ -1,0 +1,139 @@
+"""Through the real engine: killed runs, a lost state, and what Port holds beside the state heal by a plain run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab import Lab, laboratory
+
+from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.engine import CliInfo
+
+BULK = f"/{WORKSPACE.identifier}/entities/bulk"
+
+
+@pytest.fixture
+def lab(tmp_path: Path, cli: CliInfo) -> Iterator[Lab]:
+    with laboratory(tmp_path, cli, workspaces=50, templates=3) as lab:
+        yield lab
+
+
+def children(parent: int) -> list[tuple[int, str]]:
+    """(pid, command) of the processes below `parent`."""
+    rows = [line.split(None, 2) for line in subprocess.check_output(["ps", "-A", "-o", "pid=,ppid=,comm="], text=True).splitlines()]
+    found = [(int(pid), name) for pid, above, name in rows if int(above) == parent]
+    return found + [each for pid, _ in found for each in children(pid)]
+
+
+def killed_half_way(lab: Lab) -> None:
+    """An `up` whose engine is killed (-9) while Port answers no more to bulk writes of workspaces after the first."""
+    stalled = threading.Event()
+    lab.port.faults.add(kind="status", method="POST", path=BULK, status=503, after=1)
+    original = lab.port.faults.strike
+
+    def noticed(method: str, target: str) -> object:
+        wait, fault = original(method, target)
+        if fault is not None:
+            stalled.set()
+        return wait, fault
+
+    lab.port.faults.strike = noticed  # type: ignore[method-assign, assignment]
+    run = threading.Thread(target=lab.stack.up)
+    run.start()
+    assert stalled.wait(60), "the run never reached the writes"
+    processes = children(os.getpid())
+    engine = next(pid for pid, name in processes if name == "pulumi")
+    plugins = [pid for pid, _ in children(engine)]
+    os.kill(engine, signal.SIGKILL)
+    run.join(60)
+    assert not run.is_alive()
+    for pid in plugins:
+        while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+            threading.Event().wait(0.05)
+    lab.port.faults.strike = original  # type: ignore[method-assign]
+    lab.port.faults.clear()
+    lab.stack.cancel()
+
+
+def test_a_first_run_killed_half_way_is_finished_by_the_next(lab: Lab) -> None:
+    killed_half_way(lab)
+    assert 0 < len(lab.ids()) < 50
+    lab.up()
+    lab.assert_converged()
+
+
+def test_a_value_that_went_back_after_a_killed_run_is_right_again(lab: Lab) -> None:
+    lab.up()
+    template = lab.coder.template(sorted(lab.coder.template_ids())[0])
+    before = template.description
+    lab.coder.set_template(template.id, description="meant for a moment")
+    for identifier in sorted(lab.coder.workspace_ids()):
+        if lab.coder.workspace(identifier).running:
+            lab.coder.stop(identifier)
+    killed_half_way(lab)
+    assert lab.template(template.id)["properties"]["description"] == "meant for a moment"
+    lab.coder.set_template(template.id, description=before)
+    lab.up()
+    assert lab.template(template.id)["properties"].get("description", "") == before
+    lab.assert_converged()
+
+
+def test_what_a_killed_run_created_and_coder_deleted_since_is_no_orphan(lab: Lab) -> None:
+    lab.up()
+    created = [lab.coder.create_workspace(name=f"short-lived-{number}") for number in range(25)]
+    killed_half_way(lab)
+    written = [identifier for identifier in created if identifier in lab.ids()]
+    assert written
+    for identifier in created:
+        lab.coder.delete_workspace(identifier)
+    preview, _ = lab.stack.preview()
+    if len(written) > 10:
+        assert preview.result == "refused"
+        os.environ["CODERPORT_ALLOW_DELETIONS"] = str(len(written))
+    try:
+        lab.up()
+    finally:
+        os.environ.pop("CODERPORT_ALLOW_DELETIONS", None)
+    lab.assert_converged()
+
+
+def test_a_lost_state_is_made_anew_from_what_port_holds(lab: Lab) -> None:
+    lab.up()
+    gone = sorted(lab.coder.workspace_ids())[:2]
+    shutil.rmtree(lab.folder)
+    for identifier in gone:
+        lab.coder.delete_workspace(identifier)
+    lab.stack = lab.opened()
+    outcome, _ = lab.up()
+    assert outcome.kinds.workspace.created == 48
+    assert not set(gone) & lab.ids()
+    lab.assert_converged()
+
+
+def test_the_state_survives_a_run_that_is_refused(lab: Lab) -> None:
+    lab.up()
+    before = lab.stack.outputs()
+    lab.stack.configure({"coderApiBaseUrl": "nonsense"})
+    assert lab.stack.up()[0].exit_code == 2
+    assert lab.stack.outputs() == before
+    lab.stack.configure({"coderApiBaseUrl": lab.pair.coder_url})
+    lab.assert_converged()
+
+
+def test_templates_go_together_with_their_last_workspaces(lab: Lab) -> None:
+    template = lab.coder.create_template("short-lived")
+    workspace = lab.coder.create_workspace(template="short-lived", name="last")
+    lab.up()
+    lab.coder.delete_workspace(workspace)
+    lab.coder.delete_template(template)
+    outcome, _ = lab.up()
+    assert (outcome.kinds.template.deleted, outcome.kinds.workspace.deleted) == (1, 1)
+    assert template not in lab.ids(TEMPLATE.identifier)
+    lab.assert_converged()

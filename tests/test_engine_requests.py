@@ -1,0 +1,33 @@
+"""Through the real engine: how many requests a first and a second run of a middling deployment cost Port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lab import laboratory
+
+from coderport.engine import CliInfo
+
+
+def test_a_first_run_of_1050_entities_costs_port_at_most_100_requests_and_a_second_no_write(
+    tmp_path: Path, cli: CliInfo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with laboratory(tmp_path, cli, workspaces=1000, templates=50) as lab:
+        lab.port.reset_requests()
+        first, _ = lab.up()
+        counted = lab.port.log.snapshot()
+        entity_writes = sum(number for route, number in counted["routes"].items() if route.endswith("/entities/bulk"))
+        lab.port.reset_requests()
+        second, _ = lab.up()
+        again = lab.port.log.snapshot()
+    with capsys.disabled():
+        print(f"\nfirst up, 50 templates and 1,000 workspaces: {counted['total']} requests to Port", end="")
+        print(f" ({entity_writes} bulk writes), {first.coder_requests} to Coder; second up: {again['total']} and", end="")
+        print(f" {again['writes']} writes, {second.coder_requests} to Coder")
+    assert first.kinds.workspace.created == 1000 and first.kinds.template.created == 50
+    assert entity_writes <= 55
+    assert counted["total"] <= 100
+    assert (second.result, again["writes"]) == ("unchanged", 0)
+    assert first.port_requests == counted["total"], "the run's own account of its requests is right"
+    assert first.port_writes == counted["writes"]
