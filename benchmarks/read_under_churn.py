@@ -49,9 +49,10 @@ class Outcome:
         )
 
 
-def busy_coder(ready: Connection, size: dict[str, int], per_second: float, latency_ms: float) -> None:
+def busy_coder(ready: Connection, size: tuple[int, int, int], per_second: float, latency_ms: float) -> None:
     """Serve until the parent ends this process."""
-    emulator = CoderEmulator(3, **size, latency_ms=latency_ms)
+    workspaces, templates, users = size
+    emulator = CoderEmulator(3, workspaces=workspaces, templates=templates, users=users, latency_ms=latency_ms)
     with emulator.serve():
         emulator.start_churn(per_second)
         alive = {row.id for row in emulator.state.workspaces.values()}
@@ -114,7 +115,7 @@ def main() -> None:
 
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    size = {"workspaces": chosen.workspaces, "templates": chosen.templates, "users": chosen.users}
+    size = (chosen.workspaces, chosen.templates, chosen.users)
     arguments = (theirs, size, chosen.changes, chosen.latency_ms)
     coder = context.Process(target=busy_coder, args=arguments, daemon=True)
     coder.start()

@@ -11,7 +11,7 @@ import runpy
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,16 +20,18 @@ from urllib.parse import urlsplit
 from pulumi import automation
 from pulumi.automation.errors import CommandError
 
-from coderport.account import Account, collected, variables
+from coderport.account import Account, Failure, collected, variables
 from coderport.engine import CliInfo, EngineCommand, engine_environment
-from coderport.errors import CoderportError, Refusal
+from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.outcome import Outcome, Result, Tally
+from coderport.settings import NAMESPACE, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PARALLEL = 64
 """Operations in flight: the engine's default of 4 × cores would cap a bulk write at 8 entities on 2 cores."""
 
 _OPERATION_FAILED = "update failed"
+_CONFIG_REJECTED = "validating stack config"
 
 
 class EngineError(CoderportError):
@@ -79,9 +81,17 @@ class Stack:
         except CommandError as error:
             raise EngineError(f"The stack {name} cannot be opened: {_last_words(error)}") from None
 
-    def configure(self, values: Mapping[str, str]) -> None:
-        """Sets plain config values in the namespace of the project."""
-        self._stack.set_all_config({key: automation.ConfigValue(value) for key, value in values.items()})
+    def configure(self, values: Mapping[str, str | Sequence[str]]) -> None:
+        """Sets plain config values in the namespace of the project; a list replaces the whole list."""
+        given: dict[str, automation.ConfigValue] = {}
+        for key, value in values.items():
+            if isinstance(value, str):
+                given[key] = automation.ConfigValue(value)
+            else:
+                self._stack.remove_config(key)
+                given.update({f"{key}[{index}]": automation.ConfigValue(each) for index, each in enumerate(value)})
+        if given:
+            self._stack.set_all_config(given, path=True)
 
     def configure_secret(self, key: str, value: str) -> None:
         """Sets one encrypted config value in the namespace of the project."""
@@ -148,8 +158,22 @@ class Stack:
             for name in variables(folder):
                 os.environ.pop(name, None)
             shutil.rmtree(folder, ignore_errors=True)
+        if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
+            account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
         total = round(perf_counter() - start, 3)
         return _judged(tally, account, error, changed, total), tally
+
+    def _wrong_settings(self, error: CommandError) -> str:
+        """Pulumi checks types by the schema before the program runs and names one key; ours names all of them."""
+        config = self._stack.get_all_config()
+        prefix = f"{NAMESPACE}:"
+        ours = {key.removeprefix(prefix): each.value for key, each in config.items() if key.startswith(prefix)}
+        encrypted = frozenset(key.removeprefix(prefix) for key, each in config.items() if each.secret)
+        try:
+            load_settings(ours, os.environ, encrypted=encrypted)
+        except SettingsError as wrong:
+            return str(wrong)
+        return _last_words(error)
 
 
 def _main() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import grpc
+from echoing_port import EchoingPort
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import provider_pb2
 
@@ -14,8 +15,6 @@ from coderport.provider.blueprint import TOKEN as BLUEPRINT
 from coderport.provider.entity import TOKEN as ENTITY
 from coderport.provider.protocol import struct_of
 from coderport.provider.server import PortProvider
-
-from echoing_port import EchoingPort
 
 Value = TypeVar("Value")
 ENVIRON = {"PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": "hidden", "PORT_BASE_URL": "https://port.test/v1"}
@@ -91,7 +90,8 @@ class Driver:
         response = await getattr(self.provider, method)(request, _Context())
         if isinstance(response, empty_pb2.Empty):
             return {}
-        return json_format.MessageToDict(response)
+        answer: dict[str, Any] = json_format.MessageToDict(response)
+        return answer
 
     # --- what the engine does with a resource -----------------------------------------------------------------
 

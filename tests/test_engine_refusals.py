@@ -5,7 +5,6 @@ The tests of this file share one laboratory and run in order: each begins conver
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,9 +75,9 @@ def test_a_token_of_a_plain_member_is_its_own_error_and_deletes_nothing(lab: Lab
 
 def test_a_scope_that_shrinks_is_named_apart_and_refused_when_it_is_large(lab: Lab) -> None:
     names = [lab.coder.template(each).name for each in sorted(lab.coder.template_ids())]
-    lab.stack.configure({"excludeTemplates": json.dumps(names)})
+    lab.stack.configure({"excludeTemplates": names})
     outcome = lab.refused()
-    lab.stack.configure({"excludeTemplates": "[]"})
+    lab.stack.configure({"excludeTemplates": []})
     assert "alive in Coder, left out by the template settings" in outcome.message
     lab.assert_converged()
 
@@ -150,19 +149,19 @@ def test_an_answer_that_is_not_one_fails_the_run_before_anything_is_written(
 
 
 def test_wrong_settings_are_one_message_with_every_key_and_exit_with_2(lab: Lab) -> None:
-    lab.stack.configure({"coderApiBaseUrl": "nonsense", "volatileRefresh": "soon", "blueprints": "both"})
+    lab.stack.configure({"coderApiBaseUrl": "nonsense", "volatileRefresh": "soon", "takeOver": "maybe"})
     outcome, _ = lab.stack.up()
-    lab.stack.configure({"coderApiBaseUrl": lab.pair.coder_url, "volatileRefresh": "24h", "blueprints": "manage"})
+    lab.stack.configure({"coderApiBaseUrl": lab.pair.coder_url, "volatileRefresh": "24h", "takeOver": "false"})
     assert (outcome.result, outcome.exit_code, outcome.coder_requests, outcome.port_requests) == ("failed", 2, 0, 0)
-    for key in ("coderApiBaseUrl", "volatileRefresh", "blueprints"):
+    for key in ("coderApiBaseUrl", "volatileRefresh", "takeOver"):
         assert f"coderport:{key}" in outcome.message
     lab.assert_converged()
 
 
 def test_an_organization_that_does_not_exist_is_named_beside_those_that_do(lab: Lab) -> None:
-    lab.stack.configure({"organizations": '["acme-corp"]'})
+    lab.stack.configure({"organizations": ["acme-corp"]})
     outcome, _ = lab.stack.up()
-    lab.stack.configure({"organizations": "[]"})
+    lab.stack.configure({"organizations": []})
     assert (outcome.result, outcome.port_writes) == ("failed", 0)
     assert "acme-corp" in outcome.message
     lab.assert_converged()

@@ -1,8 +1,8 @@
 """The recordings of the stock provider, replayed on ours: the same ids, inputs and outputs, the same bodies.
 
-Ours differs on purpose in four things, and only these are let pass: nothing differs after a refresh that changed
-nothing; the keys that a difference names; the text of a JSON value, which stays as the program wrote it; an empty bag of
-relations, which stays in the inputs.
+Ours differs on purpose in four things, and only these are let pass: nothing differs after a refresh that
+changed nothing; the keys that a difference names; the text of a JSON value, which stays as the program wrote it;
+an empty bag of relations, which stays in the inputs.
 """
 
 from __future__ import annotations

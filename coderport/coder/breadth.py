@@ -19,9 +19,7 @@ CHECKS_PER_REQUEST = 100
 
 @dataclass(frozen=True)
 class Breadth:
-    """What the token may read: `site` kinds everywhere; else `organizations[kind]` holds the ids where it
-    may.
-    """
+    """What the token may read: `site` kinds everywhere; else `organizations[kind]` holds the ids where it may."""
 
     scope: tuple[Organization, ...]
     site: frozenset[str]
@@ -96,9 +94,7 @@ async def measured_breadth(client: CoderClient, scope: tuple[Organization, ...])
 
 
 def refuse_if_too_narrow(breadth: Breadth) -> None:
-    """A token that sees only a part would read as if the rest had been deleted: CoderTokenTooWeak names the
-    role.
-    """
+    """A token that sees only a part would read as if the rest had been deleted: CoderTokenTooWeak names the role."""
     if not (breadth.covers("workspace") and breadth.covers("template")):
         raise CoderTokenTooWeak(
             f"{breadth.text} Coder would answer with fewer rows instead of an error, so nothing was read."

@@ -134,9 +134,7 @@ class CoderClient:
         return tuple(sorted((read_as(Organization, row) for row in rows), key=lambda one: (one.name, one.id)))
 
     async def templates(self, query: str = "", *, organization_id: str | None = None) -> tuple[Template, ...]:
-        """Templates in one SQL statement. Without `deprecated:` in `query`, newer servers leave deprecated
-        ones out.
-        """
+        """Templates in one SQL statement. Without `deprecated:` in `query`, newer servers leave deprecated ones out."""
         path = f"/organizations/{organization_id}/templates" if organization_id else "/templates"
         rows = _rows((await self._get(path, {"q": query} if query else None)).data, path)
         return tuple(read_as(Template, row) for row in rows)
@@ -146,9 +144,7 @@ class CoderClient:
         return _same_id(read_as(Template, (await self._get(f"/templates/{template_id}")).data), template_id)
 
     async def workspaces(self, query: str = "", *, limit: int, offset: int = 0) -> WorkspacePage:
-        """One page. `limit` is 1 to 1,000: absent or 0 means everything on some versions and an error on
-        others.
-        """
+        """One page. `limit` is 1 to 1,000: absent or 0 means everything on some versions and an error on others."""
         params: dict[str, str | int] = {"limit": limit, "offset": offset}
         if query:
             params["q"] = query
@@ -177,9 +173,7 @@ class CoderClient:
         return tuple(read_as(User, row) for row in _rows(body.get("users"), "/users")), count
 
     async def authcheck(self, checks: Mapping[str, Mapping[str, str]]) -> dict[str, bool]:
-        """May the token `read` each of these objects (`resource_type`, `organization_id`)? Keys are the
-        caller's.
-        """
+        """May the token `read` each of these objects (`resource_type`, `organization_id`)? Keys are the caller's."""
         body = {"checks": {key: {"object": dict(what), "action": "read"} for key, what in checks.items()}}
         answer = _object(await self._request("POST", "/authcheck", body=body, repeat=True), "/authcheck")
         if missing := sorted(key for key in checks if not isinstance(answer.get(key), bool)):

@@ -1,6 +1,4 @@
-"""What can go wrong between coderport and a Coder server, one class per thing a caller may want to tell
-apart.
-"""
+"""What can go wrong between coderport and a Coder server, one class per thing a caller may want to tell apart."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ class CoderUnreachable(CoderError):
 
 
 class CoderRedirected(CoderError):
-    """A 3xx. Never followed: Coder's own redirect drops the path, and the token must not travel to another
-    host.
-    """
+    """A 3xx. Never followed: Coder's own redirect drops the path, and the token must not travel to another host."""
 
 
 class CoderAnswerError(CoderError):
@@ -70,9 +66,7 @@ class CoderServerError(CoderStatusError):
 
 
 class CoderRateLimited(CoderStatusError):
-    """429: more requests than Coder allows per user, path and minute; `retry_after` in seconds where Coder
-    gave it.
-    """
+    """429: more requests than Coder allows per user, path and minute; `retry_after` in seconds where Coder gave it."""
 
     def __init__(self, message: str, *, reason: str, retry_after: float | None) -> None:
         super().__init__(message, status=429, reason=reason)

@@ -40,9 +40,7 @@ CONFIRMATIONS = 2
 
 @dataclass(frozen=True)
 class Opening:
-    """One count of the whole scope: asked after step `sent`, arrived as step `got`, together with the rows
-    `ids`.
-    """
+    """One count of the whole scope: asked after step `sent`, arrived as step `got`, together with the rows `ids`."""
 
     count: int
     sent: int
@@ -88,9 +86,7 @@ class Ledger:
 
     @property
     def short(self) -> int:
-        """0 if whole is proven; otherwise how far the best of the counts, or the highest, is from what was
-        seen.
-        """
+        """0 if whole is proven; otherwise how far the best of the counts, or the highest, is from what was seen."""
         if len(self.openings) < CONFIRMATIONS:
             return max(1, self.count - len(self.rows))
         gaps = sorted(abs(one.count - self._certainly_alive(one)) for one in self.openings)

@@ -74,9 +74,7 @@ class Scope:
                 return
 
     async def _walk(self, query: str) -> tuple[set[str], int]:
-        """All pages: the ids seen and the highest count. The pages after the first are asked for side by
-        side.
-        """
+        """All pages: the ids seen and the highest count. The pages after the first are asked for side by side."""
         first = await self._page(query, 0, self._limit)
         ids = {row.id for row in first.rows}
         count, offset = first.count, self._limit

@@ -51,13 +51,11 @@ class Snapshot:
     emails: Mapping[str, str] | None
     """Owner's id to e-mail; None where the token may not read users."""
     count: int
-    """How many workspaces the server counts in scope, newest answer."""
+    """How many workspaces the server counts in scope, newest answer; with the outside ones before August 2024."""
     short: int
     """0: every workspace that existed throughout the read was seen. Else at most about so many were not."""
     deletions_provable: bool
-    """False where the token may not open dormant workspaces: Coder then answers 404 where it should answer
-    410.
-    """
+    """False where the token may not open dormant workspaces: Coder then answers 404 where it should answer 410."""
     breadth: Breadth
     fates: Mapping[str, Fate]
     """For every known id that was not seen."""
@@ -194,7 +192,7 @@ class _Read:
         )
 
     def _templates_of(self, scope: Scope) -> list[Template]:
-        return [one for one in self.templates.values() if scope.query in ("", f"{ORGANIZATION}{one.organization_id}")]
+        return [one for one in self.templates.values() if _belongs(one, scope)]
 
     def _unseen(self) -> set[str]:
         seen = {row_id for scope in self.scopes for row_id in scope.ledger.rows}
@@ -230,9 +228,7 @@ class _Read:
         return {row_id: one for row_id, one in answers.items() if isinstance(one, Fate)}
 
     async def _fetch_missing_templates(self, workspaces: Iterable[Workspace]) -> None:
-        """Templates created, or deprecated and back, while the two lists were read: their workspaces name
-        them.
-        """
+        """Templates created, or deprecated and back, while the two lists were read: their workspaces name them."""
         wanted = sorted({one.template_id for one in workspaces} - self.templates.keys())
         for found in await together(template_or_none(self.client, one) for one in wanted):
             if found is not None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-
-from coderport.catalog.blueprints import DECLARED_PROPERTIES, DECLARED_RELATIONS
-from coderport.provider.process import serve
-from coderport.provider.server import PortProvider
 
 
 def main(arguments: list[str]) -> None:
     """Serve the provider; the engine gives its own address as the last argument."""
     parent = os.getppid()
+    try:
+        import asyncio
+
+        from coderport.catalog.blueprints import DECLARED_PROPERTIES, DECLARED_RELATIONS
+        from coderport.provider.process import serve
+        from coderport.provider.server import PortProvider
+    except ModuleNotFoundError as error:
+        # Whatever environment was active when the engine was started is the one that we were started in.
+        sys.exit(f"pulumi-resource-port: {sys.executable} lacks coderport's requirements ({error.name} is missing)")
     address = arguments[-1] if arguments and not arguments[-1].startswith("-") else ""
     provider = PortProvider(properties=DECLARED_PROPERTIES, relations=DECLARED_RELATIONS, engine_address=address)
     asyncio.run(serve(provider, parent))

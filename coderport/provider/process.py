@@ -27,13 +27,13 @@ async def serve(provider: PortProvider, parent: int) -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # The engine ends its plugins with SIGINT and waits five seconds for them before it kills them.
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
     while not stop.is_set() and os.getppid() == parent:
         try:
             await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
