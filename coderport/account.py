@@ -32,14 +32,17 @@ class Failure(BaseModel):
 
 
 class Account(BaseModel):
-    """Counts are HTTP requests with retries included; seconds are wall-clock per phase."""
+    """Counts are HTTP requests with retries included; seconds are wall-clock per phase.
+
+    `orphans` counts, by blueprint, the entities that the program deletes itself because no state knows them.
+    """
 
     coder_requests: int = 0
     port_requests: int = 0
     port_writes: int = 0
     retries: int = 0
     seconds: dict[str, float] = {}
-    notes: list[str] = []
+    orphans: dict[str, int] = {}
     failure: Failure | None = None
 
     @contextmanager

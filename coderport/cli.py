@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
+from coderport.commands import converge, emulate_until_interrupted, people
+from coderport.demo import show
+from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.settings import RELEASES
 
@@ -23,7 +23,9 @@ app = typer.Typer(
 )
 
 StackName = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack; created if it does not exist.")]
-AsJson = Annotated[bool, typer.Option("--json", help="End standard output with one JSON object; people's text goes to stderr.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="End standard output with one JSON object; people's text goes to stderr.")
+]
 AllowDeletions = Annotated[
     int | None,
     typer.Option(min=0, help="Let this run delete up to N entities that are proven gone or filtered out."),
@@ -43,10 +45,8 @@ def preview(
     expect_no_changes: Annotated[bool, typer.Option(help="Exit with 4 if anything would change.")] = False,
 ) -> None:
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
-    from coderport.commands import converge
-
     _release(allow_deletions, forget_unproven)
-    outcome = converge(stack, preview=True, console=_console(json))
+    outcome = converge(stack, preview=True, console=people(stderr=json))
     if json:
         print(outcome.model_dump_json())
     if expect_no_changes and outcome.result == "changes":
@@ -62,10 +62,8 @@ def up(
     forget_unproven: ForgetUnproven = None,
 ) -> None:
     """Make Port's catalog match Coder."""
-    from coderport.commands import converge
-
     _release(allow_deletions, forget_unproven)
-    outcome = converge(stack, preview=False, console=_console(json))
+    outcome = converge(stack, preview=False, console=people(stderr=json))
     if json:
         print(outcome.model_dump_json())
     raise typer.Exit(outcome.exit_code)
@@ -79,18 +77,13 @@ def emulate(
     free_ports: Annotated[bool, typer.Option(help="Listen on free ports instead of the dev stack's.")] = False,
 ) -> None:
     """Run the emulators of Coder and Port on this machine until interrupted. Prints where they listen as JSON."""
-    from coderport.commands import emulate_until_interrupted
-
     emulate_until_interrupted(workspaces=workspaces, templates=templates, seed=seed, free_ports=free_ports)
 
 
 @app.command()
 def engine() -> None:
     """Get the Pulumi CLI (found, installed or built) and print where it is."""
-    from coderport.engine import obtain_cli
-
-    console = Console(stderr=True, highlight=False)
-    found = obtain_cli(lambda line: console.print(line, markup=False))
+    found = obtain_cli(people(stderr=True).print)
     print(f"{found.path} {found.version} ({found.origin})")
 
 
@@ -100,8 +93,6 @@ def demo(
     templates: Annotated[int, typer.Option(min=2, help="How many templates Coder has.")] = 6,
 ) -> None:
     """Show the whole on this machine: emulators, the real engine, three runs. Touches no account and no login."""
-    from coderport.demo import show
-
     show(workspaces=workspaces, templates=templates)
 
 
@@ -110,20 +101,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except CoderportError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        people(stderr=True).print(str(error), style="red")
         sys.exit(error.exit_code)
-
-
-def _console(json: bool) -> Console:
-    """Where people read: standard output, or standard error when a machine reads that."""
-    console = Console(stderr=json, highlight=False)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=console, show_path=False, show_level=False, markup=False)],
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    return console
 
 
 def _release(allow_deletions: int | None, forget_unproven: int | None) -> None:

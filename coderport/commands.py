@@ -9,17 +9,26 @@ import threading
 from rich.console import Console
 from rich.table import Table
 
+from coderport.emulators.pair import Pair
 from coderport.engine import obtain_cli
 from coderport.outcome import Outcome, Tally
 from coderport.stack import Stack
 
 SHOWN_CHANGES = 20
+DEV_PORTS = (17080, 17081, 17082)
+"""Where the dev stack (`Pulumi.dev.yaml`) looks for Coder, Port and their control server."""
+
 _SIGNS = {"created": ("+", "green"), "updated": ("~", "yellow"), "deleted": ("-", "red"), "unchanged": (" ", "dim")}
+
+
+def people(*, stderr: bool = False) -> Console:
+    """A console for text that is shown as it is: no markup in names that users chose, no lines broken in URLs."""
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
 def converge(name: str, *, preview: bool, console: Console) -> Outcome:
     """Runs the engine once on the stack and shows what came of it."""
-    stack = Stack(name, obtain_cli(lambda line: console.print(line, markup=False)))
+    stack = Stack(name, obtain_cli(console.print))
     console.print(f"{'Previewing' if preview else 'Converging'} stack {name}", style="bold")
     outcome, tally = stack.preview() if preview else stack.up()
     show(outcome, tally, console)
@@ -29,15 +38,15 @@ def converge(name: str, *, preview: bool, console: Console) -> Outcome:
 def show(outcome: Outcome, tally: Tally, console: Console) -> None:
     """The end of a run for people: changes, counts per kind, requests and times, and what went wrong."""
     for text in tally.warnings:
-        console.print(text, style="yellow", markup=False)
+        console.print(text, style="yellow")
     for change in tally.changes[:SHOWN_CHANGES]:
         sign, style = _SIGNS[change.operation]
         details = f" ({', '.join(change.details)})" if change.details else ""
-        console.print(f"  {sign} {change.kind} {change.title}{details}", style=style, markup=False)
+        console.print(f"  {sign} {change.kind} {change.title}{details}", style=style)
     if len(tally.changes) > SHOWN_CHANGES:
         console.print(f"  … and {len(tally.changes) - SHOWN_CHANGES} more")
     if outcome.message:
-        console.print(outcome.message, style="red", markup=False, soft_wrap=True)
+        console.print(outcome.message, style="red")
     if outcome.result not in ("refused", "failed"):
         console.print(_table(outcome))
     seconds = ", ".join(f"{phase.replace('_', ' ')} {value:.1f} s" for phase, value in outcome.seconds.items())
@@ -49,21 +58,23 @@ def show(outcome: Outcome, tally: Tally, console: Console) -> None:
 
 def emulate_until_interrupted(*, workspaces: int, templates: int, seed: int, free_ports: bool) -> None:
     """Serves the emulators in the foreground; their addresses go to standard output as one JSON line."""
-    from coderport.emulators.pair import Pair
-
-    ports = {} if free_ports else DEV_PORTS
-    with Pair(workspaces=workspaces, templates=templates, seed=seed, **ports) as pair:
-        console = Console(stderr=True)
-        console.print(pair.banner(), markup=False, highlight=False)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    coder_port, port_port, control_port = (0, 0, 0) if free_ports else DEV_PORTS
+    with Pair(
+        seed=seed,
+        coder_port=coder_port,
+        port_port=port_port,
+        control_port=control_port,
+        workspaces=workspaces,
+        templates=templates,
+    ) as pair:
+        console = people(stderr=True)
+        console.print(pair.banner())
+        console.print("Ctrl-C ends them.")
         print(json.dumps(pair.describe()), flush=True)
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
         stop.wait()
-
-
-DEV_PORTS = {"coder_port": 17080, "port_port": 17081, "control_port": 17082}
-"""Where the dev stack (`Pulumi.dev.yaml`) looks for the emulators."""
 
 
 def _table(outcome: Outcome) -> Table:
@@ -72,6 +83,7 @@ def _table(outcome: Outcome) -> Table:
     for heading in ("created", "updated", "deleted", "unchanged"):
         table.add_column(heading, justify="right")
     for kind, counts in outcome.kinds:
-        table.add_row(kind, *(str(getattr(counts, column)) for column in ("created", "updated", "deleted", "unchanged")))
+        table.add_row(
+            kind, *(str(getattr(counts, column)) for column in ("created", "updated", "deleted", "unchanged"))
+        )
     return table
-

@@ -14,16 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.commands import people
 from coderport.commands import show as show_outcome
-from coderport.emulators.pair import Pair
 from coderport.emulators.coder import CoderEmulator
+from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, drop_real_life, obtain_cli
 from coderport.errors import CoderportError
 from coderport.outcome import Counts, Outcome
 from coderport.stack import ROOT, Stack, project_copy
 
 FOLDER = ROOT / ".coderport" / "demo"
-_SHOWN = ("status", "owner_email", "template_version", "outdated", "last_used_at")
+_SHOWN = ("status", "template_version", "outdated")
 
 
 class DemoError(CoderportError):
@@ -32,12 +33,12 @@ class DemoError(CoderportError):
 
 def show(*, workspaces: int, templates: int) -> None:
     """Three runs of the real engine against the emulators, each checked for what it claims."""
-    console = Console(highlight=False)
+    console = people()
     drop_real_life(os.environ)
-    cli = obtain_cli(lambda line: console.print(line, markup=False))
+    cli = obtain_cli(console.print)
     shutil.rmtree(FOLDER, ignore_errors=True)
     with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
-        console.print(pair.banner(), markup=False)
+        console.print(pair.banner())
         stack = isolated_stack("demo", FOLDER, pair, cli)
         _headline(console, "1 · The first run: Port is empty")
         first = _run(stack, pair, console)
@@ -51,7 +52,7 @@ def show(*, workspaces: int, templates: int) -> None:
         _headline(console, "3 · Things happen in Coder, and exactly those reach Port")
         happened = _things_happen(pair.coder)
         for line in happened.lines:
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
         third = _run(stack, pair, console)
         changed = len(happened.changed)
         _expect(
@@ -59,8 +60,10 @@ def show(*, workspaces: int, templates: int) -> None:
             f"1 workspace should come, 1 go and {changed} change",
         )
         _expect(third.kinds.template == Counts(updated=1, unchanged=templates - 1), "1 template should change")
-    console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.", markup=False)
-    console.print("Next: `make emulate` and `python -m coderport up --stack dev`, or the README for a real Coder and Port.")
+    console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.")
+    console.print(
+        "Next: `make emulate` and `python -m coderport up --stack dev`, or the README for a real Coder and Port."
+    )
 
 
 def isolated_stack(name: str, folder: Path, pair: Pair, cli: CliInfo) -> Stack:
@@ -131,7 +134,7 @@ def _things_happen(coder: CoderEmulator) -> _Happened:
 
 def _catalog(pair: Pair) -> Table:
     """A few entities as Port holds them."""
-    table = Table(title="Port's catalog, as the emulator holds it", title_justify="left")
+    table = Table(title="Port's catalog, as the emulator holds it", title_justify="left", box=None, pad_edge=False)
     table.add_column("entity")
     table.add_column("template")
     for key in _SHOWN:

@@ -220,9 +220,7 @@ def _is_ours(held: Held, managed_by: str, declared_before: Mapping[str, frozense
 
 def _headline(too_many: bool, unknown: bool) -> str:
     if too_many and unknown:
-        return (
-            "This run would delete more than a run may by itself, and entities whose objects may still exist."
-        )
+        return "This run would delete more than a run may by itself, and entities whose objects may still exist."
     if too_many:
         return "This run would delete more than a run may by itself."
     return "This run would delete entities whose objects may still exist in Coder."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,6 +101,12 @@ class Tally:
                 self.errors.append(text)
             if diagnostic.severity == "warning" and text not in self.warnings:
                 self.warnings.append(text)
+
+    def deleted_by_program(self, orphans: Mapping[str, int]) -> None:
+        """Adds the deletions that are no steps of the engine, given by blueprint."""
+        for blueprint, number in orphans.items():
+            counts: Counts = getattr(self.kinds, _KINDS[blueprint])
+            counts.deleted += number
 
     def _count(self, step: StepEventMetadata) -> None:
         operation = _OPERATIONS.get(step.op)

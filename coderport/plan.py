@@ -78,7 +78,9 @@ def _emulators_in_mind(url: str) -> Iterator[None]:
         yield
     except (CoderUnreachable, PortUnreachable) as error:
         if is_loopback(url):
-            raise CoderportError(f"{error}\nIf these are the emulators of the dev stack: `make emulate` starts them.") from None
+            raise CoderportError(
+                f"{error}\nIf these are the emulators of the dev stack: `make emulate` starts them."
+            ) from None
         raise
 
 
@@ -171,9 +173,7 @@ def _judged(
             blueprints=frozenset(each.identifier for each in BLUEPRINTS if settings.blueprints == "manage"),
             declared=wanted.ids(),
         ),
-        creations=sum(
-            entity.identifier not in held.entities.get(entity.blueprint, {}) for entity in wanted.entities
-        ),
+        creations=sum(entity.identifier not in held.entities.get(entity.blueprint, {}) for entity in wanted.entities),
         notes=_notes(snapshot),
     )
 

@@ -77,7 +77,9 @@ def _list(value: object) -> object:
         try:
             return json.loads(value)
         except ValueError:
-            raise ValueError("must be a list, as `pulumi config set --path 'coderport:KEY[0]' VALUE` makes it") from None
+            raise ValueError(
+                "must be a list, as `pulumi config set --path 'coderport:KEY[0]' VALUE` makes it"
+            ) from None
     return value
 
 
@@ -199,7 +201,9 @@ def _reason(item: Any) -> str:
 
 
 def _report(problems: list[tuple[str, str]]) -> str:
-    lines = ["The settings of this stack are not complete:" if len(problems) > 1 else "A setting of this stack is wrong:"]
+    lines = [
+        "The settings of this stack are not complete:" if len(problems) > 1 else "A setting of this stack is wrong:"
+    ]
     for key, reason in dict.fromkeys(problems):
         lines.append(f"  {NAMESPACE}:{key} {reason}")
         secret = " --secret" if key in _SECRETS else ""

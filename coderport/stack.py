@@ -76,8 +76,7 @@ class Stack:
                     work_dir=str(directory), env_vars=environment, pulumi_command=EngineCommand(cli)
                 ),
             )
-            if self._checkpoints_are_slow():
-                environment["PULUMI_SKIP_CHECKPOINTS"] = "true"
+            self._checkpoints = {"PULUMI_SKIP_CHECKPOINTS": "true"} if self._checkpoints_are_slow() else {}
         except CommandError as error:
             raise EngineError(f"The stack {name} cannot be opened: {_last_words(error)}") from None
 
@@ -146,7 +145,8 @@ class Stack:
         on_line: Callable[[str], None] | None,
     ) -> tuple[Outcome, Tally]:
         folder = Path(tempfile.mkdtemp(prefix="coderport-"))
-        os.environ.update(variables(folder))  # the inline program runs in this process, the provider inherits it
+        shared = {**variables(folder), **self._checkpoints}
+        os.environ.update(shared)  # the inline program runs in this process, the engine and the provider inherit it
         start = perf_counter()
         error: CommandError | None = None
         try:
@@ -155,7 +155,7 @@ class Stack:
             error = raised
         finally:
             account = collected(folder)
-            for name in variables(folder):
+            for name in shared:
                 os.environ.pop(name, None)
             shutil.rmtree(folder, ignore_errors=True)
         if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
@@ -195,6 +195,7 @@ def _judged(tally: Tally, account: Account, error: CommandError | None, changed:
         said = [text for text in tally.errors if text != _OPERATION_FAILED]
         message = "\n".join(said) or _last_words(error)
     else:
+        tally.deleted_by_program(account.orphans)
         result = changed if tally.kinds.changed else "unchanged"
         message = ""
     seconds = {**account.seconds, "engine": round(total - sum(account.seconds.values()), 3), "total": total}

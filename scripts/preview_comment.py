@@ -72,11 +72,7 @@ def _beginning(text: str, longest: int) -> str:
 
 
 def _end(text: str, longest: int) -> str:
-    return (
-        text
-        if len(text) <= longest
-        else f"{len(text) - longest:,} characters before this …\n{text[-longest:]}"
-    )
+    return text if len(text) <= longest else f"{len(text) - longest:,} characters before this …\n{text[-longest:]}"
 
 
 if __name__ == "__main__":

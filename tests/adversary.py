@@ -82,9 +82,11 @@ class Adversary(httpx.AsyncBaseTransport):
         self.random = random.Random(self.seed)
         if self.mischief == {"drawn"}:
             often = self.random.choice((0.05, 0.2, 0.45))
-            self.mischief = frozenset(
-                one for one in MISCHIEF if self.random.random() < (often / 6 if one in ("weak", "html") else often)
-            )
+            rare = ("weak", "html")
+            drawn = {one for one in MISCHIEF if self.random.random() < (often / 6 if one in rare else often)}
+            # Together these can make the number of rows seen agree with the count although some were missed.
+            compensating = {"births", "deaths", "hidden template"} if self.random.random() < 0.15 else set()
+            self.mischief = frozenset(drawn | compensating)
         self.now = START
         self.page_limit = self.random.randint(2, 6)
         self.lied_low = False

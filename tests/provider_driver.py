@@ -1,13 +1,13 @@
-"""Calls the provider's servicer in this process as the engine would, against an EchoingPort."""
+"""Calls the provider's servicer in this process as the engine would, against a Port in memory."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
-from echoing_port import EchoingPort
+import httpx
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import provider_pb2
 
@@ -34,19 +34,25 @@ class _Context:
         raise Aborted(code, text)
 
 
+class Port(Protocol):
+    """Something that can stand for Port."""
+
+    def transport(self) -> httpx.AsyncBaseTransport: ...
+
+
 class Driver:
     """One provider process: `port` is what it talks to. Responses come as plain JSON values."""
 
     def __init__(
         self,
-        port: EchoingPort,
+        port: Port,
         *,
         properties: Mapping[str, Iterable[str]] | None = None,
         relations: Mapping[str, Iterable[str]] | None = None,
         environ: Mapping[str, str] = ENVIRON,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        self.port = port
+        self.port: Any = port
         self.loop = asyncio.new_event_loop()
         self.provider = PortProvider(
             properties={key: frozenset(names) for key, names in (properties or {}).items()},
@@ -203,4 +209,4 @@ _REQUESTS = {
     "Handshake": provider_pb2.ProviderHandshakeRequest,
 }
 
-__all__ = ["BLUEPRINT", "ENTITY", "Aborted", "Driver", "Resource", "entity", "stored", "urn"]
+__all__ = ["BLUEPRINT", "ENTITY", "Aborted", "Driver", "Port", "Resource", "entity", "stored", "urn"]

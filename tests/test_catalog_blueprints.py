@@ -62,10 +62,7 @@ ORIGINAL = {
 
 
 def described(blueprint: Blueprint) -> dict[str, tuple[str, str, str | None, str | None]]:
-    return {
-        each.identifier: (each.type, each.title, each.format, each.description)
-        for each in blueprint.properties
-    }
+    return {each.identifier: (each.type, each.title, each.format, each.description) for each in blueprint.properties}
 
 
 def texts(blueprint: Blueprint, live: dict[str, Any]) -> list[str]:
@@ -92,9 +89,7 @@ def test_the_original_documents_agree_but_for_what_is_missing() -> None:
     source = Path(__file__).resolve().parents[1].parent / "shared" / "source" / "coder-integration.md"
     if not source.exists():
         pytest.skip("recordings are not part of a clone")
-    documents = [
-        json.loads(block) for block in re.findall(r"```json\n(.*?)```", source.read_text(), re.DOTALL)
-    ]
+    documents = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", source.read_text(), re.DOTALL)]
     assert [each["identifier"] for each in documents] == [each.identifier for each in BLUEPRINTS]
     for blueprint, document in zip(BLUEPRINTS, documents, strict=True):
         found = differences(blueprint, document)
@@ -228,9 +223,7 @@ def test_a_calculation_is_compared_too() -> None:
         '"(.properties.active_user_count | tonumber?) // null" here'
     ]
     live["schema"]["properties"]["active_users"] = live["calculationProperties"].pop("active_users")
-    assert texts(TEMPLATE, live) == [
-        "coder_template.active_users: ordinary property in Port, a calculated one here"
-    ]
+    assert texts(TEMPLATE, live) == ["coder_template.active_users: ordinary property in Port, a calculated one here"]
 
 
 def test_an_unusable_live_blueprint_is_all_missing() -> None:

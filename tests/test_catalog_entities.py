@@ -157,9 +157,7 @@ def test_zero_and_false_are_values() -> None:
 
 
 def test_times_are_in_utc_in_one_form() -> None:
-    entity = of_workspace(
-        created_at="2026-11-03T11:30:00.250000000+01:30", dormant_at="2026-11-04T00:00:00.000Z"
-    )
+    entity = of_workspace(created_at="2026-11-03T11:30:00.250000000+01:30", dormant_at="2026-11-04T00:00:00.000Z")
     assert entity.properties["created_at"] == "2026-11-03T10:00:00.25Z"
     assert entity.properties["dormant_at"] == "2026-11-04T00:00:00Z"
 
@@ -186,9 +184,7 @@ def test_nothing_of_an_agent_but_its_name_is_kept() -> None:
     assert entity.properties["failing_agents"] == ["main"]
 
 
-@pytest.mark.parametrize(
-    "email", ["alice", "alice@", "@example.com", "a b@example.com", "a..b@example.com", "a@b"]
-)
+@pytest.mark.parametrize("email", ["alice", "alice@", "@example.com", "a b@example.com", "a..b@example.com", "a@b"])
 def test_an_address_that_port_would_refuse_is_left_out(email: str) -> None:
     context = replace(CONTEXT, emails={OWNER: email})
     assert "owner_email" not in workspace_entity(workspace(), context, ()).properties
@@ -238,9 +234,7 @@ def test_a_workspace_of_a_template_outside_the_catalog_has_no_relation() -> None
 
 
 def test_claiming_a_prebuilt_workspace_keeps_the_entity() -> None:
-    before = of_workspace(
-        owner_id=PREBUILDS_OWNER_ID, owner_name="prebuilds", name="prebuild-x", is_prebuild=True
-    )
+    before = of_workspace(owner_id=PREBUILDS_OWNER_ID, owner_name="prebuilds", name="prebuild-x", is_prebuild=True)
     after = of_workspace(is_prebuild=False)
     assert (before.identifier, before.title) == (after.identifier, "prebuilds/prebuild-x")
     assert after.title == "alice/dev"
@@ -255,8 +249,7 @@ def test_claiming_a_prebuilt_workspace_keeps_the_entity() -> None:
         icon=st.text(),
         active_user_count=st.integers(-1, 10**6),
         deprecation_message=st.text(),
-        updated_at=st.none()
-        | st.datetimes(timezones=st.just(timezone.utc)).map(lambda each: each.isoformat()),
+        updated_at=st.none() | st.datetimes(timezones=st.just(timezone.utc)).map(lambda each: each.isoformat()),
     )
 )
 def test_every_template_satisfies_its_blueprint(row: Template) -> None:
@@ -272,8 +265,7 @@ def test_every_template_satisfies_its_blueprint(row: Template) -> None:
         autostart_schedule=st.none() | st.text(),
         automatic_updates=st.text(),
         last_used_at=st.datetimes(timezones=st.just(timezone.utc)).map(lambda each: each.isoformat()),
-        health=st.none()
-        | st.fixed_dictionaries({"healthy": st.booleans(), "failing_agents": st.lists(st.text())}),
+        health=st.none() | st.fixed_dictionaries({"healthy": st.booleans(), "failing_agents": st.lists(st.text())}),
         build=st.fixed_dictionaries({"status": st.text(), "template_version_name": st.text()}),
     )
 )
@@ -308,9 +300,7 @@ def test_the_recorded_objects_of_a_real_coder_become_valid_entities() -> None:
         if entry["status"] != 200 or entry["method"] != "GET":
             continue
         if entry["path"] == "/api/v2/workspaces":
-            entities += (
-                workspace_entity(Workspace.model_validate(row), CONTEXT, ()) for row in answer["workspaces"]
-            )
+            entities += (workspace_entity(Workspace.model_validate(row), CONTEXT, ()) for row in answer["workspaces"])
         elif entry["path"] == "/api/v2/templates":
             entities += (template_entity(Template.model_validate(row), CONTEXT) for row in answer)
     assert {entity.blueprint for entity in entities} == {each.identifier for each in BLUEPRINTS}
@@ -362,9 +352,7 @@ def test_a_template_that_is_left_out_takes_its_workspaces_along(filters: Filters
     assert found.ids()["coder_template"] == {rows[name].id for name in kept}
     assert found.ids()["coder_workspace"] == {used[name].id for name in kept}
     left = rows.keys() - kept
-    assert found.left_out == dict.fromkeys(
-        [each[name].id for each in (rows, used) for name in left], LeftOut.TEMPLATE
-    )
+    assert found.left_out == dict.fromkeys([each[name].id for each in (rows, used) for name in left], LeftOut.TEMPLATE)
 
 
 def test_a_template_that_the_read_did_not_see_is_judged_by_the_workspaces_row() -> None:

@@ -94,9 +94,7 @@ def test_a_deadline_brought_forward_is_written_at_once() -> None:
     assert settled(late, port_after(soon, WRITTEN), WRITTEN, DAY) == soon
 
 
-@pytest.mark.parametrize(
-    ("stored", "carried"), [("2", True), ("9", True), ("many", False), ("٣", False), (5, False)]
-)
+@pytest.mark.parametrize(("stored", "carried"), [("2", True), ("9", True), ("many", False), ("٣", False), (5, False)])
 def test_a_number_of_users_is_carried_forward_if_it_is_one(stored: object, carried: bool) -> None:
     true = template_entity(template(), CONTEXT)
     # Written now: its turn cannot have come again.

@@ -26,7 +26,9 @@ class Checkout:
     def __init__(self, folder: Path, cli: CliInfo, pair: Pair) -> None:
         self.folder, self.pair = folder / "checkout", pair
         shutil.copytree(
-            ROOT, self.folder, ignore=shutil.ignore_patterns(".git", ".venv", ".coderport", "__pycache__", ".*_cache", "tests")
+            ROOT,
+            self.folder,
+            ignore=shutil.ignore_patterns(".git", ".venv", ".coderport", "__pycache__", ".*_cache", "tests"),
         )
         (folder / "state").mkdir()
         self.environment = {

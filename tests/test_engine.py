@@ -100,9 +100,7 @@ def test_ensure_cli_gives_the_path(machine: Machine, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("version", ["3.249.9", "4.0.0"])
-def test_an_unfit_cli_on_path_is_passed_over_for_the_newest_fit_one_of_the_home(
-    machine: Machine, version: str
-) -> None:
+def test_an_unfit_cli_on_path_is_passed_over_for_the_newest_fit_one_of_the_home(machine: Machine, version: str) -> None:
     machine.pulumi(machine.bin / "pulumi", version)
     folder = machine.home / ".pulumi" / "versions"
     for each in ("3.100.0", "3.250.0", "3.260.0", "3.9.0", "5.0.0"):

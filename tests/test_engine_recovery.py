@@ -27,7 +27,10 @@ def lab(tmp_path: Path, cli: CliInfo) -> Iterator[Lab]:
 
 def children(parent: int) -> list[tuple[int, str]]:
     """(pid, command) of the processes below `parent`."""
-    rows = [line.split(None, 2) for line in subprocess.check_output(["ps", "-A", "-o", "pid=,ppid=,comm="], text=True).splitlines()]
+    rows = [
+        line.split(None, 2)
+        for line in subprocess.check_output(["ps", "-A", "-o", "pid=,ppid=,comm="], text=True).splitlines()
+    ]
     found = [(int(pid), name) for pid, above, name in rows if int(above) == parent]
     return found + [each for pid, _ in found for each in children(pid)]
 

@@ -49,7 +49,9 @@ def test_what_the_token_lost_sight_of_is_never_deleted(lab: Lab, monkeypatch: py
     lab.pair.coder.faults.clear()
     hidden = sorted(lab.ids())[0]
     lab.coder.drop_rows(hidden)
-    lab.pair.coder.faults.add(kind="status", method="GET", path=f"/workspaces/{hidden}", status=404, body={"message": "no"})
+    lab.pair.coder.faults.add(
+        kind="status", method="GET", path=f"/workspaces/{hidden}", status=404, body={"message": "no"}
+    )
     outcome = lab.refused()
     assert "1 not shown by Coder" in outcome.message and "--forget-unproven 1" in outcome.message
     assert hidden in lab.ids()
@@ -131,7 +133,10 @@ def test_an_entity_that_another_stack_took_over_is_left_to_it(lab: Lab) -> None:
     ("fault", "words"),
     [
         ({"kind": "html", "path": "/api/v2/workspaces"}, "HTML"),
-        ({"kind": "redirect", "path": "/api/v2/", "headers": {"location": "https://elsewhere.example.com/"}}, "elsewhere"),
+        (
+            {"kind": "redirect", "path": "/api/v2/", "headers": {"location": "https://elsewhere.example.com/"}},
+            "elsewhere",
+        ),
         ({"kind": "status", "path": "/api/v2/users/me", "status": 401, "body": {"message": "Expired."}}, "token"),
         ({"kind": "status", "path": "/api/v2/workspaces", "status": 403, "body": {"message": "Forbidden."}}, "403"),
     ],
@@ -184,9 +189,7 @@ def test_nobody_listening_on_this_machine_says_make_emulate(lab: Lab) -> None:
     lab.assert_converged()
 
 
-def test_a_failing_first_run_remembers_nothing_and_the_next_one_is_a_first_run(
-    tmp_path: Path, cli: CliInfo
-) -> None:
+def test_a_failing_first_run_remembers_nothing_and_the_next_one_is_a_first_run(tmp_path: Path, cli: CliInfo) -> None:
     with laboratory(tmp_path, cli, workspaces=3, templates=1) as fresh:
         fresh.coder.faults.add(kind="status", path="/api/v2/organizations", status=500)
         assert fresh.stack.up()[0].result == "failed"

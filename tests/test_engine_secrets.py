@@ -56,7 +56,7 @@ def test_credentials_of_the_environment_never_enter_the_state(
     tmp_path: Path, cli: CliInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with laboratory(tmp_path, cli, workspaces=3, templates=1) as lab:
-        lab.stack.configure({key: "" for key in ("coderSessionToken", "portClientId", "portClientSecret")})
+        lab.stack.configure(dict.fromkeys(("coderSessionToken", "portClientId", "portClientSecret"), ""))
         monkeypatch.setenv("CODER_SESSION_TOKEN", lab.coder.token)
         monkeypatch.setenv("PORT_CLIENT_ID", lab.port.client_id)
         monkeypatch.setenv("PORT_CLIENT_SECRET", lab.port.client_secret)

@@ -1,4 +1,4 @@
-"""Through the real engine: a Port that already has the blueprints of the original integration, with entities in them."""
+"""Through the real engine: a Port that has the blueprints of the original integration already, and entities."""
 
 from __future__ import annotations
 
@@ -17,14 +17,39 @@ W = WORKSPACE.identifier
 T = TEMPLATE.identifier
 
 ORIGINAL = {
-    T: (
-        "owner_name owner_id organization_id organization_name active_version_id active_user_count created_at "
-        "created_by_id created_by_name default_ttl_ms deprecated deprecation_message description"
-    ).split(),
-    W: (
-        "owner_name ttl_ms daily_cost owner_id automatic_updates autostart_schedule created_at deleting_at dormant_at "
-        "updated_at last_used_at next_start_at organization_id organization_name latest_build_number healthy"
-    ).split(),
+    T: [
+        "owner_name",
+        "owner_id",
+        "organization_id",
+        "organization_name",
+        "active_version_id",
+        "active_user_count",
+        "created_at",
+        "created_by_id",
+        "created_by_name",
+        "default_ttl_ms",
+        "deprecated",
+        "deprecation_message",
+        "description",
+    ],
+    W: [
+        "owner_name",
+        "ttl_ms",
+        "daily_cost",
+        "owner_id",
+        "automatic_updates",
+        "autostart_schedule",
+        "created_at",
+        "deleting_at",
+        "dormant_at",
+        "updated_at",
+        "last_used_at",
+        "next_start_at",
+        "organization_id",
+        "organization_name",
+        "latest_build_number",
+        "healthy",
+    ],
 }
 
 

@@ -28,12 +28,9 @@ def ids(numbers: Collection[int]) -> frozenset[str]:
 
 def in_port(*workspaces: int, templates: Collection[int] = (), **properties: Any) -> PortHolds:
     """What Port holds of this stack: workspaces alice/ws<n> and templates t<n>."""
-    entities = [
-        workspace_entity(workspace(id=numbered(n), name=f"ws{n:03}"), CONTEXT, ()) for n in workspaces
-    ]
+    entities = [workspace_entity(workspace(id=numbered(n), name=f"ws{n:03}"), CONTEXT, ()) for n in workspaces]
     entities += [
-        template_entity(template(id=numbered(n), name=f"t{n:03}", display_name=""), CONTEXT)
-        for n in templates
+        template_entity(template(id=numbered(n), name=f"t{n:03}", display_name=""), CONTEXT) for n in templates
     ]
     return holding(*(held(entity, **properties) for entity in entities))
 
@@ -81,9 +78,7 @@ def test_up_to_ten_or_a_fifth_may_go_if_proven(known: int, gone: int, refused: b
 
 def test_what_the_settings_leave_out_counts_like_what_is_gone() -> None:
     out = dict.fromkeys(range(6), LeftOut.TEMPLATE)
-    assert not deletions(
-        situation(before=range(16), now=range(10, 16), gone=range(6, 10), left_out=out)
-    ).refused
+    assert not deletions(situation(before=range(16), now=range(10, 16), gone=range(6, 10), left_out=out)).refused
     assert deletions(situation(before=range(16), now=range(11, 16), gone=range(6, 11), left_out=out)).refused
 
 
@@ -249,10 +244,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
             **dict.fromkeys(these("organization"), LeftOut.ORGANIZATION),
         },
         seen={
-            kind: sum(
-                len(by_state.get(state, {}).get(kind, ()))
-                for state in ("desired", "template", "organization")
-            )
+            kind: sum(len(by_state.get(state, {}).get(kind, ())) for state in ("desired", "template", "organization"))
             for kind in (TEMPLATES, WORKSPACES)
         },
     )
@@ -277,9 +269,7 @@ def test_nothing_unproven_goes_without_its_release(fleet: Fleet, allowed: int) -
 
 @unhurried
 @given(fleets(), releases, releases)
-def test_only_what_this_stack_had_and_does_not_want_may_go(
-    fleet: Fleet, allowed: int, forgotten: int
-) -> None:
+def test_only_what_this_stack_had_and_does_not_want_may_go(fleet: Fleet, allowed: int, forgotten: int) -> None:
     verdict = deletions(fleet.evidence, allow_deletions=allowed, forget_unproven=forgotten)
     assert fleet.evidence.declared_before is not None
     for kind in (TEMPLATES, WORKSPACES):

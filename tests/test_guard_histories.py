@@ -33,9 +33,7 @@ def without_waiting() -> Iterator[None]:
 
 async def read(history: Adversary, known: Known, organizations: list[str]) -> Snapshot:
     async with CoderClient("http://coder.test", "token", transport=history) as client:
-        return await read_snapshot(
-            client, organizations=organizations, known=known, page_limit=history.page_limit
-        )
+        return await read_snapshot(client, organizations=organizations, known=known, page_limit=history.page_limit)
 
 
 def judged(snapshot: Snapshot, known: Known) -> tuple[DeletionVerdict, Evidence]:

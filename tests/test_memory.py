@@ -16,7 +16,9 @@ IDS = st.frozensets(st.uuids().map(str), max_size=50)
 
 @given(templates=IDS, workspaces=IDS)
 def test_a_memory_comes_back_from_its_outputs(templates: frozenset[str], workspaces: frozenset[str]) -> None:
-    memory = Memory("deployment", "org", frozenset({"coder_template"}), {"coder_template": templates, "coder_workspace": workspaces})
+    memory = Memory(
+        "deployment", "org", frozenset({"coder_template"}), {"coder_template": templates, "coder_workspace": workspaces}
+    )
     assert recalled(json.loads(json.dumps(memory.outputs()))) == memory
 
 
@@ -30,8 +32,24 @@ def test_no_outputs_are_a_first_run() -> None:
         {"somethingElse": 1},
         {"coderport": None},
         {"coderport": {"format": 2}},
-        {"coderport": {"format": 1, "deployment": "d", "portOrganization": "o", "blueprints": [], "declared": {"x": "!"}}},
-        {"coderport": {"format": 1, "deployment": "d", "portOrganization": "o", "blueprints": [], "declared": {"x": "AAAA"}}},
+        {
+            "coderport": {
+                "format": 1,
+                "deployment": "d",
+                "portOrganization": "o",
+                "blueprints": [],
+                "declared": {"x": "!"},
+            }
+        },
+        {
+            "coderport": {
+                "format": 1,
+                "deployment": "d",
+                "portOrganization": "o",
+                "blueprints": [],
+                "declared": {"x": "AAAA"},
+            }
+        },
     ],
 )
 def test_outputs_that_cannot_be_understood_are_never_taken_for_a_first_run(outputs: dict[str, object]) -> None:

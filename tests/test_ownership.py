@@ -35,9 +35,7 @@ def test_somebody_elses_entity_that_we_do_not_want_is_nobodys_business() -> None
 
 
 def test_what_another_stack_or_writer_holds_is_refused_by_name() -> None:
-    port = holding(
-        held(named(1), managed_by="coderport/prod"), held(named(2), managed_by=None), held(named(3))
-    )
+    port = holding(held(named(1), managed_by="coderport/prod"), held(named(2), managed_by=None), held(named(3)))
     refusal = verdict([named(3), named(2), named(1)], port)
     assert refusal.refused
     assert refusal.text().splitlines() == [

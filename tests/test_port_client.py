@@ -149,6 +149,18 @@ def test_an_address_that_is_not_ports_says_which_setting_to_look_at(
         ask(port, lambda client: client.blueprint("workspace"))
 
 
+def test_an_address_that_is_none_is_not_tried_again() -> None:
+    with pytest.raises(PortUnreachable, match="is not an address"):
+        asyncio.run(PortClient("api.port.io", "id", SECRET).blueprint("workspace"))
+
+
+def test_a_token_that_cannot_be_sent_is_not_shown() -> None:
+    client = PortClient("http://127.0.0.1:9", "", "", token="two\nlines")
+    with pytest.raises(PortError) as caught:
+        asyncio.run(client.blueprint("workspace"))
+    assert "lines" not in str(caught.value)
+
+
 # --- repeats ------------------------------------------------------------------------------------------------------
 
 

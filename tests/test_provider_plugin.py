@@ -145,6 +145,11 @@ def test_missing_settings_are_named(port: EchoingPort) -> None:
         configured(port, {}, {})
 
 
+def test_an_address_without_its_scheme_is_named(port: EchoingPort) -> None:
+    with pytest.raises(Aborted, match="PORT_BASE_URL"):
+        configured(port, {**ENVIRON, "PORT_BASE_URL": "api.port.io"}, {})
+
+
 def test_settings_are_checked_and_echoed(port: EchoingPort) -> None:
     driver = Driver(port)
     answer = driver.run(driver.call("CheckConfig", urn=urn("pulumi:providers:port"), news={"version": VERSION}))

@@ -34,7 +34,9 @@ def error(config: dict[str, Any], environ: dict[str, str] | None = None) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["https://coder.example.com", "https://coder.example.com/", "https://coder.example.com/api/v2/"])
+@pytest.mark.parametrize(
+    "url", ["https://coder.example.com", "https://coder.example.com/", "https://coder.example.com/api/v2/"]
+)
 def test_the_coder_url_is_taken_with_or_without_the_api_path(url: str) -> None:
     assert settings(coderApiBaseUrl=url).coder_api_base_url == "https://coder.example.com"
 
@@ -49,7 +51,9 @@ def test_port_is_the_eu_region_by_default() -> None:
 
 
 def test_the_environment_counts_where_the_config_is_silent_or_empty() -> None:
-    environ = {variable: f"https://{variable.lower().replace('_', '-')}.example.com" for variable in ENVIRONMENT.values()}
+    environ = {
+        variable: f"https://{variable.lower().replace('_', '-')}.example.com" for variable in ENVIRONMENT.values()
+    }
     found = load_settings({"portClientId": "", "coderApiBaseUrl": "https://coder.example.com"}, environ)
     assert found.coder_api_base_url == "https://coder.example.com"
     assert found.port_client_id == environ["PORT_CLIENT_ID"]

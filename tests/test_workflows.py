@@ -138,8 +138,7 @@ class Runner:
         """A command that appends its arguments to the calls before `body`."""
         self.command(
             path,
-            f"with open({str(self.calls)!r}, 'a') as calls:\n"
-            f"    print(json.dumps(sys.argv[1:]), file=calls)\n{body}",
+            f"with open({str(self.calls)!r}, 'a') as calls:\n    print(json.dumps(sys.argv[1:]), file=calls)\n{body}",
         )
 
     def run(self, script: str, **environment: str) -> int:
@@ -186,9 +185,7 @@ def test_whatever_the_preview_exits_with_its_comment_is_written(runner: Runner, 
     assert "`prod`: changes" in written
     assert "| template | 1 | 0 | 0 | 1,234 |" in written
     assert "log\nto people" in written
-    assert (
-        runner.run(script("preview", "preview", "Succeed or fail as the preview did"), CODE=str(code)) == code
-    )
+    assert runner.run(script("preview", "preview", "Succeed or fail as the preview did"), CODE=str(code)) == code
 
 
 def posted(runner: Runner, *, before: str, previews: dict[str, str]) -> tuple[list[str], str]:
@@ -238,9 +235,7 @@ def test_a_comment_keeps_to_the_limit_and_stays_text(runner: Runner) -> None:
         ),
     ],
 )
-def test_a_release_reaches_the_command_as_it_is(
-    runner: Runner, inputs: dict[str, str], options: list[str]
-) -> None:
+def test_a_release_reaches_the_command_as_it_is(runner: Runner, inputs: dict[str, str], options: list[str]) -> None:
     runner.noted(runner.folder / ".venv/bin/python")
     assert runner.run(script("up", "up", "Up"), STACK="prod", **inputs) == 0
     assert runner.called() == [["-m", "coderport", "up", "--stack", "prod", "--json", *options]]
@@ -256,9 +251,7 @@ def test_a_refused_up_fails_the_job(runner: Runner) -> None:
     ("states", "output"),
     [({"9": "waiting", "8": "success", "7": "success"}, "sha=sha8\n"), ({"9": "failure"}, "")],
 )
-def test_the_clock_repeats_the_commit_that_last_went_up(
-    runner: Runner, states: dict[str, str], output: str
-) -> None:
+def test_the_clock_repeats_the_commit_that_last_went_up(runner: Runner, states: dict[str, str], output: str) -> None:
     runner.command(
         runner.bin / "gh",
         f"states = {states!r}\n"

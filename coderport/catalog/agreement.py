@@ -77,9 +77,7 @@ def differences(blueprint: Blueprint, live: Mapping[str, Any]) -> list[Differenc
     required = _mapping(live, "schema").get("required")
     needed = required if isinstance(required, list) else []
     for declared in blueprint.properties:
-        found.extend(
-            _property_differences(blueprint.identifier, declared, live, declared.identifier in needed)
-        )
+        found.extend(_property_differences(blueprint.identifier, declared, live, declared.identifier in needed))
     for calculation in blueprint.calculations:
         found.extend(_calculation_differences(blueprint.identifier, calculation, live))
     for relation in blueprint.relations:
@@ -124,9 +122,7 @@ def _property_differences(
         yield Difference(path, "required in Port, optional here")
 
 
-def _calculation_differences(
-    blueprint: str, declared: Calculation, live: Mapping[str, Any]
-) -> Iterator[Difference]:
+def _calculation_differences(blueprint: str, declared: Calculation, live: Mapping[str, Any]) -> Iterator[Difference]:
     path = f"{blueprint}.{declared.identifier}"
     held = _mapping(live, "calculationProperties").get(declared.identifier)
     if not isinstance(held, Mapping):
@@ -154,18 +150,14 @@ def _calculation_differences(
     )
 
 
-def _relation_differences(
-    blueprint: str, declared: Relation, stored: Mapping[str, Any]
-) -> Iterator[Difference]:
+def _relation_differences(blueprint: str, declared: Relation, stored: Mapping[str, Any]) -> Iterator[Difference]:
     path = f"{blueprint}.{declared.identifier}"
     held = stored.get(declared.identifier)
     if not isinstance(held, Mapping):
         yield Difference(path, "relation missing in Port")
         return
     if held.get("target") != declared.target:
-        yield Difference(
-            path, f"relation to {held.get('target')} in Port, to {declared.target} here", conflict=True
-        )
+        yield Difference(path, f"relation to {held.get('target')} in Port, to {declared.target} here", conflict=True)
         return
     if bool(held.get("many")) != declared.many:
         stored_number, number = _number(held.get("many")), _number(declared.many)

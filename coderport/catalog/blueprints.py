@@ -142,12 +142,8 @@ TEMPLATE = Blueprint(
             "Name",
             description="Name of the template in Coder's URLs and command line, unique in its organization",
         ),
-        Property(
-            "display_name", "string", "Display Name", description="Name shown to people, where one is set"
-        ),
-        Property(
-            "url", "string", "Coder Page", format="url", description="The template in Coder's dashboard"
-        ),
+        Property("display_name", "string", "Display Name", description="Name shown to people, where one is set"),
+        Property("url", "string", "Coder Page", format="url", description="The template in Coder's dashboard"),
         Property("icon_url", "string", "Icon", format="url", description="Picture of the template"),
         _ORGANIZATION_DISPLAY_NAME,
         Property(
@@ -229,9 +225,7 @@ WORKSPACE = Blueprint(
         Property("latest_build_number", "number", "Latest Build Number"),
         Property("healthy", "boolean", "Healthy"),
         # From here on: additions to the original blueprint.
-        Property(
-            "name", "string", "Name", description="Name of the workspace, unique among its owner's workspaces"
-        ),
+        Property("name", "string", "Name", description="Name of the workspace, unique among its owner's workspaces"),
         # No enum: Coder may add a status, and Port would refuse the whole entity.
         Property(
             "status",
@@ -264,18 +258,14 @@ WORKSPACE = Blueprint(
             format="date-time",
             description="When the latest build was requested",
         ),
-        Property(
-            "template_version", "string", "Template Version", description="Version that the latest build used"
-        ),
+        Property("template_version", "string", "Template Version", description="Version that the latest build used"),
         Property(
             "outdated",
             "boolean",
             "Outdated",
             description="Whether the latest build used another version than the active one",
         ),
-        Property(
-            "url", "string", "Coder Page", format="url", description="The workspace in Coder's dashboard"
-        ),
+        Property("url", "string", "Coder Page", format="url", description="The workspace in Coder's dashboard"),
         Property(
             "owner_email",
             "string",
@@ -314,25 +304,19 @@ WORKSPACE = Blueprint(
         _DEPLOYMENT,
         _MANAGED_BY,
     ),
-    relations=(
-        Relation(
-            "template_id", "Template", TEMPLATE.identifier, description="The template for the workspace"
-        ),
-    ),
+    relations=(Relation("template_id", "Template", TEMPLATE.identifier, description="The template for the workspace"),),
 )
 
 BLUEPRINTS: tuple[Blueprint, ...] = (TEMPLATE, WORKSPACE)
 """In the order in which Port must get them: a relation's target first."""
 
 DECLARED_PROPERTIES: dict[str, frozenset[str]] = {
-    blueprint.identifier: frozenset(each.identifier for each in blueprint.properties)
-    for blueprint in BLUEPRINTS
+    blueprint.identifier: frozenset(each.identifier for each in blueprint.properties) for blueprint in BLUEPRINTS
 }
 """Per blueprint the properties whose values are ours (calculated ones are Port's own)."""
 
 DECLARED_RELATIONS: dict[str, frozenset[str]] = {
-    blueprint.identifier: frozenset(each.identifier for each in blueprint.relations)
-    for blueprint in BLUEPRINTS
+    blueprint.identifier: frozenset(each.identifier for each in blueprint.relations) for blueprint in BLUEPRINTS
 }
 """Per blueprint the relations whose values are ours."""
 

@@ -65,9 +65,7 @@ def desired(
     `held` is what Port holds, by blueprint and identifier: it decides only which volatile values are carried
     forward (see `volatile`). A template that is left out takes its workspaces along.
     """
-    left_out = dict.fromkeys(
-        (*snapshot.outside_templates, *snapshot.outside_workspaces), LeftOut.ORGANIZATION
-    )
+    left_out = dict.fromkeys((*snapshot.outside_templates, *snapshot.outside_workspaces), LeftOut.ORGANIZATION)
     entities: list[Entity] = []
     for template in snapshot.templates.values():
         if filters.takes(organization_names(template, context).name, template.name):

@@ -122,9 +122,7 @@ def _entity(
         blueprint=blueprint,
         identifier=identifier,
         title=title,
-        properties={
-            key: value for key, value in values.items() if value is not None and value not in ("", [])
-        },
+        properties={key: value for key, value in values.items() if value is not None and value not in ("", [])},
         relations=relations,
     )
 

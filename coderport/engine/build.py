@@ -115,9 +115,7 @@ class _GoStep:
                         minutes, seconds = divmod(int(time.monotonic() - started), 60)
                         progress(f"  {text(self._lines)} ({minutes}:{seconds:02})")
             finally:
-                process.send_signal(
-                    signal.SIGINT
-                )  # does nothing to one that has ended; go then stops its compilers
+                process.send_signal(signal.SIGINT)  # does nothing to one that has ended; go then stops its compilers
                 process.wait()
                 reader.join()
             if process.returncode != 0:

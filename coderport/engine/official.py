@@ -30,9 +30,7 @@ def install_officially(root: Path, environment: Mapping[str, str], progress: Cal
     if not _succeeds([sys.executable, "-c", _REACH], environment, _REACH_SECONDS):
         progress("The official installer cannot be had: get.pulumi.com cannot be reached from here.")
         return
-    progress(
-        f"Downloading it with the official installer to {root} (at most {_INSTALL_SECONDS / 60:.0f} minutes)."
-    )
+    progress(f"Downloading it with the official installer to {root} (at most {_INSTALL_SECONDS / 60:.0f} minutes).")
     command = [sys.executable, "-c", _INSTALL, str(root), str(PINNED)]
     if not _succeeds(command, environment, _INSTALL_SECONDS):
         progress("The official installer did not succeed.")

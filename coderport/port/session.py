@@ -26,6 +26,7 @@ _RENEW_BEFORE = 60.0
 # A wrong address should not keep a person waiting; a window of Port's rate limits is five minutes long.
 _CONNECT_SECONDS = 10.0
 _LIMITED_SECONDS = 330.0
+_SHORTEST_WAIT = 0.5
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,11 @@ class Session:
             self.writes += method != "GET" and bucket not in (Bucket.SEARCH, Bucket.TOKEN)
             try:
                 response = await self._http.request(method, path, **arguments)
+            except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+                raise PortUnreachable(f"{self.base_url!r} is not an address. {_CHECK_URL}") from None
+            except httpx.LocalProtocolError:
+                # Its text quotes the header, and with it the token.
+                raise PortUnauthorized("The token for Port has characters that cannot be sent") from None
             except httpx.ConnectError as error:
                 refused = PortUnreachable(f"Port at {self.base_url} cannot be reached: {_plain(error)}")
                 raise _Again(refused, min(_CONNECT_SECONDS, self._retry_seconds)) from None
@@ -198,7 +204,8 @@ class Session:
         traced = _traced(trace)
         if status == 429:
             limited = PortRateLimited(f"Port keeps limiting the rate of requests ({what}){traced}")
-            raise _Again(limited, _LIMITED_SECONDS, seconds_to_wait(response.headers, time.time()))
+            asked = seconds_to_wait(response.headers, time.time())
+            raise _Again(limited, _LIMITED_SECONDS, None if asked is None else max(asked, _SHORTEST_WAIT))
         if status >= 500:
             raise self._maybe_again(PortUnreachable(f"Port answered {status} ({what}){traced}"), repeat)
         if 300 <= status < 400:

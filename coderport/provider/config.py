@@ -26,8 +26,8 @@ class Config:
 def problems(inputs: Properties) -> list[Problem]:
     """What of the provider's inputs cannot be accepted."""
     url = inputs.get("baseUrl")
-    if isinstance(url, str) and url and url != UNKNOWN and not url.startswith(("https://", "http://")):
-        return [Problem("baseUrl", f"{url!r} is not an address: it is like https://api.port.io")]
+    if isinstance(url, str) and url and url != UNKNOWN and not _is_address(url):
+        return [Problem("baseUrl", _no_address(url))]
     return []
 
 
@@ -35,7 +35,8 @@ def load(inputs: Properties, environ: Mapping[str, str]) -> Config:
     """The settings, or a SettingsError that names what is missing."""
 
     def setting(key: str, variable: str | None) -> str:
-        return str(inputs.get(key) or "") or (environ.get(variable, "") if variable else "")
+        given = str(inputs.get(key) or "").strip()
+        return given or (environ.get(variable, "").strip() if variable else "")
 
     config = Config(
         base_url=setting("baseUrl", "PORT_BASE_URL") or DEFAULT_URL,
@@ -43,6 +44,8 @@ def load(inputs: Properties, environ: Mapping[str, str]) -> Config:
         secret=setting("secret", "PORT_CLIENT_SECRET"),
         token=setting("token", None) or None,
     )
+    if not _is_address(config.base_url):
+        raise SettingsError(f"the Port provider's baseUrl (PORT_BASE_URL) is wrong: {_no_address(config.base_url)}")
     missing = [
         f"{key} ({variable})"
         for key, variable, value in (
@@ -54,3 +57,11 @@ def load(inputs: Properties, environ: Mapping[str, str]) -> Config:
     if missing and config.token is None:
         raise SettingsError(f"the Port provider has no {' and no '.join(missing)}")
     return config
+
+
+def _is_address(url: str) -> bool:
+    return url.startswith(("https://", "http://"))
+
+
+def _no_address(url: str) -> str:
+    return f"{url!r} is not an address: it is like https://api.port.io"

@@ -213,9 +213,11 @@ def refreshed(inputs: Properties, owned: Owned, held: PortEntity) -> dict[str, A
 
     What is not owned is not added, so a colleague's properties never become ours by a refresh.
     """
-    wish = wanted(inputs)
+    changes = differences(wanted(inputs), owned, held)
+    if not changes:
+        return dict(inputs)
     result = copy.deepcopy(dict(inputs))
-    for path in differences(wish, owned, held):
+    for path in changes:
         if path in ("blueprint", "identifier", "title"):
             result[path] = getattr(held, path)
         elif path == "icon":

@@ -37,8 +37,8 @@ def _is_write(method: str, path: str) -> bool:
 class CoderEmulator(Members):
     """A Coder deployment in memory, seeded; `app` is its ASGI application, `token` its owner's session token.
 
-    The same arguments give the same ids and names; the token is the same for all of them. Objects are named in the methods by id, workspaces
-    also as ``owner/name``, templates and users by name. Methods may be called from any thread while it
+    The same arguments give the same ids and names; the token is always the same. Objects are named in the
+    methods by id, workspaces also as ``owner/name``, templates and users by name. Methods may be called from any thread while it
     serves. Changes made by them are done when they return (a started workspace runs); builds asked for over
     the API go on with the `clock`: `pending_seconds` in the queue, then `running_seconds`.
 

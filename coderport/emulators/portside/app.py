@@ -98,7 +98,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         segments = path_segments(scope["raw_path"])
-        template, handlers, names = self._match(segments)
+        template, handlers, names = self._match(request.method, segments)
         if template is not None:
             # The request log counts by this; values can hold slashes, so it cannot be told from the path.
             scope["path"] = template
@@ -106,9 +106,12 @@ class Api:
         response.headers["x-trace-id"] = uuid.uuid4().hex
         await response(scope, receive, send)
 
-    def _match(self, segments: tuple[str, ...]) -> tuple[str | None, Mapping[str, Handler], dict[str, str]]:
+    def _match(
+        self, method: str, segments: tuple[str, ...]
+    ) -> tuple[str | None, Mapping[str, Handler], dict[str, str]]:
+        """The first route of the path and method: ``search`` may be an entity's identifier as well."""
         for wanted, template, handlers in self._routes:
-            if len(wanted) == len(segments):
+            if len(wanted) == len(segments) and method in handlers:
                 names = _names(wanted, segments)
                 if names is not None:
                     return template, handlers, names
@@ -125,7 +128,7 @@ class Api:
             headers = self._spend(request, template, client)
             if refused is not None:
                 raise refused
-            if request.method not in handlers:
+            if template is None:
                 raise Problem(404, "not_found", f"there is no route {request.method} {request.url.path}")
             body = await _body(request)
             writer = Writer(client or "", request.headers.get("user-agent", ""))

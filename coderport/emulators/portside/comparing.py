@@ -45,7 +45,9 @@ def _contains_any(held: Any, value: Any) -> bool:
 
 
 def _in(held: Any, value: Any) -> bool:
-    return any(each in value for each in held) if isinstance(held, list) else held in value
+    """Whether the value (or one of a list of them) is among those of the rule; an object never is."""
+    several = held if isinstance(held, list) else [held]
+    return any(not isinstance(each, dict | list) and each in value for each in several)
 
 
 _PLAIN: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -66,7 +68,7 @@ OPERATORS: Final = (
     frozenset(_PLAIN) | frozenset(_ORDERED) | frozenset(_OPPOSITES)
     | {"isEmpty", "between", "isExpired", "isNotExpired"}
 )  # fmt: skip
-"""All but `relatedTo`, which is not about a value."""
+"""All that compare a value, that is but `relatedTo` and `matchAny`."""
 
 
 def comparison(operator: str, rule: Mapping[str, Any], clock: Clock, path: str) -> Comparison:
@@ -76,7 +78,7 @@ def comparison(operator: str, rule: Mapping[str, Any], clock: Clock, path: str) 
         holds = comparison(opposite, rule, clock, path)
         return lambda held: not holds(held)
     if operator == "isEmpty":
-        return lambda held: held is None or held == "" or held == []
+        return lambda held: held is None
     if operator in ("isExpired", "isNotExpired"):
         return _expiry(operator == "isExpired", clock)
     if "value" not in rule:

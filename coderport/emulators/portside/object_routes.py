@@ -282,13 +282,15 @@ def _check_columns(widgets: Collection[Any]) -> None:
     """The dashboard's rows: up to four columns of 3 to 12 that fill twelve, each naming one widget."""
     for root in widgets:
         typed(root, dict, "body.widgets")
-        names = {widget.get("id") for widget in root.get("widgets", ())}
-        for at, row in enumerate(root.get("layout", ())):
+        inner = member(root, "widgets", list, "body.widgets") or []
+        names = {typed(widget, dict, "body.widgets.widgets").get("id") for widget in inner}
+        for at, row in enumerate(member(root, "layout", list, "body.widgets") or []):
             path = f"body.widgets.layout[{at}]"
-            sizes = [column.get("size", 0) for column in row.get("columns", ())]
+            columns = member(typed(row, dict, path), "columns", list, path, required=True)
+            sizes = [member(typed(column, dict, path), "size", int, path, required=True) for column in columns]
             if not 1 <= len(sizes) <= 4 or sum(sizes) != 12 or min(sizes) < 3:
                 raise invalid(path, "must have 1 to 4 columns of at least 3, which add up to 12")
-            if row.get("height", 0) < 400:
+            if (member(row, "height", int, path) or 0) < 400:
                 raise invalid(path, "must be at least 400 high")
-            if any(column.get("id") not in names for column in row["columns"]):
+            if any(column.get("id") not in names for column in columns):
                 raise invalid(path, "names a widget that the dashboard does not have")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from coderport.emulators.portside.comparing import OPERATORS, comparison
-from coderport.emulators.portside.problems import invalid
-from coderport.emulators.portside.records import Entity, Json, Key, targets
+from coderport.emulators.portside.comparing import OPERATORS, Comparison, comparison
+from coderport.emulators.portside.problems import Problem, invalid
+from coderport.emulators.portside.records import Entity, Json
+from coderport.emulators.portside.relating import match_any, related_to
 from coderport.emulators.portside.shapes import member, one_of, text, typed
 from coderport.emulators.portside.store import Store
 from coderport.emulators.portside.views import META, derived, meta_value
@@ -15,6 +16,7 @@ from coderport.emulators.portside.views import META, derived, meta_value
 Predicate = Callable[[Entity], bool]
 
 _DEEPEST: Final = 20
+_NAMING: Final = frozenset({"=", "in", "contains", "containsAny"})
 
 
 def predicate(store: Store, query: Any, path: str) -> Predicate:
@@ -23,20 +25,32 @@ def predicate(store: Store, query: Any, path: str) -> Predicate:
 
 
 def every_entity(store: Store, query: Mapping[str, Any]) -> Iterator[Entity]:
-    """The entities that could match: those of one blueprint where the query is about one, else all."""
-    names = _one_blueprint(query)
-    for blueprint in list(store.blueprints.values()):
+    """The entities that could match a checked query: those of the blueprints that it is about, else all."""
+    names = _blueprints(query)
+    for blueprint in store.blueprints.values():
         if names is None or blueprint.identifier in names:
             yield from blueprint.rows.since(0)
 
 
-def _one_blueprint(query: Mapping[str, Any]) -> tuple[str, ...] | None:
+def named_by_search(store: Store, query: Any, blueprint: str, path: str) -> list[str]:
+    """The identifiers in that blueprint that a search in the place of an identifier finds; 404 if it finds none."""
+    for at, rule in enumerate(member(typed(query, dict, path), "rules", list, path, required=True)):
+        typed(rule, dict, f"{path}.rules[{at}]")
+        one_of(rule.get("operator"), _NAMING, f"{path}.rules[{at}].operator")
+    fits = predicate(store, query, path)
+    found = [entity.identifier for entity in store.blueprint(blueprint).rows.since(0) if fits(entity)]
+    if not found:
+        raise Problem(404, "not_found", f'{path}: no entity of "{blueprint}" matches the search')
+    return found
+
+
+def _blueprints(query: Mapping[str, Any]) -> frozenset[str] | None:
     if query["combinator"] == "and":
         for rule in query["rules"]:
-            if rule.get("property") == "$blueprint" and rule.get("operator") == "=":
-                return (rule["value"],)
-            if rule.get("property") == "$blueprint" and rule.get("operator") == "in":
-                return tuple(rule["value"])
+            if rule.get("property") == "$blueprint" and rule.get("operator") in ("=", "in"):
+                value = rule["value"]
+                several = value if isinstance(value, list) else [value]
+                return frozenset(each for each in several if isinstance(each, str))
     return None
 
 
@@ -58,9 +72,13 @@ def _rule(store: Store, rule: Any, path: str, depth: int) -> Predicate:
         return _group(store, rule, path, depth + 1)
     operator = member(rule, "operator", str, path, required=True)
     if operator == "relatedTo":
-        return _related(store, rule, path)
+        return related_to(store, rule, path)
+    if operator == "matchAny":
+        return match_any(store, rule, path)
     one_of(operator, OPERATORS, f"{path}.operator")
     compare = comparison(operator, rule, store.clock, path)
+    if "propertySchema" in rule:
+        return _any_of_schema(store, compare, member(rule, "propertySchema", dict, path))
     if "relation" in rule:
         relation = text(rule["relation"], f"{path}.relation")
         return lambda entity: compare(entity.relations.get(relation))
@@ -80,33 +98,15 @@ def _property(store: Store, entity: Entity, name: str) -> Any:
     return None
 
 
-def _related(store: Store, rule: Json, path: str) -> Predicate:
-    """Entities that a chain of relations connects with the named one.
+def _any_of_schema(store: Store, compare: Comparison, schema: Json) -> Predicate:
+    """Whether the rule holds for any property of that type (and format)."""
 
-    ``upstream`` (the default) follows the relations that point at it, ``downstream`` those that start from it.
-    """
-    value = rule.get("value")
-    names = [value] if isinstance(value, str) else [text(each, f"{path}.value") for each in typed(value, list, path)]
-    blueprint = member(rule, "blueprint", str, path, required=True)
-    direction = one_of(rule.get("direction", "upstream"), {"upstream", "downstream"}, f"{path}.direction")
-    required = bool(rule.get("required", False))
-    reached: set[Key] = set()
-    waiting = [entity for name in names if (entity := store.find((blueprint, name))) is not None]
-    while waiting:
-        for near in _neighbours(store, waiting.pop(), direction, required):
-            if near.key not in reached:
-                reached.add(near.key)
-                waiting.append(near)
-    return lambda entity: entity.key in reached
+    def fits(entity: Entity) -> bool:
+        properties = store.blueprints[entity.blueprint].body["schema"]["properties"]
+        return any(
+            compare(entity.properties.get(name))
+            for name, held in properties.items()
+            if all(held.get(key) == value for key, value in schema.items())
+        )
 
-
-def _neighbours(store: Store, entity: Entity, direction: str, required: bool) -> Iterator[Entity]:
-    if direction == "upstream":
-        for source, relation in store.sources(entity.key):
-            if not required or store.blueprints[source.blueprint].rules.relations[relation].required:
-                yield source
-        return
-    for key, rule in store.blueprints[entity.blueprint].rules.relations.items():
-        if rule.required or not required:
-            for name in targets(entity.relations.get(key)):
-                yield store.entity(rule.target, name)
+    return fits

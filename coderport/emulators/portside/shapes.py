@@ -62,7 +62,7 @@ def only(body: Mapping[str, Any], allowed: Collection[str], path: str) -> None:
 
 def one_of(value: Any, allowed: Collection[str], path: str) -> Any:
     """`value` if it is one of the allowed constants."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise invalid(path, f"must be equal to one of the allowed values: {', '.join(sorted(allowed))}")
     return value
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from coderport.emulators.portside.blueprints import Blueprint, Relation, Rules
 from coderport.emulators.portside.problems import Problem, invalid, mismatch, not_found, taken
 from coderport.emulators.portside.records import Entity, Json, Key, Writer, targets
+from coderport.emulators.portside.search import named_by_search
 from coderport.emulators.portside.shapes import ENTITY_IDENTIFIER, identifier, only, strings, text, typed
 from coderport.emulators.portside.store import Store
 
@@ -38,12 +39,24 @@ def write(store: Store, blueprint: Blueprint, body: Any, manner: Manner, by: Wri
     Nothing is changed where it raises, missing relation targets included.
     """
     typed(body, dict, "body")
-    name = body.get("identifier")
-    name = store.new_id("e_") if name is None else checked_identifier(name)
+    name = _name(store, blueprint, body)
     held = blueprint.rows.by_identifier.get(name)
     if held is not None and not manner.upsert:
         raise taken("Entity", name)
     return _store(store, blueprint, name, body, held, manner, by), held is None
+
+
+def _name(store: Store, blueprint: Blueprint, body: Json) -> str:
+    """The identifier that the body gives or (as a search) finds; one of Port's making where it has none."""
+    given = body.get("identifier")
+    if given is None:
+        return store.new_id("e_")
+    if not isinstance(given, dict):
+        return checked_identifier(given)
+    found = named_by_search(store, given, blueprint.identifier, "body.identifier")
+    if len(found) > 1:
+        raise invalid("body.identifier", f"must find one entity; it finds {len(found)}")
+    return found[0]
 
 
 def change(store: Store, blueprint: Blueprint, name: str, body: Any, manner: Manner, by: Writer) -> Entity:
@@ -73,7 +86,7 @@ def _store(
     rules = blueprint.rules
     before = held if manner.merge else None
     properties = _properties(rules, body, before)
-    relations = _relations(rules, body, before, held)
+    relations = _relations(store, rules, body, before, held)
     missing = _missing_targets(store, rules, relations, body, (blueprint.identifier, name))
     if missing and not manner.create_missing:
         raise not_found("Entity", missing[0][1])
@@ -143,13 +156,13 @@ def _properties(rules: Rules, body: Json, before: Entity | None) -> Mapping[str,
     return result
 
 
-def _relations(rules: Rules, body: Json, before: Entity | None, held: Entity | None) -> Mapping[str, Any]:
-    given = typed(body.get("relations", {}), dict, "body.relations")
-    for key, value in given.items():
+def _relations(store: Store, rules: Rules, body: Json, before: Entity | None, held: Entity | None) -> Mapping[str, Any]:
+    given: dict[str, Any] = {}
+    for key, value in typed(body.get("relations", {}), dict, "body.relations").items():
         relation = rules.relations.get(key)
         if relation is None:
             raise mismatch("body.relations", f"must NOT have additional properties: '{key}'")
-        _check_relation(relation, value, f"body.relations.{key}")
+        given[key] = _related(store, relation, value, f"body.relations.{key}")
     result = {**before.relations, **given} if before else given
     for key, relation in rules.relations.items():
         if not relation.required or result.get(key) is not None:
@@ -158,6 +171,15 @@ def _relations(rules: Rules, body: Json, before: Entity | None, held: Entity | N
             raise Problem(403, "required_relation", f"relation '{key}' is required and cannot be removed")
         raise Problem(422, "required_relation", f"relation '{key}' is required")
     return result
+
+
+def _related(store: Store, relation: Relation, value: Any, path: str) -> Any:
+    """The value as it is stored; a search becomes what it finds."""
+    if isinstance(value, dict):
+        found = named_by_search(store, value, relation.target, path)
+        value = found if relation.many or len(found) > 1 else found[0]
+    _check_relation(relation, value, path)
+    return value
 
 
 def _check_relation(relation: Relation, value: Any, path: str) -> None:
