@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden"
 # The recorder echoed bodies; Port (and the emulator) keep their own times and writers, and answer a team and an icon
 # for entities that were written without (port-api.md §2.2). Only these keys may differ.
 SYSTEM = ("createdAt", "createdBy", "updatedAt", "updatedBy")
-ALWAYS_ANSWERED = {"entity": {"team": [], "icon": None}}
+ALWAYS_ANSWERED: dict[str, dict[str, Any]] = {"entity": {"team": [], "icon": None}}
 
 
 def recorded() -> list[dict[str, Any]]:

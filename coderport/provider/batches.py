@@ -1,14 +1,15 @@
 """Operations that arrive one by one and leave in bulk calls.
 
-A batch is sent when it is full, or when nothing has arrived for a while: 50 ms, or a few times the
-rhythm in which its members came, so that an engine that registers slowly still fills its batches. It
-never waits for a fixed window.
+A batch is sent when it is full, or when the engine has asked for nothing at all for a while: 50 ms, or twice the longest
+pause that it lately made, so that an engine on a busy machine still fills its batches. While other calls of the kind are
+under way the while is longer, because their answers free the engine to send more. Nothing waits for a fixed window.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -18,8 +19,9 @@ from coderport.port.errors import PortError, PortRejected
 from coderport.port.models import Outcome
 
 IDLE_SECONDS = 0.05
-_LONGEST_IDLE = 0.25
-_RHYTHM = 4.0
+_LONGEST_IDLE = 2.0
+_IDLE_IN_FLIGHT = 0.5
+_PAUSES = 64
 _CALLS_IN_FLIGHT = 16
 
 # Room for the JSON around the entities.
@@ -41,9 +43,35 @@ class Cancelled(PortError):
 class _Batch(Generic[Item, Answer]):
     waiting: list[tuple[Item, asyncio.Future[Answer]]] = field(default_factory=list)
     size: int = 0
-    last: float = 0.0
-    rhythm: float = 0.0
     timer: asyncio.TimerHandle | None = None
+
+    def stop(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class Pulse:
+    """When the engine last asked for anything, and how long it lately paused between two questions (s)."""
+
+    def __init__(self) -> None:
+        self.last = 0.0
+        self._pauses: deque[float] = deque(maxlen=_PAUSES)
+
+    def beat(self) -> None:
+        """The engine asked for something just now."""
+        now = asyncio.get_running_loop().time()
+        if self.last:
+            self._pauses.append(now - self.last)
+        self.last = now
+
+    def rest(self) -> None:
+        """The engine was waiting for us: the time until its next question is no pause that it made."""
+        self.last = 0.0
+
+    @property
+    def longest_pause(self) -> float:
+        """The longest pause among the last few dozen."""
+        return max(self._pauses, default=0.0)
 
 
 class Gatherer(Generic[Key, Item, Answer]):
@@ -59,6 +87,7 @@ class Gatherer(Generic[Key, Item, Answer]):
         most: int,
         size: Callable[[Item], int] = lambda _: 0,
         flights: asyncio.Semaphore,
+        pulse: Pulse,
         idle: float = IDLE_SECONDS,
         landed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -66,6 +95,7 @@ class Gatherer(Generic[Key, Item, Answer]):
         self._most = most
         self._size = size
         self._flights = flights
+        self._pulse = pulse
         self._idle = idle
         self._landed = landed
         self._batches: dict[Key, _Batch[Item, Answer]] = {}
@@ -76,6 +106,7 @@ class Gatherer(Generic[Key, Item, Answer]):
         """Wait until the item's batch was answered, and return the item's answer or raise its error."""
         if self._cancelled:
             raise Cancelled("cancelled before anything was sent to Port")
+        self._pulse.beat()
         loop = asyncio.get_running_loop()
         size = self._size(item)
         batch = self._batches.get(key)
@@ -84,28 +115,39 @@ class Gatherer(Generic[Key, Item, Answer]):
             batch = None
         if batch is None:
             batch = self._batches[key] = _Batch()
-        now = loop.time()
-        if batch.waiting:
-            batch.rhythm += (now - batch.last - batch.rhythm) / len(batch.waiting)
-        batch.last = now
         answer: asyncio.Future[Answer] = loop.create_future()
         batch.waiting.append((item, answer))
         batch.size += size
-        if batch.timer is not None:
-            batch.timer.cancel()
         if len(batch.waiting) >= self._most:
             self._dispatch(key)
-        else:
-            idle = max(self._idle, min(_RHYTHM * batch.rhythm, _LONGEST_IDLE))
-            batch.timer = loop.call_later(idle, self._dispatch, key)
+        elif batch.timer is None:
+            self._look_in(key, batch, self._idle)
         return await answer
+
+    def _look_in(self, key: Key, batch: _Batch[Item, Answer], seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        batch.timer = loop.call_at(loop.time() + seconds, self._look, key, batch, loop.time() + seconds)
+
+    def _look(self, key: Key, batch: _Batch[Item, Answer], due: float) -> None:
+        """Send the batch if the engine is quiet; else look again when it could be."""
+        now = asyncio.get_running_loop().time()
+        idle = max(self._idle, min(2 * self._pulse.longest_pause, _LONGEST_IDLE))
+        if self._flying:
+            idle = max(idle, _IDLE_IN_FLIGHT)
+        quiet = now - self._pulse.last
+        if now - due > self._idle:  # this process did not get to run: calls may have come that it has not read yet
+            self._look_in(key, batch, self._idle)
+        elif quiet < idle:
+            self._look_in(key, batch, idle - quiet)
+        else:
+            self._pulse.rest()
+            self._dispatch(key)
 
     def cancel(self) -> None:
         """Drop what was not sent; what is in flight runs to its end."""
         self._cancelled = True
         for batch in self._batches.values():
-            if batch.timer is not None:
-                batch.timer.cancel()
+            batch.stop()
             for _, answer in batch.waiting:
                 if not answer.done():
                     answer.set_exception(Cancelled("cancelled before anything was sent to Port"))
@@ -113,8 +155,7 @@ class Gatherer(Generic[Key, Item, Answer]):
 
     def _dispatch(self, key: Key) -> None:
         batch = self._batches.pop(key)
-        if batch.timer is not None:
-            batch.timer.cancel()
+        batch.stop()
         task = asyncio.create_task(self._fly(key, batch.waiting))
         self._flying.add(task)
         task.add_done_callback(self._flying.discard)
@@ -155,12 +196,24 @@ class Batches:
         self, client: PortClient, *, idle: float = IDLE_SECONDS, landed: Callable[[], None] = lambda: None
     ) -> None:
         self._client = client
+        self.pulse = Pulse()
         flights = asyncio.Semaphore(_CALLS_IN_FLIGHT)
         self._upserts: Gatherer[UpsertKey, Mapping[str, Any], Outcome] = Gatherer(
-            self._send_upserts, most=UPSERTS_PER_CALL, size=_bytes, flights=flights, idle=idle, landed=landed
+            self._send_upserts,
+            most=UPSERTS_PER_CALL,
+            size=_bytes,
+            flights=flights,
+            pulse=self.pulse,
+            idle=idle,
+            landed=landed,
         )
         self._deletes: Gatherer[str, str, None] = Gatherer(
-            self._send_deletes, most=DELETES_PER_CALL, flights=flights, idle=idle, landed=landed
+            self._send_deletes,
+            most=DELETES_PER_CALL,
+            flights=flights,
+            pulse=self.pulse,
+            idle=idle,
+            landed=landed,
         )
 
     async def upsert(self, key: UpsertKey, body: Mapping[str, Any]) -> Outcome:

@@ -234,6 +234,8 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     async def _answered(self, context: Any, call: Callable[[], Awaitable[Response]]) -> Response:
         """The call's response; an error of ours becomes a status with its message, without a trace."""
+        if self._batches is not None:
+            self._batches.pulse.beat()
         try:
             return await call()
         except CoderportError as error:

@@ -11,7 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from coderport.emulators.portside import blueprint_routes, entity_routes, object_routes
+from coderport.emulators.portside import (
+    action_routes,
+    blueprint_routes,
+    entity_routes,
+    page_routes,
+    scorecard_routes,
+)
 from coderport.emulators.portside.access import Access
 from coderport.emulators.portside.budgets import Budgets, kind_of
 from coderport.emulators.portside.http import Call, answer, json_response, path_segments
@@ -51,37 +57,37 @@ _ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
         "DELETE": entity_routes.delete,
     },
     f"{_BLUEPRINT}/scorecards": {
-        "GET": object_routes.read_scorecards,
-        "POST": object_routes.create_scorecard,
+        "GET": scorecard_routes.read_scorecards,
+        "POST": scorecard_routes.create_scorecard,
     },
     f"{_BLUEPRINT}/scorecards/{{scorecard}}": {
-        "GET": object_routes.read_scorecard,
-        "PUT": object_routes.replace_scorecard,
-        "DELETE": object_routes.delete_scorecard,
+        "GET": scorecard_routes.read_scorecard,
+        "PUT": scorecard_routes.replace_scorecard,
+        "DELETE": scorecard_routes.delete_scorecard,
     },
     "/v1/entities/search": {"POST": entity_routes.search},
     "/v1/migrations": {"GET": blueprint_routes.read_migrations},
     "/v1/migrations/{migration}": {"GET": blueprint_routes.read_migration},
-    "/v1/actions": {"GET": object_routes.read_actions, "POST": object_routes.create_action},
+    "/v1/actions": {"GET": action_routes.read_actions, "POST": action_routes.create_action},
     "/v1/actions/{action}": {
-        "GET": object_routes.read_action,
-        "PUT": object_routes.replace_action,
-        "DELETE": object_routes.delete_action,
+        "GET": action_routes.read_action,
+        "PUT": action_routes.replace_action,
+        "DELETE": action_routes.delete_action,
     },
     "/v1/actions/{action}/permissions": {
-        "GET": object_routes.read_action_permissions,
-        "PATCH": object_routes.patch_action_permissions,
+        "GET": action_routes.read_action_permissions,
+        "PATCH": action_routes.patch_action_permissions,
     },
-    "/v1/pages": {"GET": object_routes.read_pages, "POST": object_routes.create_page},
+    "/v1/pages": {"GET": page_routes.read_pages, "POST": page_routes.create_page},
     "/v1/pages/{page}": {
-        "GET": object_routes.read_page,
-        "PUT": object_routes.replace_page,
-        "PATCH": object_routes.patch_page,
-        "DELETE": object_routes.delete_page,
+        "GET": page_routes.read_page,
+        "PUT": page_routes.replace_page,
+        "PATCH": page_routes.patch_page,
+        "DELETE": page_routes.delete_page,
     },
     "/v1/pages/{page}/permissions": {
-        "GET": object_routes.read_page_permissions,
-        "PATCH": object_routes.patch_page_permissions,
+        "GET": page_routes.read_page_permissions,
+        "PATCH": page_routes.patch_page_permissions,
     },
 }
 

@@ -1,0 +1,94 @@
+"""The routes of pages and their permissions: they are checked and kept, nothing is drawn."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from coderport.emulators.portside.blueprint_routes import merged
+from coderport.emulators.portside.http import Call, answer
+from coderport.emulators.portside.kept import created, held, replaced
+from coderport.emulators.portside.problems import invalid
+from coderport.emulators.portside.records import Json
+from coderport.emulators.portside.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, typed
+
+_PAGE_TYPES: Final = frozenset({"blueprint-entities", "dashboard", "home", "entity"})
+
+
+def create_page(call: Call) -> Response:
+    return answer(201, page=created(call, "Page", call.store.pages, _page(call.body())))
+
+
+def read_pages(call: Call) -> Response:
+    return answer(pages=list(call.store.pages.values()))
+
+
+def read_page(call: Call) -> Response:
+    return answer(page=held("Page", call.store.pages, call.names["page"]))
+
+
+def replace_page(call: Call) -> Response:
+    name = call.names["page"]
+    body = _page({"identifier": name, **call.body()})
+    return answer(page=replaced(call, "Page", call.store.pages, name, body))
+
+
+def patch_page(call: Call) -> Response:
+    name = call.names["page"]
+    body = _page({**held("Page", call.store.pages, name), **call.body()})
+    return answer(page=replaced(call, "Page", call.store.pages, name, body))
+
+
+def delete_page(call: Call) -> Response:
+    held("Page", call.store.pages, call.names["page"])
+    del call.store.pages[call.names["page"]]
+    call.store.page_permissions.pop(call.names["page"], None)
+    return answer()
+
+
+def read_page_permissions(call: Call) -> Response:
+    held("Page", call.store.pages, call.names["page"])
+    return answer(permissions=call.store.page_permissions.get(call.names["page"], _page_permissions()))
+
+
+def patch_page_permissions(call: Call) -> Response:
+    name, body = call.names["page"], call.body()
+    held("Page", call.store.pages, name)
+    only(body, {"read"}, "body")
+    changed = merged(call.store.page_permissions.get(name, _page_permissions()), body)
+    call.store.page_permissions[name] = changed
+    return answer(permissions=changed)
+
+
+def _page_permissions() -> Json:
+    return {"read": {"users": [], "roles": ["Admin", "Member"], "teams": []}}
+
+
+def _page(body: Json) -> Json:
+    identifier(body.get("identifier"), BLUEPRINT_IDENTIFIER, 100, "body.identifier")
+    member(body, "title", str, "body", required=True)
+    one_of(body.get("type"), _PAGE_TYPES, "body.type")
+    _check_columns(typed(body.get("widgets"), list, "body.widgets", nullable=True) or [])
+    return body
+
+
+def _check_columns(widgets: list[Any]) -> None:
+    """The dashboard's rows: up to four columns of 3 to 12 that fill twelve, each naming one widget."""
+    for root in widgets:
+        typed(root, dict, "body.widgets")
+        inner = member(root, "widgets", list, "body.widgets") or []
+        names = [typed(widget, dict, "body.widgets.widgets").get("id") for widget in inner]
+        for at, row in enumerate(member(root, "layout", list, "body.widgets") or []):
+            _check_row(row, names, f"body.widgets.layout[{at}]")
+
+
+def _check_row(row: Any, names: list[Any], path: str) -> None:
+    columns = member(typed(row, dict, path), "columns", list, path, required=True)
+    sizes = [member(typed(column, dict, path), "size", int, path, required=True) for column in columns]
+    if not 1 <= len(sizes) <= 4 or sum(sizes) != 12 or min(sizes) < 3:
+        raise invalid(path, "must have 1 to 4 columns of at least 3, which add up to 12")
+    if (member(row, "height", int, path) or 0) < 400:
+        raise invalid(path, "must be at least 400 high")
+    if any(column.get("id") not in names for column in columns):
+        raise invalid(path, "names a widget that the dashboard does not have")
