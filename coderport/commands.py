@@ -11,7 +11,8 @@ from rich.table import Table
 
 from coderport.emulators.pair import Pair
 from coderport.engine import obtain_cli
-from coderport.outcome import Outcome, Tally
+from coderport.errors import CoderportError
+from coderport.outcome import Outcome, Tally, failed
 from coderport.stack import Stack
 
 SHOWN_CHANGES = 20
@@ -27,8 +28,12 @@ def people(*, stderr: bool = False) -> Console:
 
 
 def converge(name: str, *, preview: bool, console: Console) -> Outcome:
-    """Runs the engine once on the stack and shows what came of it."""
-    stack = Stack(name, obtain_cli(console.print))
+    """Runs the engine once on the stack and shows what came of it; a failure is an outcome too."""
+    try:
+        stack = Stack(name, obtain_cli(console.print))
+    except CoderportError as error:
+        console.print(str(error), style="red")
+        return failed(error)
     console.print(f"{'Previewing' if preview else 'Converging'} stack {name}", style="bold")
     outcome, tally = stack.preview() if preview else stack.up()
     show(outcome, tally, console)

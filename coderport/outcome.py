@@ -11,6 +11,7 @@ from pulumi.automation.events import StepEventMetadata
 from pydantic import BaseModel, ConfigDict, Field
 
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.errors import CoderportError
 
 Result = Literal["converged", "unchanged", "changes", "refused", "failed"]
 Operation = Literal["created", "updated", "deleted", "unchanged"]
@@ -67,6 +68,20 @@ class Outcome(BaseModel):
     seconds: dict[str, float]
     message: str
     exit_code: int = Field(exclude=True)
+
+
+def failed(error: CoderportError) -> Outcome:
+    """The outcome of a run that ended before the engine began."""
+    return Outcome(
+        result="failed",
+        kinds=Kinds(),
+        coder_requests=0,
+        port_requests=0,
+        port_writes=0,
+        seconds={},
+        message=str(error),
+        exit_code=error.exit_code,
+    )
 
 
 @dataclass(frozen=True)

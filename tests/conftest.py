@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -17,3 +18,19 @@ def cli() -> CliInfo:
     found = find_cli(os.environ)
     assert found is not None, "no Pulumi CLI: `make test` gets one, or `python -m coderport engine`"
     return found
+
+
+_figures: list[str] = []
+
+
+@pytest.fixture
+def figure() -> Callable[[str], None]:
+    """Takes a line with a measured figure, which stands in the summary of the run."""
+    return _figures.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _figures:
+        terminalreporter.section("figures")
+        for line in _figures:
+            terminalreporter.write_line(line)

@@ -56,6 +56,11 @@ class Lab:
         assert found is not None, f"no template {identifier} in Port"
         return found
 
+    def blueprint(self, identifier: str) -> Json:
+        found: Json | None = self.port.blueprint(identifier)
+        assert found is not None, f"no blueprint {identifier} in Port"
+        return found
+
     def ids(self, blueprint: str = WORKSPACE.identifier) -> set[str]:
         return {entity["identifier"] for entity in self.port.entities(blueprint)}
 

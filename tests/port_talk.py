@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from coderport.emulators.portside import PortEmulator
+from coderport.emulators.port import PortEmulator
 
 Json = dict[str, Any]
 
@@ -93,6 +93,12 @@ class Talk:
         reply = self("POST", f"/blueprints/{blueprint}/entities/search", {"query": query})
         assert reply.status_code == 200, reply.text
         return [entity["identifier"] for entity in reply.json()["entities"]]
+
+
+def bulk(one: Talk, blueprint: str, *items: Any, **query: Any) -> tuple[int, Json]:
+    """Status and body of a bulk call."""
+    reply = one("POST", f"/blueprints/{blueprint}/entities/bulk", {"entities": list(items)}, **query)
+    return reply.status_code, reply.json()
 
 
 def refused(reply: httpx.Response, status: int, error: str) -> str:

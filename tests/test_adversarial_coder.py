@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import stamina
@@ -47,7 +47,9 @@ def faults(history: Adversary, snapshot: Snapshot) -> list[str]:
     return found
 
 
-def test_no_read_calls_something_gone_that_exists_or_itself_whole_with_something_missed() -> None:
+def test_no_read_calls_something_gone_that_exists_or_itself_whole_with_something_missed(
+    figure: Callable[[str], None],
+) -> None:
     async def run() -> tuple[Counter[str], list[str]]:
         seen: Counter[str] = Counter()
         wrong: list[str] = []
@@ -67,7 +69,7 @@ def test_no_read_calls_something_gone_that_exists_or_itself_whole_with_something
 
     seen, wrong = asyncio.run(run())
     shares = ", ".join(f"{one} {seen[one] / HISTORIES:.1%}" for one in ("whole", "short", "failed"))
-    print(f"{HISTORIES} histories: {shares}; {dict(seen)}")
+    figure(f"adversarial Coder, {HISTORIES} histories read: {shares}; {dict(seen)}")
     assert wrong == []
     # A read that always fails or never commits itself would pass the above.
     assert seen["whole"] > HISTORIES / 2
@@ -88,7 +90,7 @@ def test_mere_change_still_allows_most_reads_to_be_whole(mischief: str) -> None:
     assert asyncio.run(run()) >= 80
 
 
-def test_a_plain_page_walk_is_fooled_by_the_same_histories() -> None:
+def test_a_plain_page_walk_is_fooled_by_the_same_histories(figure: Callable[[str], None]) -> None:
     """Distinct ids against `count` is what a page walk can check: the adversary has to be able to pass it."""
 
     async def naive(history: Adversary) -> tuple[set[str], int]:
@@ -113,7 +115,7 @@ def test_a_plain_page_walk_is_fooled_by_the_same_histories() -> None:
         return fooled, agreed
 
     fooled, agreed = asyncio.run(run())
-    print(f"plain page walk: {fooled} of {agreed} walks that agree with count missed a workspace")
+    figure(f"plain page walk: {fooled} of {agreed} walks that agree with count missed a workspace")
     assert fooled > 0
 
 

@@ -127,9 +127,12 @@ def test_wrong_usage_exits_with_2(checkout: Checkout) -> None:
 
 
 def test_a_backend_that_cannot_be_opened_is_one_plain_message(checkout: Checkout) -> None:
-    done = checkout.run("up", "--stack", "shell", PULUMI_BACKEND_URL="file:///nonexistent/folder")
+    backend = "file:///nonexistent/folder"
+    done = checkout.run("up", "--stack", "shell", PULUMI_BACKEND_URL=backend)
     assert done.returncode == 1
-    assert "The stack shell cannot be opened" in done.stderr and "Traceback" not in done.stderr
+    assert "The stack shell cannot be opened" in done.stdout and "Traceback" not in done.stdout + done.stderr
+    outcome = checkout.json("up", "--stack", "shell", code=1, PULUMI_BACKEND_URL=backend)
+    assert outcome["result"] == "failed" and "cannot be opened" in outcome["message"]
 
 
 def test_engine_prints_where_the_cli_is(checkout: Checkout, cli: CliInfo) -> None:

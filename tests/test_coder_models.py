@@ -191,5 +191,4 @@ def test_every_recorded_object_of_a_real_server_is_read() -> None:
                 assert seen.ttl_ms == one.get("ttl_ms")
                 assert seen.health is not None and seen.health.healthy
                 read["workspace"] += 1
-    print(read)
     assert min(read.values()) >= 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ def values(answer: Any) -> Any:
     return answer if isinstance(answer, bool) else None
 
 
-def test_recorded_requests_are_answered_alike(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_requests_are_answered_alike(figure: Callable[[str], None]) -> None:
     if not RECORDING.exists():
         pytest.skip("recordings are not part of a clone")
     clock = Clock()
@@ -151,8 +151,7 @@ def test_recorded_requests_are_answered_alike(capsys: pytest.CaptureFixture[str]
             replay.learn(request["response"], answer)
             if found and request["name"] not in EXPLAINED:
                 wrong[f"{number} {request['name']}"] = found[:5]
-    with capsys.disabled():
-        print(f"\nCoder 2.20.0: {len(recorded)} recorded requests replayed, {len(wrong)} differ")
+    figure(f"Coder 2.20.0: {len(recorded)} recorded requests replayed, {len(wrong)} differ")
     assert wrong == {}
 
 

@@ -180,7 +180,7 @@ def test_a_hand_deletion_in_port_is_put_right_by_a_plain_run(lab: Lab) -> None:
 
 def test_what_a_colleague_added_stays(lab: Lab) -> None:
     identifier = running(lab)
-    blueprint = lab.port.blueprint(W)
+    blueprint = lab.blueprint(W)
     blueprint["schema"]["properties"]["cost_center"] = {"type": "string", "title": "Cost Center"}
     lab.port.put_blueprint(blueprint)
     lab.port.put_entity(W, {"identifier": identifier, "properties": {"cost_center": "42"}}, by="colleague")
@@ -191,20 +191,20 @@ def test_what_a_colleague_added_stays(lab: Lab) -> None:
     lab.up()
     assert lab.workspace(identifier)["properties"]["cost_center"] == "42"
     assert lab.workspace(identifier)["properties"]["status"] == "stopped"
-    assert "cost_center" in lab.port.blueprint(W)["schema"]["properties"]
+    assert "cost_center" in lab.blueprint(W)["schema"]["properties"]
     assert "by-hand" in lab.ids()
     lab.port.delete_entity(W, "by-hand")
     lab.assert_converged()
 
 
 def test_a_blueprint_edited_by_hand_is_put_right(lab: Lab) -> None:
-    blueprint = lab.port.blueprint(T)
+    blueprint = lab.blueprint(T)
     del blueprint["schema"]["properties"]["url"]
     blueprint["title"] = "Templates of Coder"
     lab.port.put_blueprint(blueprint)
     outcome, _ = lab.up()
     assert outcome.kinds.other.updated == 1
-    assert lab.port.blueprint(T)["title"] == "Coder Template"
+    assert lab.blueprint(T)["title"] == "Coder Template"
     lab.up()
     lab.assert_converged()
 

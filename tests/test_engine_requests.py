@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from lab import laboratory
 
 from coderport.engine import CliInfo
 
 
 def test_a_first_run_of_1050_entities_costs_port_at_most_100_requests_and_a_second_no_write(
-    tmp_path: Path, cli: CliInfo, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, cli: CliInfo, figure: Callable[[str], None]
 ) -> None:
     with laboratory(tmp_path, cli, workspaces=1000, templates=50) as lab:
         lab.port.reset_requests()
@@ -21,10 +21,11 @@ def test_a_first_run_of_1050_entities_costs_port_at_most_100_requests_and_a_seco
         lab.port.reset_requests()
         second, _ = lab.up()
         again = lab.port.log.snapshot()
-    with capsys.disabled():
-        print("\n50 templates and 1,000 workspaces, requests:")
-        for name, counts, run in (("first", counted, first), ("second", again, second)):
-            print(f"  {name} up: Port {counts['total']}, {counts['writes']} of them writes; Coder {run.coder_requests}")
+    for name, counts, run in (("first", counted, first), ("second", again, second)):
+        figure(
+            f"{name} up of 50 templates and 1,000 workspaces: {counts['total']} requests to Port, "
+            f"{counts['writes']} of them writes; {run.coder_requests} requests to Coder"
+        )
     assert first.kinds.workspace.created == 1000 and first.kinds.template.created == 50
     assert entity_writes <= 55
     assert counted["total"] <= 100

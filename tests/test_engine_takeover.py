@@ -83,7 +83,7 @@ def test_the_original_blueprints_are_refused_with_what_differs_and_taken_over_lo
 
     lab.stack.configure({"takeOver": "true"})
     lab.up()
-    assert {"tier", "status"} <= set(lab.port.blueprint(W)["schema"]["properties"])
+    assert {"tier", "status"} <= set(lab.blueprint(W)["schema"]["properties"])
     assert lab.workspace("written-by-cron")["properties"] == {"tier": "gold", "owner_name": "ada"}
     assert lab.workspace(adopted)["properties"]["tier"] == "gold"
     assert lab.workspace(adopted)["properties"]["managed_by"] == "coderport/lab"
@@ -107,7 +107,7 @@ def test_a_property_of_another_type_is_a_conflict_even_with_take_over(lab: Lab) 
     lab.stack.configure({"takeOver": "true"})
     outcome = lab.refused()
     assert "coder_workspace.daily_cost" in outcome.message and "contradicts" in outcome.message
-    assert "status" not in lab.port.blueprint(W)["schema"]["properties"]
+    assert "status" not in lab.blueprint(W)["schema"]["properties"]
 
 
 def test_a_stack_that_uses_blueprints_needs_the_one_that_manages_them(lab: Lab, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -59,7 +59,7 @@ def judged(snapshot: Snapshot, known: Known) -> tuple[DeletionVerdict, Evidence]
     return deletions(evidence), evidence
 
 
-def test_nothing_that_exists_is_ever_permitted_to_go() -> None:
+def test_nothing_that_exists_is_ever_permitted_to_go(figure: Callable[[str], None]) -> None:
     ends: Counter[str] = Counter()
     for seed in range(HISTORIES):
         history = Adversary(seed)
@@ -81,5 +81,5 @@ def test_nothing_that_exists_is_ever_permitted_to_go() -> None:
         existing = history.workspaces.keys() | history.templates.keys()
         assert not (going - outside) & existing, f"seed {seed}: {sorted(history.mischief)}"
         assert going <= evidence.gone | outside
-    print(f"{HISTORIES} histories: {dict(ends.most_common())}")
+    figure(f"guard over {HISTORIES} histories: {dict(ends.most_common())}")
     assert ends["permitted"] > HISTORIES // 10 and ends["deletions"] > 0 and ends["refused"] > 0

@@ -13,7 +13,7 @@ import pytest
 from port_talk import DEPLOYMENT, SERVICE, Clock, Talk, refused, talk
 from starlette.applications import Starlette
 
-from coderport.emulators.portside import PortEmulator, Problem
+from coderport.emulators.port import PortEmulator, Problem
 from coderport.port.client import PortClient
 
 

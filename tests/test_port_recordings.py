@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from coderport.emulators.portside import PortEmulator
+from coderport.emulators.port import PortEmulator
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden"
 
@@ -64,10 +65,9 @@ async def replay(emulator: PortEmulator, requests: list[dict[str, Any]]) -> list
     return differing
 
 
-def test_recorded_requests_get_the_same_status_shape_and_values(capsys: pytest.CaptureFixture[str]) -> None:
+def test_recorded_requests_get_the_same_status_shape_and_values(figure: Callable[[str], None]) -> None:
     requests = recorded()
     differing = asyncio.run(replay(PortEmulator(), requests))
-    with capsys.disabled():
-        print(f"\n{len(requests)} recorded requests to Port replayed, {len(differing)} differ")
+    figure(f"Port: {len(requests)} recorded requests replayed, {len(differing)} differ")
     assert not differing, "\n".join(differing)
     assert len(requests) > 50

@@ -10,7 +10,7 @@ import pytest
 import stamina
 from provider_driver import BLUEPRINT, ENTITY, Aborted, Driver, Resource, stored
 
-from coderport.emulators.portside import PortEmulator
+from coderport.emulators.port import PortEmulator
 
 ENVIRON = {
     "PORT_CLIENT_ID": "emulator-client",

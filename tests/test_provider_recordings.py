@@ -18,7 +18,7 @@ import pytest
 from echoing_port import EchoingPort
 from provider_driver import BLUEPRINT, ENTITY, Driver, Port
 
-from coderport.emulators.portside import PortEmulator
+from coderport.emulators.port import PortEmulator
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden"
 STEPS = ("1-create", "2-noop", "3-refresh", "4-noop-after-refresh", "5-update", "6-delete-one", "7-destroy")
@@ -91,7 +91,7 @@ def stamped(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def replay_all(port: Port, forget: Callable[[], object]) -> None:
+def replay_all(port: Port, forget: Callable[[], object], figure: Callable[[str], None]) -> None:
     """Replay every step, each as the engine run of its own that it was; `forget` deletes bob's workspace by hand.
 
     That deletion, between the steps 5 and 6, is not in the recordings.
@@ -106,20 +106,20 @@ def replay_all(port: Port, forget: Callable[[], object]) -> None:
         differing += differences
         if step == "5-update":
             forget()
-    print(f"replayed {replayed.total()} calls: {dict(replayed)}; different: {len(differing)}")
+    figure(f"stock provider: {replayed.total()} recorded calls replayed, {len(differing)} differ")
     assert not differing, "\n".join(differing)
     assert replayed.total() >= 50
 
 
-def test_every_recorded_call_has_the_same_answer_from_an_echoing_port() -> None:
+def test_every_recorded_call_has_the_same_answer_from_an_echoing_port(figure: Callable[[str], None]) -> None:
     port = EchoingPort()
-    replay_all(port, lambda: port.entities["coder_workspace"].pop(BOB))
+    replay_all(port, lambda: port.entities["coder_workspace"].pop(BOB), figure)
     assert port.blueprints == {}
 
 
-def test_every_recorded_call_has_the_same_answer_from_the_emulator() -> None:
+def test_every_recorded_call_has_the_same_answer_from_the_emulator(figure: Callable[[str], None]) -> None:
     port = Emulated()
-    replay_all(port, lambda: port.emulator.delete_entity("coder_workspace", BOB))
+    replay_all(port, lambda: port.emulator.delete_entity("coder_workspace", BOB), figure)
     assert port.emulator.objects()["blueprints"] == {}
 
 
@@ -151,7 +151,6 @@ def test_the_bodies_are_those_that_the_stock_provider_sends() -> None:
             ours = [without_required(each) for each in sent.get((path, body["identifier"]), [])]
             assert without_required(body) in ours, f"{call['method']} {call['path']}"
             compared += 1
-    print(f"compared {compared} bodies")
     assert compared >= 7
 
 

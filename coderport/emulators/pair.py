@@ -12,7 +12,7 @@ from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.kit import Served, serve
 
 if TYPE_CHECKING:
-    from coderport.emulators.portside import PortEmulator
+    from coderport.emulators.port import PortEmulator
 
 
 @final
@@ -35,7 +35,7 @@ class Pair:
         **coder_settings: Any,
     ) -> None:
         """Emulators that are not given are made from `seed`; `coder_settings` are `CoderEmulator`'s."""
-        from coderport.emulators.portside import PortEmulator  # what only needs Coder does not load it
+        from coderport.emulators.port import PortEmulator  # what only needs Coder does not load it
 
         self.coder = coder or CoderEmulator(seed, **coder_settings)
         self.port = port or PortEmulator(seed=seed)

@@ -1,8 +1,9 @@
 """Operations that arrive one by one and leave in bulk calls.
 
-A batch is sent when it is full, or when the engine has asked for nothing at all for a while: 50 ms, or twice the longest
-pause that it lately made, so that an engine on a busy machine still fills its batches. While other calls of the kind are
-under way the while is longer, because their answers free the engine to send more. Nothing waits for a fixed window.
+A batch is sent when it is full, or when the engine has asked for nothing at all for a while: 50 ms, or twice the
+longest pause that it lately made, so that an engine on a busy machine still fills its batches. While other calls of the
+kind are under way the while is longer, because their answers free the engine to send more. Nothing waits for a fixed
+window.
 """
 
 from __future__ import annotations

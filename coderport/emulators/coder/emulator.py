@@ -37,10 +37,10 @@ def _is_write(method: str, path: str) -> bool:
 class CoderEmulator(Members):
     """A Coder deployment in memory, seeded; `app` is its ASGI application, `token` its owner's session token.
 
-    The same arguments give the same ids and names; the token is always the same. Objects are named in the
-    methods by id, workspaces also as ``owner/name``, templates and users by name. Methods may be called from any thread while it
-    serves. Changes made by them are done when they return (a started workspace runs); builds asked for over
-    the API go on with the `clock`: `pending_seconds` in the queue, then `running_seconds`.
+    The same arguments give the same ids and names; the token is always the same. Objects are named in the methods by
+    id, workspaces also as ``owner/name``, templates and users by name. Methods may be called from any thread while it
+    serves. Changes made by them are done when they return (a started workspace runs); builds asked for over the API
+    go on with the `clock`: `pending_seconds` in the queue, then `running_seconds`.
 
     `flavour` is ``2.13``, ``2.20``, ``2.29`` or ``newest``; without a licence (`licensed`) deprecation and
     the scheduling settings of templates have no effect. `rate_limit` is requests a minute for each user and

@@ -13,12 +13,12 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from coderport.emulators.kit import compact_json
-from coderport.emulators.portside.problems import invalid
-from coderport.emulators.portside.records import Json, Writer
-from coderport.emulators.portside.shapes import flag, typed
-from coderport.emulators.portside.store import Store
-from coderport.emulators.portside.views import Look
-from coderport.emulators.portside.writing import Manner
+from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.records import Json, Writer
+from coderport.emulators.port.shapes import flag, typed
+from coderport.emulators.port.store import Store
+from coderport.emulators.port.views import Look
+from coderport.emulators.port.writing import Manner
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from coderport.emulators.portside.blueprint_routes import merged
-from coderport.emulators.portside.http import Call, answer
-from coderport.emulators.portside.kept import created, held, replaced
-from coderport.emulators.portside.problems import invalid
-from coderport.emulators.portside.records import Json
-from coderport.emulators.portside.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, typed
+from coderport.emulators.port.http import Call, answer
+from coderport.emulators.port.kept import created, held, merged, replaced
+from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.records import Json
+from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, typed
 
 _PAGE_TYPES: Final = frozenset({"blueprint-entities", "dashboard", "home", "entity"})
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from coderport.emulators.portside.blueprints import Blueprint, Relation, Rules
-from coderport.emulators.portside.problems import Problem, invalid, mismatch, not_found, taken
-from coderport.emulators.portside.records import Entity, Json, Key, Writer, targets
-from coderport.emulators.portside.search import named_by_search
-from coderport.emulators.portside.shapes import ENTITY_IDENTIFIER, identifier, only, strings, text, typed
-from coderport.emulators.portside.store import Store
+from coderport.emulators.port.blueprints import Blueprint, Relation, Rules
+from coderport.emulators.port.problems import Problem, invalid, mismatch, not_found, taken
+from coderport.emulators.port.records import Entity, Json, Key, Writer, targets
+from coderport.emulators.port.search import named_by_search
+from coderport.emulators.port.shapes import ENTITY_IDENTIFIER, identifier, only, strings, text, typed
+from coderport.emulators.port.store import Store
 
 LONGEST_IDENTIFIER: Final = 1000
 _PATCHABLE: Final = frozenset(

@@ -11,20 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from coderport.emulators.portside import (
+from coderport.emulators.port import (
     action_routes,
     blueprint_routes,
     entity_routes,
     page_routes,
     scorecard_routes,
 )
-from coderport.emulators.portside.access import Access
-from coderport.emulators.portside.budgets import Budgets, kind_of
-from coderport.emulators.portside.http import Call, answer, json_response, path_segments
-from coderport.emulators.portside.problems import Problem
-from coderport.emulators.portside.records import Writer
-from coderport.emulators.portside.shapes import only, text, too_large
-from coderport.emulators.portside.store import Store
+from coderport.emulators.port.access import Access
+from coderport.emulators.port.budgets import Budgets, kind_of
+from coderport.emulators.port.http import Call, answer, json_response, path_segments
+from coderport.emulators.port.problems import Problem
+from coderport.emulators.port.records import Writer
+from coderport.emulators.port.shapes import only, text, too_large
+from coderport.emulators.port.store import Store
 
 Handler = Callable[[Call], Response]
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from coderport.emulators.portside.problems import invalid
-from coderport.emulators.portside.shapes import COLOURS, json_type, member, one_of, text, typed
+from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.shapes import COLOURS, json_type, member, one_of, text, typed
 
 Check = Callable[[Any], str | None]
 """Says what is wrong with a value, or None. It never gets null, which is "no value" in Port."""

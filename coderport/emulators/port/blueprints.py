@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from coderport.emulators.portside.calculation import Program, compiled_program
-from coderport.emulators.portside.problems import invalid
-from coderport.emulators.portside.records import Json, Rows
-from coderport.emulators.portside.shapes import (
+from coderport.emulators.port.calculation import Program, compiled_program
+from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.records import Json, Rows
+from coderport.emulators.port.shapes import (
     BLUEPRINT_IDENTIFIER,
     KEY,
-    flag_of,
     identifier,
     member,
     one_of,
@@ -20,7 +19,7 @@ from coderport.emulators.portside.shapes import (
     text,
     typed,
 )
-from coderport.emulators.portside.values import TYPES, Check, compiled_property
+from coderport.emulators.port.values import TYPES, Check, compiled_property
 
 STAMPS: Final = ("createdAt", "createdBy", "updatedAt", "updatedBy")
 _MAPS: Final = ("relations", "mirrorProperties", "calculationProperties", "aggregationProperties")
@@ -164,12 +163,25 @@ def _relation(body: Any, path: str, own: str, blueprints: Mapping[str, Blueprint
         text(body["description"], f"{path}.description", shortest=1)
     target = member(body, "target", str, path, required=True)
     _check_target(target, path, own, blueprints)
-    required, many = flag_of(body, "required", path), flag_of(body, "many", path)
+    required = member(body, "required", bool, path, required=True)
+    many = member(body, "many", bool, path, required=True)
     if required and many:
         raise invalid(path, "cannot be both required and many")
-    if required and target == own:
-        raise invalid(path, "cannot be required and point at its own blueprint")
+    if required:
+        _refuse_cycle(own, target, path, blueprints)
     return Relation(target, required, many)
+
+
+def _refuse_cycle(own: str, target: str, path: str, blueprints: Mapping[str, Blueprint]) -> None:
+    """Entities in a cycle of required relations could never be created."""
+    waiting, seen = [target], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name == own:
+            raise invalid(path, "makes a required cycle of blueprints")
+        if name not in seen:
+            seen.add(name)
+            waiting += [relation.target for relation in blueprints[name].rules.relations.values() if relation.required]
 
 
 def _check_target(target: str, path: str, own: str, blueprints: Mapping[str, Blueprint]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from coderport.emulators.portside.blueprints import STAMPS
-from coderport.emulators.portside.http import Call
-from coderport.emulators.portside.problems import not_found, taken
-from coderport.emulators.portside.records import Json
+from typing import Any
+
+from coderport.emulators.port.blueprints import STAMPS
+from coderport.emulators.port.http import Call
+from coderport.emulators.port.problems import not_found, taken
+from coderport.emulators.port.records import Json
 
 
 def created(call: Call, kind: str, objects: dict[str, Json], body: Json) -> Json:
@@ -37,6 +39,13 @@ def held(kind: str, objects: dict[str, Json], name: str) -> Json:
 def without_stamps(body: Json) -> Json:
     """The body without the times and writers that clients send back."""
     return {key: value for key, value in body.items() if key not in STAMPS}
+
+
+def merged(before: Any, change: Any) -> Any:
+    """Objects key by key, anything else replaced."""
+    if not isinstance(before, dict) or not isinstance(change, dict):
+        return change
+    return {**before, **{key: merged(before.get(key), value) for key, value in change.items()}}
 
 
 def _stamped(call: Call, body: Json, before: Json | None) -> Json:

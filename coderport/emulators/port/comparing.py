@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 from coderport.emulators.kit import Clock
-from coderport.emulators.portside.problems import invalid
-from coderport.emulators.portside.shapes import json_type, one_of, typed
+from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.shapes import json_type, one_of, typed
 
 Comparison = Callable[[Any], bool]
 """Whether a value of an entity fits the rule."""

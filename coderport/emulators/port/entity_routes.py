@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from coderport.emulators.portside.http import Call, answer, json_response
-from coderport.emulators.portside.problems import Problem, invalid, not_found
-from coderport.emulators.portside.records import Entity
-from coderport.emulators.portside.search import every_entity, predicate
-from coderport.emulators.portside.shapes import member, only, strings, typed
-from coderport.emulators.portside.views import PLAIN, entities_json, entity_json
-from coderport.emulators.portside.writing import Manner, change, write
+from coderport.emulators.port.http import Call, answer, json_response
+from coderport.emulators.port.problems import Problem, invalid, not_found
+from coderport.emulators.port.records import Entity
+from coderport.emulators.port.search import every_entity, predicate
+from coderport.emulators.port.shapes import member, only, strings, typed
+from coderport.emulators.port.views import PLAIN, entities_json, entity_json
+from coderport.emulators.port.writing import Manner, change, write
 
 _UPSERTS: Final = 20
 _DELETES: Final = 100

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from coderport.emulators.portside.comparing import OPERATORS, Comparison, comparison
-from coderport.emulators.portside.problems import Problem, invalid
-from coderport.emulators.portside.records import Entity, Json
-from coderport.emulators.portside.relating import match_any, related_to
-from coderport.emulators.portside.shapes import member, one_of, text, typed
-from coderport.emulators.portside.store import Store
-from coderport.emulators.portside.views import META, derived, meta_value
+from coderport.emulators.port.comparing import OPERATORS, Comparison, comparison
+from coderport.emulators.port.problems import Problem, invalid
+from coderport.emulators.port.records import Entity, Json
+from coderport.emulators.port.relating import match_any, related_to
+from coderport.emulators.port.shapes import member, one_of, text, typed
+from coderport.emulators.port.store import Store
+from coderport.emulators.port.views import META, derived, meta_value
 
 Predicate = Callable[[Entity], bool]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from coderport.emulators.kit import Clock, compact_json
-from coderport.emulators.portside.problems import Problem
+from coderport.emulators.port.problems import Problem
 
 TOKEN_SECONDS: Final = 10_800
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from coderport.emulators.portside.http import Call, answer
-from coderport.emulators.portside.kept import created, held, replaced
-from coderport.emulators.portside.records import Json
-from coderport.emulators.portside.shapes import BLUEPRINT_IDENTIFIER, COLOURS, identifier, member, one_of, typed
+from coderport.emulators.port.http import Call, answer
+from coderport.emulators.port.kept import created, held, replaced
+from coderport.emulators.port.records import Json
+from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, COLOURS, identifier, member, one_of, typed
 
 _LEVELS: Final = ("Basic", "Bronze", "Silver", "Gold")
 

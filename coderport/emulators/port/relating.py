@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from coderport.emulators.portside.problems import invalid
-from coderport.emulators.portside.records import Entity, Json, Key, targets
-from coderport.emulators.portside.shapes import member, one_of, strings, text, typed
-from coderport.emulators.portside.store import Store
+from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.records import Entity, Json, Key, targets
+from coderport.emulators.port.shapes import member, one_of, strings, text, typed
+from coderport.emulators.port.store import Store
 
 Predicate = Callable[[Entity], bool]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coderport.emulators.kit import Clock
-from coderport.emulators.portside.blueprints import Blueprint
-from coderport.emulators.portside.problems import has_dependents, not_found
-from coderport.emulators.portside.records import Entity, Json, Key, Source, port_time, targets
+from coderport.emulators.port.blueprints import Blueprint
+from coderport.emulators.port.problems import has_dependents, not_found
+from coderport.emulators.port.records import Entity, Json, Key, Source, port_time, targets
 
 _ID_LETTERS = string.ascii_letters + string.digits
 

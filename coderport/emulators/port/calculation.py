@@ -7,7 +7,7 @@ from typing import Any
 
 import jq
 
-from coderport.emulators.portside.problems import invalid
+from coderport.emulators.port.problems import invalid
 
 Program = Callable[[Any], Any]
 """From an entity as JSON to the value, null where the program fails or yields nothing."""

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from coderport.emulators.kit import control_routes
-from coderport.emulators.portside.emulator import PortEmulator
-from coderport.emulators.portside.problems import Problem
+from coderport.emulators.port.emulator import PortEmulator
+from coderport.emulators.port.problems import Problem
 
 
 def routes(emulator: PortEmulator) -> list[Route]:

@@ -10,14 +10,14 @@ from typing import Any
 from starlette.routing import Route
 
 from coderport.emulators.kit import Clock, Faults, Instrumented, RequestLog, Served, serve
-from coderport.emulators.portside.access import Access
-from coderport.emulators.portside.app import TOKEN_ROUTE, Api
-from coderport.emulators.portside.blueprint_routes import create_blueprint, replace_blueprint
-from coderport.emulators.portside.budgets import Budgets
-from coderport.emulators.portside.records import Json, Writer
-from coderport.emulators.portside.store import Store
-from coderport.emulators.portside.views import PLAIN, entities_json, entity_json
-from coderport.emulators.portside.writing import Manner, write
+from coderport.emulators.port.access import Access
+from coderport.emulators.port.app import TOKEN_ROUTE, Api
+from coderport.emulators.port.blueprint_routes import create_blueprint, replace_blueprint
+from coderport.emulators.port.budgets import Budgets
+from coderport.emulators.port.records import Json, Writer
+from coderport.emulators.port.store import Store
+from coderport.emulators.port.views import PLAIN, entities_json, entity_json
+from coderport.emulators.port.writing import Manner, write
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -68,7 +68,7 @@ class PortEmulator:
 
     def control_routes(self) -> list[Route]:
         """Routes to look into it, change and break it, for a server of their own."""
-        from coderport.emulators.portside.control import routes  # it drives this class
+        from coderport.emulators.port.control import routes  # it drives this class
 
         return routes(self)
 

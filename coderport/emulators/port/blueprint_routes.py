@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
-from coderport.emulators.portside.blueprints import (
+from coderport.emulators.port.blueprints import (
     STAMPS,
     Blueprint,
     check_change,
     checked_rules,
     default_permissions,
 )
-from coderport.emulators.portside.http import Call, answer
-from coderport.emulators.portside.problems import has_dependents, invalid, not_found, taken
-from coderport.emulators.portside.records import Json, Writer
-from coderport.emulators.portside.shapes import only, typed
-from coderport.emulators.portside.store import Store
+from coderport.emulators.port.http import Call, answer
+from coderport.emulators.port.kept import merged, without_stamps
+from coderport.emulators.port.problems import has_dependents, invalid, not_found, taken
+from coderport.emulators.port.records import Json, Writer
+from coderport.emulators.port.shapes import only, typed
+from coderport.emulators.port.store import Store
 
 _MERGED: Final = ("relations", "mirrorProperties", "calculationProperties", "aggregationProperties")
 
@@ -36,14 +37,14 @@ def create_blueprint(store: Store, body: Json, by: Writer) -> Blueprint:
         raise taken("Blueprint", body["identifier"])
     now = store.now()
     stamps = {"createdAt": now, "createdBy": by.client_id, "updatedAt": now, "updatedBy": by.client_id}
-    blueprint = Blueprint({**_plain(body), **stamps}, rules, default_permissions())
+    blueprint = Blueprint({**without_stamps(body), **stamps}, rules, default_permissions())
     store.blueprints[blueprint.identifier] = blueprint
     return blueprint
 
 
 def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> Blueprint:
     """The blueprint as the body has it; values of properties and relations that it lacks are dropped."""
-    body = _plain({"identifier": held.identifier, **body})
+    body = without_stamps({"identifier": held.identifier, **body})
     if body["identifier"] != held.identifier:
         raise invalid("body.identifier", "cannot be changed")
     rules = checked_rules(body, store.blueprints)
@@ -53,10 +54,6 @@ def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> 
     held.body = {**body, **kept, "updatedAt": store.now(), "updatedBy": by.client_id}
     held.rules = rules
     return held
-
-
-def _plain(body: Json) -> Json:
-    return {key: value for key, value in body.items() if key not in STAMPS}
 
 
 def _create_page(store: Store, blueprint: Json) -> None:
@@ -174,13 +171,6 @@ def patch_permissions(call: Call) -> Response:
     only(body, {"entities"}, "body")
     held.permissions = merged(held.permissions, body)
     return answer(permissions=held.permissions)
-
-
-def merged(before: Any, change: Any) -> Any:
-    """Objects key by key, anything else replaced."""
-    if not isinstance(before, dict) or not isinstance(change, dict):
-        return change
-    return {**before, **{key: merged(before.get(key), value) for key, value in change.items()}}
 
 
 def _of(call: Call) -> Blueprint:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from coderport.emulators.portside.problems import Problem, invalid
+from coderport.emulators.port.problems import Problem, invalid
 
 # Port's patterns use \p{L}; `[^\W\d_]` is "any letter" in Python. (port-api.md §2.1)
 ENTITY_IDENTIFIER: Final = re.compile(r"(?!\.{1,2}\Z)(?:[^\W\d_]|[0-9@_.+:\\/=-])+\Z")
@@ -97,11 +97,6 @@ def flag(value: str | None, name: str) -> bool:
     if value == "true":
         return True
     raise invalid(f"querystring.{name}", "must be boolean")
-
-
-def flag_of(body: Mapping[str, Any], key: str, path: str) -> bool:
-    """A boolean of a body; absent and null are false."""
-    return bool(typed(body.get(key), bool, f"{path}.{key}", nullable=True))
 
 
 def too_large() -> Problem:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from coderport.emulators.portside.records import Entity, Json, targets
-from coderport.emulators.portside.store import Store
+from coderport.emulators.port.records import Entity, Json, targets
+from coderport.emulators.port.store import Store
 
 META: Final[Mapping[str, str]] = {
     "$identifier": "identifier",
