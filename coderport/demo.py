@@ -140,7 +140,7 @@ def _catalog(pair: Pair) -> Table:
     for key in _SHOWN:
         table.add_column(key)
     titles = {entity["identifier"]: entity["title"] for entity in pair.port.entities(TEMPLATE.identifier)}
-    for entity in pair.port.entities(WORKSPACE.identifier)[:8]:
+    for entity in sorted(pair.port.entities(WORKSPACE.identifier), key=lambda each: str(each["title"]))[:8]:
         values = entity["properties"]
         template = titles.get(entity["relations"].get("template_id"), "–")
         table.add_row(entity["title"], template, *(_text(values.get(key)) for key in _SHOWN))

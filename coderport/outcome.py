@@ -86,7 +86,7 @@ def failed(error: CoderportError) -> Outcome:
 
 @dataclass(frozen=True)
 class Change:
-    """One resource that was not left as it was; `details` are the properties that changed, for an update."""
+    """One resource that was not left as it was: `kind` in people's words, `details` the changed properties."""
 
     operation: Operation
     kind: str
@@ -135,7 +135,13 @@ class Tally:
             state = step.new or step.old
             title = str((state.inputs or {}).get("title", name)) if state is not None else name
             details = sorted(_leaf(path) for path in step.detailed_diff or {}) if operation == "updated" else ()
-            self.changes.append(Change(operation, kind, title, tuple(dict.fromkeys(details))))
+            shown = kind if kind != "other" else _own_word(step.type)
+            self.changes.append(Change(operation, shown, title, tuple(dict.fromkeys(details))))
+
+
+def _own_word(resource_type: str) -> str:
+    """What people call a resource of the type: `port:index/blueprint:Blueprint` is a blueprint."""
+    return "provider" if resource_type.startswith("pulumi:providers:") else resource_type.rsplit(":", 1)[-1].lower()
 
 
 def _leaf(path: str) -> str:

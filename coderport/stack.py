@@ -78,7 +78,7 @@ class Stack:
             )
             self._checkpoints = {"PULUMI_SKIP_CHECKPOINTS": "true"} if self._checkpoints_are_slow() else {}
         except CommandError as error:
-            raise EngineError(f"The stack {name} cannot be opened: {_last_words(error)}") from None
+            raise EngineError(f"The stack {name} cannot be opened: {_with_remedy(_last_words(error))}") from None
 
     def configure(self, values: Mapping[str, str | Sequence[str]]) -> None:
         """Sets plain config values in the namespace of the project; a list replaces the whole list."""
@@ -209,6 +209,17 @@ def _judged(tally: Tally, account: Account, error: CommandError | None, changed:
         message=message,
         exit_code=exit_code,
     )
+
+
+def _with_remedy(said: str) -> str:
+    """The CLI's words on the two things that every new user meets, with what to do."""
+    if "PULUMI_ACCESS_TOKEN" in said:
+        return (
+            f"{said}.\nLog in with `pulumi login`, or name a folder or bucket: PULUMI_BACKEND_URL=file:///some/folder"
+        )
+    if "passphrase must be set" in said:
+        return f"{said}.\nChoose a passphrase, and keep it: it encrypts the secrets of this backend's stacks."
+    return said
 
 
 def _last_words(error: CommandError) -> str:

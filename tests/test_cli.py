@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,21 @@ def test_a_backend_that_cannot_be_opened_is_one_plain_message(checkout: Checkout
 
 def test_engine_prints_where_the_cli_is(checkout: Checkout, cli: CliInfo) -> None:
     assert str(cli.path) in checkout.run("engine").stdout
+
+
+def test_the_demo_prints_what_the_readme_shows(checkout: Checkout) -> None:
+    done = checkout.run("demo", PATH=checkout.environment["PATH"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = (ROOT / "README.md").read_text().split("<!-- demo -->", 1)[1].split("<!-- end of demo -->", 1)[0]
+    lines = {comparable(line) for line in shown.splitlines() if line.startswith("    ") and line.strip() != "…"}
+    assert len(lines) > 15
+    assert lines <= {comparable(f"    {line}") for line in done.stdout.splitlines()}
+    assert not (checkout.folder / "Pulumi.demo.yaml").exists(), "the demo leaves the checkout as it is"
+
+
+def comparable(line: str) -> str:
+    """A line without what differs from run to run: seconds, and how often a busy machine flushed a batch."""
+    return re.sub(r"\d+\.\d s|Port \d+ requests, \d+ of them", "#", line.rstrip())
 
 
 def test_emulate_prints_where_everything_is_until_it_is_interrupted(checkout: Checkout) -> None:
