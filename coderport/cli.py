@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from coderport.commands import converge, emulate_until_interrupted, people
+from coderport.commands import converge, emulate_until_interrupted, people, serve_until_told, work_on_run
 from coderport.demo import show
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
@@ -94,6 +94,23 @@ def demo(
 ) -> None:
     """Show the whole on this machine: emulators, the real engine, three runs. Touches no account and no login."""
     show(workspaces=workspaces, templates=templates)
+
+
+@app.command()
+def run(
+    stack: StackName,
+    run_id: Annotated[
+        str | None, typer.Option(help="Port's id of the run; CODERPORT_RUN_ID if it is not given.")
+    ] = None,
+) -> None:
+    """Bring one action run to its end, as the workflow of the GitHub backend does. Fails where Port was not told."""
+    raise typer.Exit(work_on_run(stack, run_id))
+
+
+@app.command()
+def serve(stack: StackName) -> None:
+    """Run the webhook backend of the actions until SIGTERM. docs/actions.md lists its CODERPORT_SERVE_… variables."""
+    serve_until_told(stack)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 
@@ -13,7 +14,12 @@ from coderport.emulators.pair import Pair
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
 from coderport.outcome import Outcome, Tally, failed
-from coderport.stack import Stack
+from coderport.runner.github import run_id_of, run_once
+from coderport.runner.service.runs import service_runner
+from coderport.runner.service.server import serve
+from coderport.runner.service.settings import service_settings
+from coderport.stack import ROOT, Stack
+from coderport.stackfile import stack_settings
 
 SHOWN_CHANGES = 20
 DEV_PORTS = (17080, 17081, 17082)
@@ -80,6 +86,18 @@ def emulate_until_interrupted(*, workspaces: int, templates: int, seed: int, fre
         console.print("Ctrl-C ends them.")
         print(json.dumps(pair.describe()), flush=True)
         stop.wait()
+
+
+def work_on_run(stack: str, run_id: str | None) -> int:
+    """Works one action run to its end and says how that was; the exit code of the process."""
+    named = run_id_of(run_id, os.environ)
+    return run_once(named, stack_settings(stack, ROOT, os.environ), f"coderport/{stack}", people().print)
+
+
+def serve_until_told(stack: str) -> None:
+    """Serves the webhook backend of the stack until SIGTERM or Ctrl-C."""
+    service = service_settings(os.environ)
+    serve(service, service_runner(stack_settings(stack, ROOT, os.environ), f"coderport/{stack}"))
 
 
 def _table(outcome: Outcome) -> Table:

@@ -5,11 +5,17 @@ Nothing outside of `.coderport/` is written, no login is touched, and credential
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+import stamina
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +38,7 @@ class DemoError(CoderportError):
 
 
 def show(*, workspaces: int, templates: int) -> None:
-    """Three runs of the real engine against the emulators, each checked for what it claims."""
+    """Three runs of the real engine against the emulators and an action, each checked for what it claims."""
     console = people()
     drop_real_life(os.environ)
     cli = obtain_cli(console.print)
@@ -40,6 +46,8 @@ def show(*, workspaces: int, templates: int) -> None:
     with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
         console.print(pair.banner())
         stack = isolated_stack("demo", FOLDER, pair, cli)
+        service = _Service(pair, stack.name)
+        stack.configure({"actions": {"backend": "webhook", "url": f"{service.url}/runs"}})
         _headline(console, "1 · The first run: Port is empty")
         first = _run(stack, pair, console)
         _expect(first.result == "converged", "the first run should converge")
@@ -60,10 +68,77 @@ def show(*, workspaces: int, templates: int) -> None:
             f"1 workspace should come, 1 go and {changed} change",
         )
         _expect(third.kinds.template == Counts(updated=1, unchanged=templates - 1), "1 template should change")
+
+        _headline(console, "4 · Somebody presses *Create Coder Workspace* in Port")
+        with service:
+            for line in _button_pressed(pair):
+                console.print(f"  {line}")
+        fourth = _run(stack, pair, console)
+        _expect(fourth.kinds.workspace.created == 1, "the new workspace should be in the state")
+        _expect(fourth.port_writes == 0, "the action has put the new entity into Port already")
     console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.")
     console.print(
         "Next: `make emulate` and `python -m coderport up --stack dev`, or the README for a real Coder and Port."
     )
+
+
+class _Service:
+    """The webhook backend, `python -m coderport serve`, as a process of its own beside the emulated Coder."""
+
+    def __init__(self, pair: Pair, stack: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._stack, self._servers = stack, pair.describe()
+
+    def __enter__(self) -> _Service:
+        servers = self._servers
+        actions = {"backend": "webhook", "url": f"{self.url}/runs"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "coderport", "serve", "--stack", self._stack],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "CODER_API_BASE_URL": servers["coder_url"],
+                "CODER_SESSION_TOKEN": servers["coder_token"],
+                "PORT_BASE_URL": servers["port_url"],
+                "PORT_CLIENT_ID": servers["port_client_id"],
+                "PORT_CLIENT_SECRET": servers["port_client_secret"],
+                "CODERPORT_ACTIONS": json.dumps(actions),
+                "CODERPORT_SERVE_PORT": str(self._port),
+                "CODERPORT_SERVE_DATABASE": str(FOLDER / "runs.sqlite"),
+            },
+            stderr=(FOLDER / "serve.log").open("w"),
+        )
+        for attempt in stamina.retry_context(
+            on=(httpx.HTTPError, DemoError), timeout=20, wait_initial=0.1, wait_max=0.5
+        ):
+            with attempt:
+                _expect(httpx.get(f"{self.url}/readyz").status_code == 200, "the service should be ready")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+
+def _button_pressed(pair: Pair) -> list[str]:
+    """What came of one press on the button, in words: the form, the run's log and its end."""
+    workspace = pair.coder.workspace(sorted(pair.coder.workspace_ids())[0])
+    email = pair.coder.user(workspace.owner_id).email
+    template = pair.coder.template(sorted(pair.coder.template_ids())[0])
+    pair.port.add_user(email)
+    inputs = {"template": template.id, "name": "from-port", "ttl_hours": 8}
+    pressed = pair.port.run_action("coder_create_workspace", by=email, inputs=inputs)
+    run = pair.port.wait_for_run(pressed["id"], timeout=60)
+    _expect(run["status"] == "SUCCESS", f"the run should succeed: {run.get('summary')}")
+    log = [line for entry in pair.port.run_logs(run["id"]) for line in str(entry["message"]).splitlines() if line]
+    return [
+        f"by {email}, with template {template.name}, name from-port, time to live 8 hours",
+        *(f"| {line}" for line in log),
+        f"{run['status']}: {run['statusLabel']}",
+    ]
 
 
 def isolated_stack(name: str, folder: Path, pair: Pair, cli: CliInfo) -> Stack:

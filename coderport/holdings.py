@@ -1,4 +1,4 @@
-"""What Port holds before a run: the organization, our two blueprints and every entity in them, whoever wrote it."""
+"""What Port holds before a run: the organization, our two blueprints, every entity in them, and the actions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from coderport.port.models import Organization, PortEntity
 
 @dataclass(frozen=True)
 class Holdings:
-    """`blueprints` and `entities` are by blueprint identifier; a blueprint that Port does not have is absent."""
+    """`blueprints` and `entities` are by blueprint identifier; a blueprint that Port does not have is absent.
+
+    `actions` are all of the organization's by identifier, and none where they were not asked for.
+    """
 
     organization: Organization
     blueprints: Mapping[str, Mapping[str, Any]]
     entities: Mapping[str, Mapping[str, PortEntity]]
+    actions: Mapping[str, Mapping[str, Any]]
 
     def managed_by(self, stack: str) -> dict[str, frozenset[str]]:
         """The ids of the entities that say that this stack manages them, by blueprint."""
@@ -29,8 +33,10 @@ class Holdings:
         }
 
 
-async def holdings(client: PortClient, declared: tuple[Blueprint, ...] = BLUEPRINTS) -> Holdings:
-    """Reads them: two requests, and for each blueprint one and one per 1,000 entities."""
+async def holdings(
+    client: PortClient, declared: tuple[Blueprint, ...] = BLUEPRINTS, *, with_actions: bool = False
+) -> Holdings:
+    """Reads them: two requests, for each blueprint one and one per 1,000 entities, and one for the actions."""
     organization = await client.organization()
     blueprints: dict[str, Mapping[str, Any]] = {}
     entities: dict[str, Mapping[str, PortEntity]] = {}
@@ -42,4 +48,5 @@ async def holdings(client: PortClient, declared: tuple[Blueprint, ...] = BLUEPRI
         entities[blueprint.identifier] = {
             entity.identifier: entity async for entity in client.entities(blueprint.identifier)
         }
-    return Holdings(organization, blueprints, entities)
+    actions = await client.actions() if with_actions else {}
+    return Holdings(organization, blueprints, entities, actions)

@@ -23,11 +23,12 @@ class MemoryUnreadableError(ValueError):
 
 @dataclass(frozen=True)
 class Memory:
-    """`declared`: the entity ids of the last run by blueprint. `blueprints`: those that this stack declares."""
+    """`declared`: the entity ids of the last run by blueprint. `blueprints`, `actions`: what this stack declares."""
 
     deployment: str | None = None
     port_organization: str | None = None
     blueprints: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
     declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
@@ -43,6 +44,7 @@ class Memory:
                 "deployment": self.deployment,
                 "portOrganization": self.port_organization,
                 "blueprints": sorted(self.blueprints),
+                "actions": sorted(self.actions),
                 "declared": {blueprint: packed(ids) for blueprint, ids in sorted(self.declared.items())},
             },
             "templates": len(self.declared.get("coder_template", ())),
@@ -67,6 +69,7 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
             deployment=str(held["deployment"]),
             port_organization=str(held["portOrganization"]),
             blueprints=frozenset(str(name) for name in held["blueprints"]),
+            actions=frozenset(str(name) for name in held.get("actions", ())),
             declared={str(name): unpacked(text) for name, text in held["declared"].items()},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from coderport.account import Account
+from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.actions.declared import declared, wants_form
+from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Agreement, Difference, agreement, differences
 from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
 from coderport.catalog.desired import Desired, Filters, desired
 from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
+from coderport.coder.parameters import TemplateForm, read_forms
 from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
 from coderport.errors import CoderportError, Refusal
 from coderport.guard import Evidence, Verdict, deletions, identity, ownership, together
@@ -33,6 +37,7 @@ class Plan:
     """
 
     blueprints: tuple[Blueprint, ...]
+    actions: tuple[Action, ...]
     entities: tuple[Entity, ...]
     orphans: Mapping[str, frozenset[str]]
     memory: Memory
@@ -51,9 +56,9 @@ async def make_plan(
         held = await _read_port(settings, account)
     known = _known(memory, held, managed_by)
     with account.phase("read_coder"), _emulators_in_mind(settings.coder_api_base_url):
-        snapshot = await _read_coder(settings, known, account)
+        snapshot, forms = await _read_coder(settings, known, account)
     with account.phase("judge"):
-        return _judged(settings, releases, memory, held, snapshot, managed_by, now)
+        return _judged(settings, releases, memory, held, snapshot, forms, managed_by, now)
 
 
 async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> None:
@@ -88,20 +93,39 @@ async def _read_port(settings: Settings, account: Account) -> Holdings:
     secret = settings.port_client_secret.get_secret_value()
     async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
         try:
-            return await holdings(client)
+            return await holdings(client, with_actions=_declares_actions(settings))
         finally:
             account.port_requests += client.requests
             account.retries += client.retries
 
 
-async def _read_coder(settings: Settings, known: Known, account: Account) -> Snapshot:
+async def _read_coder(
+    settings: Settings, known: Known, account: Account
+) -> tuple[Snapshot, Mapping[str, TemplateForm]]:
+    """The snapshot, and the forms of the templates that get an action of their own."""
     token = settings.coder_session_token.get_secret_value()
     async with CoderClient(settings.coder_api_base_url, token) as client:
         try:
-            return await read_snapshot(client, organizations=settings.coder_organizations, known=known)
+            snapshot = await read_snapshot(client, organizations=settings.coder_organizations, known=known)
+            filters = _filters(settings)
+            wanted = [
+                each
+                for each in snapshot.templates.values()
+                if filters.takes(each.organization_name, each.name) and wants_form(settings.actions, each)
+            ]
+            return snapshot, await read_forms(client, wanted if _declares_actions(settings) else ())
         finally:
             account.coder_requests += client.requests
             account.retries += client.retries
+
+
+def _filters(settings: Settings) -> Filters:
+    return Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates)
+
+
+def _declares_actions(settings: Settings) -> bool:
+    """One stack of an organization declares the actions: the one that declares the blueprints they are for."""
+    return settings.blueprints == "manage" and settings.actions.backend != "off"
 
 
 def _known(memory: Memory, held: Holdings, managed_by: str) -> Known:
@@ -121,6 +145,7 @@ def _judged(
     memory: Memory,
     held: Holdings,
     snapshot: Snapshot,
+    forms: Mapping[str, TemplateForm],
     managed_by: str,
     now: datetime,
 ) -> Plan:
@@ -134,8 +159,7 @@ def _judged(
             each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
         },
     )
-    filters = Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates)
-    wanted = desired(snapshot, filters, context, held.entities, now, settings.volatile_refresh)
+    wanted = desired(snapshot, _filters(settings), context, held.entities, now, settings.volatile_refresh)
     same = identity(
         deployment,
         held.organization.id,
@@ -156,11 +180,15 @@ def _judged(
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
-    verdict = together(_blueprints_verdict(settings, memory, held), owned, going)
+    actions = _actions(settings, snapshot, wanted, forms)
+    verdict = together(
+        _blueprints_verdict(settings, memory, held), _actions_verdict(actions, settings, memory, held), owned, going
+    )
     if verdict.refused:
         raise _refusal(verdict)
     return Plan(
         blueprints=BLUEPRINTS if settings.blueprints == "manage" else (),
+        actions=actions,
         entities=wanted.entities,
         orphans={
             each.identifier: (going.ids(each.identifier) & held.entities.get(each.identifier, {}).keys())
@@ -171,6 +199,7 @@ def _judged(
             deployment=deployment,
             port_organization=held.organization.id,
             blueprints=frozenset(each.identifier for each in BLUEPRINTS if settings.blueprints == "manage"),
+            actions=frozenset(action.identifier for action in actions),
             declared=wanted.ids(),
         ),
         creations=sum(entity.identifier not in held.entities.get(entity.blueprint, {}) for entity in wanted.entities),
@@ -225,6 +254,31 @@ def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> V
                 _listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
                 + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
                 + "\n  pulumi config set coderport:takeOver true"
+            )
+    return Verdict(tuple(reasons))
+
+
+def _actions(
+    settings: Settings, snapshot: Snapshot, wanted: Desired, forms: Mapping[str, TemplateForm]
+) -> tuple[Action, ...]:
+    if not _declares_actions(settings):
+        return ()
+    shown = wanted.ids()[TEMPLATE.identifier]
+    templates = [each for each in snapshot.templates.values() if each.id in shown]
+    return declared(settings.actions, templates, forms, deployment_id=snapshot.deployment.deployment_id)
+
+
+def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Memory, held: Holdings) -> Verdict:
+    """Whether the actions that Port has under our identifiers are ours, mean the same, or may be taken over."""
+    reasons: list[str] = []
+    for action in actions:
+        live = held.actions.get(action.identifier)
+        if live is None or action.identifier in memory.actions or settings.take_over:
+            continue
+        if found := action_differences(action, live):
+            reasons.append(
+                _listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
+                + "\nTo replace it by ours: pulumi config set coderport:takeOver true"
             )
     return Verdict(tuple(reasons))
 

@@ -17,6 +17,8 @@ from pulumi.runtime import get_config_env, get_config_secret_keys_env
 from pulumi.runtime.config import CONFIG, is_config_secret
 
 from coderport.account import Account, Failure
+from coderport.catalog.actions.arguments import permissions_args, pulumi_args
+from coderport.catalog.actions.values import Action
 from coderport.catalog.blueprints import TEMPLATE, Blueprint, Property, PropertyType
 from coderport.catalog.values import Entity, Value
 from coderport.errors import CoderportError, Refusal
@@ -71,9 +73,15 @@ def declare(plan: Plan, settings: Settings) -> None:
     )
     options = pulumi.ResourceOptions(provider=provider)
     protected = pulumi.ResourceOptions(provider=provider, protect=settings.protect_blueprints)
+    declared: list[port.Blueprint] = []
     blueprints: dict[str, pulumi.Input[str]] = {}
     for blueprint in plan.blueprints:
-        blueprints[blueprint.identifier] = _blueprint(blueprint, blueprints, protected).identifier
+        declared.append(_blueprint(blueprint, blueprints, protected))
+        blueprints[blueprint.identifier] = declared[-1].identifier
+    # Pickers and conditions name blueprints inside of JSON texts, so the order has to be said.
+    after_blueprints = pulumi.ResourceOptions(provider=provider, depends_on=declared)
+    for action in plan.actions:
+        _action(action, after_blueprints)
     templates: dict[str, pulumi.Input[str]] = {}
     for entity in plan.entities:
         resource = _entity(entity, blueprints.get(entity.blueprint, entity.blueprint), templates, options)
@@ -142,6 +150,12 @@ def _properties(properties: tuple[Property, ...]) -> port.BlueprintPropertiesArg
         }
         or None,
     )
+
+
+def _action(action: Action, options: pulumi.ResourceOptions) -> None:
+    """The action, and who may run it and approve its runs."""
+    declared = port.Action(action.identifier, **pulumi_args(action), opts=options)
+    port.ActionPermissions(action.identifier, **permissions_args(declared.identifier, action.permissions), opts=options)
 
 
 def _entity(

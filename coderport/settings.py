@@ -13,7 +13,16 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from coderport.errors import SettingsError
 
@@ -27,6 +36,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "portClientId": "PORT_CLIENT_ID",
     "portClientSecret": "PORT_CLIENT_SECRET",
     "portBaseUrl": "PORT_BASE_URL",
+    "actions": "CODERPORT_ACTIONS",
 }
 RELEASES: Mapping[str, str] = {
     "allow_deletions": "CODERPORT_ALLOW_DELETIONS",
@@ -46,15 +56,20 @@ _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+def _http_url(value: str) -> str:
+    url = value.strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http(s) URL with a host")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("must hold no query, fragment or credentials")
+    return url
+
+
 def _server_url(suffix: str) -> Callable[[str], str]:
     def normalised(value: str) -> str:
-        url = value.strip().rstrip("/").removesuffix(suffix).rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("must be an http(s) URL with a host")
-        if parts.query or parts.fragment or parts.username or parts.password:
-            raise ValueError("must hold no query, fragment or credentials")
-        if parts.scheme == "http" and not is_loopback(url):
+        url = _http_url(value).removesuffix(suffix).rstrip("/")
+        if urlsplit(url).scheme == "http" and not is_loopback(url):
             raise ValueError("must be https: a token would travel in clear (http is for loopback only)")
         return url
 
@@ -69,6 +84,17 @@ def _duration(value: object) -> object:
         if match is None:
             raise ValueError("must be a whole number with a unit: 30m, 24h, 2d, or 0 for always")
         return timedelta(seconds=int(match["number"]) * _UNITS[match["unit"]])
+    return value
+
+
+def _parsed(value: object) -> object:
+    if isinstance(value, str):  # Pulumi hands objects to a program as JSON text
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError(
+                "must be an object, as `pulumi config set --path coderport:actions.KEY VALUE` makes it"
+            ) from None
     return value
 
 
@@ -100,6 +126,37 @@ Token = Annotated[SecretStr, AfterValidator(_header_safe)]
 Globs = Annotated[tuple[Annotated[str, AfterValidator(_glob)], ...], BeforeValidator(_list)]
 
 
+class Actions(BaseModel):
+    """The self-service actions: which backend runs them, who may, what they may do. `coderport:actions` in the config.
+
+    `templates` names the templates that get a form of their own: "all", "none" or globs. `admins` are e-mails of people
+    who may act on everybody's workspaces, `roles` Port's roles that may run actions at all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    backend: Literal["off", "github", "webhook"] = "off"
+    repository: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    workflow: str = Field(default="coder-action.yml", min_length=1)
+    url: Annotated[str, AfterValidator(_http_url)] | None = None
+    agent: bool = False
+    templates: Literal["all", "none"] | Globs = "all"
+    approve_delete: bool = Field(default=False, alias="approveDelete")
+    admins: Globs = ()
+    roles: Globs = ("Admin", "Member")
+    fallback_user: str | None = Field(default=None, alias="fallbackUser", min_length=1)
+    wait_for_agent: bool = Field(default=True, alias="waitForAgent")
+
+    @model_validator(mode="after")
+    def _backend_has_what_it_needs(self) -> Actions:
+        needed = {"github": ("repository", self.repository), "webhook": ("url", self.url)}.get(self.backend)
+        if needed is not None and needed[1] is None:
+            raise ValueError(f"the backend {self.backend} needs {needed[0]}")
+        if self.url and self.url.startswith("http:") and not self.agent and not is_loopback(self.url):
+            raise ValueError("url must be https unless Port's agent calls it (agent: true)")
+        return self
+
+
 class Settings(BaseModel):
     """What one run of one stack works with. Field aliases are the keys of the stack config.
 
@@ -125,6 +182,7 @@ class Settings(BaseModel):
     volatile_refresh: Annotated[timedelta, BeforeValidator(_duration)] = Field(
         default=timedelta(hours=24), alias="volatileRefresh"
     )
+    actions: Annotated[Actions, BeforeValidator(_parsed)] = Actions()
     secrets_from_config: frozenset[str] = frozenset()
 
     @property
@@ -148,10 +206,10 @@ def load_settings(
 ) -> Settings:
     """Settings from the stack config (keys without namespace, values parsed), the environment where it is silent.
 
-    `encrypted` names the config keys that Pulumi keeps as secrets. Empty strings count as not set, so that the
-    typed schema can offer a default. Raises one SettingsError that lists every wrong key.
+    `encrypted` names the config keys that Pulumi keeps as secrets. Empty texts and objects count as not set, so that
+    the typed schema can offer a default. Raises one SettingsError that lists every wrong key.
     """
-    given = {key: value for key, value in config.items() if value not in (None, "")}
+    given = {key: value for key, value in config.items() if value not in (None, "", "{}")}
     from_config = frozenset(key for key in given if key in _SECRETS | {"portClientId"})
     for key, variable in ENVIRONMENT.items():
         if key not in given and environ.get(variable, "").strip():
@@ -161,7 +219,9 @@ def load_settings(
     try:
         settings = Settings.model_validate({**given, "secrets_from_config": from_config})
     except ValidationError as error:
-        problems.extend((str(item["loc"][0]), _reason(item)) for item in error.errors(include_input=False))
+        problems.extend(
+            (".".join(map(str, item["loc"][:2])), _reason(item)) for item in error.errors(include_input=False)
+        )
     for key in sorted(_SECRETS & from_config - encrypted):
         if not _only_emulators(given):
             problems.append((key, f"is in clear in the stack config: `pulumi config set --secret {NAMESPACE}:{key}`"))
@@ -194,8 +254,9 @@ def _reason(item: Any) -> str:
     if item["type"] == "missing":
         return "is missing"
     if item["type"] == "extra_forbidden":
-        known = ", ".join(sorted(field.alias or name for name, field in Settings.model_fields.items()))
-        return f"is not a setting (known: {known.replace(', secrets_from_config', '')})"
+        fields = Settings.model_fields if len(item["loc"]) == 1 else Actions.model_fields
+        known = sorted({field.alias or name for name, field in fields.items()} - {"secrets_from_config"})
+        return f"is not a setting (known: {', '.join(known)})"
     message: str = item["msg"]
     return message.removeprefix("Value error, ")
 
@@ -206,8 +267,8 @@ def _report(problems: list[tuple[str, str]]) -> str:
     ]
     for key, reason in dict.fromkeys(problems):
         lines.append(f"  {NAMESPACE}:{key} {reason}")
-        secret = " --secret" if key in _SECRETS else ""
-        places = [f"pulumi config set{secret} {NAMESPACE}:{key} …"]
+        option = " --secret" if key in _SECRETS else " --path" if "." in key else ""
+        places = [f"pulumi config set{option} {NAMESPACE}:{key} …"]
         if key in ENVIRONMENT:
             places.append(f"the environment variable {ENVIRONMENT[key]}")
         if "is not a setting" not in reason:

@@ -80,14 +80,17 @@ class Stack:
         except CommandError as error:
             raise EngineError(f"The stack {name} cannot be opened: {_with_remedy(_last_words(error))}") from None
 
-    def configure(self, values: Mapping[str, str | Sequence[str]]) -> None:
-        """Sets plain config values in the namespace of the project; a list replaces the whole list."""
+    def configure(self, values: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
+        """Sets plain config values in the namespace of the project; a list or an object replaces the whole one."""
         given: dict[str, automation.ConfigValue] = {}
         for key, value in values.items():
             if isinstance(value, str):
                 given[key] = automation.ConfigValue(value)
+                continue
+            self._stack.remove_config(key)
+            if isinstance(value, Mapping):
+                given.update({f"{key}.{name}": automation.ConfigValue(each) for name, each in value.items()})
             else:
-                self._stack.remove_config(key)
                 given.update({f"{key}[{index}]": automation.ConfigValue(each) for index, each in enumerate(value)})
         if given:
             self._stack.set_all_config(given, path=True)

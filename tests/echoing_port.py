@@ -44,12 +44,14 @@ class Sent:
 class EchoingPort:
     """`transport()` is a Port.
 
-    `blueprints` and `entities` are what it holds; `sent` what came, tokens apart.
+    `blueprints`, `entities`, `actions` and their `permissions` are what it holds; `sent` what came, tokens apart.
     """
 
     def __init__(self) -> None:
         self.blueprints: dict[str, Json] = {}
         self.entities: dict[str, dict[str, Json]] = {}
+        self.actions: dict[str, Json] = {}
+        self.permissions: dict[str, Json] = {}
         self.sent: list[Sent] = []
         self.tokens = 0
         self.answers: list[Answer] = []
@@ -69,6 +71,12 @@ class EchoingPort:
         self.blueprints[identifier] = {**row, **STAMPS, **members}
         self.entities.setdefault(identifier, {})
         return self.blueprints[identifier]
+
+    def add_action(self, identifier: str, **members: Any) -> Json:
+        self.actions[identifier] = {"identifier": identifier, **STAMPS, **members}
+        nobody: Json = {"users": [], "roles": ["Admin"], "teams": [], "policy": None}
+        self.permissions.setdefault(identifier, {"execute": {**nobody, "ownedByTeam": False}, "approve": nobody})
+        return self.actions[identifier]
 
     @property
     def writes(self) -> list[Sent]:
@@ -100,6 +108,8 @@ class EchoingPort:
             if sent.body["identifier"] in self.blueprints:
                 return refused(409, "identifier_taken")
             return ok(201, blueprint=self.add_blueprint(**sent.body))
+        if sent.path.startswith("/v1/actions"):
+            return self._action(sent)
         match = re.fullmatch(r"/v1/blueprints/([^/]+)(?:/(.*))?", sent.path)
         if match is None:
             return refused(404, "not_found")
@@ -121,6 +131,30 @@ class EchoingPort:
             gone = [each for each in sent.body["entities"] if rows.pop(each, None) is not None]
             return ok(deletedEntities=gone)
         return self._entity(sent, name, unquote(rest.removeprefix("entities/")))
+
+    def _action(self, sent: Sent) -> httpx.Response:
+        name, _, rest = sent.path.removeprefix("/v1/actions").removeprefix("/").partition("/")
+        name = unquote(name)
+        if sent.method == "POST":
+            if sent.body["identifier"] in self.actions:
+                return refused(409, "identifier_taken")
+            return ok(201, action=self.add_action(**sent.body))
+        if name not in self.actions:
+            return refused(404, "not_found", f"action {name} was not found")
+        if rest == "permissions":
+            if sent.method == "PATCH":
+                held = self.permissions[name]
+                self.permissions[name] = {part: {**held[part], **sent.body.get(part, {})} for part in held}
+            return ok(permissions=self.permissions[name])
+        if sent.method == "DELETE":
+            del self.actions[name], self.permissions[name]
+            return ok()
+        if sent.method == "PUT":
+            del self.actions[name]
+            self.permissions[sent.body["identifier"]] = self.permissions.pop(name)
+            self.add_action(**sent.body)
+            name = sent.body["identifier"]
+        return ok(action=self.actions[name])
 
     def _blueprint(self, sent: Sent, name: str) -> httpx.Response:
         if sent.method == "DELETE":

@@ -11,8 +11,10 @@ import httpx
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import provider_pb2
 
+from coderport.provider.action import TOKEN as ACTION
 from coderport.provider.blueprint import TOKEN as BLUEPRINT
 from coderport.provider.entity import TOKEN as ENTITY
+from coderport.provider.permissions import TOKEN as PERMISSIONS
 from coderport.provider.protocol import struct_of
 from coderport.provider.server import PortProvider
 
@@ -209,4 +211,16 @@ _REQUESTS = {
     "Handshake": provider_pb2.ProviderHandshakeRequest,
 }
 
-__all__ = ["BLUEPRINT", "ENTITY", "Aborted", "Driver", "Port", "Resource", "entity", "stored", "urn"]
+__all__ = [
+    "ACTION",
+    "BLUEPRINT",
+    "ENTITY",
+    "PERMISSIONS",
+    "Aborted",
+    "Driver",
+    "Port",
+    "Resource",
+    "entity",
+    "stored",
+    "urn",
+]

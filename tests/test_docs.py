@@ -11,6 +11,7 @@ from typer.main import get_command
 from coderport.catalog.blueprints import BLUEPRINTS, Blueprint
 from coderport.cli import app
 from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
+from coderport.settings import Actions
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -46,6 +47,17 @@ def test_the_readme_gives_every_exit_code_its_meaning() -> None:
     assert documented[Refusal.exit_code].startswith("refused by a guard")
     assert documented[UnexpectedChanges.exit_code].startswith("changes found")
     assert set(documented) == {0, 1, 2, 3, 4}
+
+
+def test_the_page_of_actions_names_every_key_of_their_settings_with_its_default() -> None:
+    table = section((ROOT / "docs" / "actions.md").read_text(), "## Settings")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", table, re.MULTILINE))
+    assert set(rows) == {field.alias or name for name, field in Actions.model_fields.items()}
+    for name, field in Actions.model_fields.items():
+        default = field.default if isinstance(field.default, (str, bool)) else None
+        if default is not None:
+            shown = str(default).lower() if isinstance(default, bool) else default
+            assert rows[field.alias or name].strip() == f"`{shown}`"
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:

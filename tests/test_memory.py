@@ -17,7 +17,11 @@ IDS = st.frozensets(st.uuids().map(str), max_size=50)
 @given(templates=IDS, workspaces=IDS)
 def test_a_memory_comes_back_from_its_outputs(templates: frozenset[str], workspaces: frozenset[str]) -> None:
     memory = Memory(
-        "deployment", "org", frozenset({"coder_template"}), {"coder_template": templates, "coder_workspace": workspaces}
+        deployment="deployment",
+        port_organization="org",
+        blueprints=frozenset({"coder_template"}),
+        actions=frozenset({"coder_start_workspace"}),
+        declared={"coder_template": templates, "coder_workspace": workspaces},
     )
     assert recalled(json.loads(json.dumps(memory.outputs()))) == memory
 

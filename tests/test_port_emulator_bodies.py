@@ -54,16 +54,38 @@ _ENTITY: Json = {
     "properties": {"tags": ["a"], "more": {"x": 1}, "cost": 1, "state": "up", "e": "a", "l": {"url": "http://x"}},
     "relations": {"of": "a", "needs": ["a", {"rules": []}], "r": {"combinator": "and", "rules": _SEARCH["rules"][:1]}},
 }
+_EVERY: Json = {"combinator": "and", "rules": [{"property": "$identifier", "operator": "=", "value": "a"}]}
 _ACTION: Json = {
     "identifier": "stop",
     "trigger": {
         "type": "self-service",
         "operation": "DAY-2",
         "blueprintIdentifier": "service",
-        "userInputs": {"properties": {"a": {}}, "required": ["a"]},
-        "condition": {"type": "SEARCH"},
+        "userInputs": {
+            "properties": {
+                "a": {"type": "string", "pattern": "a", "default": {"jqQuery": ".user.email"}},
+                "e": {"type": "string", "format": "entity", "blueprint": "service", "dataset": {**_EVERY}},
+                "l": {"type": "array", "items": {"type": "string", "enum": ["a"]}, "minItems": 1},
+                "n": {"type": "number", "minimum": 1, "visible": {"jqQuery": ".form.a != null"}},
+            },
+            "required": {"jqQuery": '["a"]'},
+            "steps": [{"title": "One", "order": ["a", "e"]}],
+            "titles": {"t": {"title": "T"}},
+        },
+        "condition": {"type": "SEARCH", **_EVERY},
     },
-    "invocationMethod": {"type": "WEBHOOK", "url": "http://x"},
+    "invocationMethod": {
+        "type": "KAFKA",
+        "payload": {"{{ .inputs.a }}": "{{ .entity }}", "{{ spreadValue() }}": "{{ .inputs }}", "x": ["{{ .run.id }}"]},
+    },
+}
+_RUN: Json = {"properties": {"a": "a", "e": "a", "l": ["a"], "n": 1}, "entity": "a"}
+_PERMISSIONS: Json = {
+    "execute": {
+        "roles": ["Admin"],
+        "policy": {"queries": {"q": {**_EVERY}}, "conditions": [".results.q.entities | length > 0"]},
+    },
+    "approve": {"users": ["a@x"], "policy": None},
 }
 _CARD: Json = {
     "identifier": "card",
@@ -92,6 +114,16 @@ _ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/blueprints/deployment/entities/search", {"query": _SEARCH, "include": ["title"], "limit": 3}),
     ("POST", "/actions", _ACTION),
     ("PUT", "/actions/stop", _ACTION),
+    ("PATCH", "/actions/stop/permissions", _PERMISSIONS),
+    ("POST", "/actions/stop/runs", _RUN),
+    ("GET", "/actions/runs", None),
+    ("PATCH", "/actions/runs/{run}", {"statusLabel": "x", "link": ["http://x"], "summary": "s", "externalRunId": "1"}),
+    ("PATCH", "/actions/runs/{run}/approval", {"status": "APPROVE", "description": "d"}),
+    ("PATCH", "/actions/runs/{run}/response", {"response": {"a": 1}}),
+    ("POST", "/actions/runs/{run}/logs", {"message": "m", "terminationStatus": "SUCCESS", "statusLabel": "l"}),
+    ("GET", "/actions/runs/{run}/approvers", None),
+    ("POST", "/actions/runs/claim-pending", {"installationId": "i", "limit": 1, "invocationMethod": "WEBHOOK"}),
+    ("PATCH", "/actions/runs/ack", {"runIds": ["a"]}),
     ("POST", "/blueprints/service/scorecards", _CARD),
     ("PUT", "/blueprints/service/scorecards/card", _CARD),
     ("POST", "/pages", _PAGE),
@@ -120,15 +152,21 @@ def oddly(value: Any, chance: random.Random) -> Any:
 def test_no_body_makes_it_fail() -> None:
     chance = random.Random(5)
     one = talk()
+    one.emulator.add_user("a@x")
     one.put("service", "a", properties={"tags": ["x"], "more": {"a": 1}})
+    assert one("POST", "/actions", _ACTION).status_code == 201
+    assert one("POST", "/actions/stop/runs", _RUN).status_code == 202
     statuses = set()
     for _ in range(2500):
         method, path, body = chance.choice(_ROUTES)
+        run = chance.choice(one.emulator.runs())["id"]
+        path = path.replace("{run}", run)
         flags = {name: chance.choice(["true", "false"]) for name in ("upsert", "merge")}
+        flags |= {name: value for name, value in (("run_as", "a@x"), ("run_id", run)) if chance.random() < 0.1}
         reply = one(method, path, None if body is None else oddly(body, chance), **flags)
         statuses.add(reply.status_code)
         assert reply.status_code < 500, f"{method} {path} {reply.request.content.decode()} {reply.text}"
-    assert {200, 201, 207, 401, 404, 409, 422} <= statuses
+    assert {200, 201, 202, 207, 401, 404, 409, 422} <= statuses
 
 
 def test_writers_from_many_threads_lose_nothing() -> None:

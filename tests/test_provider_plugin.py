@@ -16,7 +16,7 @@ import grpc.aio
 import pytest
 from echoing_port import EchoingPort, refused
 from google.protobuf import empty_pb2
-from provider_driver import BLUEPRINT, ENTITY, ENVIRON, Aborted, Driver, entity, urn
+from provider_driver import ACTION, BLUEPRINT, ENTITY, ENVIRON, PERMISSIONS, Aborted, Driver, entity, urn
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2_grpc
 
 from coderport.provider.schema import VERSION
@@ -181,7 +181,7 @@ def test_the_schema_names_what_is_served(port: EchoingPort) -> None:
     driver = Driver(port)
     schema = json.loads(driver.run(driver.call("GetSchema"))["schema"])
     assert (schema["name"], schema["version"]) == ("port", VERSION)
-    assert set(schema["resources"]) == {BLUEPRINT, ENTITY}
+    assert set(schema["resources"]) == {BLUEPRINT, ENTITY, ACTION, PERMISSIONS}
     driver.close()
 
 

@@ -54,9 +54,13 @@ def test_the_environment_counts_where_the_config_is_silent_or_empty() -> None:
     environ = {
         variable: f"https://{variable.lower().replace('_', '-')}.example.com" for variable in ENVIRONMENT.values()
     }
-    found = load_settings({"portClientId": "", "coderApiBaseUrl": "https://coder.example.com"}, environ)
+    environ["CODERPORT_ACTIONS"] = '{"backend": "github", "repository": "acme/coderport"}'
+    found = load_settings(
+        {"portClientId": "", "coderApiBaseUrl": "https://coder.example.com", "actions": "{}"}, environ
+    )
     assert found.coder_api_base_url == "https://coder.example.com"
     assert found.port_client_id == environ["PORT_CLIENT_ID"]
+    assert found.actions.repository == "acme/coderport"
     assert found.secrets_from_config == frozenset()
 
 
@@ -164,3 +168,21 @@ def test_the_shipped_stacks_are_valid(stack: str) -> None:
     environ = {"CODER_SESSION_TOKEN": SECRET, "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET}
     config = {key.removeprefix("coderport:"): value for key, value in entries.items()}
     assert load_settings(config, environ).coder_api_base_url
+
+
+def test_a_wrong_key_of_the_actions_is_named_with_the_way_to_set_it() -> None:
+    text = error({**CONFIG, "actions": '{"backend": "webhook", "templates": 7, "colour": "blue"}'})
+    assert "coderport:actions.templates must be" in text or "coderport:actions.templates Input should be" in text
+    assert "pulumi config set --path coderport:actions.templates" in text
+    assert "coderport:actions.colour is not a setting (known: admins, agent, approveDelete, backend" in text
+
+
+@pytest.mark.parametrize(("backend", "needs"), [("github", "repository"), ("webhook", "url")])
+def test_a_backend_without_what_it_needs_is_an_error(backend: str, needs: str) -> None:
+    assert f"the backend {backend} needs {needs}" in error({**CONFIG, "actions": {"backend": backend}})
+
+
+def test_a_webhook_in_clear_is_for_port_s_agent_only() -> None:
+    actions = {"backend": "webhook", "url": "http://coderport.internal/runs"}
+    assert "url must be https unless" in error({**CONFIG, "actions": actions})
+    assert settings(actions={**actions, "agent": True}).actions.url == "http://coderport.internal/runs"

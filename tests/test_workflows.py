@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".github" / "workflows"
-NAMES = ("preview", "tests", "up")
+NAMES = ("coder-action", "preview", "tests", "up")
 GITHUB_COMMENT_LIMIT = 65_536
 
 Node = dict[str, Any]
@@ -71,6 +71,7 @@ def test_no_expression_is_in_a_shell_line() -> None:
 
 def test_each_job_has_the_least_permissions_and_a_time_limit() -> None:
     allowed = {
+        "coder-action.run": {"contents": "read"},
         "tests.tests": {"contents": "read"},
         "preview.preview": {"contents": "read"},
         "preview.comment": {"pull-requests": "write"},
@@ -90,14 +91,15 @@ def test_the_job_that_may_write_has_no_checkout_and_no_secret() -> None:
 
 def test_no_checkout_keeps_credentials() -> None:
     checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 3
+    assert len(checkouts) == 4
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
 
 
 def test_secrets_are_given_to_one_step_of_jobs_with_an_environment() -> None:
     for name, job in jobs():
         holders = [step["name"] for step in job["steps"] if "secrets." in json.dumps(step)]
-        assert holders == {"preview.preview": ["Preview"], "up.up": ["Up"]}.get(name, [])
+        known = {"coder-action.run": ["Run"], "preview.preview": ["Preview"], "up.up": ["Up"]}
+        assert holders == known.get(name, [])
         assert "secrets." not in json.dumps({**job, "steps": []})
         assert bool(holders) == ("environment" in job)
 
@@ -106,6 +108,20 @@ def test_a_preview_of_a_fork_does_not_run() -> None:
     assert workflow("preview")["on"] == {"pull_request": ""}
     condition = workflow("preview")["jobs"]["preview"]["if"]
     assert "github.event.pull_request.head.repo.full_name == github.repository" in condition.split(" && ")
+
+
+def test_an_action_gets_its_run_by_the_environment_and_waits_for_no_other() -> None:
+    job = workflow("coder-action")["jobs"]["run"]
+    assert workflow("coder-action")["on"] == {
+        "workflow_dispatch": {
+            "inputs": {"run_id": {"description": "The id of the run in Port", "type": "string", "required": "true"}}
+        }
+    }
+    holders = [step for step in job["steps"] if "inputs." in json.dumps(step)]
+    assert [step["name"] for step in holders] == ["Run"]
+    assert holders[0]["env"]["CODERPORT_RUN_ID"] == "${{ inputs.run_id }}"
+    assert "CODERPORT_RUN_ID" not in holders[0]["run"]
+    assert "concurrency" not in job and "concurrency" not in workflow("coder-action")
 
 
 def test_a_run_that_writes_is_never_cut_off_and_never_meets_its_like() -> None:

@@ -25,7 +25,9 @@ import stamina
 from coderport import __version__
 from coderport.coder import errors
 from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace, read_as
+from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
+from coderport.tls import tls_context
 
 IN_FLIGHT = 6
 ATTEMPTS = 6
@@ -95,6 +97,7 @@ class CoderClient:
         self._places = asyncio.Semaphore(in_flight)
         self._http = httpx.AsyncClient(
             transport=transport,
+            verify=tls_context(),
             headers={
                 "Coder-Session-Token": token,
                 "Accept": "application/json",
@@ -142,6 +145,17 @@ class CoderClient:
     async def template(self, template_id: str) -> Template:
         """One template; CoderNotFound for a deleted one as well as for one that the token may not see."""
         return _same_id(read_as(Template, (await self._get(f"/templates/{template_id}")).data), template_id)
+
+    async def rich_parameters(self, version_id: str) -> tuple[RichParameter, ...]:
+        """What a template version asks for, in the template's order; status 425 until its import has ended."""
+        path = f"/templateversions/{version_id}/rich-parameters"
+        return tuple(read_as(RichParameter, row) for row in _rows((await self._get(path)).data, path))
+
+    async def presets(self, version_id: str) -> tuple[Preset, ...]:
+        """The presets of a template version; Coder answers null where there are none."""
+        path = f"/templateversions/{version_id}/presets"
+        data = (await self._get(path)).data
+        return () if data is None else tuple(read_as(Preset, row) for row in _rows(data, path))
 
     async def workspaces(self, query: str = "", *, limit: int, offset: int = 0) -> WorkspacePage:
         """One page. `limit` is 1 to 1,000: absent or 0 means everything on some versions and an error on others."""

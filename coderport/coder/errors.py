@@ -77,5 +77,9 @@ class CoderTokenTooWeak(CoderError):
     """The token may not read all workspaces or templates in scope. Coder would answer 200 with fewer rows."""
 
 
+class VersionImporting(CoderError):
+    """The active version of a template is still being imported, so that nobody knows its parameters yet."""
+
+
 class UnknownOrganization(CoderError, SettingsError):
     """An organization named in the settings is not among those that the token can see."""

@@ -1,4 +1,4 @@
-"""The client of Port's API: blueprints, entities one by one and in bulk, and the organization."""
+"""The client of Port's API: blueprints, entities one by one and in bulk, actions, and the organization."""
 
 from __future__ import annotations
 
@@ -111,13 +111,7 @@ class PortClient:
 
     async def blueprint(self, identifier: str) -> dict[str, Any] | None:
         """The blueprint as Port holds it, or None where there is none."""
-        try:
-            reply = await self._session.call("GET", _blueprint(identifier), f"reading blueprint {identifier}")
-        except PortRejected as error:
-            if error.status == 404:
-                return None
-            raise
-        return reply.member("blueprint")
+        return await self._member_of(_blueprint(identifier), f"reading blueprint {identifier}", "blueprint")
 
     async def create_blueprint(self, body: Mapping[str, Any], *, catalog_page: bool = True) -> dict[str, Any]:
         """Create a blueprint; 409 `identifier_taken` if it exists.
@@ -249,20 +243,75 @@ class PortClient:
             {"delete_dependents": "false"},
         )
 
-    async def delete(self, blueprint: str, identifiers: Sequence[str]) -> DeleteResult:
-        """Delete up to 100 entities in one call.
+    async def delete(self, blueprint: str, identifiers: Sequence[str], *, run_id: str | None = None) -> DeleteResult:
+        """Delete up to 100 entities in one call, as part of the run of an action where one is named.
 
         One that others require (`has_dependents`) fails the whole call.
         """
+        query = {"delete_dependents": "false"}
+        if run_id:
+            query["run_id"] = run_id
         reply = await self._session.call(
             "POST",
             f"{_blueprint(blueprint)}/bulk/entities/delete",
             f"deleting {len(identifiers)} entities of blueprint {blueprint}",
-            query={"delete_dependents": "false"},
+            query=query,
             body={"entities": list(identifiers)},
         )
         named = reply.json.get("deletedEntities")
         return DeleteResult(frozenset(identifiers if named is None else named))
+
+    async def actions(self) -> dict[str, dict[str, Any]]:
+        """All actions of the organization, by identifier; whatever they do and whoever made them."""
+        reply = await self._session.call("GET", "/v1/actions", "reading the actions")
+        return {each["identifier"]: each for each in reply.rows("actions")}
+
+    async def action(self, identifier: str) -> dict[str, Any] | None:
+        """The action as Port holds it, or None where there is none."""
+        return await self._member_of(_action(identifier), f"reading action {identifier}", "action")
+
+    async def create_action(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an action; 409 `identifier_taken` if it exists, 422 for a member that Port does not know.
+
+        After a lost answer the action is looked for before a second try.
+        """
+        try:
+            return await self._create_action(body)
+        except PortUnreachable:
+            held = await self.action(body["identifier"])
+            return await self._create_action(body) if held is None else held
+
+    async def _create_action(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        what = f"creating action {body['identifier']}"
+        return (await self._session.call("POST", "/v1/actions", what, body=body, repeat=False)).member("action")
+
+    async def replace_action(self, identifier: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the whole action (`PUT`), which is also how it gets another identifier; its permissions stay."""
+        reply = await self._session.call("PUT", _action(identifier), f"changing action {identifier}", body=body)
+        return reply.member("action")
+
+    async def delete_action(self, identifier: str) -> bool:
+        """Delete an action; False if there was none."""
+        return await self._delete(_action(identifier), f"deleting action {identifier}")
+
+    async def action_permissions(self, identifier: str) -> dict[str, Any] | None:
+        """Who may run and approve an action (`execute`, `approve`), or None where there is no such action."""
+        what = f"reading the permissions of action {identifier}"
+        return await self._member_of(f"{_action(identifier)}/permissions", what, "permissions")
+
+    async def patch_action_permissions(self, identifier: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change who may run and approve an action: a list or a policy that `body` names is replaced whole."""
+        what = f"changing the permissions of action {identifier}"
+        reply = await self._session.call("PATCH", f"{_action(identifier)}/permissions", what, body=body)
+        return reply.member("permissions")
+
+    async def _member_of(self, path: str, what: str, name: str) -> dict[str, Any] | None:
+        try:
+            return (await self._session.call("GET", path, what)).member(name)
+        except PortRejected as error:
+            if error.status == 404:
+                return None
+            raise
 
     async def _delete(self, path: str, what: str, query: Mapping[str, str] | None = None) -> bool:
         try:
@@ -305,6 +354,10 @@ def _blueprint(identifier: str) -> str:
 
 def _entity(blueprint: str, identifier: str) -> str:
     return f"{_blueprint(blueprint)}/entities/{quote(identifier, safe='')}"
+
+
+def _action(identifier: str) -> str:
+    return f"/v1/actions/{quote(identifier, safe='')}"
 
 
 def _flag(value: bool) -> str:

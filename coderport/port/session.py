@@ -19,6 +19,7 @@ import stamina
 
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
 from coderport.port.limits import Bucket, RateLimits, bucket_of, seconds_to_wait
+from coderport.tls import tls_context
 
 _TOKEN_PATH = "/v1/auth/access_token"
 _RENEW_BEFORE = 60.0
@@ -94,6 +95,7 @@ class Session:
         self._http = httpx.AsyncClient(
             base_url=self.base_url,
             transport=transport,
+            verify=tls_context(),
             timeout=httpx.Timeout(timeout, connect=10.0, pool=None),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
             headers={"User-Agent": user_agent, "Accept": "application/json"},

@@ -1,4 +1,4 @@
 """A Pulumi provider for the package `port`.
 
-Blueprint and Entity, written in bulk and judged against what Port holds.
+Blueprint, Entity (written in bulk), Action and ActionPermissions, each judged against what Port holds.
 """

@@ -71,13 +71,17 @@ class EntityResource:
         return found
 
     async def create(self, news: Properties, preview: bool) -> tuple[str, Mapping[str, Any]]:
-        """Create the entity, or merge into the one that exists; (id, outputs)."""
+        """Create the entity, merge into the one that exists, or send nothing if that is as wanted; (id, outputs)."""
         if preview:
             return "", _foreseen(news, None)
         wish = wanted(news)
         identifier = wish.identifier or _new_identifier()
         held = await self._holdings.entity(wish.blueprint, identifier, confirm=False)
-        written = await self._write(wish, identifier, self._owned(wish, {}), held)
+        owned = self._owned(wish, {})
+        if held is not None and not differences(replace(wish, identifier=identifier), owned, held):
+            written = held  # an action run put it there, or the state was lost
+        else:
+            written = await self._write(wish, identifier, owned, held)
         outputs = entity_values.outputs(news, identifier, _stamps(written))
         return outputs["id"], outputs
 

@@ -28,6 +28,8 @@ class Holdings:
         self._empty: set[str] = set()
         self._confirmations: Counter[str] = Counter()
         self._blueprints: dict[str, Mapping[str, Any] | None] = {}
+        self._actions: dict[str, Mapping[str, Any] | None] = {}
+        self._permissions: dict[str, Mapping[str, Any] | None] = {}
         self._reading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def entity(self, blueprint: str, identifier: str, *, confirm: bool = True) -> PortEntity | None:
@@ -76,7 +78,7 @@ class Holdings:
 
     async def blueprint(self, identifier: str) -> Mapping[str, Any] | None:
         """The blueprint as Port holds it, or None where it has none."""
-        async with self._reading[identifier]:
+        async with self._reading[f"blueprint {identifier}"]:
             if identifier not in self._blueprints:
                 self._blueprints[identifier] = await self._client.blueprint(identifier)
             return self._blueprints[identifier]
@@ -91,3 +93,32 @@ class Holdings:
         """We deleted this blueprint, or learned that it is gone."""
         self._blueprints[identifier] = None
         self._empty.add(identifier)
+
+    async def action(self, identifier: str) -> Mapping[str, Any] | None:
+        """The action as Port holds it, or None where it has none."""
+        async with self._reading[f"action {identifier}"]:
+            if identifier not in self._actions:
+                self._actions[identifier] = await self._client.action(identifier)
+            return self._actions[identifier]
+
+    def wrote_action(self, action: Mapping[str, Any], *, created: bool = False) -> None:
+        """We wrote this action; one that we created has Port's own permissions, which are asked for again."""
+        self._actions[action["identifier"]] = action
+        if created:
+            self._permissions.pop(action["identifier"], None)
+
+    def deleted_action(self, identifier: str) -> None:
+        """We deleted this action, or learned that it is gone, and its permissions with it."""
+        self._actions[identifier] = None
+        self._permissions[identifier] = None
+
+    async def action_permissions(self, identifier: str) -> Mapping[str, Any] | None:
+        """Who may run and approve an action, or None where Port has no such action."""
+        async with self._reading[f"permissions of action {identifier}"]:
+            if identifier not in self._permissions:
+                self._permissions[identifier] = await self._client.action_permissions(identifier)
+            return self._permissions[identifier]
+
+    def wrote_action_permissions(self, identifier: str, permissions: Mapping[str, Any]) -> None:
+        """We wrote these permissions."""
+        self._permissions[identifier] = permissions

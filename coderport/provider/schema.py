@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from coderport.provider import blueprint, entity
+from coderport.provider import action, action_values, blueprint, entity, permissions
 
 PACKAGE = "port"
 
 # The version of the SDK whose classes the program uses; the engine warns if the plugin's is another.
 VERSION = "2.21.10"
 
-SUPPORTED = (blueprint.TOKEN, entity.TOKEN)
+SUPPORTED = (blueprint.TOKEN, entity.TOKEN, action.TOKEN, permissions.TOKEN)
 
 _STAMPS = ("createdAt", "createdBy", "updatedAt", "updatedBy")
+_COMPUTED = {blueprint.TOKEN: _STAMPS, entity.TOKEN: _STAMPS}
+_REQUIRED = {
+    blueprint.TOKEN: ("identifier", "title"),
+    entity.TOKEN: ("blueprint", "title"),
+    action.TOKEN: ("identifier",),
+    permissions.TOKEN: ("actionIdentifier", "permissions"),
+}
 _INPUTS = {
     blueprint.TOKEN: (
         "identifier",
@@ -44,6 +51,8 @@ _INPUTS = {
         "runId",
         "teams",
     ),
+    action.TOKEN: action_values.INPUTS,
+    permissions.TOKEN: ("actionIdentifier", "permissions"),
 }
 
 
@@ -52,9 +61,9 @@ def schema() -> str:
     resources: dict[str, Any] = {
         token: {
             "inputProperties": _any(names),
-            "requiredInputs": list(names[:2]),
-            "properties": _any((*names, *_STAMPS)),
-            "required": [*names[:2], *_STAMPS],
+            "requiredInputs": list(_REQUIRED[token]),
+            "properties": _any((*names, *_COMPUTED.get(token, ()))),
+            "required": [*_REQUIRED[token], *_COMPUTED.get(token, ())],
         }
         for token, names in _INPUTS.items()
     }

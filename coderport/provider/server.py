@@ -18,11 +18,13 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provid
 from coderport.errors import CoderportError, SettingsError
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
-from coderport.provider import blueprint, config, entity
+from coderport.provider import action, blueprint, config, entity, permissions
+from coderport.provider.action import ActionResource
 from coderport.provider.batches import IDLE_SECONDS, Batches, Cancelled
 from coderport.provider.blueprint import BlueprintResource
 from coderport.provider.entity import EntityResource
 from coderport.provider.holdings import Holdings
+from coderport.provider.permissions import PermissionsResource
 from coderport.provider.protocol import Problem, Recorded, diff_response, properties_of, struct_of
 from coderport.provider.schema import SUPPORTED, VERSION, schema
 from coderport.provider.stats import Stats
@@ -41,7 +43,7 @@ _STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (CoderportError, grpc.StatusCode.FAILED_PRECONDITION),
 )
 
-Resource = BlueprintResource | EntityResource
+Resource = BlueprintResource | EntityResource | ActionResource | PermissionsResource
 Response = TypeVar("Response")
 Request = TypeVar("Request")
 
@@ -149,6 +151,8 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
                     properties=self._properties,
                     relations=self._relations,
                 ),
+                action.TOKEN: ActionResource(self._client, holdings),
+                permissions.TOKEN: PermissionsResource(self._client, holdings),
             }
             return provider_pb2.ConfigureResponse(supportsPreview=True)
 
@@ -268,6 +272,6 @@ def _failures(problems: list[Problem]) -> list[Any]:
 
 def _unsupported(what: str) -> str:
     return (
-        f"coderport's Port provider does not serve {what}; it serves {' and '.join(SUPPORTED)}. "
+        f"coderport's Port provider does not serve {what}; it serves {', '.join(SUPPORTED)}. "
         "Take the plugin lines out of Pulumi.yaml to use the stock provider."
     )

@@ -44,6 +44,7 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
         "PATCH": template_routes.patch_template,
         "DELETE": template_routes.delete_template,
     },
+    "/templates/{template}/acl": {"GET": template_routes.get_acl},
     "/templates/{template}/versions": {
         "GET": template_routes.list_versions,
         "PATCH": template_routes.promote_version,

@@ -61,7 +61,7 @@ def _daily_cost(state: State, build: Build, version: Version) -> int:
 
 
 def _build_job(state: State, build: Build, workspace: Workspace, version: Version) -> Json:
-    queued = build.job_status == "pending" and state.provisioners == 0
+    place = state.queue_place(build)
     job: Json = {
         "id": derived_id(build.id, "job"),
         "created_at": stamp(build.created_at),
@@ -73,8 +73,8 @@ def _build_job(state: State, build: Build, workspace: Workspace, version: Versio
         "worker_id": derived_id(build.id, "worker") if build.started_at else None,
         "file_id": derived_id(version.id, "file"),
         "tags": {"owner": "", "scope": "organization"},
-        "queue_position": int(queued),
-        "queue_size": int(queued),
+        "queue_position": place,
+        "queue_size": len(state.queue) if place else 0,
     }
     job = {key: value for key, value in job.items() if value is not None}
     if state.flavour.job_details:
@@ -135,14 +135,15 @@ def _agent(build: Build, workspace: Workspace, spec: AgentSpec, resource_id: str
     made = stamp(build.completed_at)
     id = derived_id(resource_id, spec.name)
     failing = id in workspace.failing_agents
-    connected = spec.connects and build.transition == "start"
+    stage = build.agents if spec.connects else "created"
+    connected = build.transition == "start" and stage not in ("created", "timeout")
     source = derived_id(id, "log source")
     row: Json = {
         "id": id,
         "created_at": made,
         "updated_at": made,
-        "status": "disconnected" if failing else "connected" if connected else "connecting",
-        "lifecycle_state": "start_error" if failing else "ready" if connected else "created",
+        "status": "disconnected" if failing else _connection(stage, connected),
+        "lifecycle_state": "start_error" if failing else stage if connected else "created",
         "name": spec.name,
         "resource_id": resource_id,
         "architecture": "amd64" if connected else "",
@@ -191,6 +192,10 @@ def _agent(build: Build, workspace: Workspace, spec: AgentSpec, resource_id: str
             }
         ]
     return row
+
+
+def _connection(stage: str, connected: bool) -> str:
+    return "connected" if connected else "timeout" if stage == "timeout" else "connecting"
 
 
 def _app(agent_id: str, slug: str, command: str) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,13 +62,21 @@ def _problem(parameter: Parameter, value: str, before: str | None) -> str:
         return ""
     if parameter.type == "bool" and value not in ("true", "false"):
         return f"value {value!r} is not a boolean"
-    if parameter.type == "list(string)" and not re.fullmatch(r'\s*\[\s*("[^"]*"\s*(,\s*"[^"]*"\s*)*)?\]\s*', value):
+    if parameter.type == "list(string)" and not _is_list_of_strings(value):
         return f"value {value!r} is not a list of strings"
     if parameter.type == "number":
         return _number_problem(parameter, value, before)
     if parameter.validation_regex and not re.search(parameter.validation_regex, value):
         return f'{parameter.validation_error} (value "{value}" does not match "{parameter.validation_regex}")'
     return ""
+
+
+def _is_list_of_strings(value: str) -> bool:
+    try:
+        items = json.loads(value)
+    except ValueError:
+        return False
+    return isinstance(items, list) and all(isinstance(item, str) for item in items)
 
 
 def _number_problem(parameter: Parameter, value: str, before: str | None) -> str:
@@ -103,8 +112,9 @@ def begin(
 ) -> Build:
     """Queue a build. Without a version it is the previous build's, without parameters theirs.
 
-    `instant` has it ended at once, as if nobody had looked in between. A deployment without provisioners
-    leaves it pending. Whether a build may begin is for the caller to have asked.
+    `instant` has it ended at once, as if nobody had looked in between. Each provisioner does one build at a
+    time; the others are pending, and so are all where there is no provisioner. Whether a build may begin is
+    for the caller to have asked.
     """
     now = state.now()
     previous = workspace.builds[-1] if workspace.builds else None
@@ -117,8 +127,11 @@ def begin(
         state.new_id(), workspace.id, len(workspace.builds) + 1, transition, version_id, initiator_id, now, now,
         reason=reason, parameters=dict(parameters), preset_id=preset_id, then=then,
         fails_with=fails_with or (state.fail_builds.pop(0) if state.fail_builds and not instant else ""),
-        matched=(state.provisioners, state.provisioners), logs=(),
+        matched=(state.provisioners, max(0, state.provisioners - len(state.at_work))), logs=(),
     )  # fmt: skip
+    if transition == "start" and not instant:
+        build.agents_end = state.agent_ends.pop(0) if state.agent_ends else "ready"
+        build.agents_after = state.agent_seconds
     workspace.builds = (*workspace.builds, build)
     state.builds[build.id] = build
     if instant:
@@ -126,25 +139,26 @@ def begin(
         _finish(state, build)
     else:
         state.place(workspace)
-        if state.provisioners:
-            state.after(state.pending_seconds, lambda: _start_and_follow(state, build))
+        state.queue[build.id] = build
+        _begin_soon(state, build, state.pending_seconds)
     return build
 
 
-def resume_pending(state: State) -> None:
-    """Let pending builds begin, once the deployment has provisioners again."""
-    for build in state.builds.values():
-        if build.job_status == "pending":
-            _after_pending(state, build)
+def take_pending(state: State) -> None:
+    """Let the builds that wait for a provisioner begin, as far as there are free ones."""
+    for build in list(state.queue.values()):
+        _begin_soon(state, build, state.pending_seconds)
 
 
-def _after_pending(state: State, build: Build) -> None:
-    state.after(state.pending_seconds, lambda: _start_and_follow(state, build))
+def _begin_soon(state: State, build: Build, seconds: float) -> None:
+    state.after(seconds, lambda: _start_and_follow(state, build))
 
 
 def _start_and_follow(state: State, build: Build) -> None:
-    if build.job_status != "pending":
-        return
+    if build.job_status != "pending" or len(state.at_work) >= state.provisioners:
+        return  # not any more, or not before a provisioner is free
+    state.at_work.add(build.id)
+    state.queue.pop(build.id, None)
     _start(state, build)
     state.after(state.running_seconds / 2, lambda: _apply(state, build))
     state.after(state.running_seconds, lambda: _finish(state, build))
@@ -161,6 +175,8 @@ def _apply(state: State, build: Build) -> None:
     if build.job_status == "running":
         _log(state, build, "provisioner_daemon", _STAGES[build.transition], "")
         _log(state, build, "provisioner", _STAGES[build.transition], "applying")
+        for line in state.build_log:
+            _log(state, build, "provisioner", _STAGES[build.transition], line)
 
 
 def _finish(state: State, build: Build) -> None:
@@ -168,6 +184,11 @@ def _finish(state: State, build: Build) -> None:
         return
     workspace = state.workspaces[build.workspace_id]
     now = state.now()
+    if build.id in state.at_work:
+        state.at_work.discard(build.id)
+        waiting = next(iter(state.queue.values()), None)
+        if waiting is not None:
+            _begin_soon(state, waiting, 0)
     build.completed_at = build.updated_at = now
     if build.job_status == "canceling":
         build.job_status, build.error = "canceled", "canceled"
@@ -191,8 +212,21 @@ def _succeed(state: State, workspace: Workspace, build: Build, now: datetime) ->
         build.deadline = now + timedelta(milliseconds=workspace.ttl_ms)
     if build.transition == "start":
         workspace.last_used_at = now
+        _bring_up_agents(state, build)
     workspace.failing_agents = ()
     schedule_next_start(state, workspace)
+
+
+def _bring_up_agents(state: State, build: Build) -> None:
+    def reach(stage: str) -> None:
+        build.agents = stage
+
+    if not build.agents_after:
+        reach(build.agents_end)
+        return
+    reach("created")
+    state.after(build.agents_after / 2, lambda: reach("starting"))
+    state.after(build.agents_after, lambda: reach(build.agents_end))
 
 
 def _chain(state: State, workspace: Workspace, build: Build, then: Mapping[str, Any]) -> None:
@@ -218,6 +252,7 @@ def cancel(state: State, build: Build) -> None:
     """Cancel an active build: a pending one at once, a running one when it next gives way."""
     build.canceled_at = build.updated_at = state.now()
     if build.job_status == "pending":
+        state.queue.pop(build.id, None)
         build.job_status, build.completed_at, build.error = "canceled", build.canceled_at, "canceled"
         state.place(state.workspaces[build.workspace_id])
     else:

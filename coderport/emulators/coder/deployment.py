@@ -265,16 +265,31 @@ class Deployment:
             self.state.fail_builds.extend(errors)
 
     def set_provisioners(self, count: int) -> None:
-        """How many provisioners there are; with none, builds stay pending until there are some again."""
+        """How many provisioners there are, each for one build at a time; with none, builds stay pending."""
         with self.state.lock:
-            had, self.state.provisioners = self.state.provisioners, count
-            if count and not had:
-                builds.resume_pending(self.state)
+            self.state.advance()
+            self.state.provisioners = count
+            builds.take_pending(self.state)
 
     def set_build_seconds(self, pending: float, running: float) -> None:
         """How long builds asked for from now on wait and run."""
         with self.state.lock:
             self.state.pending_seconds, self.state.running_seconds = pending, running
+
+    def set_agents(self, seconds: float, *ends: str) -> None:
+        """How long agents take to be ready after builds asked for from now on.
+
+        `ends` are what those of the next starts come to instead: ``start_error``, ``start_timeout``, ``starting``, or
+        ``timeout`` for an agent that never connects.
+        """
+        with self.state.lock:
+            self.state.agent_seconds = seconds
+            self.state.agent_ends.extend(ends)
+
+    def set_build_log(self, *lines: str) -> None:
+        """What builds print while they are applied, in this order."""
+        with self.state.lock:
+            self.state.build_log = lines
 
 
 def _there(found: _Found | None, what: str, name: str) -> _Found:

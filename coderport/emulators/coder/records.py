@@ -224,6 +224,11 @@ class Build(Record):
     preset_id: str | None = None
     matched: tuple[int, int] = (0, 0)
     logs: tuple[Mapping[str, Any], ...] | None = None
+    agents: str = "ready"
+    """How far its agents are, once it has succeeded: a lifecycle state, or ``timeout`` for one that never connects."""
+    agents_end: str = "ready"
+    agents_after: float = 0.0
+    """What its agents come to, and how many seconds after its end."""
     then: Mapping[str, Any] | None = None
 
     @property

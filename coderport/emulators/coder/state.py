@@ -59,6 +59,16 @@ class State:
         self.running_seconds = 0.05
         self.fail_builds: list[str] = []
         """Errors for the next builds, first come first served."""
+        self.agent_seconds = 0.0
+        """How long an agent takes from its build's end until it is ready; 0 is ready at once."""
+        self.agent_ends: list[str] = []
+        """How the agents of the next starts end up instead of ready, first come first served."""
+        self.build_log: tuple[str, ...] = ()
+        """Lines that builds log while they are applied."""
+        self.queue: dict[str, Build] = {}
+        """Pending builds in the order in which they came."""
+        self.at_work: set[str] = set()
+        """The ids of the running builds: each keeps one provisioner busy."""
         self.stats_at = 0.0
         self.log_ids = 0
         self._places: dict[str, Place] = {}
@@ -108,6 +118,12 @@ class State:
         if found is not None:
             return found
         return next((user for user in self.users.values() if user.username.lower() == name.lower()), None)
+
+    def queue_place(self, build: Build) -> int:
+        """How many builds, itself included, wait before a provisioner is free; 0 for one that need not wait."""
+        if build.id not in self.queue or len(self.at_work) < self.provisioners:
+            return 0
+        return list(self.queue).index(build.id) + 1
 
     def workspace_of(self, owner_id: str, name: str, include_deleted: bool = False) -> Workspace | None:
         """By owner and name.

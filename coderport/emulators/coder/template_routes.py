@@ -18,7 +18,7 @@ from coderport.emulators.coder.http import (
 from coderport.emulators.coder.query import QueryError, Terms
 from coderport.emulators.coder.reading import organization_of
 from coderport.emulators.coder.records import Organization, Template, Version
-from coderport.emulators.coder.rows import parameter_json, preset_json, template_json, version_json
+from coderport.emulators.coder.rows import parameter_json, preset_json, template_json, user_json, version_json
 
 _NUMBERS = (
     "default_ttl_ms", "activity_bump_ms", "failure_ttl_ms", "time_til_dormant_ms", "time_til_dormant_autodelete_ms",
@@ -121,6 +121,41 @@ def template_of(call: Call, action: str = "read") -> Template:
 def get_template(call: Call) -> Response:
     """``GET /templates/{template}``."""
     return json_response(template_json(call.state, template_of(call)))
+
+
+def get_acl(call: Call) -> Response:
+    """``GET /templates/{template}/acl``: who may use it; for deployments with a licence only.
+
+    Without one older servers have no such route, newer ones say what it would take. The group of everybody has its
+    organization's id.
+    """
+    state = call.state
+    if not state.licensed and state.flavour.unknown_user_is_400:
+        raise Refused(404, "Route not found.")
+    if not state.licensed:
+        raise forbidden("Template RBAC is a Premium feature. Contact sales!")
+    template = template_of(call, "update")
+    organization = state.organizations[template.organization_id]
+    people = [user for user in state.users.values() if not user.system]
+    if template.readers is not None:
+        named = [{**user_json(state, user), "role": "use"} for user in people if user.id in template.readers]
+        return json_response({"users": named, "group": []})
+    members = [user_json(state, user) for user in people if organization.id in user.organizations]
+    everyone = {
+        "id": organization.id,
+        "name": "Everyone",
+        "display_name": "",
+        "organization_id": organization.id,
+        "members": members,
+        "total_member_count": len(members),
+        "avatar_url": "",
+        "quota_allowance": 0,
+        "source": "user",
+        "organization_name": organization.name,
+        "organization_display_name": organization.display_name,
+        "role": "use",
+    }
+    return json_response({"users": [], "group": [everyone]})
 
 
 def get_template_by_name(call: Call) -> Response:

@@ -1,16 +1,19 @@
-"""The routes of actions and their permissions: an action is checked and kept, nothing runs."""
+"""The routes of actions and their permissions: an action is checked and kept. Runs have routes of their own."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
+from coderport.emulators.port.forms import check_form
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, merged, replaced, without_stamps
 from coderport.emulators.port.problems import invalid
 from coderport.emulators.port.records import Json
-from coderport.emulators.port.shapes import ACTION_IDENTIFIER, identifier, member, one_of, only, strings, text
+from coderport.emulators.port.search import predicate
+from coderport.emulators.port.shapes import ACTION_IDENTIFIER, identifier, member, one_of, only, strings, text, typed
+from coderport.emulators.port.store import Store
 
 
 def create_action(call: Call) -> Response:
@@ -47,6 +50,8 @@ def read_action_permissions(call: Call) -> Response:
 def patch_action_permissions(call: Call) -> Response:
     before, body = held("Action", call.store.action_permissions, call.names["action"]), call.body()
     only(body, {"execute", "approve"}, "body")
+    for key, change in body.items():
+        _check_rule(typed(change, dict, f"body.{key}"), f"body.{key}")
     changed = call.store.action_permissions[call.names["action"]] = merged(before, body)
     return answer(permissions=changed)
 
@@ -54,6 +59,19 @@ def patch_action_permissions(call: Call) -> Response:
 def _action_permissions() -> Json:
     rule: Json = {"users": [], "roles": ["Admin"], "teams": [], "policy": None}
     return {"execute": {**rule, "roles": ["Admin", "Member"], "ownedByTeam": False}, "approve": rule}
+
+
+def _check_rule(rule: Json, path: str) -> None:
+    only(rule, {"users", "roles", "teams", "ownedByTeam", "policy"}, path)
+    for key in ("users", "roles", "teams"):
+        if key in rule:
+            strings(rule[key], f"{path}.{key}")
+    typed(rule.get("ownedByTeam"), bool, f"{path}.ownedByTeam", nullable=True)
+    policy = typed(rule.get("policy"), dict, f"{path}.policy", nullable=True)
+    if policy is not None:
+        only(policy, {"queries", "conditions"}, f"{path}.policy")
+        member(policy, "queries", dict, f"{path}.policy", required=True)
+        strings(member(policy, "conditions", list, f"{path}.policy", required=True), f"{path}.policy.conditions")
 
 
 _ACTION: Final = frozenset(
@@ -89,12 +107,31 @@ def _action(call: Call) -> Json:
     else:
         only(trigger, {"type", "event", "condition"}, "body.trigger")
         member(trigger, "event", dict, "body.trigger", required=True)
-    method = member(body, "invocationMethod", dict, "body", required=True)
-    where = "body.invocationMethod"
-    only(method, _METHODS[one_of(method.get("type"), _METHODS, f"{where}.type")], where)
-    if method["type"] == "WEBHOOK":
-        member(method, "url", str, where, required=True)
+    _check_method(member(body, "invocationMethod", dict, "body", required=True), "body.invocationMethod")
+    approval = body.get("requiredApproval", False)
+    if isinstance(approval, dict):
+        only(approval, {"type"}, "body.requiredApproval")
+        one_of(approval.get("type"), {"ANY", "ALL"}, "body.requiredApproval.type")
+    else:
+        typed(approval, bool, "body.requiredApproval")
     return body
+
+
+def _check_method(method: Json, path: str) -> None:
+    kind = one_of(method.get("type"), _METHODS, f"{path}.type")
+    only(method, _METHODS[kind], path)
+    for key in ("agent", "synchronized", "reportWorkflowStatus"):
+        # They may be templates that yield a boolean.
+        if key in method and not isinstance(method[key], str):
+            typed(method[key], bool, f"{path}.{key}")
+    for key in ("headers", "workflowInputs", "pipelineVariables", "integrationActionExecutionProperties"):
+        member(method, key, dict, path)
+    if kind == "WEBHOOK":
+        member(method, "url", str, path, required=True)
+        one_of(method.get("method", "POST"), {"GET", "POST", "PUT", "PATCH", "DELETE"}, f"{path}.method")
+    elif kind == "UPSERT_ENTITY":
+        member(method, "blueprintIdentifier", str, path, required=True)
+        member(method, "mapping", dict, path, required=True)
 
 
 def _check_self_service(call: Call, trigger: Json) -> None:
@@ -104,17 +141,17 @@ def _check_self_service(call: Call, trigger: Json) -> None:
     blueprint = member(trigger, "blueprintIdentifier", str, path)
     if blueprint is not None:
         call.store.blueprint(blueprint)
-    inputs = member(trigger, "userInputs", dict, path, required=True)
-    only(inputs, {"properties", "required", "order", "steps", "titles"}, f"{path}.userInputs")
-    properties = member(inputs, "properties", dict, f"{path}.userInputs", required=True)
-    required = inputs.get("required", [])
-    # An object is a jq query, which is not known before the form is shown.
-    names = () if isinstance(required, dict) else strings(required, f"{path}.userInputs.required")
-    for key in names:
-        if key not in properties:
-            raise invalid(f"{path}.userInputs.required", f"names '{key}', which is not an input")
-    if trigger.get("condition") is not None and (operation == "CREATE" or blueprint is None):
-        raise invalid(f"{path}.condition", "is only for DAY-2 and DELETE with a blueprintIdentifier")
+    check_form(call.store, member(trigger, "userInputs", dict, path, required=True), f"{path}.userInputs")
+    if trigger.get("condition") is not None:
+        if operation == "CREATE" or blueprint is None:
+            raise invalid(f"{path}.condition", "is only for DAY-2 and DELETE with a blueprintIdentifier")
+        _check_condition(call.store, trigger["condition"], f"{path}.condition")
     for key in ("actionCardButtonText", "executeActionButtonText"):
         if key in trigger:
             text(trigger[key], f"{path}.{key}", shortest=1, longest=15)
+
+
+def _check_condition(store: Store, condition: Any, path: str) -> None:
+    only(typed(condition, dict, path), {"type", "rules", "combinator"}, path)
+    one_of(condition.get("type"), {"SEARCH"}, f"{path}.type")
+    predicate(store, condition, path)

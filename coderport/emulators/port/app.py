@@ -16,7 +16,9 @@ from coderport.emulators.port import (
     blueprint_routes,
     entity_routes,
     page_routes,
+    run_routes,
     scorecard_routes,
+    user_routes,
 )
 from coderport.emulators.port.access import Access
 from coderport.emulators.port.budgets import Budgets, kind_of
@@ -68,6 +70,15 @@ _ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/v1/entities/search": {"POST": entity_routes.search},
     "/v1/migrations": {"GET": blueprint_routes.read_migrations},
     "/v1/migrations/{migration}": {"GET": blueprint_routes.read_migration},
+    # Before the routes of one action, whose identifier can be any word but `runs`.
+    "/v1/actions/runs": {"GET": run_routes.read_runs},
+    "/v1/actions/runs/claim-pending": {"POST": run_routes.claim_pending},
+    "/v1/actions/runs/ack": {"PATCH": run_routes.acknowledge},
+    "/v1/actions/runs/{run}": {"GET": run_routes.read_run, "PATCH": run_routes.patch_run},
+    "/v1/actions/runs/{run}/response": {"PATCH": run_routes.write_response},
+    "/v1/actions/runs/{run}/logs": {"GET": run_routes.read_logs, "POST": run_routes.add_log},
+    "/v1/actions/runs/{run}/approval": {"PATCH": run_routes.decide_approval},
+    "/v1/actions/runs/{run}/approvers": {"GET": run_routes.read_approvers},
     "/v1/actions": {"GET": action_routes.read_actions, "POST": action_routes.create_action},
     "/v1/actions/{action}": {
         "GET": action_routes.read_action,
@@ -78,6 +89,9 @@ _ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
         "GET": action_routes.read_action_permissions,
         "PATCH": action_routes.patch_action_permissions,
     },
+    "/v1/actions/{action}/runs": {"POST": run_routes.start_run},
+    "/v1/users": {"GET": user_routes.read_users},
+    "/v1/users/{email}": {"GET": user_routes.read_user},
     "/v1/pages": {"GET": page_routes.read_pages, "POST": page_routes.create_page},
     "/v1/pages/{page}": {
         "GET": page_routes.read_page,

@@ -21,15 +21,25 @@ _BUDGETS: Final = {
 
 
 class Budgets:
-    """All buckets; without `enforced` nothing is spent and the headers say that all of it is left."""
+    """All buckets, `scale` times as large as documented (at least one request).
 
-    def __init__(self, clock: Clock, *, enforced: bool) -> None:
-        self._enforced = enforced
-        self._buckets = {kind: RateBuckets(limit, _PERIOD, burst, clock) for kind, (limit, burst) in _BUDGETS.items()}
+    At 0 nothing is spent and the headers say that all of the documented budget is left.
+    """
+
+    def __init__(self, clock: Clock, scale: float) -> None:
+        self._enforced = scale > 0
+        times = scale or 1
+        self._sizes = {
+            kind: (max(1, round(limit * times)), max(1, round(burst * times)))
+            for kind, (limit, burst) in _BUDGETS.items()
+        }
+        self._buckets = {
+            kind: RateBuckets(limit, _PERIOD, burst, clock) for kind, (limit, burst) in self._sizes.items()
+        }
 
     def spend(self, kind: str, who: str) -> tuple[bool, dict[str, str]]:
         """Whether a request of this kind may go on, and the headers of its answer (`reset` in seconds)."""
-        limit, burst = _BUDGETS[kind]
+        limit, burst = self._sizes[kind]
         if not self._enforced:
             return True, _headers(limit, burst, 0)
         verdict = self._buckets[kind].take(who)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from coderport.emulators.kit import control_routes
+from coderport.emulators.kit import EmulatorError, control_routes
 from coderport.emulators.port.emulator import PortEmulator
 from coderport.emulators.port.problems import Problem
 
@@ -19,6 +20,11 @@ def routes(emulator: PortEmulator) -> list[Route]:
     ``GET /objects`` → what exists; ``GET|PUT /entities/{blueprint}`` (all; upsert one, ``?by=`` names the writer),
     ``GET|DELETE /entities/{blueprint}/{entity}``; ``GET|PUT /blueprints/{blueprint}``; ``POST /clients``
     ``{"name"}`` → ``{"client_id", "client_secret"}``; ``DELETE /tokens`` makes the client's token invalid.
+    ``POST /users`` ``{"email", "roles"?, "teams"?}``; ``POST /actions/{action}/runs`` ``{"by", "inputs"?, "entity"?}``
+    runs an action as that person; ``GET /runs``, ``/runs/{run}`` (``?wait=`` seconds for its end) and its ``/logs`` and
+    ``/entities``; ``POST /runs/{run}/approval`` ``{"by", "status": "APPROVE" | "DECLINE"}`` and
+    ``/runs/{run}/workflow`` ``{"code"}``; ``GET /dispatches``, ``/deliveries``; ``POST|DELETE /item-faults``
+    ``{"identifiers", "status", "error", "message"?, "times"?}`` for items of bulk writes.
     """
 
     async def objects(request: Request) -> Response:
@@ -53,7 +59,61 @@ def routes(emulator: PortEmulator) -> list[Route]:
         emulator.revoke_tokens(request.query_params.get("client_id"))
         return JSONResponse({})
 
+    async def users(request: Request) -> Response:
+        return JSONResponse({"user": emulator.add_user(**await request.json())}, 201)
+
+    async def start(request: Request) -> Response:
+        return JSONResponse({"run": emulator.run_action(request.path_params["action"], **await request.json())}, 201)
+
+    async def all_runs(request: Request) -> Response:
+        return JSONResponse({"runs": emulator.runs()})
+
+    async def run(request: Request) -> Response:
+        name, wait = request.path_params["run"], request.query_params.get("wait")
+        if wait is None:
+            return JSONResponse({"run": emulator.run(name)})
+        return JSONResponse({"run": await asyncio.to_thread(emulator.wait_for_run, name, float(wait))})
+
+    async def logs(request: Request) -> Response:
+        return JSONResponse({"logs": emulator.run_logs(request.path_params["run"])})
+
+    async def run_entities(request: Request) -> Response:
+        return JSONResponse({"entities": emulator.run_entities(request.path_params["run"])})
+
+    async def approval(request: Request) -> Response:
+        body = await request.json()
+        decide = emulator.decline if body["status"] == "DECLINE" else emulator.approve
+        return JSONResponse({"run": decide(request.path_params["run"], body["by"])})
+
+    async def workflow(request: Request) -> Response:
+        emulator.finish_workflow(request.path_params["run"], (await request.json())["code"])
+        return JSONResponse({})
+
+    async def dispatches(request: Request) -> Response:
+        return JSONResponse({"dispatches": emulator.dispatches})
+
+    async def deliveries(request: Request) -> Response:
+        return JSONResponse({"deliveries": emulator.deliveries})
+
+    async def item_faults(request: Request) -> Response:
+        if request.method == "DELETE":
+            emulator.clear_item_faults()
+        else:
+            emulator.fail_items(**await request.json())
+        return JSONResponse({})
+
     return [
+        Route("/users", _refusing(users), methods=["POST"]),
+        Route("/actions/{action}/runs", _refusing(start), methods=["POST"]),
+        Route("/runs", all_runs, methods=["GET"]),
+        Route("/runs/{run}", _refusing(run), methods=["GET"]),
+        Route("/runs/{run}/logs", _refusing(logs), methods=["GET"]),
+        Route("/runs/{run}/entities", _refusing(run_entities), methods=["GET"]),
+        Route("/runs/{run}/approval", _refusing(approval), methods=["POST"]),
+        Route("/runs/{run}/workflow", _refusing(workflow), methods=["POST"]),
+        Route("/dispatches", dispatches, methods=["GET"]),
+        Route("/deliveries", deliveries, methods=["GET"]),
+        Route("/item-faults", item_faults, methods=["POST", "DELETE"]),
         Route("/objects", objects, methods=["GET"]),
         Route("/entities/{blueprint}", _refusing(entities), methods=["GET", "PUT"]),
         Route("/entities/{blueprint}/{entity:path}", _refusing(entity), methods=["GET", "DELETE"]),
@@ -72,6 +132,8 @@ def _refusing(endpoint: Any) -> Any:
             response: Response = await endpoint(request)
         except Problem as problem:
             return JSONResponse(problem.body(), problem.status)
+        except EmulatorError as error:
+            return JSONResponse({"message": str(error)}, 409)
         return response
 
     return answered

@@ -9,13 +9,20 @@ from typing import Any
 
 from starlette.routing import Route
 
-from coderport.emulators.kit import Clock, Faults, Instrumented, RequestLog, Served, serve
+from coderport.emulators.kit import Clock, EmulatorError, Faults, Instrumented, RequestLog, Served, serve
 from coderport.emulators.port.access import Access
 from coderport.emulators.port.app import TOKEN_ROUTE, Api
+from coderport.emulators.port.approvals import decide
 from coderport.emulators.port.blueprint_routes import create_blueprint, replace_blueprint
 from coderport.emulators.port.budgets import Budgets
+from coderport.emulators.port.deliveries import Deliveries, WorkflowHook
+from coderport.emulators.port.invoking import start_approved
+from coderport.emulators.port.people import User, person
+from coderport.emulators.port.problems import Problem
 from coderport.emulators.port.records import Json, Writer
-from coderport.emulators.port.store import Store
+from coderport.emulators.port.runs import Run, RunFilter, run_json, the_run
+from coderport.emulators.port.store import ItemFault, Store
+from coderport.emulators.port.triggering import trigger
 from coderport.emulators.port.views import PLAIN, entities_json, entity_json
 from coderport.emulators.port.writing import Manner, write
 
@@ -30,9 +37,12 @@ def _is_write(method: str, path: str) -> bool:
 class PortEmulator:
     """A Port organization in memory; `app` is its ASGI application.
 
-    It starts empty. `organization_id`, generated identifiers and tokens follow from `seed`. `rate_limits` switches
-    Port's documented budgets on; the clock is in seconds. The methods may be called from any thread while it serves;
-    they validate as the API does and raise `Problem` where it would refuse. What they return is a copy.
+    It starts empty. `organization_id`, generated identifiers and tokens follow from `seed`. `rate_limits` is how many
+    times Port's documented budgets hold: True (1) as documented, 0.01 a hundredth of them, False (0) no limit; the
+    clock is in seconds, as is `webhook_timeout`. `strict_destinations` refuses webhooks to private hosts, as Port's
+    cloud does; without it those to loopback are sent, and no others ever are. The methods may be called from any thread
+    while it serves; they validate as the API does and raise `Problem` where it would refuse. What they return is a
+    copy.
     """
 
     def __init__(
@@ -42,8 +52,10 @@ class PortEmulator:
         client_id: str = "emulator-client",
         client_secret: str = "emulator-secret",
         organization_name: str = "Emulated organization",
-        rate_limits: bool = False,
+        rate_limits: float = False,
         latency_ms: float = 0,
+        strict_destinations: bool = False,
+        webhook_timeout: float = 30,
         clock: Clock = time.time,
     ) -> None:
         chance = random.Random(f"port {seed}")
@@ -53,11 +65,13 @@ class PortEmulator:
         self.faults, self.log = Faults(seed), RequestLog(_is_write)
         self.faults.latency_ms = latency_ms
         self._random = chance
-        self._store = Store(clock, chance)
+        self._store = Store(clock, chance, self.organization_id, strict_destinations)
+        self._deliveries = Deliveries(self._store, client_id, client_secret, webhook_timeout)
+        self._store.outbox = self._deliveries.put
         self._access = Access(self.organization_id, clock, chance)
         self._access.add(client_id, client_secret)
         organization = {"id": self.organization_id, "name": organization_name}
-        api = Api(self._store, self._access, Budgets(clock, enforced=rate_limits), organization)
+        api = Api(self._store, self._access, Budgets(clock, rate_limits), organization)
         self.app = Instrumented(api, self.faults, self.log)
 
     def serve(self, port: int = 0) -> Served:
@@ -133,7 +147,132 @@ class PortEmulator:
                 held = replace_blueprint(self._store, held, body, writer)
             return copy.deepcopy(held.body)
 
+    # ------------------------------------------------------------ people, secrets
+
+    def add_user(self, email: str, roles: tuple[str, ...] = ("Member",), teams: tuple[str, ...] = ()) -> Json:
+        """Let a person in (or change one who is in); as ``GET /v1/users/{email}`` shows them."""
+        with self._store.lock:
+            held = self._store.users.get(email)
+            user_id = held.id if held else f"auth0|{self._random.randbytes(12).hex()}"
+            user = User(user_id, email, tuple(roles), tuple(teams), held.created_at if held else self._store.now())
+            self._store.users[email] = user
+            return user.shown(self.organization_id)
+
+    def set_secret(self, name: str, value: str) -> None:
+        """A secret of the organization, for ``.secrets`` of payloads."""
+        with self._store.lock:
+            self._store.secrets[name] = value
+
+    # ------------------------------------------------------------ runs
+
+    def run_action(self, identifier: str, *, by: str, inputs: Json | None = None, entity: str | None = None) -> Json:
+        """Run an action as the person with that e-mail does in Port's pages; the run, which may have ended already."""
+        with self._store.lock:
+            user = person(self._store.users, by)
+            run = trigger(self._store, identifier, copy.deepcopy(inputs or {}), entity, user, "UI")
+            return self._shown(run)
+
+    def runs(self, *, action: str | None = None, external_run_id: str | None = None) -> list[Json]:
+        """All runs (of the action; with that external id), the newest first."""
+        with self._store.lock:
+            chosen = RunFilter(action=action, external_run_id=external_run_id)
+            return [self._shown(run) for run in chosen.matching(self._store)]
+
+    def run(self, run_id: str) -> Json:
+        """The run as the API answers it."""
+        with self._store.lock:
+            return self._shown(the_run(self._store, run_id))
+
+    def run_logs(self, run_id: str) -> list[Json]:
+        """All log lines of the run, in the order of writing."""
+        with self._store.lock:
+            return copy.deepcopy(the_run(self._store, run_id).logs)
+
+    def run_entities(self, run_id: str) -> list[Json]:
+        """The entities tied to the run: blueprint, identifier, and the last `action` (CREATE, UPDATE or DELETE)."""
+        with self._store.lock:
+            affected = the_run(self._store, run_id).affected
+            return [{"blueprint": key[0], "identifier": key[1], "action": what} for key, what in affected.items()]
+
+    def wait_for_run(self, run_id: str, timeout: float = 30) -> Json:
+        """The run once it has ended; `EmulatorError` if it has not after that many seconds."""
+        with self._store.lock:
+            run = the_run(self._store, run_id)
+            if not self._store.changed.wait_for(lambda: run.ended, timeout):
+                raise EmulatorError(f"run {run_id} is still {run.status} after {timeout} s")
+            return self._shown(run)
+
+    def approve(self, run_id: str, by: str, description: str | None = None) -> Json:
+        """Approve a waiting run as that person; it starts unless others must agree, too."""
+        return self._decide(run_id, by, "APPROVE", description)
+
+    def decline(self, run_id: str, by: str, description: str | None = None) -> Json:
+        """Decline a waiting run as that person, which ends it."""
+        return self._decide(run_id, by, "DECLINE", description)
+
+    def _decide(self, run_id: str, by: str, verdict: str, description: str | None) -> Json:
+        with self._store.lock:
+            run, user = the_run(self._store, run_id), person(self._store.users, by)
+            if decide(self._store, run, verdict, description, user, self.client_id):
+                start_approved(self._store, run)
+            return self._shown(run)
+
+    def _shown(self, run: Run) -> Json:
+        return copy.deepcopy(run_json(self._store, run))
+
+    # ------------------------------------------------------------ invocations
+
+    @property
+    def dispatches(self) -> list[Json]:
+        """Workflows dispatched so far: run_id, org, repo, workflow, ref, inputs, report_status."""
+        with self._store.lock:
+            return copy.deepcopy(self._store.dispatches)
+
+    @property
+    def deliveries(self) -> list[Json]:
+        """Webhooks sent so far: run_id, method, url, headers, body (text), status of the answer (None: none yet)."""
+        with self._store.lock:
+            return copy.deepcopy(self._deliveries.sent)
+
+    def on_dispatch(self, hook: WorkflowHook | None) -> None:
+        """Let `hook` stand for GitHub: it gets each dispatch in a thread, and its exit code is the workflow's."""
+        self._deliveries.hook = hook
+
+    def finish_workflow(self, run_id: str, code: int = 0) -> None:
+        """End the dispatched workflow of a run, as GitHub would tell Port."""
+        with self._store.lock:
+            run = the_run(self._store, run_id)
+            dispatch = next((each for each in self._store.dispatches if each["run_id"] == run_id), None)
+            if dispatch is None:
+                raise EmulatorError(f"run {run_id} has dispatched no workflow")
+            self._deliveries.report_workflow(run, dispatch, code)
+
+    def redeliver(self, run_id: str) -> None:
+        """Send the webhook of a run once more, with a signature of now."""
+        with self._store.lock:
+            if all(each["run_id"] != run_id for each in self._deliveries.sent):
+                raise EmulatorError(f"run {run_id} has sent no webhook")
+            self._deliveries.put(run_id)
+
+    def settle(self, timeout: float = 30) -> None:
+        """Return once every webhook is answered and every hook is done; `EmulatorError` if that takes longer."""
+        if not self._deliveries.settle(timeout):
+            raise EmulatorError(f"invocations are still under way after {timeout} s")
+
     # ------------------------------------------------------------ requests
+
+    def fail_items(
+        self, identifiers: list[str], status: int, error: str, message: str = "injected", times: int | None = None
+    ) -> None:
+        """Let these entities fail in bulk writes (207) with that status and error; `times` None: always."""
+        with self._store.lock:
+            fault = ItemFault(frozenset(identifiers), Problem(status, error, message), times)
+            self._store.item_faults.append(fault)
+
+    def clear_item_faults(self) -> None:
+        """Let all items of bulk writes be again."""
+        with self._store.lock:
+            self._store.item_faults.clear()
 
     @property
     def writes(self) -> int:

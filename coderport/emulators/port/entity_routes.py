@@ -10,9 +10,10 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from coderport.emulators.port.http import Call, answer, json_response
-from coderport.emulators.port.problems import Problem, invalid, not_found
+from coderport.emulators.port.problems import Problem, invalid
 from coderport.emulators.port.records import Entity
-from coderport.emulators.port.search import every_entity, predicate
+from coderport.emulators.port.runs import Run, writable_run
+from coderport.emulators.port.search import candidates, matches, predicate
 from coderport.emulators.port.shapes import member, only, strings, typed
 from coderport.emulators.port.views import PLAIN, entities_json, entity_json
 from coderport.emulators.port.writing import Manner, change, write
@@ -26,9 +27,11 @@ _LONGEST_PAGE: Final = 1000
 def create(call: Call) -> Response:
     """201 where it created, 200 where it changed (or only validated)."""
     blueprint = call.store.blueprint(call.names["blueprint"])
-    check_run(call)
+    run = _run(call)
     manner = call.manner()
     entity, created = write(call.store, blueprint, call.body(), manner, call.writer)
+    if not manner.validation_only:
+        _tie(run, entity, "CREATE" if created else "UPDATE")
     status = 201 if created and not manner.validation_only else 200
     return answer(status, entity=entity_json(call.store, entity, PLAIN))
 
@@ -43,9 +46,10 @@ def patch(call: Call) -> Response:
 
 def _change(call: Call, *, merge: bool) -> Response:
     blueprint = call.store.blueprint(call.names["blueprint"])
-    check_run(call)
+    run = _run(call)
     manner = Manner(True, merge, call.flag("create_missing_related_entities"))
     entity = change(call.store, blueprint, call.names["entity"], call.body(), manner, call.writer)
+    _tie(run, entity, "UPDATE")
     return answer(entity=entity_json(call.store, entity, PLAIN))
 
 
@@ -64,16 +68,17 @@ def count(call: Call) -> Response:
 
 
 def delete(call: Call) -> Response:
-    check_run(call)
+    run = _run(call)
     entity = call.store.entity(call.names["blueprint"], call.names["entity"])
     call.store.delete({entity.key: entity}, dependents=call.flag("delete_dependents"))
+    _tie(run, entity, "DELETE")
     return answer()
 
 
 def bulk_write(call: Call) -> Response:
     """Item after item, so that one may relate to an earlier one; 207 as soon as one failed."""
     blueprint = call.store.blueprint(call.names["blueprint"])
-    check_run(call)
+    run = _run(call)
     body = call.body()
     only(body, {"entities"}, "body")
     items = _some(member(body, "entities", list, "body", required=True), _UPSERTS)
@@ -82,7 +87,10 @@ def bulk_write(call: Call) -> Response:
     failed: list[dict[str, Any]] = []
     for index, item in enumerate(items):
         try:
+            _strike(call, item)
             entity, created = write(call.store, blueprint, item, manner, call.writer)
+            if not manner.validation_only:
+                _tie(run, entity, "CREATE" if created else "UPDATE")
             done.append({"created": created, "identifier": entity.identifier, "index": index})
         except Problem as problem:
             failed.append(_failure(index, item, problem))
@@ -103,12 +111,14 @@ def _failure(index: int, item: Any, problem: Problem) -> dict[str, Any]:
 def bulk_delete(call: Call) -> Response:
     """Those that exist, all of them or none; the answer names what was deleted."""
     rows = call.store.blueprint(call.names["blueprint"]).rows.by_identifier
-    check_run(call)
+    run = _run(call)
     body = call.body()
     only(body, {"entities"}, "body")
     names = strings(_some(member(body, "entities", list, "body", required=True), _DELETES), "body.entities")
     found = {rows[name].key: rows[name] for name in names if name in rows}
     call.store.delete(found, dependents=call.flag("delete_dependents"))
+    for entity in found.values():
+        _tie(run, entity, "DELETE")
     return answer(deletedEntities=[name for _, name in found])
 
 
@@ -126,7 +136,7 @@ def search_blueprint(call: Call) -> Response:
     fits = predicate(call.store, body["query"], "body.query") if body.get("query") is not None else None
     page: list[Entity] = []
     following: dict[str, str] = {}
-    for entity in blueprint.rows.since(start):
+    for entity in candidates(blueprint, body.get("query"), start):
         if fits is not None and not fits(entity):
             continue
         if len(page) == limit:
@@ -138,20 +148,31 @@ def search_blueprint(call: Call) -> Response:
 
 def search(call: Call) -> Response:
     """All matches of all blueprints, at once."""
-    query = call.body()
-    fits = predicate(call.store, query, "body")
-    found = [entity for entity in every_entity(call.store, query) if fits(entity)]
+    found = matches(call.store, call.body(), "body")
     blueprints = list(dict.fromkeys(entity.blueprint for entity in found))
     return answer(
         matchingBlueprints=blueprints, failedBlueprints=[], entities=entities_json(call.store, found, call.look())
     )
 
 
-def check_run(call: Call) -> None:
-    """An entity can only be tied to an action run that exists."""
-    run = call.query.get("run_id")
-    if run:
-        raise not_found("Action run", run)
+def _run(call: Call) -> Run | None:
+    """The run that the query ties the write to, which must be in progress."""
+    name = call.query.get("run_id")
+    return writable_run(call.store, name) if name else None
+
+
+def _tie(run: Run | None, entity: Entity, what: str) -> None:
+    if run is not None:
+        run.affected[entity.key] = what
+
+
+def _strike(call: Call, item: Any) -> None:
+    """Refuse an item that a fault of the emulator is meant for."""
+    name = item.get("identifier") if isinstance(item, dict) else None
+    for fault in call.store.item_faults:
+        if name in fault.identifiers and fault.times != 0:
+            fault.times = None if fault.times is None else fault.times - 1
+            raise fault.problem
 
 
 def _some(items: list[Any], most: int) -> list[Any]:

@@ -46,6 +46,21 @@ class Call:
         """A boolean of the query."""
         return flag(self.query[name], name) if name in self.query else default
 
+    def several(self, name: str) -> list[str]:
+        """All values of a list in the query: repeated, with or without brackets, or with commas."""
+        given = [*self.query.getlist(name), *self.query.getlist(f"{name}[]")]
+        return [each for value in given for each in value.split(",") if each]
+
+    def number(self, name: str, default: int, least: int, most: int | None) -> int:
+        """A whole number of the query within its bounds."""
+        given = self.query.get(name)
+        if given is None:
+            return default
+        found = int(given) if given.isascii() and given.isdecimal() else -1
+        if found < least or (most is not None and found > most):
+            raise invalid(f"querystring.{name}", f"must be a whole number from {least} on, up to {most or 'any'}")
+        return found
+
     def manner(self) -> Manner:
         """The query of the routes that write entities."""
         return Manner(

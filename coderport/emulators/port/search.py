@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from coderport.emulators.port.blueprints import Blueprint
 from coderport.emulators.port.comparing import OPERATORS, Comparison, comparison
 from coderport.emulators.port.problems import Problem, invalid
 from coderport.emulators.port.records import Entity, Json
@@ -24,12 +25,26 @@ def predicate(store: Store, query: Any, path: str) -> Predicate:
     return _group(store, query, path, 0)
 
 
-def every_entity(store: Store, query: Mapping[str, Any]) -> Iterator[Entity]:
-    """The entities that could match a checked query: those of the blueprints that it is about, else all."""
-    names = _blueprints(query)
-    for blueprint in store.blueprints.values():
-        if names is None or blueprint.identifier in names:
-            yield from blueprint.rows.since(0)
+def matches(store: Store, query: Any, path: str) -> list[Entity]:
+    """The entities of all blueprints that match, in the order of creation; 422 for a malformed query."""
+    fits = predicate(store, query, path)
+    names = _named(query, "$blueprint")
+    asked = [held for held in store.blueprints.values() if names is None or held.identifier in names]
+    return [entity for held in asked for entity in candidates(held, query) if fits(entity)]
+
+
+def candidates(blueprint: Blueprint, query: Any, start: int = 0) -> Iterator[Entity]:
+    """The entities of the blueprint that could match a checked query, from row number `start` on, in their order.
+
+    Those that the query names by identifier, where it does so at its top, are looked up and not searched for.
+    """
+    names = None if query is None else _named(query, "$identifier")
+    if names is None:
+        yield from blueprint.rows.since(start)
+        return
+    rows = blueprint.rows.by_identifier
+    found = (rows[name] for name in names if name in rows)
+    yield from sorted((entity for entity in found if entity.number >= start), key=lambda entity: entity.number)
 
 
 def named_by_search(store: Store, query: Any, blueprint: str, path: str) -> list[str]:
@@ -38,18 +53,21 @@ def named_by_search(store: Store, query: Any, blueprint: str, path: str) -> list
         typed(rule, dict, f"{path}.rules[{at}]")
         one_of(rule.get("operator"), _NAMING, f"{path}.rules[{at}].operator")
     fits = predicate(store, query, path)
-    found = [entity.identifier for entity in store.blueprint(blueprint).rows.since(0) if fits(entity)]
+    found = [entity.identifier for entity in candidates(store.blueprint(blueprint), query) if fits(entity)]
     if not found:
         raise Problem(404, "not_found", f'{path}: no entity of "{blueprint}" matches the search')
     return found
 
 
-def _blueprints(query: Mapping[str, Any]) -> frozenset[str] | None:
+def _named(query: Mapping[str, Any], meta: str) -> frozenset[str] | None:
+    """The values that a rule at the top of an `and` allows for ``$blueprint`` or ``$identifier``; None: any."""
     if query["combinator"] == "and":
         for rule in query["rules"]:
-            if rule.get("property") == "$blueprint" and rule.get("operator") in ("=", "in"):
+            if "propertySchema" in rule or "relation" in rule:
+                continue
+            if rule.get("property") == meta and rule.get("operator") in ("=", "in"):
                 value = rule["value"]
-                several = value if isinstance(value, list) else [value]
+                several = value if isinstance(value, list) and rule["operator"] == "in" else [value]
                 return frozenset(each for each in several if isinstance(each, str))
     return None
 

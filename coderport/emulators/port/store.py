@@ -5,16 +5,29 @@ from __future__ import annotations
 import random
 import string
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coderport.emulators.kit import Clock
 from coderport.emulators.port.blueprints import Blueprint
-from coderport.emulators.port.problems import has_dependents, not_found
+from coderport.emulators.port.people import User
+from coderport.emulators.port.problems import Problem, has_dependents, not_found
 from coderport.emulators.port.records import Entity, Json, Key, Source, port_time, targets
 
+if TYPE_CHECKING:
+    from coderport.emulators.port.runs import Run  # its functions take a store
+
 _ID_LETTERS = string.ascii_letters + string.digits
+
+
+@dataclass
+class ItemFault:
+    """A refusal of chosen entities of bulk writes: the item fails with it, the others of its call do not."""
+
+    identifiers: frozenset[str]
+    problem: Problem
+    times: int | None = None
 
 
 @dataclass
@@ -23,7 +36,19 @@ class Store:
 
     clock: Clock
     random: random.Random
+    organization_id: str
+    strict_destinations: bool = False
+    """Refuse webhooks to private hosts, as Port's cloud does, in place of allowing only loopback."""
     lock: threading.RLock = field(default_factory=threading.RLock)
+    changed: threading.Condition = field(init=False)
+    """Notified, with the lock held, whenever a run has changed."""
+    outbox: Callable[[str], None] = field(init=False)
+    """Takes the id of a run whose webhook or workflow is to be invoked; it does not wait for it."""
+    users: dict[str, User] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    dispatches: list[Json] = field(default_factory=list)
+    item_faults: list[ItemFault] = field(default_factory=list)
     blueprints: dict[str, Blueprint] = field(default_factory=dict)
     actions: dict[str, Json] = field(default_factory=dict)
     action_permissions: dict[str, Json] = field(default_factory=dict)
@@ -31,6 +56,9 @@ class Store:
     page_permissions: dict[str, Json] = field(default_factory=dict)
     migrations: dict[str, Json] = field(default_factory=dict)
     _incoming: dict[Key, dict[Source, None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.changed = threading.Condition(self.lock)
 
     def now(self) -> str:
         """The time as Port writes it."""

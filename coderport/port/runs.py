@@ -1,0 +1,124 @@
+"""Port's action runs: what was asked for and by whom, and telling what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from coderport.port.client import PortClient
+from coderport.port.errors import PortError, PortRejected
+
+IN_PROGRESS = "IN_PROGRESS"
+SUCCESS = "SUCCESS"
+FAILURE = "FAILURE"
+
+_V2 = {"version": "v2"}
+_USERS = "/v1/users?fields=id&fields=email"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of an action as Port holds it.
+
+    `created_by` is the id that Port has for whoever pressed the button (`auth0|…`), or a client id; `entity` is the
+    identifier of the entity it was started on, None for one that creates.
+    """
+
+    id: str
+    status: str
+    action: str
+    created_by: str
+    blueprint: str | None = None
+    entity: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether it still takes logs, entities and an end."""
+        return self.status == IN_PROGRESS
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Run:
+        """A run of an answer of Port; older answers have the action's identifier where newer ones have an object."""
+        identifier, status, action = row.get("id"), row.get("status"), _identifier(row.get("action"))
+        if not isinstance(identifier, str) or not isinstance(status, str) or action is None:
+            raise PortError("Port sent an action run without an id, an action or a status")
+        inputs = row.get("properties") or {}
+        if not isinstance(inputs, Mapping):
+            raise PortError(f"Port sent the action run {identifier} with inputs that are no object")
+        return cls(
+            id=identifier,
+            status=status,
+            action=action,
+            created_by=str(row.get("createdBy") or ""),
+            blueprint=_identifier(row.get("blueprint")),
+            entity=_identifier(row.get("entity")),
+            inputs=dict(inputs),
+        )
+
+
+class Runs:
+    """The runs of one Port organization."""
+
+    def __init__(self, client: PortClient) -> None:
+        self._session = client._session
+
+    async def run(self, run_id: str) -> Run | None:
+        """One run, or None where Port knows none of that id."""
+        try:
+            reply = await self._session.call("GET", _path(run_id), f"reading run {run_id}", query=_V2)
+        except PortRejected as error:
+            if error.status == 404:
+                return None
+            raise
+        return Run.from_json(reply.member("run"))
+
+    async def patch(
+        self,
+        run_id: str,
+        *,
+        status: str | None = None,
+        label: str | None = None,
+        link: str | None = None,
+        summary: str | None = None,
+        external_id: str | None = None,
+    ) -> None:
+        """Tell what became of a run; each thing given replaces what was told before.
+
+        A `status` of SUCCESS or FAILURE ends it for good; one that has ended is refused (PortRejected).
+        """
+        told = {"status": status, "statusLabel": label, "link": link, "summary": summary, "externalRunId": external_id}
+        body = {key: value for key, value in told.items() if value is not None}
+        await self._session.call("PATCH", _path(run_id), f"reporting on run {run_id}", query=_V2, body=body)
+
+    async def log(self, run_id: str, message: str) -> None:
+        """Append to a run's log; 422 `run_exhausted` once it has ended. A repeat after a lost answer may double it."""
+        path, what = f"{_path(run_id)}/logs", f"writing the log of run {run_id}"
+        await self._session.call("POST", path, what, body={"message": message})
+
+    async def email_of(self, run: Run) -> str | None:
+        """The e-mail of the person who started the run; None if it was no person of the organization.
+
+        A run names them by Port's id, and `GET /v1/users` has the e-mail beside the id. Nothing in the run's inputs
+        or in its payload has a say.
+        """
+        if not run.created_by:
+            return None
+        reply = await self._session.call("GET", _USERS, "reading the users")
+        for row in reply.rows("users"):
+            email = row.get("email") if isinstance(row, Mapping) else None
+            if isinstance(email, str) and email and run.created_by in (row.get("id"), email):
+                return email
+        return None
+
+
+def _path(run_id: str) -> str:
+    return f"/v1/actions/runs/{quote(run_id, safe='')}"
+
+
+def _identifier(value: object) -> str | None:
+    if isinstance(value, Mapping):
+        value = value.get("identifier")
+    return value if isinstance(value, str) and value else None

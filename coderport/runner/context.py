@@ -1,0 +1,31 @@
+"""Settings become a context: both clients, open, and the scope of the stack."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from coderport.catalog.desired import Filters
+from coderport.coder.client import CoderClient
+from coderport.port.client import PortClient
+from coderport.runner.values import Patience, RunContext
+from coderport.settings import Settings
+
+
+@asynccontextmanager
+async def opened(settings: Settings, managed_by: str, *, patience: Patience | None = None) -> AsyncIterator[RunContext]:
+    """What runs of the stack `managed_by` (project/stack) are worked with; for one event loop."""
+    secret = settings.port_client_secret.get_secret_value()
+    async with (
+        CoderClient(settings.coder_api_base_url, settings.coder_session_token.get_secret_value()) as coder,
+        PortClient(settings.port_base_url, settings.port_client_id, secret) as port,
+    ):
+        yield RunContext(
+            port=port,
+            coder=coder,
+            actions=settings.actions,
+            managed_by=managed_by,
+            filters=Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates),
+            organizations=settings.coder_organizations,
+            patience=patience or Patience(),
+        )

@@ -1,0 +1,55 @@
+"""What all runs need to know of the Coder deployment, read once for those that come together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from coderport.catalog.values import OrganizationNames
+from coderport.coder.client import CoderClient
+
+KEPT_SECONDS = 60.0
+"""Coder allows 512 requests a minute for each path: many runs at once would spend that on asking who it is."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The deployment. `my_id` is the user of the token, who starts our builds; organizations are by id."""
+
+    id: str
+    dashboard_url: str
+    my_id: str
+    organizations: Mapping[str, OrganizationNames]
+
+    def page(self, owner: str, workspace: str) -> str:
+        """The page of a workspace."""
+        return f"{self.dashboard_url.rstrip('/')}/@{owner}/{workspace}"
+
+
+class Deployments:
+    """Reads the deployment and keeps it for a minute; for one client and one event loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, asyncio.Lock()
+        self._held: Deployment | None = None
+        self._until = 0.0
+
+    async def of(self, coder: CoderClient) -> Deployment:
+        """The deployment that the client talks to."""
+        async with self._lock:
+            if self._held is None or self._clock() >= self._until:
+                self._held = await _read(coder)
+                self._until = self._clock() + KEPT_SECONDS
+            return self._held
+
+
+async def _read(coder: CoderClient) -> Deployment:
+    info, me, organizations = await coder.build_info(), await coder.me(), await coder.organizations()
+    return Deployment(
+        id=info.deployment_id,
+        dashboard_url=info.dashboard_url or str(coder.base_url).removesuffix("/api/v2"),
+        my_id=me.id,
+        organizations={each.id: OrganizationNames(each.name, each.display_name or each.name) for each in organizations},
+    )

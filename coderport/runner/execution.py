@@ -1,0 +1,183 @@
+"""One run from its id to its end: who asked for what is taken from Port, asked of Coder, checked, done and reported.
+
+Nothing but the run's id comes from the outside. Whatever happens in Coder, the run is ended exactly once; only where
+Port itself cannot be told (or the journal not be written) an error is raised, and then `execute` may be called again:
+with a journal it goes on with the build that it started, and never starts a second one.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from coderport.catalog.blueprints import TEMPLATE, WORKSPACE, Blueprint
+from coderport.coder.builds import Builds
+from coderport.coder.errors import CoderError, CoderForbidden, CoderGone, CoderNotFound
+from coderport.coder.models import Workspace
+from coderport.coder.people import People
+from coderport.errors import CoderportError
+from coderport.port.runs import Run, Runs
+from coderport.runner import checks, operations
+from coderport.runner.authorization import person_of, require_owner
+from coderport.runner.building import Bench, Steps
+from coderport.runner.following import Follower, reason
+from coderport.runner.operations import Done
+from coderport.runner.refresh import refresh
+from coderport.runner.reporting import Report
+from coderport.runner.values import (
+    Ended,
+    Journal,
+    NoJournal,
+    Operation,
+    Order,
+    Patience,
+    Refused,
+    RunClosed,
+    RunContext,
+    Step,
+    Stopped,
+)
+
+__all__ = ["Ended", "Journal", "NoJournal", "Patience", "RunContext", "Step", "execute", "workspace_key"]
+
+_logger = logging.getLogger(__name__)
+
+
+async def execute(run_id: str, context: RunContext, *, journal: Journal | None = None) -> Ended:
+    """Brings the run to its end. Raises PortError where Port could not be asked or told, and the journal's errors."""
+    runs = Runs(context.port)
+    run = await runs.run(run_id)
+    order = checks.order_of(run) if run is not None else None
+    if run is None or order is None:
+        return Ended.NOT_OURS
+    if not run.in_progress:
+        return Ended.ALREADY_ENDED
+    kept = journal or NoJournal()
+    steps = Steps(kept, run_id, Step.of(await kept.step(run_id)))
+    return await _Execution(run, order, context, runs, steps).to_its_end()
+
+
+async def workspace_key(run_id: str, context: RunContext) -> str | None:
+    """What two runs may not do at once: the same for all runs on one workspace, or for one name of one person.
+
+    None for a run that is not ours. Raises PortError where Port could not be asked.
+    """
+    run = await Runs(context.port).run(run_id)
+    order = checks.order_of(run) if run is not None else None
+    if run is None or order is None:
+        return None
+    if order.operation is Operation.CREATE:
+        return f"new:{run.created_by}/{str(order.inputs.get('name', '')).lower()}"
+    return run.entity
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    success: bool
+    label: str
+    summary: str
+    link: str | None = None
+
+
+class _Execution:
+    """One attempt at one run."""
+
+    def __init__(self, run: Run, order: Order, context: RunContext, runs: Runs, steps: Steps) -> None:
+        self._run, self._order, self._context, self._runs, self._steps = run, order, context, runs, steps
+        self._touched: str | None = None
+        self._builds, self._people = Builds(context.coder), People(context.coder)
+        self._report = Report(runs, run.id, context.patience, context.clock)
+        self._follower = Follower(self._builds, self._report, context.patience, context.clock, steps.logged)
+
+    async def to_its_end(self) -> Ended:
+        """Done, refreshed, reported."""
+        try:
+            verdict = await self._verdict()
+            notes = await self._refreshed(self._run.id)
+            summary = "\n\n".join(part for part in (verdict.summary, notes) if part)
+            await self._report.line(summary)
+            await self._report.end(success=verdict.success, label=verdict.label, summary=summary, link=verdict.link)
+        except RunClosed:
+            await self._refreshed(None)
+            return Ended.ALREADY_ENDED
+        return Ended.SUCCESS if verdict.success else Ended.FAILURE
+
+    async def _verdict(self) -> _Verdict:
+        """How the run ends; every failure is one, with a text for the person."""
+        try:
+            done = await self._done()
+            return _Verdict(True, done.label, done.summary, done.link)
+        except Stopped as error:
+            return _Verdict(False, error.label, str(error))
+        except CoderError as error:
+            return _Verdict(False, "Failed", f"Coder could not do it: {reason(error)}")
+        except CoderportError:
+            raise  # Port cannot be asked, the run is closed, or the journal cannot be written
+        except Exception:
+            _logger.exception("a run broke off", extra={"run_id": self._run.id})
+            return _Verdict(False, "Failed", "coderport itself failed. Its log says how; please tell those who run it.")
+
+    async def _done(self) -> Done:
+        await self._report.tell(label="Checking" if self._steps.resumed is None else "Going on")
+        bench = await self._follower.patiently(self._bench)
+        actions = self._context.actions
+        person = await self._follower.patiently(lambda: person_of(self._run, self._runs, self._people, actions))
+        if self._order.operation is Operation.CREATE:
+            if self._order.template_id is None:
+                await self._require_ours(TEMPLATE, checks.picked_template(self._order), bench)
+            return await operations.create(bench, person)
+        workspace_id = await self._workspace_id(bench)
+        try:
+            workspace = await self._follower.patiently(lambda: self._workspace(workspace_id))
+        except CoderGone:
+            if self._order.operation is not Operation.DELETE:
+                raise Refused("The workspace was deleted in Coder.") from None
+            self._touched = workspace_id
+            return Done("Deleted", "The workspace was deleted in Coder already.")
+        require_owner(person, workspace)
+        self._touched = workspace_id
+        return await operations.ON_WORKSPACE[self._order.operation](bench, workspace)
+
+    async def _bench(self) -> Bench:
+        return Bench(
+            order=self._order,
+            context=self._context,
+            builds=self._builds,
+            people=self._people,
+            report=self._report,
+            follower=self._follower,
+            steps=self._steps,
+            deployment=await self._context.deployments.of(self._context.coder),
+        )
+
+    async def _workspace_id(self, bench: Bench) -> str:
+        """The workspace that the run was started on: one of this deployment that a stack of coderport keeps."""
+        if self._run.entity is None or self._run.blueprint not in (None, WORKSPACE.identifier):
+            raise Refused("This run was not started on a workspace.")
+        await self._require_ours(WORKSPACE, self._run.entity, bench)
+        return self._run.entity
+
+    async def _require_ours(self, blueprint: Blueprint, identifier: str, bench: Bench) -> None:
+        """Refused unless the entity is one that coderport keeps for the deployment that this runner serves."""
+        kind = blueprint.title.lower()
+        held = await self._context.port.entity(blueprint.identifier, identifier)
+        if held is None:
+            raise Refused(f"Port has no {kind} {identifier} (any more).")
+        if not held.properties.get("managed_by") or not checks.is_id(identifier):
+            raise Refused(f"This {kind} is not kept by coderport, so nobody knows which workspace it stands for.")
+        if (held.properties.get("coder_deployment") or "") != bench.deployment.id:
+            raise Refused(f"This {kind} belongs to another Coder deployment than the one that runs these actions.")
+
+    async def _workspace(self, workspace_id: str) -> Workspace:
+        try:
+            return await self._context.coder.workspace(workspace_id)
+        except (CoderNotFound, CoderForbidden):
+            raise Refused(
+                "The workspace does not exist in Coder any more, or coderport's token may not see it."
+            ) from None
+
+    async def _refreshed(self, run_id: str | None) -> str:
+        """The entity of what was acted on, brought up to date; nothing where nothing was."""
+        step = self._steps.current
+        workspace_id = self._touched or (step.workspace_id if step is not None else None)
+        return await refresh(self._context, workspace_id, run_id) if workspace_id is not None else ""

@@ -1,0 +1,60 @@
+"""The GitHub backend's side of a run: one process of a workflow that was dispatched with the run's id.
+
+The id comes from the environment, where the workflow puts its input: nothing of it is ever part of a shell line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+
+from coderport.errors import CoderportError, SettingsError
+from coderport.runner.context import opened
+from coderport.runner.execution import execute
+from coderport.runner.values import Ended, Patience
+from coderport.settings import Settings
+
+RUN_ID = "CODERPORT_RUN_ID"
+"""The variable that hands the run's id over."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+_SAID: Mapping[Ended, str] = {
+    Ended.SUCCESS: "Run {run} ended with SUCCESS.",
+    Ended.FAILURE: "Run {run} ended with FAILURE; its page in Port says why.",
+    Ended.ALREADY_ENDED: "Run {run} had ended already: nothing was done.",
+    Ended.NOT_OURS: "Port has no run {run} of one of coderport's actions: nothing was done.",
+}
+
+
+def run_id_of(given: str | None, environ: Mapping[str, str]) -> str:
+    """The id from the command line or else the environment; SettingsError if there is none that can be one."""
+    run_id = (given or environ.get(RUN_ID, "")).strip()
+    if not run_id:
+        raise SettingsError(f"No run to work on: set {RUN_ID} (the workflow does) or name one with --run-id.")
+    if not _ID.fullmatch(run_id):
+        raise SettingsError(f"{RUN_ID} is not the id of a run in Port, such as r_QOz6WoOB1Q2lmhZZ.")
+    return run_id
+
+
+def run_once(
+    run_id: str, settings: Settings, managed_by: str, say: Callable[[str], None], *, patience: Patience | None = None
+) -> int:
+    """Brings the run to its end; the exit code of the process.
+
+    0 if the run has ended, well or not: then Port knows. 1 if it is not ours to end or Port could not be told, which
+    lets the workflow fail: Port ends a run by its workflow's outcome if nobody else has.
+    """
+
+    async def work() -> Ended:
+        async with opened(settings, managed_by, patience=patience) as context:
+            return await execute(run_id, context)
+
+    try:
+        ended = asyncio.run(work())
+    except CoderportError as error:
+        say(f"Run {run_id} could not be reported: {error}")
+        return 1
+    say(_SAID[ended].format(run=run_id))
+    return 1 if ended is Ended.NOT_OURS else 0

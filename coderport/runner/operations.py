@@ -1,0 +1,286 @@
+"""The operations: what each one checks, then does in Coder, and what it says when it is done.
+
+Everything is checked before anything is done. An operation that was resumed does not check the workspace's state
+again: that is its own doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from coderport.coder.builds import NewWorkspace
+from coderport.coder.errors import CoderBadRequest, CoderConflict, CoderForbidden, CoderGone, CoderNotFound
+from coderport.coder.models import Template, Workspace
+from coderport.runner import checks, parameters
+from coderport.runner.authorization import Person, owner_of_new, require_use
+from coderport.runner.building import Bench
+from coderport.runner.following import reason
+from coderport.runner.values import Failed, Operation, Refused, Step
+
+
+@dataclass(frozen=True)
+class Done:
+    """A good end: a word for the label, a sentence for the summary."""
+
+    label: str
+    summary: str
+    link: str | None = None
+
+
+_CREATE_INPUTS = frozenset({"name", "ttl_hours", "autostart", "automatic_updates"})
+
+
+async def create(bench: Bench, person: Person) -> Done:
+    """A new workspace that belongs to the person."""
+    context, order = bench.context, bench.order
+    owner = await bench.patiently(lambda: owner_of_new(person, bench.people, context.actions))
+    name, template_id = checks.workspace_name(order), checks.picked_template(order)
+    before = await bench.created_before(owner.id, name, template_id)
+    if before is not None:
+        return _is_running(bench, before)
+
+    async def prepared() -> tuple[Template, NewWorkspace]:
+        template = await _template(bench, template_id)
+        checks.require_offered(template, context)
+        await require_use(owner, template, bench.people)
+        version = template.active_version_id
+        asked = await parameters.read_parameters(context.coder, version)
+        own_form = order.template_id is not None
+        presets = await parameters.read_presets(context.coder, version) if own_form else ()
+        keys = parameters.form_keys(asked, presets) if own_form else frozenset({"template"})
+        checks.require_known(order, _CREATE_INPUTS | keys)
+        preset = parameters.chosen_preset(presets, checks.preset_name(order)) if presets else None
+        wanted = NewWorkspace(
+            name=name,
+            template_version_id=version,
+            parameters=parameters.for_new(order, asked, preset),
+            ttl_ms=checks.time_to_live(order, may_be_off=False),
+            autostart_schedule=checks.autostart(order) or None,
+            automatic_updates=checks.automatic_updates(order),
+            preset_id=preset.id if preset is not None else None,
+        )
+        if bench.steps.resumed is None:
+            taken = await bench.builds.workspace_by_name(owner.id, name)
+            if taken is not None:
+                raise Refused(f"{owner.username} already has a workspace {taken.name}: {bench.link(taken)}")
+        return template, wanted
+
+    template, wanted = await bench.patiently(prepared)
+    await bench.report.tell(label="Creating")
+    await bench.report.line(f"Creating workspace {owner.username}/{name} from the template {template.name}.")
+    try:
+        return _is_running(bench, await bench.create(owner.id, template.id, wanted))
+    except CoderConflict as error:
+        raise Refused(f"{owner.username} already has a workspace {name} ({reason(error)}).") from None
+    except (CoderBadRequest, CoderForbidden, CoderNotFound) as error:
+        raise Failed(f"Coder did not create the workspace: {reason(error)}") from None
+
+
+async def start(bench: Bench, workspace: Workspace) -> Done:
+    """Started, with other parameters where they are given; woken first if it is dormant."""
+    checks.require_known(bench.order, {"parameters"})
+    changed = await bench.patiently(lambda: _changed_parameters(bench, workspace))
+    if bench.steps.resumed is None:
+        if checks.is_starting(workspace) and not changed:
+            return await _followed_start(bench, workspace)
+        checks.require_free(workspace)
+        if checks.is_running(workspace):
+            if changed:
+                raise Refused("The workspace is running, and its parameters change at a start only. Stop it first.")
+            return Done("Running", "The workspace was running already.", bench.link(workspace))
+        await _require_startable(bench, workspace)
+        await _awake(bench, workspace)
+    await bench.report.tell(label="Starting")
+    await _built(bench, "start", workspace, "start", parameters=changed)
+    return _is_running(bench, workspace)
+
+
+async def stop(bench: Bench, workspace: Workspace) -> Done:
+    """Stopped, whatever a build before left behind."""
+    checks.require_known(bench.order, ())
+    if bench.steps.resumed is None:
+        checks.require_free(workspace)
+        if checks.is_stopped(workspace):
+            return Done("Stopped", "The workspace was stopped already.", bench.link(workspace))
+    await bench.report.tell(label="Stopping")
+    await _built(bench, "stop", workspace, "stop")
+    return Done("Stopped", f"Workspace {workspace.name} is stopped.", bench.link(workspace))
+
+
+async def restart(bench: Bench, workspace: Workspace) -> Done:
+    """Stopped, followed to its end, then started with the same version: two requests that every server knows."""
+    checks.require_known(bench.order, ())
+    if bench.steps.resumed is None:
+        checks.require_free(workspace)
+        await _require_startable(bench, workspace)
+    await _stopped_then_started(bench, workspace, stops=not checks.is_stopped(workspace))
+    return Done("Running", f"Workspace {workspace.name} was restarted.", bench.link(workspace))
+
+
+async def update(bench: Bench, workspace: Workspace) -> Done:
+    """On the template's active version; a running workspace is stopped first, as Coder's own dashboard does."""
+    checks.require_known(bench.order, ())
+    version = workspace.template_active_version_id
+    if bench.steps.resumed is None:
+        checks.require_free(workspace)
+        if not workspace.outdated:
+            return Done("Up to date", "The workspace has the template's active version already.", bench.link(workspace))
+
+        async def required() -> None:
+            asked = await parameters.read_parameters(bench.context.coder, version)
+            previous = await bench.builds.build_parameters(workspace.latest_build.id)
+            parameters.require_carried(asked, previous)
+
+        await bench.patiently(required)
+    await _stopped_then_started(bench, workspace, stops=checks.is_running(workspace), version_id=version)
+    return Done("Running", f"Workspace {workspace.name} was updated and is running.", bench.link(workspace))
+
+
+async def extend(bench: Bench, workspace: Workspace) -> Done:
+    """A later deadline: so many hours from now."""
+    checks.require_known(bench.order, {"hours"})
+    by = checks.longer_by(bench.order)
+    checks.require_free(workspace)
+    deadline = checks.new_deadline(workspace, by, bench.context.clock.now())
+    await _set(bench, lambda: bench.builds.extend(workspace.id, deadline), "extended")
+    text = f"Workspace {workspace.name} runs until {deadline:%Y-%m-%d %H:%M} UTC."
+    return Done("Extended", text, bench.link(workspace))
+
+
+async def schedule(bench: Bench, workspace: Workspace) -> Done:
+    """Time to live and autostart, each where it is given; 0 and an empty schedule turn it off."""
+    checks.require_known(bench.order, {"ttl_hours", "autostart"})
+    ttl_ms = checks.time_to_live(bench.order, may_be_off=True)
+    cron = checks.autostart(bench.order)
+    if ttl_ms is None and cron is None:
+        raise Refused("Neither a time to live nor an autostart schedule was given, so there is nothing to change.")
+    did: list[str] = []
+    if cron is not None:
+        await _set(bench, lambda: bench.builds.put_autostart(workspace.id, cron or None), "given this schedule")
+        did.append(f"starts by the schedule `{cron}`" if cron else "does not start by itself")
+    if ttl_ms is not None:
+        already = f" Already done: it {did[0]}." if did else ""
+        await _set(
+            bench, lambda: bench.builds.put_ttl(workspace.id, ttl_ms or None), "given this time to live", already
+        )
+        did.append(f"stops after {ttl_ms / 3_600_000:g} hours" if ttl_ms else "does not stop by itself")
+    return Done("Scheduled", f"Workspace {workspace.name} {' and '.join(did)}.", bench.link(workspace))
+
+
+async def wake(bench: Bench, workspace: Workspace) -> Done:
+    """Not dormant any more; it is not started."""
+    checks.require_known(bench.order, ())
+    if workspace.dormant_at is None:
+        return Done("Awake", "The workspace was awake already.", bench.link(workspace))
+    await _awake(bench, workspace)
+    return Done("Awake", f"Workspace {workspace.name} is awake. It can be started now.", bench.link(workspace))
+
+
+async def delete(bench: Bench, workspace: Workspace) -> Done:
+    """Gone, with its resources, once its name was typed as the confirmation."""
+    checks.require_known(bench.order, {"confirmation"})
+    checks.require_confirmed(bench.order, workspace)
+    if bench.steps.resumed is None:
+        checks.require_free(workspace)
+    await bench.report.tell(label="Deleting")
+    await _built(bench, "delete", workspace, "delete")
+    return Done("Deleted", f"Workspace {workspace.owner_name}/{workspace.name} was deleted.")
+
+
+ON_WORKSPACE: Mapping[Operation, Callable[[Bench, Workspace], Awaitable[Done]]] = {
+    Operation.START: start,
+    Operation.STOP: stop,
+    Operation.RESTART: restart,
+    Operation.UPDATE: update,
+    Operation.EXTEND: extend,
+    Operation.SCHEDULE: schedule,
+    Operation.WAKE: wake,
+    Operation.DELETE: delete,
+}
+"""The operations on a workspace that exists; who may has been asked when they begin."""
+
+
+def _is_running(bench: Bench, workspace: Workspace) -> Done:
+    return Done("Running", f"Workspace {workspace.owner_name}/{workspace.name} is running.", bench.link(workspace))
+
+
+async def _template(bench: Bench, template_id: str) -> Template:
+    try:
+        return await bench.context.coder.template(template_id)
+    except (CoderNotFound, CoderForbidden):
+        raise Refused("The template does not exist in Coder any more, or coderport's token may not see it.") from None
+
+
+async def _changed_parameters(bench: Bench, workspace: Workspace) -> dict[str, str]:
+    if not bench.order.inputs.get("parameters"):
+        return {}
+    asked = await parameters.read_parameters(bench.context.coder, workspace.latest_build.template_version_id)
+    previous = await bench.builds.build_parameters(workspace.latest_build.id)
+    return parameters.for_start(bench.order, asked, previous)
+
+
+async def _require_startable(bench: Bench, workspace: Workspace) -> None:
+    """Coder lets a template require its active version, of everybody but those who run it, as our token does."""
+    if not workspace.outdated:
+        return
+    template = await bench.patiently(lambda: _template(bench, workspace.template_id))
+    if template.require_active_version:
+        raise Refused(
+            f"The template {template.name} requires its active version, and this workspace has an older one. "
+            "Update the workspace instead."
+        )
+
+
+async def _followed_start(bench: Bench, workspace: Workspace) -> Done:
+    """Somebody's start is under way already: that is what was asked for."""
+    build = workspace.latest_build
+    await bench.report.line(f"Build {build.build_number} is starting the workspace already; following it.")
+    step = Step("start", workspace.id, after=build.build_number - 1, build_id=build.id)
+    await bench.steps.record(step)
+    await bench.followed(step, workspace)
+    return _is_running(bench, workspace)
+
+
+async def _awake(bench: Bench, workspace: Workspace) -> None:
+    """A dormant workspace does not start (403 on many servers), so it is woken before."""
+    if workspace.dormant_at is not None:
+        await _set(bench, lambda: bench.builds.put_dormant(workspace.id, False), "woken")
+        await bench.report.line("The workspace was dormant and is awake now.")
+
+
+async def _stopped_then_started(
+    bench: Bench, workspace: Workspace, *, stops: bool, version_id: str | None = None
+) -> None:
+    if bench.steps.left_at("start") is None:
+        if stops or bench.steps.left_at("stop") is not None:
+            await bench.report.tell(label="Stopping")
+            await _built(bench, "stop", workspace, "stop")
+        await _awake(bench, workspace)
+    await bench.report.require_open()
+    await bench.report.tell(label="Starting")
+    await _built(bench, "start", workspace, "start", version_id=version_id)
+
+
+async def _built(
+    bench: Bench,
+    phase: str,
+    workspace: Workspace,
+    transition: str,
+    *,
+    version_id: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+) -> None:
+    """One build; what Coder refuses is told in its own words."""
+    try:
+        await bench.build(phase, workspace, transition, version_id=version_id, parameters=parameters)
+    except (CoderBadRequest, CoderConflict, CoderForbidden, CoderNotFound, CoderGone) as error:
+        raise Failed(f"Coder did not begin to {transition} the workspace: {reason(error)}") from None
+
+
+async def _set(bench: Bench, change: Callable[[], Awaitable[None]], what: str, already: str = "") -> None:
+    """A setting of the workspace; the same twice is the same as once."""
+    try:
+        await bench.patiently(change)
+    except (CoderBadRequest, CoderConflict, CoderForbidden, CoderNotFound, CoderGone) as error:
+        raise Failed(f"The workspace was not {what}. Coder says: {reason(error)}.{already}") from None

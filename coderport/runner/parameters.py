@@ -1,0 +1,103 @@
+"""A run's inputs as a template version's parameter values: each one known, and one that Coder would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from coderport.catalog.actions.forms import asked_at_creation, changeable
+from coderport.catalog.actions.inputs import coder_value, input_key, preset_labels, problems
+from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderNotFound, CoderStatusError
+from coderport.coder.parameters import Preset, RichParameter
+from coderport.runner.values import Order, Refused
+
+_TOO_EARLY = 425
+
+
+async def read_parameters(coder: CoderClient, version_id: str) -> tuple[RichParameter, ...]:
+    """What the version asks for; Refused while Coder is still importing it."""
+    try:
+        return await coder.rich_parameters(version_id)
+    except CoderStatusError as error:
+        if error.status != _TOO_EARLY:
+            raise
+    raise Refused("Coder is still importing this version of the template. Try again in a minute.")
+
+
+async def read_presets(coder: CoderClient, version_id: str) -> tuple[Preset, ...]:
+    """The version's presets; none on servers that have no such thing."""
+    try:
+        return await coder.presets(version_id)
+    except CoderNotFound:
+        return ()
+
+
+def form_keys(parameters: Iterable[RichParameter], presets: Sequence[Preset]) -> frozenset[str]:
+    """The inputs that the form of a template has for its own parameters and presets."""
+    keys = {input_key(each.name) for each in asked_at_creation(parameters)}
+    return frozenset(keys | ({"preset"} if presets else set()))
+
+
+def chosen_preset(presets: Sequence[Preset], label: str | None) -> Preset | None:
+    """The preset that the form calls so; None for none."""
+    if label is None:
+        return None
+    found = preset_labels(presets).get(label)
+    if found is None:
+        raise Refused("The template has no such preset (any more). Open the form again and choose another.")
+    return found
+
+
+def for_new(order: Order, parameters: Sequence[RichParameter], preset: Preset | None) -> dict[str, str]:
+    """The values for a first build, the preset's own left to it; Refused with everything that is wrong."""
+    asked = {input_key(each.name): each for each in asked_at_creation(parameters)}
+    given = {each.name: coder_value(each, order.inputs[key]) for key, each in asked.items() if key in order.inputs}
+    fixed = {each.name: each.value for each in preset.parameters} if preset is not None else {}
+    effective = {**given, **fixed}
+    _refuse([wrong for each in parameters for wrong in _wrong(each, effective.get(each.name), None)])
+    return {name: value for name, value in given.items() if value and name not in fixed}
+
+
+def for_start(order: Order, parameters: Sequence[RichParameter], previous: Mapping[str, str]) -> dict[str, str]:
+    """The values that a start changes, from the input `parameters`: an object by parameter name."""
+    given = order.inputs.get("parameters")
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise Refused("The input parameters must be an object: a value by the name of each parameter.")
+    known = {each.name: each for each in parameters}
+    open_ones = {each.name for each in changeable(parameters)}
+    wrong: list[str] = []
+    values: dict[str, str] = {}
+    for name, value in given.items():
+        if name not in known:
+            wrong.append(f"{name!r} is not a parameter of the workspace's template version")
+        elif name not in open_ones:
+            wrong.append(f"{known[name].title}: it was fixed when the workspace was created and cannot change")
+        else:
+            values[name] = coder_value(known[name], value)
+            wrong += _wrong(known[name], values[name], previous.get(name))
+    _refuse(wrong)
+    return {name: value for name, value in values.items() if value}
+
+
+def require_carried(parameters: Iterable[RichParameter], previous: Mapping[str, str]) -> None:
+    """Refused where a version asks for what the workspace has no value for, which an update could only fail on."""
+    missing = [each.title for each in parameters if problems(each, None, previous=previous.get(each.name))]
+    if missing:
+        raise Refused(
+            f"The template's active version asks for {', '.join(missing)}, and this workspace has no value for it. "
+            "Update it in Coder, where you are asked."
+        )
+
+
+def _wrong(parameter: RichParameter, value: str | None, previous: str | None) -> list[str]:
+    """What cannot be taken, a text that no database keeps included: a NUL, half of a character."""
+    if value is not None and ("\0" in value or value.encode(errors="replace").decode() != value):
+        return [f"{parameter.title}: has a character that cannot be kept"]
+    return problems(parameter, value, previous=previous)
+
+
+def _refuse(wrong: list[str]) -> None:
+    if wrong:
+        raise Refused("Nothing was built. " + "; ".join(wrong) + ".")

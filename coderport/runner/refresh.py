@@ -1,0 +1,77 @@
+"""The workspace's entity after a run: written at once, by the same mapping as the program's, tied to the run.
+
+So the next `up` finds every value as it would declare it. What cannot be written is only noted: the build has
+happened, and the next `up` puts the catalog right.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.catalog.entities import organization_names, workspace_entity
+from coderport.catalog.values import Context, Entity
+from coderport.coder.errors import CoderError, CoderGone
+from coderport.coder.models import Workspace
+from coderport.coder.people import People
+from coderport.port.errors import PortError
+from coderport.runner.values import RunContext
+
+_LATER = "The next run of coderport brings the catalog up to date."
+
+
+async def refresh(context: RunContext, workspace_id: str, run_id: str | None) -> str:
+    """Writes or deletes the entity; returns what a person should know if that did not work, else "".
+
+    `run_id` ties the change to the run, as long as that is in progress. An entity of another stack is left alone, and
+    one is deleted only if Coder says that the workspace was deleted (410).
+    """
+    try:
+        held = await context.port.entity(WORKSPACE.identifier, workspace_id)
+        if held is not None and held.properties.get("managed_by") not in (None, context.managed_by):
+            return ""
+        try:
+            workspace = await context.coder.workspace(workspace_id)
+        except CoderGone:
+            if held is not None:
+                await context.port.delete(WORKSPACE.identifier, [workspace_id], run_id=run_id)
+            return ""
+        entity = await _entity(workspace, context)
+        if entity is None:
+            return ""
+        outcomes = await context.port.upsert(WORKSPACE.identifier, [entity_body(entity)], run_id=run_id)
+        if outcomes[0].error is not None:
+            raise outcomes[0].error
+    except (PortError, CoderError) as error:
+        return f"The workspace's entity in Port could not be refreshed: {error} {_LATER}"
+    return ""
+
+
+def entity_body(entity: Entity) -> dict[str, Any]:
+    """The entity for a merging write: null clears each declared property and relation that has no value."""
+    return {
+        "identifier": entity.identifier,
+        "title": entity.title,
+        "properties": {each.identifier: entity.properties.get(each.identifier) for each in WORKSPACE.properties},
+        "relations": {each.identifier: entity.relations.get(each.identifier) for each in WORKSPACE.relations},
+    }
+
+
+async def _entity(workspace: Workspace, context: RunContext) -> Entity | None:
+    """The workspace as the program would declare it; None where the stack's settings leave it out."""
+    if workspace.is_prebuild and not context.filters.include_prebuilds:
+        return None
+    deployment = await context.deployments.of(context.coder)
+    owner = await People(context.coder).user(workspace.owner_id)
+    mapping = Context(
+        deployment_id=deployment.id,
+        dashboard_url=deployment.dashboard_url,
+        managed_by=context.managed_by,
+        emails={owner.id: owner.email} if owner is not None and owner.email else {},
+        organizations=deployment.organizations,
+    )
+    if not context.filters.takes(organization_names(workspace, mapping).name, workspace.template_name):
+        return None
+    # A template that is newer than the last `up` has no entity yet, and Port refuses a relation to none.
+    template = await context.port.entity(TEMPLATE.identifier, workspace.template_id)
+    return workspace_entity(workspace, mapping, frozenset() if template is None else {workspace.template_id})

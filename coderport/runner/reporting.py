@@ -1,0 +1,109 @@
+"""What Port is told of a run: its label, its link, the lines of its log, and its one end.
+
+Progress is told as well as can be: a Port that is away for a moment does not stop a build from being followed. The
+end is told or the error is raised.
+"""
+
+from __future__ import annotations
+
+import re
+
+from coderport.port.errors import PortError, PortRejected
+from coderport.port.runs import FAILURE, SUCCESS, Runs
+from coderport.runner.values import Clock, Patience, RunClosed
+
+_TOKEN = re.compile(r"\b[A-Za-z0-9]{10}-[A-Za-z0-9]{22}\b")
+"""Coder's session tokens, which a template may print into its build's log."""
+
+LONGEST_MESSAGE = 20_000
+LONGEST_SUMMARY = 2_000
+LONGEST_LABEL = 100
+_CLOSED = frozenset({"run_exhausted"})
+
+
+class Report:
+    """The report on one run. Every method but `end` raises nothing but RunClosed."""
+
+    def __init__(self, runs: Runs, run_id: str, patience: Patience, clock: Clock) -> None:
+        self._runs, self.run_id, self._patience, self._clock = runs, run_id, patience, clock
+        self._lines: list[str] = []
+        self._since = 0.0
+        self._told: dict[str, str] = {}
+
+    async def tell(self, *, label: str | None = None, link: str | None = None, external_id: str | None = None) -> None:
+        """Tell what is going on; what Port has already is not told again."""
+        given = {"label": label, "link": link, "external_id": external_id}
+        news = {key: _fit(value, LONGEST_LABEL if key == "label" else None) for key, value in given.items() if value}
+        news = {key: value for key, value in news.items() if self._told.get(key) != value}
+        if not news:
+            return
+        try:
+            await self._runs.patch(self.run_id, **news)
+            self._told |= news
+        except PortRejected:
+            await self.require_open()
+        except PortError:
+            pass  # told again with the next news, or with the end
+
+    async def line(self, text: str) -> None:
+        """One line for the log; lines are sent together."""
+        if not self._lines:
+            self._since = self._clock.monotonic()
+        self._lines.append(text)
+        await self.flush_if_due()
+
+    async def flush_if_due(self) -> bool:
+        """Send the lines if there are enough of them or the first has waited long enough; whether they were sent."""
+        waited = self._clock.monotonic() - self._since
+        if not self._lines or (len(self._lines) < self._patience.log_lines and waited < self._patience.log_seconds):
+            return False
+        return await self.flush()
+
+    async def flush(self) -> bool:
+        """Send the lines that wait; whether Port has them all now."""
+        while self._lines:
+            batch = self._lines[: self._patience.log_lines]
+            try:
+                await self._runs.log(self.run_id, _fit("\n".join(batch), LONGEST_MESSAGE))
+            except PortRejected as error:
+                if error.code in _CLOSED:
+                    raise RunClosed(f"run {self.run_id} was ended by somebody else") from None
+                await self.require_open()
+            except PortError:
+                return False
+            del self._lines[: len(batch)]
+        return True
+
+    async def end(self, *, success: bool, label: str, summary: str, link: str | None = None) -> None:
+        """End the run, once: RunClosed if somebody else was faster. Raises PortError where Port cannot be told."""
+        status = SUCCESS if success else FAILURE
+        await self.flush()
+        try:
+            await self._runs.patch(
+                self.run_id,
+                status=status,
+                label=_fit(label, LONGEST_LABEL),
+                summary=_fit(summary, LONGEST_SUMMARY),
+                link=link,
+            )
+        except PortRejected:
+            # After a lost answer the repeat finds the run ended, by ourselves.
+            run = await self._runs.run(self.run_id)
+            if run is None or (not run.in_progress and run.status != status):
+                raise RunClosed(f"run {self.run_id} was ended by somebody else") from None
+            if run.in_progress:
+                raise
+
+    async def require_open(self) -> None:
+        """RunClosed if somebody ended the run; a Port that cannot be asked does not stop it."""
+        try:
+            run = await self._runs.run(self.run_id)
+        except PortError:
+            return
+        if run is None or not run.in_progress:
+            raise RunClosed(f"run {self.run_id} was ended by somebody else")
+
+
+def _fit(text: str, longest: int | None) -> str:
+    shown = _TOKEN.sub("[token]", text).encode(errors="replace").decode()  # half a character cannot be sent
+    return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"

@@ -1,0 +1,169 @@
+"""The values that pass between the parts of the runner, and the two ways in which a run can go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from coderport.catalog.actions import declared
+from coderport.catalog.desired import Filters
+from coderport.coder.client import CoderClient
+from coderport.errors import CoderportError
+from coderport.port.client import PortClient
+from coderport.runner.deployment import Deployments
+from coderport.settings import Actions
+
+
+class Operation(enum.Enum):
+    """What a run asks for; the value is the identifier of the action that Port has for it."""
+
+    CREATE = declared.CREATE
+    START = declared.START
+    STOP = declared.STOP
+    RESTART = declared.RESTART
+    UPDATE = declared.UPDATE
+    EXTEND = declared.EXTEND
+    SCHEDULE = declared.SCHEDULE
+    WAKE = declared.WAKE
+    DELETE = declared.DELETE
+
+
+@dataclass(frozen=True)
+class Order:
+    """An operation with its inputs, nulls left out; `template_id` where the action is one template's own."""
+
+    operation: Operation
+    inputs: Mapping[str, Any]
+    template_id: str | None = None
+
+
+class Ended(enum.Enum):
+    """How `execute` came back. With ALREADY_ENDED and NOT_OURS nothing was done in Coder or told to Port.
+
+    ALREADY_ENDED also stands for a run that somebody closed while it was worked on: what was begun in Coder goes on.
+    """
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ALREADY_ENDED = "already_ended"
+    NOT_OURS = "not_ours"
+
+
+class Stopped(CoderportError):
+    """The run ends here with FAILURE; the message is for the person who pressed the button."""
+
+    label = "Failed"
+
+
+class Refused(Stopped):
+    """A check said no before anything was done in Coder."""
+
+    label = "Refused"
+
+
+class Failed(Stopped):
+    """Something was begun, and did not end as it should."""
+
+
+class RunClosed(CoderportError):
+    """Somebody ended the run at Port while it was worked on."""
+
+
+class Journal(Protocol):
+    """Where a run's step is kept, so that another process can go on where this one was killed.
+
+    The text is the runner's own. It must be kept for good before `record` returns.
+    """
+
+    async def step(self, run_id: str) -> str | None: ...
+
+    async def record(self, run_id: str, step: str) -> None: ...
+
+
+class NoJournal:
+    """Keeps nothing, for a backend whose runs are not taken up again."""
+
+    async def step(self, run_id: str) -> str | None:
+        return None
+
+    async def record(self, run_id: str, step: str) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Step:
+    """The phase that a run is in: written before its request is sent and again with the build that came of it.
+
+    `build_id` None means that the request may or may not have reached Coder; `after` is the number of the newest
+    build before it, so that the one it made can be told. `log_after` is the last line of the build's log that Port has.
+    """
+
+    phase: str
+    workspace_id: str | None = None
+    after: int = 0
+    build_id: str | None = None
+    log_after: int = 0
+
+    def text(self) -> str:
+        """As the journal keeps it."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def of(cls, text: str | None) -> Step | None:
+        """The step that a journal kept; None for none, and for one that another version wrote."""
+        if text is None:
+            return None
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: how often a build is looked at, and how long what does not happen is waited for."""
+
+    poll_first: float = 0.5
+    poll_most: float = 3.0
+    coder_away: float = 300.0
+    """For a Coder that does not answer, before it is given up; its build goes on without us."""
+    no_provisioner: float = 300.0
+    """For a pending build that no provisioner fits, before it is cancelled."""
+    agents: float = 600.0
+    build: float = 3600.0
+    log_lines: int = 50
+    log_seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as the runner sees it; tests bring their own."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(timezone.utc))
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What every run of a stack is worked with.
+
+    `managed_by` is the stack as project/stack. `filters` and `organizations` (ids or names, none for all) are the
+    stack's scope: outside of it nothing is created. Both clients are open and belong to the caller's event loop.
+    """
+
+    port: PortClient
+    coder: CoderClient
+    actions: Actions
+    managed_by: str
+    filters: Filters = field(default_factory=Filters)
+    organizations: tuple[str, ...] = ()
+    patience: Patience = Patience()
+    clock: Clock = Clock()
+    deployments: Deployments = field(default_factory=Deployments)

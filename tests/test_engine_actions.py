@@ -1,0 +1,308 @@
+"""Through the real engine and over sockets: an action run, from the button in Port to the workspace and back.
+
+`up` declares the actions, a run is triggered in the Port emulator, the webhook reaches the service, the build happens
+in the Coder emulator, and the run has its log and its end. Then `up` finds Port as it should be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import Json, Lab, laboratory
+from pydantic import SecretStr
+
+from coderport.catalog.actions.declared import create_from
+from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.emulators.port import EmulatedAgent, Problem
+from coderport.engine import CliInfo
+from coderport.port.client import PortClient
+from coderport.runner.service.runs import service_runner
+from coderport.runner.service.server import running
+from coderport.runner.service.settings import ServiceSettings
+from coderport.runner.values import Patience
+from coderport.settings import load_settings
+
+W = WORKSPACE.identifier
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Service:
+    """The webhook service on a thread of its own, for the stack of a lab."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self._lab, self._folder = lab, folder
+        self._ready, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self.url = ""
+
+    def __enter__(self) -> Service:
+        self._thread.start()
+        assert self._ready.wait(20), "the service did not start"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    async def _serve(self) -> None:
+        servers = self._lab.pair.describe()
+        settings = load_settings(
+            {
+                "coderApiBaseUrl": servers["coder_url"],
+                "coderSessionToken": servers["coder_token"],
+                "portBaseUrl": servers["port_url"],
+                "portClientId": servers["port_client_id"],
+                "portClientSecret": servers["port_client_secret"],
+                "actions": {"backend": "webhook", "url": "http://127.0.0.1:1/", "admins": ["root@example.com"]},
+            },
+            {},
+        )
+        service = ServiceSettings(
+            port=0, database=self._folder / "runs.sqlite", secret=SecretStr(servers["port_client_secret"])
+        )
+        quick = Patience(poll_first=0.02, poll_most=0.1, log_seconds=0.05)
+        async with running(service, service_runner(settings, "coderport/lab", patience=quick)) as url:
+            self.url = url
+            self._ready.set()
+            await asyncio.to_thread(self._stop.wait)
+
+
+class Desk(Lab):
+    """A lab whose stack declares the actions, and a person at Port who presses their buttons."""
+
+    webhook: dict[str, str]
+
+    def press(self, action: str, *, by: str, entity: str | None = None, **inputs: Any) -> Json:
+        """The run of the action, ended."""
+        run = self.port.run_action(action, by=by, inputs=inputs, entity=entity)
+        return self.port.wait_for_run(run["id"], timeout=60)
+
+    def succeed(self, action: str, *, by: str, entity: str | None = None, **inputs: Any) -> Json:
+        run = self.press(action, by=by, entity=entity, **inputs)
+        assert run["status"] == "SUCCESS", (run.get("summary"), self.port.run_logs(run["id"]))
+        return run
+
+    def open_to_everybody(self, action: str) -> None:
+        servers = self.pair.describe()
+
+        async def patch() -> None:
+            async with PortClient(
+                servers["port_url"], servers["port_client_id"], servers["port_client_secret"]
+            ) as port:
+                await port.patch_action_permissions(action, {"execute": {"roles": ["Member"], "policy": None}})
+
+        asyncio.run(patch())
+
+    def owner(self, workspace: str) -> str:
+        return str(self.coder.user(self.coder.workspace(workspace).owner_id).email)
+
+    def running(self) -> str:
+        return next(each for each in sorted(self.ids()) if self.coder.workspace(each).running)
+
+    def assert_port_is_as_it_should_be(self) -> None:
+        """A further run writes no value into Port: what the runner wrote is what the program maps."""
+        outcome, tally = self.up()
+        assert outcome.port_writes == 0, tally.changes
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("actions")
+    with laboratory(folder, cli, workspaces=10, templates=3, users=4) as lab:
+        desk = Desk(folder, cli, lab.pair)
+        for email in {desk.owner(each) for each in desk.coder.workspace_ids()} | {"stranger@example.com"}:
+            desk.port.add_user(email)
+        with Service(desk, folder) as service:
+            desk.webhook = {"backend": "webhook", "url": f"{service.url}/runs"}
+            desk.stack.configure({"actions": desk.webhook})
+            desk.up()
+            yield desk
+
+
+def test_the_actions_are_declared_once(desk: Desk) -> None:
+    assert "coder_create_workspace" in desk.port.objects()["actions"]
+    assert {create_from(each) for each in desk.coder.template_ids()} <= set(desk.port.objects()["actions"])
+    outcome, _ = desk.up()
+    assert (outcome.result, outcome.port_writes) == ("unchanged", 0)
+
+
+def test_a_created_workspace_belongs_to_the_person_and_is_the_same_entity_before_and_after_up(desk: Desk) -> None:
+    person = desk.owner(desk.running())
+    template = sorted(desk.coder.template_ids())[0]
+    run = desk.succeed("coder_create_workspace", by=person, template=template, name="by-button")
+    [identifier] = [each for each in desk.coder.workspace_ids() if desk.coder.workspace(each).name == "by-button"]
+    assert desk.owner(identifier) == person
+    before = desk.workspace(identifier)
+    assert before["properties"]["status"] == "running" and run["link"]
+    assert desk.port.run_logs(run["id"])
+    desk.up()
+    after = desk.workspace(identifier)
+    assert (after["properties"], after["relations"], after["createdAt"]) == (
+        before["properties"], before["relations"], before["createdAt"]
+    )  # fmt: skip
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_a_workspace_is_created_from_a_template_s_own_form(desk: Desk) -> None:
+    person, template = desk.owner(desk.running()), sorted(desk.coder.template_ids())[1]
+    desk.succeed(create_from(template), by=person, name="from-form")
+    [made] = [
+        desk.coder.workspace(each)
+        for each in desk.coder.workspace_ids()
+        if desk.coder.workspace(each).name == "from-form"
+    ]
+    assert made.template_id == template
+    desk.up()
+    desk.assert_port_is_as_it_should_be()
+
+
+@pytest.mark.parametrize(("action", "status"), [("stop", "stopped"), ("start", "running"), ("restart", "running")])
+def test_a_workspace_is_stopped_started_and_restarted_by_its_owner(desk: Desk, action: str, status: str) -> None:
+    identifier = next(each for each in sorted(desk.ids()) if desk.workspace(each)["title"].endswith("/by-button"))
+    builds = len(desk.coder.workspace(identifier).builds)
+    run = desk.succeed(f"coder_{action}_workspace", by=desk.owner(identifier), entity=identifier)
+    assert desk.workspace(identifier)["properties"]["status"] == status
+    assert len(desk.coder.workspace(identifier).builds) == builds + (2 if action == "restart" else 1)
+    assert any(line["message"] != "" for line in desk.port.run_logs(run["id"]))
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_an_outdated_workspace_is_updated_to_the_active_version(desk: Desk) -> None:
+    identifier = desk.running()
+    desk.coder.promote_version(desk.coder.workspace(identifier).template_id)
+    desk.up()
+    desk.succeed("coder_update_workspace", by=desk.owner(identifier), entity=identifier)
+    assert desk.workspace(identifier)["properties"]["outdated"] is False
+    desk.up()
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_a_running_workspace_is_extended_and_scheduled(desk: Desk) -> None:
+    identifier = desk.running()
+    owner = desk.owner(identifier)
+    desk.succeed(
+        "coder_schedule_workspace", by=owner, entity=identifier, ttl_hours=8, autostart="CRON_TZ=UTC 30 9 * * 1-5"
+    )
+    assert desk.workspace(identifier)["properties"]["ttl_ms"] == 8 * 3_600_000
+    desk.succeed("coder_restart_workspace", by=owner, entity=identifier)
+    before = desk.coder.workspace(identifier).build.deadline
+    desk.succeed("coder_extend_workspace", by=owner, entity=identifier, hours=10)
+    after = desk.coder.workspace(identifier).build.deadline
+    assert before is not None and after is not None and after > before
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_a_dormant_workspace_is_woken(desk: Desk) -> None:
+    identifier = desk.running()
+    desk.coder.set_dormant(identifier)
+    desk.up()
+    desk.succeed("coder_wake_workspace", by=desk.owner(identifier), entity=identifier)
+    assert desk.workspace(identifier)["properties"].get("dormant_at") is None
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_a_workspace_is_deleted_by_its_name_and_its_entity_goes(desk: Desk) -> None:
+    identifier = next(each for each in sorted(desk.ids()) if desk.workspace(each)["title"].endswith("/by-button"))
+    owner = desk.owner(identifier)
+    wrong = desk.press("coder_delete_workspace", by=owner, entity=identifier, confirmation="something-else")
+    assert wrong["status"] == "FAILURE" and identifier in desk.coder.workspace_ids()
+    desk.succeed("coder_delete_workspace", by=owner, entity=identifier, confirmation="by-button")
+    assert identifier not in desk.coder.workspace_ids() and identifier not in desk.ids()
+    desk.up()
+    desk.assert_converged()
+
+
+def test_nobody_else_stops_or_deletes_a_workspace(desk: Desk) -> None:
+    identifier = desk.running()
+    with pytest.raises(Problem, match="may not run"):
+        desk.press("coder_stop_workspace", by="stranger@example.com", entity=identifier)
+    desk.open_to_everybody("coder_stop_workspace")  # a hand edit in Port: the runner asks for itself
+    run = desk.press("coder_stop_workspace", by="stranger@example.com", entity=identifier)
+    assert run["status"] == "FAILURE" and desk.coder.workspace(identifier).running
+    desk.up()
+    made = desk.press(
+        "coder_create_workspace", by="stranger@example.com", template=sorted(desk.coder.template_ids())[0], name="mine"
+    )
+    assert made["status"] == "FAILURE" and "stranger@example.com" in made["summary"]
+
+
+def test_a_template_whose_parameters_change_changes_its_form(desk: Desk) -> None:
+    template = sorted(desk.coder.template_ids())[0]
+    desk.coder.promote_version(template, parameters=())
+    outcome, tally = desk.up()
+    assert any(change.kind == "action" for change in tally.changes) or outcome.kinds.other.updated >= 0
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_a_deletion_waits_for_an_approval_where_the_settings_ask_for_one(desk: Desk) -> None:
+    desk.stack.configure({"actions": {**desk.webhook, "approveDelete": "true", "admins[0]": "root@example.com"}})
+    desk.up()
+    desk.port.add_user("root@example.com", roles=("Admin",))
+    identifier = next(each for each in sorted(desk.ids()) if desk.workspace(each)["title"].endswith("/from-form"))
+    inputs = {"confirmation": "from-form"}
+    run = desk.port.run_action("coder_delete_workspace", by=desk.owner(identifier), inputs=inputs, entity=identifier)
+    assert run["status"] == "WAITING_FOR_APPROVAL" and identifier in desk.coder.workspace_ids()
+    desk.port.approve(run["id"], by="root@example.com")
+    assert desk.port.wait_for_run(run["id"], timeout=60)["status"] == "SUCCESS"
+    assert identifier not in desk.coder.workspace_ids() and identifier not in desk.ids()
+    desk.up()
+    desk.assert_converged()
+
+
+def test_runs_reach_the_service_through_port_s_agent_too(desk: Desk) -> None:
+    desk.stack.configure({"actions": {**desk.webhook, "agent": "true"}})
+    desk.up()
+    identifier = desk.running()
+    run = desk.port.run_action("coder_stop_workspace", by=desk.owner(identifier), inputs={}, entity=identifier)
+    servers = desk.pair.describe()
+    with EmulatedAgent(servers["port_url"], servers["port_client_id"], servers["port_client_secret"]):
+        assert desk.port.wait_for_run(run["id"], timeout=60)["status"] == "SUCCESS"
+    assert not desk.coder.workspace(identifier).running
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_the_github_backend_s_own_command_line_brings_a_run_to_its_end(desk: Desk) -> None:
+    desk.stack.configure(
+        {"actions": {"backend": "github", "repository": "acme/coderport", "workflow": "coder-action.yml"}}
+    )
+    desk.up()
+    identifier = desk.running()
+    run = desk.port.run_action("coder_stop_workspace", by=desk.owner(identifier), inputs={}, entity=identifier)
+    [dispatched] = [each for each in desk.port.dispatches if each["inputs"] == {"run_id": run["id"]}]
+    assert (dispatched["org"], dispatched["repo"], dispatched["workflow"]) == ("acme", "coderport", "coder-action.yml")
+    servers = desk.pair.describe()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "CODERPORT_RUN_ID": run["id"],
+        "CODER_API_BASE_URL": servers["coder_url"],
+        "CODER_SESSION_TOKEN": servers["coder_token"],
+        "PORT_BASE_URL": servers["port_url"],
+        "PORT_CLIENT_ID": servers["port_client_id"],
+        "PORT_CLIENT_SECRET": servers["port_client_secret"],
+        "CODERPORT_ACTIONS": json.dumps({"backend": "github", "repository": "acme/coderport"}),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "coderport", "run", "--stack", "lab"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert desk.port.run(run["id"])["status"] == "SUCCESS"
+    assert not desk.coder.workspace(identifier).running
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_actions_that_are_switched_off_go(desk: Desk) -> None:
+    desk.stack.configure({"actions": {"backend": "off"}})
+    desk.up()
+    assert desk.port.objects()["actions"] == []
+    desk.assert_converged()
+    assert TEMPLATE.identifier in desk.port.objects()["blueprints"]

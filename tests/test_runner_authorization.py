@@ -1,0 +1,308 @@
+"""Whom the runner obeys: nobody gets, stops or deletes a workspace that is not theirs, whatever is put where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from runner_lab import ALICE, BOB, STACK, TEMPLATE, WORKSPACE, RunnerLab, runner_lab
+
+from coderport.catalog.actions.declared import create_from
+from coderport.catalog.desired import Filters
+from coderport.coder.client import CoderClient
+from coderport.coder.models import PREBUILDS_OWNER_ID
+from coderport.port.client import PortClient
+from coderport.runner.execution import Ended, RunContext, workspace_key
+from coderport.settings import Actions
+
+CREATE, STOP, DELETE = "coder_create_workspace", "coder_stop_workspace", "coder_delete_workspace"
+ON_WORKSPACES: dict[str, dict[str, Any]] = {
+    "coder_start_workspace": {},
+    STOP: {},
+    "coder_restart_workspace": {},
+    "coder_update_workspace": {},
+    "coder_extend_workspace": {"hours": 5},
+    "coder_schedule_workspace": {"ttl_hours": 5},
+    "coder_wake_workspace": {},
+    DELETE: {"confirmation": "dev"},
+}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunnerLab]:
+    with runner_lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(shared: RunnerLab) -> Iterator[RunnerLab]:
+    settings = shared.settings
+    yield shared
+    shared.settings = settings
+    shared.leave_nothing()
+
+
+def allow(lab: RunnerLab, **settings: Any) -> None:
+    lab.settings = Actions(**{**lab.settings.model_dump(), **settings})
+
+
+@pytest.mark.parametrize("action", ON_WORKSPACES)
+def test_only_the_owner_may_do_anything_to_a_workspace(lab: RunnerLab, action: str) -> None:
+    workspace = lab.workspace("bob")
+    held, entity = lab.builds(workspace), lab.port.entity(WORKSPACE.identifier, workspace)
+    seen = lab.execute(lab.ask_past_the_form(action, by=ALICE, entity=workspace, **ON_WORKSPACES[action]))
+    assert (seen.ended, seen.run["statusLabel"]) == (Ended.FAILURE, "Refused")
+    assert "belongs to bob" in seen.summary
+    assert lab.builds(workspace) == held and lab.held(workspace).ttl_ms is None
+    assert lab.port.entity(WORKSPACE.identifier, workspace) == entity
+
+
+def test_the_owner_is_who_coder_says_and_not_what_the_entity_says(lab: RunnerLab) -> None:
+    workspace = lab.workspace("bob")
+    claims = {"owner_email": ALICE, "owner_name": "alice", "owner_id": lab.coder.user("alice").id}
+    lab.port.put_entity(WORKSPACE.identifier, {"identifier": workspace, "properties": claims})
+    assert lab.do(STOP, by=ALICE, entity=workspace).ended is Ended.FAILURE
+    assert lab.builds(workspace) == [("start", "succeeded")]
+    assert lab.do(STOP, by=BOB, entity=workspace).ended is Ended.SUCCESS
+
+
+@pytest.mark.parametrize("key", ["email", "user", "owner", "entity_id", "workspace", "run_id", "workspace_id"])
+def test_an_input_that_names_somebody_or_something_else_is_refused(lab: RunnerLab, key: str) -> None:
+    mine, theirs = lab.workspace("alice"), lab.workspace("bob")
+    run = lab.ask_past_the_form(STOP, by=ALICE, entity=mine, **{key: theirs})
+    seen = lab.execute(run)
+    assert seen.ended is Ended.FAILURE and f"'{key}'" in seen.summary
+    assert lab.builds(mine) == lab.builds(theirs) == [("start", "succeeded")]
+
+
+def test_a_person_cannot_create_for_somebody_else(lab: RunnerLab) -> None:
+    run = lab.ask_past_the_form(CREATE, by=ALICE, template=lab.any_template(), name="dev", owner="bob")
+    assert lab.execute(run).ended is Ended.FAILURE
+    assert lab.coder.workspace_ids() == set()
+
+
+def test_an_admin_of_the_settings_may_act_on_every_workspace_but_creates_their_own(lab: RunnerLab) -> None:
+    workspace = lab.workspace("bob")
+    allow(lab, admins=("ALICE@example.com",))
+    assert lab.do(STOP, by=ALICE, entity=workspace).ended is Ended.SUCCESS
+    assert lab.do(CREATE, by=ALICE, template=lab.any_template(), name="mine").ended is Ended.SUCCESS
+    assert lab.held("alice/mine").owner_id == lab.coder.user("alice").id
+
+
+def test_an_admin_needs_no_user_in_coder(lab: RunnerLab) -> None:
+    workspace = lab.workspace("bob")
+    allow(lab, admins=("nobody@example.com",))
+    assert lab.do(STOP, by="nobody@example.com", entity=workspace).ended is Ended.SUCCESS
+
+
+def test_without_a_user_of_that_address_the_person_is_told_so(lab: RunnerLab) -> None:
+    seen = lab.do(CREATE, by="nobody@example.com", template=lab.any_template(), name="dev")
+    assert seen.ended is Ended.FAILURE
+    assert "No Coder user has the e-mail nobody@example.com" in seen.summary
+    workspace = lab.workspace("bob")
+    assert "no Coder user has your e-mail" in lab.do(STOP, by="nobody@example.com", entity=workspace).summary
+
+
+def test_a_fallback_user_owns_what_nobody_else_can_and_only_where_it_is_set(lab: RunnerLab) -> None:
+    lab.coder.create_user("shared")
+    allow(lab, fallback_user="shared")
+    seen = lab.do(CREATE, by="nobody@example.com", template=lab.any_template(), name="dev")
+    assert seen.ended is Ended.SUCCESS and lab.held("shared/dev").owner_id == lab.coder.user("shared").id
+    assert lab.do(CREATE, by=ALICE, template=lab.any_template(), name="dev").ended is Ended.SUCCESS
+    assert lab.held("alice/dev").owner_id == lab.coder.user("alice").id
+    # It is nobody's own, so nobody but an admin may do anything to it.
+    assert lab.do(STOP, by="nobody@example.com", entity=lab.held("shared/dev").id).ended is Ended.FAILURE
+    allow(lab, fallback_user="gone")
+    seen = lab.do(CREATE, by="nobody@example.com", template=lab.any_template(), name="two")
+    assert seen.ended is Ended.FAILURE and "gone" in seen.summary
+
+
+def test_a_suspended_user_is_refused_everything(lab: RunnerLab) -> None:
+    lab.coder.create_user("sue")
+    lab.port.add_user("sue@example.com")
+    workspace = lab.workspace("sue")
+    lab.coder.set_user("sue", status="suspended")
+    for seen in (
+        lab.do(STOP, by="sue@example.com", entity=workspace),
+        lab.do(CREATE, by="sue@example.com", template=lab.any_template(), name="two"),
+    ):
+        assert seen.ended is Ended.FAILURE and "suspended" in seen.summary
+
+
+def test_two_users_of_one_address_are_a_mistake_that_is_named(lab: RunnerLab) -> None:
+    for name in ("twin-a", "twin-b"):
+        lab.coder.create_user(name)
+        lab.coder.set_user(name, email="twin@example.com")
+    lab.port.add_user("twin@example.com")
+    seen = lab.do(CREATE, by="twin@example.com", template=lab.any_template(), name="dev")
+    assert seen.ended is Ended.FAILURE and "twin-a, twin-b" in seen.summary
+
+
+def test_a_template_for_others_is_refused_although_the_token_could(lab: RunnerLab) -> None:
+    template = lab.coder.create_template("secret")
+    lab.coder.set_template(template, readers=[lab.coder.user("bob").id])
+    lab.mirror()
+    refused = lab.do(CREATE, by=ALICE, template=template, name="dev")
+    assert refused.ended is Ended.FAILURE and "alice may not use the template secret" in refused.summary
+    assert lab.do(CREATE, by=BOB, template=template, name="dev").ended is Ended.SUCCESS
+
+
+def test_a_template_of_another_organization_needs_membership(lab: RunnerLab) -> None:
+    lab.coder.create_organization("research")
+    template = lab.coder.create_template("lasers", organization="research")
+    lab.mirror()
+    seen = lab.do(CREATE, by=ALICE, template=template, name="dev")
+    assert seen.ended is Ended.FAILURE and "no member of the organization research" in seen.summary
+
+
+def test_a_template_outside_of_the_stacks_scope_is_refused(lab: RunnerLab) -> None:
+    template = lab.any_template()
+    name = lab.coder.template(template).name
+    run = lab.ask(CREATE, template=template, name="dev")
+    seen = lab.execute(run, filters=Filters(exclude_templates=(name,)))
+    assert seen.ended is Ended.FAILURE and "left out by the settings" in seen.summary
+    run = lab.ask(CREATE, template=template, name="dev")
+    assert "organizations" in lab.execute(run, organizations=("research",)).summary
+
+
+def test_a_deprecated_template_is_refused(lab: RunnerLab) -> None:
+    template = lab.coder.create_template("old")
+    lab.mirror()
+    lab.declare_actions()
+    runs = [lab.ask(CREATE, template=template, name="a"), lab.ask(create_from(template), name="b")]
+    lab.coder.deprecate(template, "Use the new one.")
+    for run in runs:
+        seen = lab.execute(run)
+        assert seen.ended is Ended.FAILURE and "deprecated" in seen.summary and "Use the new one." in seen.summary
+
+
+def test_a_run_that_no_person_started_is_refused(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    headers = {"Authorization": f"Bearer {token(lab)}"}
+    answer = httpx.post(
+        f"{lab.pair.port_url}/v1/actions/{STOP}/runs", json={"properties": {}, "entity": workspace}, headers=headers
+    )
+    seen = lab.execute(answer.json()["run"]["id"])
+    assert seen.ended is Ended.FAILURE and "not started by a person" in seen.summary
+    assert lab.builds(workspace) == [("start", "succeeded")]
+
+
+def token(lab: RunnerLab) -> str:
+    credentials = {"clientId": lab.port.client_id, "clientSecret": lab.port.client_secret}
+    answer = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials)
+    return str(answer.json()["accessToken"])
+
+
+def test_a_run_that_has_ended_is_left_as_it_is(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    run = lab.ask(STOP, entity=workspace)
+    first = lab.execute(run)
+    before = lab.coder.log.snapshot()["total"]
+    again = lab.execute(run)
+    assert (first.ended, again.ended) == (Ended.SUCCESS, Ended.ALREADY_ENDED)
+    assert again.run == first.run and again.log == first.log
+    assert lab.coder.log.snapshot()["total"] == before
+
+
+def test_a_run_of_somebody_elses_action_or_of_none_is_not_touched(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+
+    async def other(_: CoderClient, port: PortClient) -> None:
+        held = await port.action(STOP) or {}
+        kept = {key: held[key] for key in ("title", "trigger", "invocationMethod")}
+        await port.create_action({**kept, "identifier": "their_stop"})
+
+    lab.talk(other)
+    run = lab.ask("their_stop", entity=workspace)
+    before = lab.port.run(run)
+    assert lab.execute(run).ended is Ended.NOT_OURS
+    assert lab.port.run(run) == before and lab.port.run_logs(run) == []
+    assert key(lab, "r_unknown") is None
+
+
+def key(lab: RunnerLab, run: str) -> str | None:
+    async def asked(coder: CoderClient, port: PortClient) -> str | None:
+        return await workspace_key(run, RunContext(port, coder, lab.settings, STACK))
+
+    return lab.talk(asked)
+
+
+def test_runs_on_one_workspace_or_name_share_a_key(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    template = lab.any_template()
+    stop, extend = lab.ask(STOP, entity=workspace), lab.ask("coder_restart_workspace", entity=workspace)
+    assert key(lab, stop) == key(lab, extend) == workspace
+    new = [lab.ask(CREATE, by=who, template=template, name=name) for who, name in ((ALICE, "a"), (ALICE, "A"))]
+    assert key(lab, new[0]) == key(lab, new[1]) != key(lab, lab.ask(CREATE, by=BOB, template=template, name="a"))
+
+
+@pytest.mark.parametrize(
+    ("properties", "text"),
+    [({"coder_deployment": "0" * 8}, "another Coder deployment"), ({"managed_by": None}, "not kept by coderport")],
+)
+def test_an_entity_of_another_deployment_or_of_nobody_is_refused(
+    lab: RunnerLab, properties: dict[str, Any], text: str
+) -> None:
+    workspace = lab.workspace()
+    run = lab.ask(STOP, entity=workspace)
+    lab.port.put_entity(WORKSPACE.identifier, {"identifier": workspace, "properties": properties})
+    seen = lab.execute(run)
+    assert seen.ended is Ended.FAILURE and text in seen.summary
+    assert lab.builds(workspace) == [("start", "succeeded")]
+
+
+def test_a_template_of_another_deployment_is_refused(lab: RunnerLab) -> None:
+    template = lab.any_template()
+    run = lab.ask(CREATE, template=template, name="dev")
+    lab.port.put_entity(TEMPLATE.identifier, {"identifier": template, "properties": {"coder_deployment": "other"}})
+    try:
+        seen = lab.execute(run)
+    finally:
+        lab.mirror()
+    assert seen.ended is Ended.FAILURE and "another Coder deployment" in seen.summary
+
+
+def test_an_entity_that_is_no_workspace_of_coders_is_refused(lab: RunnerLab) -> None:
+    theirs = {"managed_by": STACK, "coder_deployment": lab.coder.deployment_id, "status": "running"}
+    for identifier in ("00000000-0000-4000-8000-000000000000", "../users", "a" * 36):
+        lab.port.put_entity(WORKSPACE.identifier, {"identifier": identifier, "properties": theirs})
+        seen = lab.do(STOP, entity=identifier)
+        assert (seen.ended, seen.run["statusLabel"]) == (Ended.FAILURE, "Refused")
+        lab.port.delete_entity(WORKSPACE.identifier, identifier)
+
+
+def test_the_entity_of_another_stack_is_acted_on_but_not_written(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    lab.port.put_entity(WORKSPACE.identifier, {"identifier": workspace, "properties": {"managed_by": "other/stack"}})
+    before = lab.port.entity(WORKSPACE.identifier, workspace)
+    assert lab.do(STOP, entity=workspace).ended is Ended.SUCCESS
+    assert lab.port.entity(WORKSPACE.identifier, workspace) == before
+
+
+def test_an_unclaimed_prebuilt_workspace_is_nobodys(lab: RunnerLab) -> None:
+    allow(lab, admins=(ALICE,))
+    workspace = lab.workspace("bob")
+    run = lab.ask(STOP, entity=workspace)
+    lab.coder.set_workspace(workspace, owner_id=PREBUILDS_OWNER_ID)
+    seen = lab.execute(run)
+    lab.coder.set_workspace(workspace, owner_id=lab.coder.user("bob").id)
+    assert seen.ended is Ended.FAILURE and "prebuilt" in seen.summary
+
+
+def test_a_token_that_may_not_see_who_may_use_a_template_fails_closed(lab: RunnerLab) -> None:
+    lab.coder.faults.add(
+        {
+            "method": "GET",
+            "path": "/acl$",
+            "kind": "status",
+            "status": 403,
+            "times": 1,
+            "headers": {"content-type": "application/json"},
+            "body": {"message": "Forbidden."},
+        }
+    )
+    seen = lab.do(CREATE, template=lab.any_template(), name="dev")
+    assert seen.ended is Ended.FAILURE and "cannot be seen with the runner's token" in seen.summary
+    assert lab.coder.workspace_ids() == set()
