@@ -9,6 +9,8 @@ import pytest
 
 from coderport.engine import CliInfo, drop_real_life, find_cli
 
+pytest_plugins = ["coder_talk"]
+
 drop_real_life(os.environ)
 
 
