@@ -107,7 +107,7 @@ async def _read_coder(
     async with CoderClient(settings.coder_api_base_url, token) as client:
         try:
             snapshot = await read_snapshot(client, organizations=settings.coder_organizations, known=known)
-            filters = _filters(settings)
+            filters = filters_of(settings)
             wanted = [
                 each
                 for each in snapshot.templates.values()
@@ -119,7 +119,8 @@ async def _read_coder(
             account.retries += client.retries
 
 
-def _filters(settings: Settings) -> Filters:
+def filters_of(settings: Settings) -> Filters:
+    """Which of the objects in scope belong into this stack's catalog."""
     return Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates)
 
 
@@ -159,7 +160,7 @@ def _judged(
             each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
         },
     )
-    wanted = desired(snapshot, _filters(settings), context, held.entities, now, settings.volatile_refresh)
+    wanted = desired(snapshot, filters_of(settings), context, held.entities, now, settings.volatile_refresh)
     same = identity(
         deployment,
         held.organization.id,

@@ -87,26 +87,22 @@ def _duration(value: object) -> object:
     return value
 
 
-def _parsed(value: object) -> object:
-    if isinstance(value, str):  # Pulumi hands objects to a program as JSON text
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError(
-                "must be an object, as `pulumi config set --path coderport:actions.KEY VALUE` makes it"
-            ) from None
-    return value
+def _json(what: str) -> Callable[[object], object]:
+    """Pulumi hands lists and objects to a program as JSON text; `what` is said where the text is none."""
+
+    def parsed(value: object) -> object:
+        if isinstance(value, str):
+            try:
+                return json.loads(value)
+            except ValueError:
+                raise ValueError(what) from None
+        return value
+
+    return parsed
 
 
-def _list(value: object) -> object:
-    if isinstance(value, str):  # Pulumi hands arrays to a program as JSON text
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError(
-                "must be a list, as `pulumi config set --path 'coderport:KEY[0]' VALUE` makes it"
-            ) from None
-    return value
+_parsed = _json("must be an object, as `pulumi config set --path coderport:actions.KEY VALUE` makes it")
+_list = _json("must be a list, as `pulumi config set --path 'coderport:KEY[0]' VALUE` makes it")
 
 
 def _glob(value: str) -> str:

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from coderport.catalog.actions.declared import create_from
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.emulators.coder.records import Parameter
 from coderport.emulators.port import EmulatedAgent, Problem
 from coderport.engine import CliInfo
 from coderport.port.client import PortClient
@@ -92,15 +93,26 @@ class Desk(Lab):
         return run
 
     def open_to_everybody(self, action: str) -> None:
+        permissions = {"execute": {"roles": ["Member"], "policy": None}}
+        self.talk(lambda port: port.patch_action_permissions(action, permissions))
+
+    def form(self, action: str) -> Json:
+        """The inputs of the action as Port holds it."""
+        held = self.talk(lambda port: port.action(action))
+        assert held is not None, f"no action {action} in Port"
+        inputs: Json = held["trigger"]["userInputs"]["properties"]
+        return inputs
+
+    def talk(self, work: Callable[[PortClient], Awaitable[Json | None]]) -> Json | None:
         servers = self.pair.describe()
 
-        async def patch() -> None:
+        async def run() -> Json | None:
             async with PortClient(
                 servers["port_url"], servers["port_client_id"], servers["port_client_secret"]
             ) as port:
-                await port.patch_action_permissions(action, {"execute": {"roles": ["Member"], "policy": None}})
+                return await work(port)
 
-        asyncio.run(patch())
+        return asyncio.run(run())
 
     def owner(self, workspace: str) -> str:
         return str(self.coder.user(self.coder.workspace(workspace).owner_id).email)
@@ -237,9 +249,14 @@ def test_nobody_else_stops_or_deletes_a_workspace(desk: Desk) -> None:
 
 def test_a_template_whose_parameters_change_changes_its_form(desk: Desk) -> None:
     template = sorted(desk.coder.template_ids())[0]
-    desk.coder.promote_version(template, parameters=())
+    asked_for = Parameter("region", description="Where it runs", default_value="eu")
+    desk.coder.promote_version(template, parameters=(asked_for,))
     outcome, tally = desk.up()
-    assert any(change.kind == "action" for change in tally.changes) or outcome.kinds.other.updated >= 0
+    assert outcome.kinds.other.updated >= 1 and "action" in {change.kind for change in tally.changes}
+    assert desk.form(create_from(template))["p_region"]["default"] == "eu"
+    desk.coder.promote_version(template, parameters=())
+    desk.up()
+    assert "p_region" not in desk.form(create_from(template))
     desk.assert_port_is_as_it_should_be()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from coderport.catalog.desired import Filters
 from coderport.coder.client import CoderClient
+from coderport.plan import filters_of
 from coderport.port.client import PortClient
 from coderport.runner.values import Patience, RunContext
 from coderport.settings import Settings
@@ -25,7 +25,7 @@ async def opened(settings: Settings, managed_by: str, *, patience: Patience | No
             coder=coder,
             actions=settings.actions,
             managed_by=managed_by,
-            filters=Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates),
+            filters=filters_of(settings),
             organizations=settings.coder_organizations,
             patience=patience or Patience(),
         )
