@@ -110,18 +110,15 @@ def test_500_presses_for_100_workspaces_are_100_builds_even_if_the_service_is_ki
     service.kill()
     at_kill = started()
     service.start()
-    # Port posts once: what reached no service is asked for again, as a person would press again.
-    lost = [run for run in pressed if lab.port.run(run)["status"] == "FAILURE" and "webhook" in summary(lab, run)]
     until(lambda: all(lab.port.run(run)["status"] != "IN_PROGRESS" for run in pressed), "every run has ended")
     took = time.monotonic() - begun
 
     assert {len(lab.held(each).builds) - before[each] for each in workspaces} == {1}, "one build for each workspace"
     assert all(lab.held(each).running for each in workspaces)
     ends = Counter(lab.port.run(run)["status"] for run in pressed)
-    assert ends["SUCCESS"] >= WORKSPACES - len(lost) and ends.total() == len(pressed)
-    for run in pressed:
-        if lab.port.run(run)["status"] == "FAILURE" and run not in lost:
-            assert "running" in summary(lab, run) or "start" in summary(lab, run)
+    # A start of what runs already is a success. Port posts once: a run that met no service is ended by Port itself.
+    lost = [run for run in pressed if "the webhook could not be reached" in summary(lab, run)]
+    assert ends == Counter(SUCCESS=len(pressed) - len(lost), FAILURE=len(lost))
     figure(
         f"webhook service, {len(pressed)} presses for {WORKSPACES} workspaces, killed after {at_kill} builds: "
         f"{dict(ends)}, {WORKSPACES} builds, {took:.0f} s"
