@@ -1,0 +1,153 @@
+"""The step that registers a plan: the only place where resources are created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import port_pulumi as port
+import pulumi
+
+from coderport.catalog.actions.arguments import permissions_args, pulumi_args
+from coderport.catalog.actions.values import Action
+from coderport.catalog.blueprints import TEMPLATE, Blueprint, Property, PropertyType
+from coderport.catalog.values import Entity, Value
+from coderport.plan import Plan
+from coderport.settings import Settings
+
+
+def declare(plan: Plan, settings: Settings) -> None:
+    """Registers the plan: one explicit provider, the blueprints, then templates before their workspaces."""
+    secrets = settings.secrets_from_config
+    provider = port.Provider(
+        "port",
+        base_url=settings.port_base_url,
+        client_id=settings.port_client_id if "portClientId" in secrets else None,
+        secret=pulumi.Output.secret(settings.port_client_secret.get_secret_value())
+        if "portClientSecret" in secrets
+        else None,
+    )
+    options = pulumi.ResourceOptions(provider=provider)
+    protected = pulumi.ResourceOptions(provider=provider, protect=settings.protect_blueprints)
+    declared: list[port.Blueprint] = []
+    blueprints: dict[str, pulumi.Input[str]] = {}
+    for blueprint in plan.blueprints:
+        declared.append(_blueprint(blueprint, blueprints, protected))
+        blueprints[blueprint.identifier] = declared[-1].identifier
+    # Pickers and conditions name blueprints inside of JSON texts, so the order has to be said.
+    after_blueprints = pulumi.ResourceOptions(provider=provider, depends_on=declared)
+    for action in plan.actions:
+        _action(action, after_blueprints)
+    templates: dict[str, pulumi.Input[str]] = {}
+    for entity in plan.entities:
+        resource = _entity(entity, blueprints.get(entity.blueprint, entity.blueprint), templates, options)
+        if entity.blueprint == TEMPLATE.identifier:
+            templates[entity.identifier] = resource.identifier
+
+
+def _blueprint(
+    blueprint: Blueprint, targets: Mapping[str, pulumi.Input[str]], options: pulumi.ResourceOptions
+) -> port.Blueprint:
+    return port.Blueprint(
+        blueprint.identifier,
+        identifier=blueprint.identifier,
+        title=blueprint.title,
+        icon=blueprint.icon,
+        description=blueprint.description,
+        properties=_properties(blueprint.properties),
+        calculation_properties={
+            each.identifier: port.BlueprintCalculationPropertiesArgs(
+                title=each.title, type=each.type, calculation=each.jq, description=each.description
+            )
+            for each in blueprint.calculations
+        }
+        or None,
+        relations={
+            each.identifier: port.BlueprintRelationsArgs(
+                title=each.title,
+                description=each.description,
+                target=targets[each.target],
+                required=each.required,
+                many=each.many,
+            )
+            for each in blueprint.relations
+        }
+        or None,
+        opts=options,
+    )
+
+
+def _properties(properties: tuple[Property, ...]) -> port.BlueprintPropertiesArgs:
+    def of(kind: PropertyType) -> list[Property]:
+        return [each for each in properties if each.type == kind]
+
+    return port.BlueprintPropertiesArgs(
+        string_props={
+            each.identifier: port.BlueprintPropertiesStringPropsArgs(
+                title=each.title, description=each.description, format=each.format
+            )
+            for each in of("string")
+        },
+        number_props={
+            each.identifier: port.BlueprintPropertiesNumberPropsArgs(title=each.title, description=each.description)
+            for each in of("number")
+        },
+        boolean_props={
+            each.identifier: port.BlueprintPropertiesBooleanPropsArgs(title=each.title, description=each.description)
+            for each in of("boolean")
+        },
+        array_props={
+            each.identifier: port.BlueprintPropertiesArrayPropsArgs(
+                title=each.title,
+                description=each.description,
+                string_items=port.BlueprintPropertiesArrayPropsStringItemsArgs(),
+            )
+            for each in of("array")
+        }
+        or None,
+    )
+
+
+def _action(action: Action, options: pulumi.ResourceOptions) -> None:
+    """The action, and who may run it and approve its runs."""
+    declared = port.Action(action.identifier, **pulumi_args(action), opts=options)
+    port.ActionPermissions(action.identifier, **permissions_args(declared.identifier, action.permissions), opts=options)
+
+
+def _entity(
+    entity: Entity,
+    blueprint: pulumi.Input[str],
+    templates: Mapping[str, pulumi.Input[str]],
+    options: pulumi.ResourceOptions,
+) -> port.Entity:
+    relations = {key: templates[target] for key, target in entity.relations.items() if target is not None}
+    return port.Entity(
+        resource_name(entity),
+        identifier=entity.identifier,
+        blueprint=blueprint,
+        title=entity.title,
+        properties=_values(entity.properties),
+        relations=port.EntityRelationsArgs(single_relations=relations) if relations else None,
+        opts=options,
+    )
+
+
+def resource_name(entity: Entity) -> str:
+    """The Pulumi name: from the UUID, so that a rename in Coder is an update and never a replacement."""
+    return f"{entity.blueprint}-{entity.identifier}"
+
+
+def _values(properties: Mapping[str, Value]) -> port.EntityPropertiesArgs:
+    strings = {key: value for key, value in properties.items() if isinstance(value, str)}
+    booleans = {key: value for key, value in properties.items() if isinstance(value, bool)}
+    lists = {key: value for key, value in properties.items() if isinstance(value, list)}
+    numbers = {
+        key: float(value)
+        for key, value in properties.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    return port.EntityPropertiesArgs(
+        string_props=strings or None,
+        number_props=numbers or None,
+        boolean_props=booleans or None,
+        array_props=port.EntityPropertiesArrayPropsArgs(string_items=lists) if lists else None,
+    )
