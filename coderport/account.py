@@ -54,6 +54,21 @@ class Account(BaseModel):
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + perf_counter() - start, 3)
 
+    def plus(self, later: Account) -> Account:
+        """Both together; a failure of the later one counts."""
+        return Account(
+            coder_requests=self.coder_requests + later.coder_requests,
+            port_requests=self.port_requests + later.port_requests,
+            port_writes=self.port_writes + later.port_writes,
+            retries=self.retries + later.retries,
+            seconds={
+                phase: round(self.seconds.get(phase, 0.0) + later.seconds.get(phase, 0.0), 3)
+                for phase in (*self.seconds, *(each for each in later.seconds if each not in self.seconds))
+            },
+            orphans={**self.orphans, **later.orphans},
+            failure=later.failure or self.failure,
+        )
+
     def leave(self, environ: Mapping[str, str] = os.environ) -> None:
         """Writes the account where the command that started this run looks for it, if there is one."""
         if folder := environ.get(FOLDER):
@@ -68,10 +83,12 @@ def variables(folder: Path) -> dict[str, str]:
     return {FOLDER: str(folder), PROVIDER_STATS: str(folder / _PROVIDER_FILE)}
 
 
-def collected(folder: Path) -> Account:
-    """The accounts of the program and of each provider process in the folder, added up."""
+def collected(folder: Path, since: Account | None = None) -> Account:
+    """The accounts of the program and of each provider process in the folder, added up, on top of what was `since`."""
     program = folder / _PROGRAM_FILE
     total = Account.model_validate_json(program.read_text()) if program.exists() else Account()
+    if since is not None:
+        total = since.plus(total)
     for path in sorted(folder.glob(f"{_PROVIDER_FILE}.*")):
         stats: dict[str, Any] = json.loads(path.read_text())
         total.port_requests += int(stats.get("requests", 0))

@@ -13,6 +13,9 @@ from coderport.demo import show
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.settings import RELEASES
+from coderport.stack import Stack
+from coderport.sync import preview as previewed
+from coderport.sync import sync as synced
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,11 +45,13 @@ def preview(
     json: AsJson = False,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
+    fast: Annotated[bool, typer.Option(help="Compare without the engine, in the time of a `sync`.")] = False,
     expect_no_changes: Annotated[bool, typer.Option(help="Exit with 4 if anything would change.")] = False,
 ) -> None:
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
     _release(allow_deletions, forget_unproven)
-    outcome = converge(stack, preview=True, console=people(stderr=json))
+    act = previewed if fast else Stack.preview
+    outcome = converge(stack, "Previewing", act, people(stderr=json))
     if json:
         print(outcome.model_dump_json())
     if expect_no_changes and outcome.result == "changes":
@@ -63,7 +68,22 @@ def up(
 ) -> None:
     """Make Port's catalog match Coder."""
     _release(allow_deletions, forget_unproven)
-    outcome = converge(stack, preview=False, console=people(stderr=json))
+    outcome = converge(stack, "Converging", Stack.up, people(stderr=json))
+    if json:
+        print(outcome.model_dump_json())
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def sync(
+    stack: StackName,
+    json: AsJson = False,
+    allow_deletions: AllowDeletions = None,
+    forget_unproven: ForgetUnproven = None,
+) -> None:
+    """Make Port's catalog match Coder, at the price of what differs: the run for every few minutes."""
+    _release(allow_deletions, forget_unproven)
+    outcome = converge(stack, "Syncing", synced, people(stderr=json))
     if json:
         print(outcome.model_dump_json())
     raise typer.Exit(outcome.exit_code)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
@@ -33,15 +34,18 @@ def people(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
-def converge(name: str, *, preview: bool, console: Console) -> Outcome:
-    """Runs the engine once on the stack and shows what came of it; a failure is an outcome too."""
+Act = Callable[[Stack], tuple[Outcome, Tally]]
+
+
+def converge(name: str, headline: str, act: Act, console: Console) -> Outcome:
+    """Opens the stack, does `act` on it and shows what came of it; a failure is an outcome too."""
     try:
         stack = Stack(name, obtain_cli(console.print))
     except CoderportError as error:
         console.print(str(error), style="red")
         return failed(error)
-    console.print(f"{'Previewing' if preview else 'Converging'} stack {name}", style="bold")
-    outcome, tally = stack.preview() if preview else stack.up()
+    console.print(f"{headline} stack {name}", style="bold")
+    outcome, tally = act(stack)
     show(outcome, tally, console)
     return outcome
 

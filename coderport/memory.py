@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from coderport.errors import Refusal
+
 FORMAT = 1
 
 
@@ -21,15 +23,29 @@ class MemoryUnreadableError(ValueError):
     """The outputs of the stack are there but are not what coderport writes."""
 
 
+def unreadable(stack: str, error: MemoryUnreadableError) -> Refusal:
+    """The refusal to go on without it, with what a person can do."""
+    return Refusal(
+        f"What the stack {stack} declared before is not readable: {error}. Nothing was applied. "
+        "Restore the stack's last good state (`pulumi stack export --version`, `pulumi stack import`)."
+    )
+
+
 @dataclass(frozen=True)
 class Memory:
-    """`declared`: the entity ids of the last run by blueprint. `blueprints`, `actions`: what this stack declares."""
+    """`declared`: the entity ids of the last run by blueprint. `blueprints`, `actions`: what this stack declares.
+
+    `whole` says that the last run registered all that it declared, so that the state holds exactly this. `fit` is the
+    fingerprint of the settings that it ran with (see `Settings.fingerprint`); empty where an older version ran.
+    """
 
     deployment: str | None = None
     port_organization: str | None = None
     blueprints: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
     declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    whole: bool = False
+    fit: str = ""
 
     @property
     def first_run(self) -> bool:
@@ -46,6 +62,8 @@ class Memory:
                 "blueprints": sorted(self.blueprints),
                 "actions": sorted(self.actions),
                 "declared": {blueprint: packed(ids) for blueprint, ids in sorted(self.declared.items())},
+                "whole": self.whole,
+                "fit": self.fit,
             },
             "templates": len(self.declared.get("coder_template", ())),
             "workspaces": len(self.declared.get("coder_workspace", ())),
@@ -71,6 +89,8 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
             blueprints=frozenset(str(name) for name in held["blueprints"]),
             actions=frozenset(str(name) for name in held.get("actions", ())),
             declared={str(name): unpacked(text) for name, text in held["declared"].items()},
+            whole=held.get("whole") is True,
+            fit=str(held.get("fit", "")),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None

@@ -123,20 +123,33 @@ class Tally:
             counts: Counts = getattr(self.kinds, _KINDS[blueprint])
             counts.deleted += number
 
+    def count(self, change: Change) -> None:
+        """Takes a change that was found without the engine."""
+        self._add(change.kind if change.kind in _KINDS.values() else "other", change.operation)
+        self.changes.append(change)
+
+    def _add(self, kind: str, operation: Operation) -> None:
+        counts: Counts = getattr(self.kinds, kind)
+        setattr(counts, operation, getattr(counts, operation) + 1)
+
     def _count(self, step: StepEventMetadata) -> None:
         operation = _OPERATIONS.get(step.op)
         if operation is None or step.type in _ENGINES_OWN:
             return
         name = step.urn.rsplit("::", 1)[-1]
         kind = _KINDS.get(name.split("-", 1)[0], "other") if step.type == "port:index/entity:Entity" else "other"
-        counts: Counts = getattr(self.kinds, kind)
-        setattr(counts, operation, getattr(counts, operation) + 1)
+        self._add(kind, operation)
         if operation != "unchanged":
             state = step.new or step.old
             title = str((state.inputs or {}).get("title", name)) if state is not None else name
             details = sorted(_leaf(path) for path in step.detailed_diff or {}) if operation == "updated" else ()
             shown = kind if kind != "other" else _own_word(step.type)
             self.changes.append(Change(operation, shown, title, tuple(dict.fromkeys(details))))
+
+
+def kind_of(blueprint: str) -> str:
+    """What people call an entity of the blueprint."""
+    return _KINDS[blueprint]
 
 
 def _own_word(resource_type: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from coderport.account import Account
 from coderport.catalog.actions.agreement import differences as action_differences
@@ -19,8 +20,9 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
 from coderport.coder.parameters import TemplateForm, read_forms
 from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
+from coderport.coder.together import together as all_of
 from coderport.errors import CoderportError, Refusal
-from coderport.guard import Evidence, Verdict, deletions, identity, ownership, together
+from coderport.guard import Disappearances, Evidence, Verdict, deletions, identity, ownership, together
 from coderport.holdings import Holdings, holdings
 from coderport.memory import Memory
 from coderport.port.client import DELETES_PER_CALL, PortClient
@@ -33,32 +35,91 @@ class Plan:
     """What this run declares, and what it leaves to be remembered.
 
     `orphans` are entities of ours in Port that go and that no state holds, by blueprint: the engine cannot delete
-    those. `creations` counts the entities that Port does not hold yet.
+    those. `held` is what Port held when this was planned; `disappearing` what of each blueprint goes, and why.
     """
 
+    held: Holdings
+    disappearing: Mapping[str, Disappearances]
     blueprints: tuple[Blueprint, ...]
     actions: tuple[Action, ...]
     entities: tuple[Entity, ...]
     orphans: Mapping[str, frozenset[str]]
     memory: Memory
-    creations: int
     notes: tuple[str, ...]
+
+    @property
+    def creations(self) -> int:
+        """How many entities Port does not hold yet."""
+        return sum(each.identifier not in self.held.entities.get(each.blueprint, {}) for each in self.entities)
 
 
 async def make_plan(
-    settings: Settings, releases: Releases, memory: Memory, *, managed_by: str, now: datetime, account: Account
+    settings: Settings,
+    releases: Releases,
+    memory: Memory,
+    held: Holdings,
+    *,
+    managed_by: str,
+    now: datetime,
+    account: Account,
 ) -> Plan:
-    """Reads Port and Coder and judges what may happen. `managed_by` is project/stack, `now` is aware.
+    """Reads Coder and judges what may happen. `managed_by` is project/stack, `now` is aware.
 
     Raises Refusal with the verdict's text when a guard says no, and a typed error when a read failed. Writes nothing.
     """
-    with account.phase("read_port"), _emulators_in_mind(settings.port_base_url):
-        held = await _read_port(settings, account)
+    plan, verdict = await survey(settings, releases, memory, held, managed_by=managed_by, now=now, account=account)
+    if verdict.refused:
+        raise Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")
+    return plan
+
+
+async def survey(
+    settings: Settings,
+    releases: Releases,
+    memory: Memory,
+    held: Holdings,
+    *,
+    managed_by: str,
+    now: datetime,
+    account: Account,
+) -> tuple[Plan, Verdict]:
+    """The plan as `make_plan` makes it, and the guard's verdict on it: for those who only report.
+
+    Raises Refusal where the stack belongs to another Coder or Port, because then everything would differ.
+    """
     known = _known(memory, held, managed_by)
     with account.phase("read_coder"), _emulators_in_mind(settings.coder_api_base_url):
         snapshot, forms = await _read_coder(settings, known, account)
     with account.phase("judge"):
         return _judged(settings, releases, memory, held, snapshot, forms, managed_by, now)
+
+
+async def read_port(settings: Settings, account: Account) -> Holdings:
+    """What Port holds of all that this stack could declare."""
+    secret = settings.port_client_secret.get_secret_value()
+    with account.phase("read_port"), _emulators_in_mind(settings.port_base_url):
+        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
+            try:
+                return await holdings(client, with_actions=_declares_actions(settings))
+            finally:
+                account.port_requests += client.requests
+                account.retries += client.retries
+
+
+async def read_permissions(settings: Settings, plan: Plan, account: Account) -> dict[str, Mapping[str, Any]]:
+    """Who may run and approve each of the plan's actions that Port holds, as Port holds it. One request each."""
+    names = [each.identifier for each in plan.actions if each.identifier in plan.held.actions]
+    if not names:
+        return {}
+    secret = settings.port_client_secret.get_secret_value()
+    with account.phase("read_port"):
+        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
+            try:
+                answers = await all_of(client.action_permissions(name) for name in names)
+            finally:
+                account.port_requests += client.requests
+                account.retries += client.retries
+    return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
 
 
 async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> None:
@@ -87,16 +148,6 @@ def _emulators_in_mind(url: str) -> Iterator[None]:
                 f"{error}\nIf these are the emulators of the dev stack: `make emulate` starts them."
             ) from None
         raise
-
-
-async def _read_port(settings: Settings, account: Account) -> Holdings:
-    secret = settings.port_client_secret.get_secret_value()
-    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-        try:
-            return await holdings(client, with_actions=_declares_actions(settings))
-        finally:
-            account.port_requests += client.requests
-            account.retries += client.retries
 
 
 async def _read_coder(
@@ -149,7 +200,7 @@ def _judged(
     forms: Mapping[str, TemplateForm],
     managed_by: str,
     now: datetime,
-) -> Plan:
+) -> tuple[Plan, Verdict]:
     deployment = snapshot.deployment.deployment_id
     context = Context(
         deployment_id=deployment,
@@ -168,7 +219,7 @@ def _judged(
         port_organization_before=memory.port_organization,
     )
     if same.refused:  # everything below would only say the same in more words
-        raise _refusal(same)
+        raise Refusal(f"Refused, nothing was applied.\n\n{same.text()}")
     owned = ownership(
         wanted.entities,
         held.entities,
@@ -185,9 +236,9 @@ def _judged(
     verdict = together(
         _blueprints_verdict(settings, memory, held), _actions_verdict(actions, settings, memory, held), owned, going
     )
-    if verdict.refused:
-        raise _refusal(verdict)
-    return Plan(
+    plan = Plan(
+        held=held,
+        disappearing=going.kinds or {},
         blueprints=BLUEPRINTS if settings.blueprints == "manage" else (),
         actions=actions,
         entities=wanted.entities,
@@ -202,10 +253,12 @@ def _judged(
             blueprints=frozenset(each.identifier for each in BLUEPRINTS if settings.blueprints == "manage"),
             actions=frozenset(action.identifier for action in actions),
             declared=wanted.ids(),
+            whole=True,
+            fit=settings.fingerprint,
         ),
-        creations=sum(entity.identifier not in held.entities.get(entity.blueprint, {}) for entity in wanted.entities),
         notes=_notes(snapshot),
     )
+    return plan, verdict
 
 
 def _evidence(memory: Memory, held: Holdings, snapshot: Snapshot, wanted: Desired, managed_by: str) -> Evidence:
@@ -288,10 +341,6 @@ def _listed(headline: str, found: Iterable[Difference], shown: int = 12) -> str:
     lines = [f"  {each}" for each in found]
     more = [f"  and {len(lines) - shown} more"] if len(lines) > shown else []
     return "\n".join((headline, *lines[:shown], *more))
-
-
-def _refusal(verdict: Verdict) -> CoderportError:
-    return Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")
 
 
 def _notes(snapshot: Snapshot) -> tuple[str, ...]:

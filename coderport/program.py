@@ -7,6 +7,9 @@ deletes nothing, but what was registered before it is still applied.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -17,15 +20,15 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 from coderport.account import Account, Failure
 from coderport.declaration import declare
 from coderport.errors import CoderportError, Refusal
-from coderport.memory import Memory, MemoryUnreadableError, recalled
-from coderport.plan import Plan, delete_orphans, make_plan
-from coderport.settings import NAMESPACE, load_releases, load_settings
+from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
+from coderport.plan import Plan, delete_orphans, make_plan, read_port
+from coderport.settings import NAMESPACE, Settings, load_releases, load_settings
 
 
 async def program() -> dict[str, Any]:
     """Reads, judges and declares; returns the stack's outputs. A refusal or a failed read declares nothing."""
     account = Account()
-    try:
+    with _accounted(account):
         memory = await _recalled()
         config, encrypted = _stack_config()
         settings = load_settings(config, os.environ, encrypted=encrypted)
@@ -33,6 +36,7 @@ async def program() -> dict[str, Any]:
             settings,
             load_releases(os.environ),
             memory,
+            await read_port(settings, account),
             managed_by=f"{pulumi.get_project()}/{pulumi.get_stack()}",
             now=datetime.now(timezone.utc),
             account=account,
@@ -40,19 +44,50 @@ async def program() -> dict[str, Any]:
         account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
         if any(account.orphans.values()) and not pulumi.runtime.is_dry_run():
             await delete_orphans(plan, settings, account)
-    except CoderportError as error:
-        account.failure = Failure(exit_code=error.exit_code, message=str(error))
-        account.leave()
-        raise pulumi.RunError(str(error)) from None
     for note in plan.notes:
         pulumi.log.warn(note)
     if orphans := sum(account.orphans.values()):
         done = "would be deleted" if pulumi.runtime.is_dry_run() else "were deleted"
         pulumi.log.warn(f"{orphans} entities of this stack that its state does not know {done} in Port.")
     _warn_of_checkpoints(plan)
-    declare(plan, settings)
     account.leave()
-    return plan.memory.outputs()
+    return await _declared(plan, settings, memory, plan.memory)
+
+
+def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memory) -> Callable[[], None]:
+    """The program of a targeted run: declares a part of the plan that was made on the memory of `before`."""
+
+    async def part() -> dict[str, Any]:
+        account = Account()
+        with _accounted(account):
+            if await _recalled() != before:
+                raise CoderportError(
+                    "Another run of this stack came in between. Nothing was applied; the next run starts from there."
+                )
+        account.leave()
+        return await _declared(plan, settings, before, after)
+
+    return lambda: pulumi.run(part)
+
+
+async def _declared(plan: Plan, settings: Settings, before: Memory, after: Memory) -> dict[str, Any]:
+    """Registers the plan; the outputs. Until all of it is registered the stack remembers that the run is not whole."""
+    if not before.first_run:
+        for name, value in replace(before, whole=False).outputs().items():
+            pulumi.export(name, value)
+    declare(plan, settings)
+    return after.outputs()
+
+
+@contextmanager
+def _accounted(account: Account) -> Iterator[None]:
+    """A failure inside goes into the account, for the command that started this run, and ends the program."""
+    try:
+        yield
+    except CoderportError as error:
+        account.failure = Failure(exit_code=error.exit_code, message=str(error))
+        account.leave()
+        raise pulumi.RunError(str(error)) from None
 
 
 async def _recalled() -> Memory:
@@ -71,10 +106,7 @@ async def _recalled() -> Memory:
     try:
         return recalled(outputs)
     except MemoryUnreadableError as error:
-        raise Refusal(
-            f"What the stack {stack} declared before is not readable: {error}. Nothing was applied. "
-            "Restore the stack's last good state (`pulumi stack export --version`, `pulumi stack import`)."
-        ) from None
+        raise unreadable(stack, error) from None
 
 
 def _stack_config() -> tuple[dict[str, Any], frozenset[str]]:

@@ -6,6 +6,7 @@ environment variable, which counts where the config is silent. All mistakes are 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from coderport import __version__
 from coderport.errors import SettingsError
 
 NAMESPACE = "coderport"
@@ -186,6 +188,12 @@ class Settings(BaseModel):
         """Ids or names of the Coder organizations in scope; empty means all."""
         single = (self.coder_organization_id,) if self.coder_organization_id else ()
         return tuple(dict.fromkeys((*self.organizations, *single)))
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same version of coderport and the same settings; secrets do not count, nor do they show."""
+        plain = self.model_dump_json(exclude={"coder_session_token", "port_client_secret", "secrets_from_config"})
+        return hashlib.sha256(f"{__version__} {plain}".encode()).hexdigest()[:16]
 
 
 class Releases(BaseModel):

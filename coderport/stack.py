@@ -6,6 +6,7 @@ with plain `pulumi up`.
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import shutil
@@ -21,12 +22,15 @@ from pulumi import automation
 from pulumi.automation.errors import CommandError
 
 from coderport.account import Account, Failure, collected, variables
+from coderport.difference import Targets
 from coderport.engine import CliInfo, EngineCommand, engine_environment
 from coderport.errors import CoderportError, Refusal, SettingsError
+from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.outcome import Outcome, Result, Tally
-from coderport.settings import NAMESPACE, load_settings
+from coderport.settings import NAMESPACE, Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = "coderport"
 PARALLEL = 64
 """Operations in flight: the engine's default of 4 × cores would cap a bulk write at 8 entities on 2 cores."""
 
@@ -70,7 +74,7 @@ class Stack:
         try:
             self._stack = automation.create_or_select_stack(
                 name,
-                project_name="coderport",
+                project_name=PROJECT,
                 program=program or _main,
                 opts=automation.LocalWorkspaceOptions(
                     work_dir=str(directory), env_vars=environment, pulumi_command=EngineCommand(cli)
@@ -107,13 +111,80 @@ class Stack:
 
         return self._outcome(run, Tally(preview=True), changed="changes", on_line=on_line)
 
-    def up(self, *, debug: bool = False, on_line: Callable[[str], None] | None = None) -> tuple[Outcome, Tally]:
-        """Makes Port match Coder; never raises for a refusal, a failed read or a failed resource."""
+    def up(
+        self, *, debug: bool = False, on_line: Callable[[str], None] | None = None, account: Account | None = None
+    ) -> tuple[Outcome, Tally]:
+        """Makes Port match Coder; never raises for a refusal, a failed read or a failed resource.
+
+        `account` is what the command did before; the outcome has both.
+        """
 
         def run(**options: Any) -> None:
             self._stack.up(parallel=PARALLEL, show_secrets=False, debug=debug or None, **options)
 
-        return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line)
+        return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line, account=account)
+
+    def up_part(
+        self,
+        program: Callable[[], Any],
+        targets: Targets,
+        account: Account,
+        *,
+        on_line: Callable[[str], None] | None = None,
+    ) -> tuple[Outcome, Tally]:
+        """Runs `program`, which declares a part of the stack, over just the targets, each refreshed before.
+
+        `account` is what the command did until now; the outcome has both. Never raises, as `up`.
+        """
+        # A refresh insists that a literal target is in the state, and a pattern may match nothing.
+        wanted = [*map(self._urn, targets.recorded), *(f"{self._urn(each)}**" for each in targets.new)]
+
+        def run(**options: Any) -> None:
+            self._stack.up(
+                parallel=PARALLEL, show_secrets=False, target=wanted, refresh=True, program=program, **options
+            )
+
+        return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line, account=account)
+
+    def _urn(self, resource: tuple[str, str]) -> str:
+        kind, name = resource
+        return f"urn:pulumi:{self.bare_name}::{PROJECT}::{kind}::{name}"
+
+    @property
+    def bare_name(self) -> str:
+        """The name without the organization that Pulumi Cloud puts before it."""
+        return self.name.rsplit("/", 1)[-1]
+
+    @property
+    def managed_by(self) -> str:
+        """How entities of this stack name it: project/stack."""
+        return f"{PROJECT}/{self.bare_name}"
+
+    def settings(self) -> Settings:
+        """The settings that a run would have: the stack's config, decrypted, and the environment."""
+        config = self._stack.get_all_config()
+        prefix = f"{NAMESPACE}:"
+        ours = {key.removeprefix(prefix): each.value for key, each in config.items() if key.startswith(prefix)}
+        encrypted = frozenset(key.removeprefix(prefix) for key, each in config.items() if each.secret)
+        return load_settings(ours, os.environ, encrypted=encrypted)
+
+    def memory(self) -> Memory:
+        """What the stack remembers of its last run, by one call of the CLI (`outputs` of the Automation API makes two).
+
+        Raises Refusal where outputs are there that cannot be read.
+        """
+        workspace = self._stack.workspace
+        try:
+            answer = workspace.pulumi_command.run(
+                ["stack", "output", "--json", "--stack", self.name], workspace.work_dir, dict(workspace.env_vars)
+            )
+            return recalled(json.loads(answer.stdout))
+        except CommandError as error:
+            raise EngineError(
+                f"The outputs of the stack {self.name} cannot be read: {_with_remedy(_last_words(error))}"
+            ) from None
+        except MemoryUnreadableError as error:
+            raise unreadable(self.name, error) from None
 
     def refresh(self) -> None:
         """Takes what Port holds into the state, without the program."""
@@ -146,34 +217,31 @@ class Stack:
         *,
         changed: Result,
         on_line: Callable[[str], None] | None,
+        account: Account | None = None,
     ) -> tuple[Outcome, Tally]:
         folder = Path(tempfile.mkdtemp(prefix="coderport-"))
         shared = {**variables(folder), **self._checkpoints}
         os.environ.update(shared)  # the inline program runs in this process, the engine and the provider inherit it
-        start = perf_counter()
+        start = perf_counter() - sum(account.seconds.values() if account else ())
         error: CommandError | None = None
         try:
             run(on_event=tally.add, on_output=on_line, color="never")
         except CommandError as raised:
             error = raised
         finally:
-            account = collected(folder)
+            account = collected(folder, since=account)
             for name in shared:
                 os.environ.pop(name, None)
             shutil.rmtree(folder, ignore_errors=True)
         if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
             account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
         total = round(perf_counter() - start, 3)
-        return _judged(tally, account, error, changed, total), tally
+        return judged(tally, account, error, changed, total), tally
 
     def _wrong_settings(self, error: CommandError) -> str:
         """Pulumi checks types by the schema before the program runs and names one key; ours names all of them."""
-        config = self._stack.get_all_config()
-        prefix = f"{NAMESPACE}:"
-        ours = {key.removeprefix(prefix): each.value for key, each in config.items() if key.startswith(prefix)}
-        encrypted = frozenset(key.removeprefix(prefix) for key, each in config.items() if each.secret)
         try:
-            load_settings(ours, os.environ, encrypted=encrypted)
+            self.settings()
         except SettingsError as wrong:
             return str(wrong)
         return _last_words(error)
@@ -186,7 +254,8 @@ def _main() -> None:
     runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
 
-def _judged(tally: Tally, account: Account, error: CommandError | None, changed: Result, total: float) -> Outcome:
+def judged(tally: Tally, account: Account, error: CommandError | None, changed: Result, total: float) -> Outcome:
+    """How a run ended, by what the engine counted and what program and provider left in the account."""
     result: Result
     exit_code = 0
     if account.failure is not None:
@@ -201,7 +270,7 @@ def _judged(tally: Tally, account: Account, error: CommandError | None, changed:
         tally.deleted_by_program(account.orphans)
         result = changed if tally.kinds.changed else "unchanged"
         message = ""
-    seconds = {**account.seconds, "engine": round(total - sum(account.seconds.values()), 3), "total": total}
+    seconds = {**account.seconds, "engine": round(max(0.0, total - sum(account.seconds.values())), 3), "total": total}
     return Outcome(
         result=result,
         kinds=tally.kinds,

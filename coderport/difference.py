@@ -1,0 +1,185 @@
+"""What Port and the stack's state are not yet of what a plan wants: the size of a sync, and what a drift report shows.
+
+Values in, values out. What is compared, and when two values mean the same, is what the provider goes by as well, so
+that a run over just this difference ends where a full `up` would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.actions.agreement import permission_differences
+from coderport.catalog.actions.values import Action
+from coderport.catalog.agreement import Difference as Finding
+from coderport.catalog.agreement import differences as blueprint_differences
+from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE
+from coderport.catalog.meaning import difference
+from coderport.catalog.values import Entity
+from coderport.holdings import Holdings
+from coderport.memory import Memory
+from coderport.plan import Plan
+from coderport.port.models import PortEntity
+
+ENTITY = "port:index/entity:Entity"
+ACTION = "port:index/action:Action"
+PERMISSIONS = "port:index/actionPermissions:ActionPermissions"
+BLUEPRINT = "port:index/blueprint:Blueprint"
+
+Permissions = Mapping[str, Mapping[str, Any]]
+"""Who may run and approve an action, as Port holds it, by action identifier."""
+
+
+@dataclass(frozen=True)
+class ChangedEntity:
+    """An entity that Port holds otherwise: `values` is {property or relation: (held, desired)}, a title as `$title`."""
+
+    entity: Entity
+    held: PortEntity
+    values: Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class ChangedAction:
+    """An action that Port lacks (`missing`), that it or its permissions hold otherwise, or that no state holds yet."""
+
+    action: Action
+    missing: bool
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """All of it; mappings are by blueprint.
+
+    `unrecorded` is as desired in Port, but no state holds it. `leaving` and `leaving_actions` are in the state and
+    desired no longer: the engine deletes them. `orphans` are ours in Port, in no state and desired no longer: the
+    engine cannot.
+    `blueprints` holds what Port lacks of ours or holds otherwise.
+    """
+
+    missing: tuple[Entity, ...] = ()
+    changed: tuple[ChangedEntity, ...] = ()
+    unrecorded: tuple[Entity, ...] = ()
+    leaving: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    orphans: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    actions: tuple[ChangedAction, ...] = ()
+    leaving_actions: frozenset[str] = frozenset()
+    blueprints: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """The entities that a run over this difference has to declare, in the order of the plan."""
+        several = chain(self.missing, (each.entity for each in self.changed), self.unrecorded)
+        return tuple(sorted(several, key=lambda each: (each.blueprint, each.identifier)))
+
+    @property
+    def for_engine(self) -> int:
+        """How many resources the engine has to see to; 0 means that it need not be started."""
+        leaving = sum(map(len, self.leaving.values()))
+        return len(self.entities) + leaving + len(self.actions) + len(self.leaving_actions) + len(self.blueprints)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether Port and the state are as the plan wants them."""
+        return not self.for_engine and not any(self.orphans.values())
+
+    def drift(self) -> Difference:
+        """Only where Port is not as desired. What Coder deleted is left to the next run, which deletes it."""
+        actions = tuple(each for each in self.actions if each.missing or each.findings)
+        return replace(self, unrecorded=(), leaving={}, actions=actions, leaving_actions=frozenset())
+
+
+def blueprint_findings(plan_blueprints: Iterable[Any], held: Holdings) -> dict[str, tuple[Finding, ...]]:
+    """What Port lacks of the blueprints or holds otherwise, by identifier; nothing for those that are the same."""
+    found: dict[str, tuple[Finding, ...]] = {}
+    for blueprint in plan_blueprints:
+        live = held.blueprints.get(blueprint.identifier)
+        findings = [Finding(blueprint.identifier, "missing in Port")] if live is None else []
+        findings += blueprint_differences(blueprint, live) if live is not None else []
+        if findings:
+            found[blueprint.identifier] = tuple(findings)
+    return found
+
+
+def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Difference:
+    """What Port, as the plan's holdings show it, and the state, as the stack remembers it, are not yet of the plan."""
+    missing: list[Entity] = []
+    changed: list[ChangedEntity] = []
+    unrecorded: list[Entity] = []
+    for entity in plan.entities:
+        held = plan.held.entities.get(entity.blueprint, {}).get(entity.identifier)
+        if held is None:
+            missing.append(entity)
+        elif values := difference(entity, held):
+            changed.append(ChangedEntity(entity, held, values))
+        elif entity.identifier not in memory.declared.get(entity.blueprint, frozenset()):
+            unrecorded.append(entity)
+    desired = plan.memory.declared
+    return Difference(
+        missing=tuple(missing),
+        changed=tuple(changed),
+        unrecorded=tuple(unrecorded),
+        leaving={name: ids - desired.get(name, frozenset()) for name, ids in memory.declared.items()},
+        orphans=plan.orphans,
+        actions=tuple(_changed_actions(plan, memory, permissions)),
+        leaving_actions=memory.actions - plan.memory.actions,
+        blueprints=blueprint_findings(plan.blueprints, plan.held),
+    )
+
+
+def _changed_actions(plan: Plan, memory: Memory, permissions: Permissions) -> Iterator[ChangedAction]:
+    for action in plan.actions:
+        live = plan.held.actions.get(action.identifier)
+        if live is None:
+            yield ChangedAction(action, True, ())
+            continue
+        who = permissions.get(action.identifier, {})
+        findings = (
+            *action_differences(action, live),
+            *permission_differences(action.identifier, action.permissions, who),
+        )
+        if findings or action.identifier not in memory.actions:
+            yield ChangedAction(action, False, findings)
+
+
+def part_of(plan: Plan, found: Difference) -> Plan:
+    """The plan with only what the difference touches, and the templates that this refers to."""
+    entities = found.entities
+    needed = {(each.blueprint, each.identifier) for each in entities}
+    needed |= {(TEMPLATE.identifier, target) for each in entities for target in each.relations.values()}
+    touched = {each.action.identifier for each in found.actions}
+    return replace(
+        plan,
+        entities=tuple(each for each in plan.entities if (each.blueprint, each.identifier) in needed),
+        actions=tuple(each for each in plan.actions if each.identifier in touched),
+    )
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The resources of a targeted run, as (type, name); `recorded` are in the state, `new` may not be."""
+
+    recorded: tuple[tuple[str, str], ...]
+    new: tuple[tuple[str, str], ...]
+
+
+def targets_of(found: Difference, memory: Memory) -> Targets:
+    """What the engine has to be pointed at. The provider and the stack itself always count as pointed at."""
+    recorded: list[tuple[str, str]] = [(BLUEPRINT, name) for name in found.blueprints]
+    new: list[tuple[str, str]] = []
+    for entity in found.entities:
+        known = entity.identifier in memory.declared.get(entity.blueprint, frozenset())
+        (recorded if known else new).append((ENTITY, f"{entity.blueprint}-{entity.identifier}"))
+    for action in found.actions:
+        names = ((ACTION, action.action.identifier), (PERMISSIONS, action.action.identifier))
+        (recorded if action.action.identifier in memory.actions else new).extend(names)
+    for blueprint in BLUEPRINTS:
+        ids = sorted(found.leaving.get(blueprint.identifier, ()))
+        recorded.extend((ENTITY, f"{blueprint.identifier}-{identifier}") for identifier in ids)
+    for identifier in sorted(found.leaving_actions):
+        recorded.extend(((ACTION, identifier), (PERMISSIONS, identifier)))
+    return Targets(tuple(recorded), tuple(new))
