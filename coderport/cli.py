@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from coderport.commands import converge, emulate_until_interrupted, people, serve_until_told, work_on_run
+from coderport.commands import (
+    converge,
+    emulate_until_interrupted,
+    people,
+    report_drift,
+    serve_until_told,
+    work_on_run,
+)
 from coderport.demo import show
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
@@ -84,6 +91,22 @@ def sync(
     """Make Port's catalog match Coder, at the price of what differs: the run for every few minutes."""
     _release(allow_deletions, forget_unproven)
     outcome = converge(stack, "Syncing", synced, people(stderr=json))
+    if json:
+        print(outcome.model_dump_json())
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def drift(
+    stack: StackName,
+    json: AsJson = False,
+    repair: Annotated[bool, typer.Option(help="Put right exactly what the report shows.")] = False,
+    allow_deletions: AllowDeletions = None,
+    forget_unproven: ForgetUnproven = None,
+) -> None:
+    """Report what in Port is missing, changed or orphaned, property by property. Exits with 4 if anything is."""
+    _release(allow_deletions, forget_unproven)
+    outcome = report_drift(stack, repair=repair, console=people(stderr=json))
     if json:
         print(outcome.model_dump_json())
     raise typer.Exit(outcome.exit_code)

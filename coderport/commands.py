@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from coderport.drift import Drifted, drift
 from coderport.emulators.pair import Pair
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
@@ -23,6 +24,8 @@ from coderport.stack import ROOT, Stack
 from coderport.stackfile import stack_settings
 
 SHOWN_CHANGES = 20
+SHOWN_DRIFT = 50
+LOG_WIDTH = 160
 DEV_PORTS = (17080, 17081, 17082)
 """Where the dev stack (`Pulumi.dev.yaml`) looks for Coder, Port and their control server."""
 
@@ -48,6 +51,21 @@ def converge(name: str, headline: str, act: Act, console: Console) -> Outcome:
     outcome, tally = act(stack)
     show(outcome, tally, console)
     return outcome
+
+
+def report_drift(name: str, *, repair: bool, console: Console) -> Outcome:
+    """Compares the stack's part of Port with what is desired and shows what drifted; with `repair` puts it right."""
+
+    def act(stack: Stack) -> tuple[Outcome, Tally]:
+        outcome, tally = drift(stack, repair=repair)
+        if outcome.drift:
+            width = console.width if console.is_terminal else max(console.width, LOG_WIDTH)
+            console.print(_drift_table(outcome.drift[:SHOWN_DRIFT]), width=width)
+        if len(outcome.drift) > SHOWN_DRIFT:
+            console.print(f"… and {len(outcome.drift) - SHOWN_DRIFT} more (--json has all)")
+        return outcome, tally
+
+    return converge(name, "Comparing Port with what is desired of", act, console)
 
 
 def show(outcome: Outcome, tally: Tally, console: Console) -> None:
@@ -102,6 +120,25 @@ def serve_until_told(stack: str) -> None:
     """Serves the webhook backend of the stack until SIGTERM or Ctrl-C."""
     service = service_settings(os.environ)
     serve(service, service_runner(stack_settings(stack, ROOT, os.environ), f"coderport/{stack}"))
+
+
+def _drift_table(rows: Sequence[Drifted]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("drift", "", "property", "in Port", "desired", "last changed"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        changed = f"{row.changed_at or ''} by {row.changed_by}" if row.changed_by else ""
+        lines = [(key.removeprefix("$"), _shown(held), _shown(wanted)) for key, (held, wanted) in row.values.items()]
+        lines += [("", text, "") for text in (*row.findings, row.why) if text]
+        first, *more = lines or [("", "", "")]
+        table.add_row(row.drift, f"{row.kind} {row.title}", *first, changed)
+        for line in more:
+            table.add_row("", "", *line, "")
+    return table
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def _table(outcome: Outcome) -> Table:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.errors import CoderportError
 
-Result = Literal["converged", "unchanged", "changes", "refused", "failed"]
+Result = Literal["converged", "unchanged", "changes", "drifted", "refused", "failed"]
 Operation = Literal["created", "updated", "deleted", "unchanged"]
 
 _OPERATIONS: dict[OpType, Operation] = {

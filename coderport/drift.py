@@ -1,0 +1,184 @@
+"""Where Port is not as desired: reported property by property, and put right on request, without a full run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from coderport.account import Account
+from coderport.catalog.agreement import Difference as Finding
+from coderport.catalog.blueprints import BLUEPRINTS
+from coderport.catalog.values import Entity
+from coderport.comparison import Comparison, begin, compare
+from coderport.difference import Difference
+from coderport.errors import CoderportError, UnexpectedChanges
+from coderport.memory import Memory
+from coderport.outcome import Outcome, Tally, kind_of
+from coderport.plan import delete_orphans
+from coderport.settings import load_releases
+from coderport.stack import Stack, judged
+from coderport.sync import MOST_TARGETS, failed, full, run_part
+
+
+class Drifted(BaseModel):
+    """One thing in Port that is not as desired.
+
+    `values` has [held, desired] by property or relation, `$title` for the title; for a blueprint or an action, whose
+    parts are not values, `findings` says it in words. The time is Port's text, of the last change whoever made it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    drift: Literal["missing", "changed", "orphaned"]
+    kind: str
+    identifier: str
+    title: str
+    values: Mapping[str, tuple[Any, Any]] = {}
+    findings: tuple[str, ...] = ()
+    why: str = ""
+    changed_by: str | None = None
+    changed_at: str | None = None
+
+
+class DriftOutcome(Outcome):
+    """An outcome with what was found; after a repair it was found before."""
+
+    drift: tuple[Drifted, ...]
+
+
+def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
+    """Reports what in Port is missing, changed or orphaned, and with `repair` puts right exactly that.
+
+    Never raises for a refusal or a failed read. A report is not refused: what the guard says to a run is a warning.
+    """
+    account, start = Account(), perf_counter()
+    tally = Tally(preview=not repair)
+    rows: tuple[Drifted, ...] = ()
+    try:
+        releases = load_releases(os.environ)
+        beginning = asyncio.run(begin(stack, account))
+        compared = asyncio.run(compare(stack, beginning, releases, account))
+        found = compared.found.drift()
+        rows = tuple(drifted(compared, found))
+        if repair and rows:
+            compared.insist()
+            outcome, tally = _repaired(stack, compared, found, account, start)
+            return _with(rows, outcome), tally
+    except CoderportError as error:
+        outcome, tally = failed(error, account, tally, start)
+        return _with(rows, outcome), tally
+    tally.warnings.extend(compared.plan.notes)
+    if compared.verdict.refused:
+        tally.warnings.append(f"A run would be refused now.\n{compared.verdict.text()}")
+    outcome = judged(tally, account, None, "unchanged", perf_counter() - start)
+    if rows:
+        outcome = outcome.model_copy(update={"result": "drifted", "exit_code": UnexpectedChanges.exit_code})
+    return _with(rows, outcome), tally
+
+
+def drifted(compared: Comparison, found: Difference) -> Iterator[Drifted]:
+    """The rows of the report: blueprints, actions, templates, workspaces; missing, changed, orphaned of each."""
+    held = compared.plan.held
+    for name, findings in found.blueprints.items():
+        missing = name not in held.blueprints
+        yield Drifted(
+            drift="missing" if missing else "changed",
+            kind="blueprint",
+            identifier=name,
+            title=name,
+            findings=() if missing else _texts(findings),
+        )
+    for action in found.actions:
+        yield Drifted(
+            drift="missing" if action.missing else "changed",
+            kind="action",
+            identifier=action.action.identifier,
+            title=action.action.title,
+            findings=_texts(action.findings),
+        )
+    for entity in found.missing:
+        yield _row("missing", entity)
+    for changed in found.changed:
+        yield _row(
+            "changed",
+            changed.entity,
+            values=changed.values,
+            changed_by=changed.held.updated_by,
+            changed_at=changed.held.updated_at,
+        )
+    yield from _orphaned(compared)
+
+
+def _orphaned(compared: Comparison) -> Iterator[Drifted]:
+    """Ours in Port, in no state and not desired, with what is known of their end; also those that no proof lets go."""
+    for blueprint in BLUEPRINTS:
+        name = blueprint.identifier
+        kind, held = compared.plan.disappearing.get(name), compared.plan.held.entities.get(name, {})
+        if kind is None:
+            continue
+        reasons = dict.fromkeys(kind.gone, "deleted in Coder")
+        reasons |= {key: f"alive in Coder, {why.value}" for key, why in kind.left_out.items()}
+        reasons |= dict.fromkeys(kind.unproven, "not shown by Coder, which does not say that it was deleted either")
+        for identifier in sorted(reasons.keys() & held.keys() - compared.memory.declared.get(name, frozenset())):
+            its = held[identifier]
+            yield Drifted(
+                drift="orphaned",
+                kind=kind_of(name),
+                identifier=identifier,
+                title=its.title,
+                why=reasons[identifier],
+                changed_by=its.updated_by,
+                changed_at=its.updated_at,
+            )
+
+
+def _repaired(
+    stack: Stack, compared: Comparison, found: Difference, account: Account, start: float
+) -> tuple[Outcome, Tally]:
+    memory = compared.memory
+    if not compared.plan.memory.blueprints <= memory.blueprints:
+        raise CoderportError(
+            f"Stack {stack.name} has not declared its blueprints yet, so there is nothing to repair. Run `up` first."
+        )
+    if found.for_engine > MOST_TARGETS:
+        return full(stack, f"{found.for_engine} resources have drifted", account)
+    account.orphans = {name: len(ids) for name, ids in found.orphans.items()}
+    if any(account.orphans.values()):
+        asyncio.run(delete_orphans(compared.plan, compared.settings, account))
+    if not found.for_engine:
+        tally = Tally(preview=False)
+        return judged(tally, account, None, "converged", perf_counter() - start), tally
+    return run_part(stack, compared, found, _remembered(memory, found), account)
+
+
+def _remembered(memory: Memory, found: Difference) -> Memory:
+    """What the stack has declared once the difference is put right: what it had, and what was not in its state."""
+    more = {name: frozenset(each.identifier for each in found.entities if each.blueprint == name) for name in _NAMES}
+    return replace(
+        memory,
+        actions=memory.actions | {each.action.identifier for each in found.actions},
+        declared={name: memory.declared.get(name, frozenset()) | ids for name, ids in more.items()},
+    )
+
+
+_NAMES = tuple(blueprint.identifier for blueprint in BLUEPRINTS)
+
+
+def _row(drift: Literal["missing", "changed"], entity: Entity, **more: Any) -> Drifted:
+    return Drifted(
+        drift=drift, kind=kind_of(entity.blueprint), identifier=entity.identifier, title=entity.title, **more
+    )
+
+
+def _texts(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    return tuple(map(str, findings))
+
+
+def _with(rows: tuple[Drifted, ...], outcome: Outcome) -> DriftOutcome:
+    return DriftOutcome(**outcome.model_dump(), exit_code=outcome.exit_code, drift=rows)
