@@ -15,7 +15,8 @@ import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -58,6 +59,20 @@ def busy_coder(ready: Connection, size: tuple[int, int, int], per_second: float,
         alive = {row.id for row in emulator.state.workspaces.values()}
         ready.send((emulator.url, emulator.token, alive))
         ready.recv()
+
+
+@contextmanager
+def busy(size: tuple[int, int, int], per_second: float, latency_ms: float) -> Iterator[tuple[str, str, set[str]]]:
+    """A busy Coder of (workspaces, templates, users) until the block ends: its address, a token and all its ids."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    coder = context.Process(target=busy_coder, args=(theirs, size, per_second, latency_ms), daemon=True)
+    coder.start()
+    try:
+        yield ours.recv()
+    finally:
+        ours.send("stop")
+        coder.join(timeout=10)
 
 
 Way = Callable[[CoderClient], Coroutine[Any, Any, tuple[set[str], bool]]]
@@ -113,26 +128,17 @@ def main() -> None:
     options.add_argument("--json", action="store_true", help="one JSON object for each way instead of text")
     chosen = options.parse_args()
 
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
     size = (chosen.workspaces, chosen.templates, chosen.users)
-    arguments = (theirs, size, chosen.changes, chosen.latency_ms)
-    coder = context.Process(target=busy_coder, args=arguments, daemon=True)
-    coder.start()
-    url, token, alive = ours.recv()
     ways = [
         ("coderport", proven_read, chosen.reads),
         ("page walk, limit 100", page_walk(100), chosen.walks),
         ("page walk, limit 25", page_walk(25), chosen.walks),
     ]
-    try:
+    with busy(size, chosen.changes, chosen.latency_ms) as (url, token, alive):
         for name, way, reads in ways:
             if reads:
                 outcome = asyncio.run(measured(name, way, reads, url, token, alive))
                 print(json.dumps(asdict(outcome)) if chosen.json else outcome.text, flush=True)
-    finally:
-        ours.send("stop")
-        coder.join(timeout=10)
 
 
 if __name__ == "__main__":

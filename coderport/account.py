@@ -6,6 +6,7 @@ The program and the provider run in other processes than the command that starts
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from coderport.progress import Advance, watcher
 
 FOLDER = "CODERPORT_ACCOUNT_DIR"
 PROVIDER_STATS = "CODERPORT_STATS_FILE"
@@ -31,6 +34,14 @@ class Failure(BaseModel):
     message: str
 
 
+class Read(BaseModel):
+    """How many objects a run has seen: what Coder has in scope, and what Port held in our blueprints before."""
+
+    coder_templates: int = 0
+    coder_workspaces: int = 0
+    port_entities: int = 0
+
+
 class Account(BaseModel):
     """Counts are HTTP requests with retries included; seconds are wall-clock per phase.
 
@@ -41,18 +52,31 @@ class Account(BaseModel):
     port_requests: int = 0
     port_writes: int = 0
     retries: int = 0
+    read: Read = Field(default_factory=Read)
     seconds: dict[str, float] = {}
     orphans: dict[str, int] = {}
     failure: Failure | None = None
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Adds the time spent inside to the phase."""
+    def phase(self, name: str, *, shown: str | None = None) -> Iterator[Advance]:
+        """Adds the time spent inside to the phase; what it yields takes how far it is, for those who watch the run.
+
+        They see it as the phase `shown`, where it is another: a second part of a phase is a line of its own.
+        """
+        shown = shown or name
+        progress = watcher()
         start = perf_counter()
+        progress.began(shown)
         try:
-            yield
+            yield functools.partial(progress.advanced, shown)
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + perf_counter() - start, 3)
+            progress.ended(shown)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the phases that follow upon each other; within `read` Coder and Port are read side by side."""
+        return sum(self.seconds.get(phase, 0.0) for phase in ("read", "judge", "delete"))
 
     def plus(self, later: Account) -> Account:
         """Both together; a failure of the later one counts."""
@@ -61,6 +85,7 @@ class Account(BaseModel):
             port_requests=self.port_requests + later.port_requests,
             port_writes=self.port_writes + later.port_writes,
             retries=self.retries + later.retries,
+            read=later.read if later.read != Read() else self.read,
             seconds={
                 phase: round(self.seconds.get(phase, 0.0) + later.seconds.get(phase, 0.0), 3)
                 for phase in (*self.seconds, *(each for each in later.seconds if each not in self.seconds))

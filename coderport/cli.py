@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,10 +16,12 @@ from coderport.commands import (
     report_drift,
     serve_until_told,
     work_on_run,
+    write_summary,
 )
 from coderport.demo import show
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
+from coderport.outcome import Outcome
 from coderport.settings import RELEASES
 from coderport.stack import Stack
 from coderport.sync import preview as previewed
@@ -36,6 +39,25 @@ StackName = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack;
 AsJson = Annotated[
     bool, typer.Option("--json", help="End standard output with one JSON object; people's text goes to stderr.")
 ]
+
+
+def _writable(file: Path | None) -> Path | None:
+    """The file, absolute; a folder that is not there is better known before a run than after it."""
+    if file is None:
+        return None
+    if not file.parent.is_dir():
+        raise typer.BadParameter(f"There is no folder {file.parent}.")
+    if file.is_dir():
+        raise typer.BadParameter(f"{file} is a folder.")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise typer.BadParameter(f"{file} cannot be written.")
+    return file.absolute()
+
+
+Summary = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", callback=_writable, help="Write the JSON object to a file as well, however it ends."),
+]
 AllowDeletions = Annotated[
     int | None,
     typer.Option(min=0, help="Let this run delete up to N entities that are proven gone or filtered out."),
@@ -50,6 +72,7 @@ ForgetUnproven = Annotated[
 def preview(
     stack: StackName,
     json: AsJson = False,
+    summary: Summary = None,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
     fast: Annotated[bool, typer.Option(help="Compare without the engine, in the time of a `sync`.")] = False,
@@ -59,8 +82,7 @@ def preview(
     _release(allow_deletions, forget_unproven)
     act = previewed if fast else Stack.preview
     outcome = converge(stack, "Previewing", act, people(stderr=json))
-    if json:
-        print(outcome.model_dump_json())
+    _tell(outcome, json, summary)
     if expect_no_changes and outcome.result == "changes":
         raise UnexpectedChanges(f"{outcome.kinds.changed} changes, and none were expected.")
     raise typer.Exit(outcome.exit_code)
@@ -70,14 +92,14 @@ def preview(
 def up(
     stack: StackName,
     json: AsJson = False,
+    summary: Summary = None,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
 ) -> None:
     """Make Port's catalog match Coder."""
     _release(allow_deletions, forget_unproven)
     outcome = converge(stack, "Converging", Stack.up, people(stderr=json))
-    if json:
-        print(outcome.model_dump_json())
+    _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -85,14 +107,14 @@ def up(
 def sync(
     stack: StackName,
     json: AsJson = False,
+    summary: Summary = None,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
 ) -> None:
     """Make Port's catalog match Coder, at the price of what differs: the run for every few minutes."""
     _release(allow_deletions, forget_unproven)
     outcome = converge(stack, "Syncing", synced, people(stderr=json))
-    if json:
-        print(outcome.model_dump_json())
+    _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -100,6 +122,7 @@ def sync(
 def drift(
     stack: StackName,
     json: AsJson = False,
+    summary: Summary = None,
     repair: Annotated[bool, typer.Option(help="Put right exactly what the report shows.")] = False,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
@@ -107,8 +130,7 @@ def drift(
     """Report what in Port is missing, changed or orphaned, property by property. Exits with 4 if anything is."""
     _release(allow_deletions, forget_unproven)
     outcome = report_drift(stack, repair=repair, console=people(stderr=json))
-    if json:
-        print(outcome.model_dump_json())
+    _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
 
@@ -163,6 +185,13 @@ def main() -> None:
     except CoderportError as error:
         people(stderr=True).print(str(error), style="red")
         sys.exit(error.exit_code)
+
+
+def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
+    if json:
+        print(outcome.model_dump_json())
+    if summary is not None:
+        write_summary(outcome, summary)
 
 
 def _release(allow_deletions: int | None, forget_unproven: int | None) -> None:

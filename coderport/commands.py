@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +17,7 @@ from coderport.emulators.pair import Pair
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
 from coderport.outcome import Outcome, Tally, failed
+from coderport.progress import shown_on
 from coderport.runner.github import run_id_of, run_once
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import serve
@@ -28,6 +30,9 @@ SHOWN_DRIFT = 50
 LOG_WIDTH = 160
 DEV_PORTS = (17080, 17081, 17082)
 """Where the dev stack (`Pulumi.dev.yaml`) looks for Coder, Port and their control server."""
+
+_WHOLE = ("read", "total")
+"""Not phases beside the others but made of them."""
 
 _SIGNS = {"created": ("+", "green"), "updated": ("~", "yellow"), "deleted": ("-", "red"), "unchanged": (" ", "dim")}
 
@@ -48,7 +53,8 @@ def converge(name: str, headline: str, act: Act, console: Console) -> Outcome:
         console.print(str(error), style="red")
         return failed(error)
     console.print(f"{headline} stack {name}", style="bold")
-    outcome, tally = act(stack)
+    with shown_on(console):
+        outcome, tally = act(stack)
     show(outcome, tally, console)
     return outcome
 
@@ -82,11 +88,32 @@ def show(outcome: Outcome, tally: Tally, console: Console) -> None:
         console.print(outcome.message, style="red")
     if outcome.result not in ("refused", "failed"):
         console.print(_table(outcome))
-    seconds = ", ".join(f"{phase.replace('_', ' ')} {value:.1f} s" for phase, value in outcome.seconds.items())
+    read, seconds = outcome.read, outcome.seconds
+    phases = ", ".join(f"{phase.replace('_', ' ')} {seconds[phase]:.1f} s" for phase in seconds if phase not in _WHOLE)
+    console.print(f"{outcome.result} in {seconds.get('total', 0.0):.1f} s: {phases}")
     console.print(
-        f"{outcome.result} · Coder {outcome.coder_requests} requests · "
-        f"Port {outcome.port_requests} requests, {outcome.port_writes} of them writes · {seconds}"
+        f"read {read.coder_templates:,} templates and {read.coder_workspaces:,} workspaces from Coder, "
+        f"{read.port_entities:,} entities from Port"
     )
+    console.print(
+        f"Coder {outcome.coder_requests} requests · Port {outcome.port_requests} requests, "
+        f"{outcome.port_writes} of them writes · {outcome.retries} retries"
+    )
+
+
+def write_summary(outcome: Outcome, file: Path) -> None:
+    """Writes the outcome as JSON, whole or not at all; what is no ordinary file (a pipe) is written to as it is."""
+    text = f"{outcome.model_dump_json(indent=2)}\n"
+    try:
+        if file.exists() and not file.is_file():
+            file.write_text(text)
+            return
+        target = file.resolve()
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        partial.write_text(text)
+        partial.replace(target)
+    except OSError as error:
+        raise CoderportError(f"The summary cannot be written to {file}: {error.strerror or error}") from None
 
 
 def emulate_until_interrupted(*, workspaces: int, templates: int, seed: int, free_ports: bool) -> None:

@@ -10,13 +10,12 @@ from datetime import datetime, timezone
 from coderport.account import Account
 from coderport.catalog.blueprints import BLUEPRINTS
 from coderport.difference import Difference, blueprint_findings, difference_of
-from coderport.errors import Refusal
 from coderport.guard import Verdict
 from coderport.holdings import Holdings
 from coderport.memory import Memory
-from coderport.plan import Plan, read_permissions, read_port, survey
+from coderport.plan import Past, Plan, read_permissions, read_port, refusal, survey
 from coderport.settings import Releases, Settings
-from coderport.stack import Stack
+from coderport.stack import SUCCEEDED, Stack
 
 
 @dataclass(frozen=True)
@@ -36,56 +35,45 @@ class Comparison:
     def insist(self) -> None:
         """Raises Refusal where the guard does not permit what the difference would take."""
         if self.verdict.refused:
-            raise Refusal(f"Refused, nothing was applied.\n\n{self.verdict.text()}")
+            raise refusal(self.verdict)
 
 
-@dataclass(frozen=True)
-class Beginning:
-    """What is known before Coder was read."""
+async def compare(stack: Stack, releases: Releases, account: Account) -> Comparison:
+    """Reads Coder, Port and the stack's memory (by the CLI, in a thread) side by side, and compares. Writes nothing.
 
-    settings: Settings
-    memory: Memory
-    held: Holdings
-    misfits: tuple[str, ...]
-
-
-async def begin(stack: Stack, account: Account) -> Beginning:
-    """Settings, memory (by the CLI, in a thread) and Port's holdings, side by side. Writes nothing."""
+    Raises a typed error when a read failed, and Refusal only where the stack belongs to another Coder or Port.
+    """
     settings = await asyncio.to_thread(stack.settings)
-    recalling = asyncio.create_task(asyncio.to_thread(stack.memory))
-    try:
+    last: list[str] = []
+
+    async def past() -> Past:
+        remembering = asyncio.create_task(asyncio.to_thread(stack.memory))
+        looking_back = asyncio.create_task(asyncio.to_thread(stack.last_result))
         held = await read_port(settings, account)
-    except BaseException:
-        await asyncio.wait([recalling])
-        raise
-    memory = await recalling
-    return Beginning(settings, memory, held, tuple(misfits(settings, memory, held)))
+        last.append(await looking_back)
+        return Past(await remembering, held)
 
-
-async def compare(stack: Stack, beginning: Beginning, releases: Releases, account: Account) -> Comparison:
-    """Reads Coder and compares. Raises Refusal only where the stack belongs to another Coder or Port."""
-    settings, memory = beginning.settings, beginning.memory
-    plan, verdict = await survey(
-        settings,
-        releases,
-        memory,
-        beginning.held,
-        managed_by=stack.managed_by,
-        now=datetime.now(timezone.utc),
-        account=account,
+    before, plan, verdict = await survey(
+        settings, releases, past(), managed_by=stack.managed_by, now=datetime.now(timezone.utc), account=account
     )
     permissions = await read_permissions(settings, plan, account)
-    found = difference_of(plan, memory, permissions)
-    return Comparison(settings, memory, plan, verdict, found, beginning.misfits)
+    with account.phase("judge", shown="compare"):
+        found = difference_of(plan, before.memory, permissions)
+        reasons = tuple(misfits(settings, before.memory, before.held, last_result=last[0]))
+    return Comparison(settings, before.memory, plan, verdict, found, reasons)
 
 
-def misfits(settings: Settings, memory: Memory, held: Holdings) -> Iterable[str]:
-    """Why the state or the settings do not fit a run over a part: one clause each, for a person."""
+def misfits(settings: Settings, memory: Memory, held: Holdings, *, last_result: str) -> Iterable[str]:
+    """Why the state or the settings do not fit a run over a part: one clause each, for a person.
+
+    After a run that failed the state has some of what that declared, and the memory is of the run before it. One that
+    was killed is not in the history, and with checkpoints skipped it left the state as it was.
+    """
     if memory.first_run:
         yield "this stack has declared nothing yet"
         return
-    if not memory.whole:
-        yield "the last run of this stack did not come to its end"
+    if last_result != SUCCEEDED:
+        yield f"the last run of this stack has not succeeded ({last_result})"
     if memory.fit != settings.fingerprint:
         yield "the settings or the version of coderport are not those of the last full run"
     managed = BLUEPRINTS if settings.blueprints == "manage" else ()

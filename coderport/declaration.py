@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import port_pulumi as port
 import pulumi
@@ -12,34 +13,49 @@ from coderport.catalog.actions.values import Action
 from coderport.catalog.blueprints import TEMPLATE, Blueprint, Property, PropertyType
 from coderport.catalog.values import Entity, Value
 from coderport.plan import Plan
+from coderport.registrations import Registrations, spared
 from coderport.settings import Settings
 
 
-def declare(plan: Plan, settings: Settings) -> None:
-    """Registers the plan: one explicit provider, the blueprints, then templates before their workspaces."""
+async def declare(plan: Plan, settings: Settings) -> None:
+    """Registers the plan: one explicit provider, the blueprints, then templates before their workspaces.
+
+    Returns when all of it is registered with success, and raises where a part of it is not.
+    """
+    with spared():
+        registrations = Registrations()
+        await _begun(plan, settings, registrations)
+        await registrations.all_succeeded()
+
+
+async def _begun(plan: Plan, settings: Settings, registrations: Registrations) -> None:
     secrets = settings.secrets_from_config
-    provider = port.Provider(
-        "port",
-        base_url=settings.port_base_url,
-        client_id=settings.port_client_id if "portClientId" in secrets else None,
-        secret=pulumi.Output.secret(settings.port_client_secret.get_secret_value())
-        if "portClientSecret" in secrets
-        else None,
+    provider = await registrations.begin(
+        lambda: port.Provider(
+            "port",
+            base_url=settings.port_base_url,
+            client_id=settings.port_client_id if "portClientId" in secrets else None,
+            secret=pulumi.Output.secret(settings.port_client_secret.get_secret_value())
+            if "portClientSecret" in secrets
+            else None,
+        )
     )
     options = pulumi.ResourceOptions(provider=provider)
     protected = pulumi.ResourceOptions(provider=provider, protect=settings.protect_blueprints)
     declared: list[port.Blueprint] = []
     blueprints: dict[str, pulumi.Input[str]] = {}
     for blueprint in plan.blueprints:
-        declared.append(_blueprint(blueprint, blueprints, protected))
+        declared.append(await registrations.begin(partial(_blueprint, blueprint, blueprints, protected)))
         blueprints[blueprint.identifier] = declared[-1].identifier
     # Pickers and conditions name blueprints inside of JSON texts, so the order has to be said.
     after_blueprints = pulumi.ResourceOptions(provider=provider, depends_on=declared)
     for action in plan.actions:
-        _action(action, after_blueprints)
+        declared_action = await registrations.begin(partial(_action, action, after_blueprints))
+        await registrations.begin(partial(_permissions, action, declared_action, after_blueprints))
     templates: dict[str, pulumi.Input[str]] = {}
     for entity in plan.entities:
-        resource = _entity(entity, blueprints.get(entity.blueprint, entity.blueprint), templates, options)
+        blueprint_id = blueprints.get(entity.blueprint, entity.blueprint)
+        resource = await registrations.begin(partial(_entity, entity, blueprint_id, templates, options))
         if entity.blueprint == TEMPLATE.identifier:
             templates[entity.identifier] = resource.identifier
 
@@ -107,10 +123,14 @@ def _properties(properties: tuple[Property, ...]) -> port.BlueprintPropertiesArg
     )
 
 
-def _action(action: Action, options: pulumi.ResourceOptions) -> None:
-    """The action, and who may run it and approve its runs."""
-    declared = port.Action(action.identifier, **pulumi_args(action), opts=options)
-    port.ActionPermissions(action.identifier, **permissions_args(declared.identifier, action.permissions), opts=options)
+def _action(action: Action, options: pulumi.ResourceOptions) -> port.Action:
+    return port.Action(action.identifier, **pulumi_args(action), opts=options)
+
+
+def _permissions(action: Action, declared: port.Action, options: pulumi.ResourceOptions) -> port.ActionPermissions:
+    """Who may run the action and approve its runs."""
+    args = permissions_args(declared.identifier, action.permissions)
+    return port.ActionPermissions(action.identifier, **args, opts=options)
 
 
 def _entity(

@@ -29,6 +29,9 @@ ACTION = "port:index/action:Action"
 PERMISSIONS = "port:index/actionPermissions:ActionPermissions"
 BLUEPRINT = "port:index/blueprint:Blueprint"
 
+Resource = tuple[str, str]
+"""A resource's type and name."""
+
 Permissions = Mapping[str, Mapping[str, Any]]
 """Who may run and approve an action, as Port holds it, by action identifier."""
 
@@ -44,7 +47,7 @@ class ChangedEntity:
 
 @dataclass(frozen=True)
 class ChangedAction:
-    """An action that Port lacks (`missing`), that it or its permissions hold otherwise, or that no state holds yet."""
+    """An action that Port lacks (`missing`) or holds otherwise, it or its permissions, or that the state holds so."""
 
     action: Action
     missing: bool
@@ -55,7 +58,8 @@ class ChangedAction:
 class Difference:
     """All of it; mappings are by blueprint.
 
-    `unrecorded` is as desired in Port, but no state holds it. `leaving` and `leaving_actions` are in the state and
+    `unrecorded` is as desired in Port, but the state holds it otherwise or not at all: a run that was killed, or an
+    action's run, wrote it. `leaving` and `leaving_actions` are in the state and
     desired no longer: the engine deletes them. `orphans` are ours in Port, in no state and desired no longer: the
     engine cannot.
     `blueprints` holds what Port lacks of ours or holds otherwise.
@@ -88,9 +92,19 @@ class Difference:
         return not self.for_engine and not any(self.orphans.values())
 
     def drift(self) -> Difference:
-        """Only where Port is not as desired. What Coder deleted is left to the next run, which deletes it."""
+        """Only where Port is not as desired. What Coder deleted is left to the next run, which deletes it.
+
+        What the state lacks stays in if it refers to something that has drifted, or that to it: one cannot be declared
+        without the other.
+        """
         actions = tuple(each for each in self.actions if each.missing or each.findings)
-        return replace(self, unrecorded=(), leaving={}, actions=actions, leaving_actions=frozenset())
+        drifted = (*self.missing, *(each.entity for each in self.changed))
+        touched = {target for each in drifted for target in each.relations.values()}
+        touched |= {each.identifier for each in drifted if each.blueprint == TEMPLATE.identifier}
+        unrecorded = tuple(
+            each for each in self.unrecorded if touched.intersection((each.identifier, *each.relations.values()))
+        )
+        return replace(self, unrecorded=unrecorded, leaving={}, actions=actions, leaving_actions=frozenset())
 
 
 def blueprint_findings(plan_blueprints: Iterable[Any], held: Holdings) -> dict[str, tuple[Finding, ...]]:
@@ -116,7 +130,7 @@ def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Diffe
             missing.append(entity)
         elif values := difference(entity, held):
             changed.append(ChangedEntity(entity, held, values))
-        elif entity.identifier not in memory.declared.get(entity.blueprint, frozenset()):
+        elif memory.digests.get(entity.identifier) != plan.memory.digests[entity.identifier]:
             unrecorded.append(entity)
     desired = plan.memory.declared
     return Difference(
@@ -142,15 +156,22 @@ def _changed_actions(plan: Plan, memory: Memory, permissions: Permissions) -> It
             *action_differences(action, live),
             *permission_differences(action.identifier, action.permissions, who),
         )
-        if findings or action.identifier not in memory.actions:
+        if findings or memory.digests.get(action.identifier) != plan.memory.digests[action.identifier]:
             yield ChangedAction(action, False, findings)
 
 
 def part_of(plan: Plan, found: Difference) -> Plan:
-    """The plan with only what the difference touches, and the templates that this refers to."""
+    """The plan with only what the difference touches, the templates that this refers to, and what refers to them.
+
+    The engine takes what depends on a target, and is not registered, for something to be deleted.
+    """
     entities = found.entities
     needed = {(each.blueprint, each.identifier) for each in entities}
     needed |= {(TEMPLATE.identifier, target) for each in entities for target in each.relations.values()}
+    pointed = {each.identifier for each in entities if each.blueprint == TEMPLATE.identifier}
+    needed |= {
+        (each.blueprint, each.identifier) for each in plan.entities if pointed.intersection(each.relations.values())
+    }
     touched = {each.action.identifier for each in found.actions}
     return replace(
         plan,
@@ -159,27 +180,13 @@ def part_of(plan: Plan, found: Difference) -> Plan:
     )
 
 
-@dataclass(frozen=True)
-class Targets:
-    """The resources of a targeted run, as (type, name); `recorded` are in the state, `new` may not be."""
-
-    recorded: tuple[tuple[str, str], ...]
-    new: tuple[tuple[str, str], ...]
-
-
-def targets_of(found: Difference, memory: Memory) -> Targets:
+def targets_of(found: Difference) -> tuple[Resource, ...]:
     """What the engine has to be pointed at. The provider and the stack itself always count as pointed at."""
-    recorded: list[tuple[str, str]] = [(BLUEPRINT, name) for name in found.blueprints]
-    new: list[tuple[str, str]] = []
-    for entity in found.entities:
-        known = entity.identifier in memory.declared.get(entity.blueprint, frozenset())
-        (recorded if known else new).append((ENTITY, f"{entity.blueprint}-{entity.identifier}"))
-    for action in found.actions:
-        names = ((ACTION, action.action.identifier), (PERMISSIONS, action.action.identifier))
-        (recorded if action.action.identifier in memory.actions else new).extend(names)
+    targets: list[Resource] = [(BLUEPRINT, name) for name in found.blueprints]
+    targets += [(ENTITY, f"{each.blueprint}-{each.identifier}") for each in found.entities]
+    for identifier in (*(each.action.identifier for each in found.actions), *sorted(found.leaving_actions)):
+        targets += [(ACTION, identifier), (PERMISSIONS, identifier)]
     for blueprint in BLUEPRINTS:
         ids = sorted(found.leaving.get(blueprint.identifier, ()))
-        recorded.extend((ENTITY, f"{blueprint.identifier}-{identifier}") for identifier in ids)
-    for identifier in sorted(found.leaving_actions):
-        recorded.extend(((ACTION, identifier), (PERMISSIONS, identifier)))
-    return Targets(tuple(recorded), tuple(new))
+        targets += [(ENTITY, f"{blueprint.identifier}-{identifier}") for identifier in ids]
+    return tuple(targets)

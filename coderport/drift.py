@@ -15,15 +15,15 @@ from coderport.account import Account
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.blueprints import BLUEPRINTS
 from coderport.catalog.values import Entity
-from coderport.comparison import Comparison, begin, compare
+from coderport.comparison import Comparison, compare
 from coderport.difference import Difference
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.memory import Memory
 from coderport.outcome import Outcome, Tally, kind_of
-from coderport.plan import delete_orphans
+from coderport.plan import delete_orphans, digests_of
 from coderport.settings import load_releases
 from coderport.stack import Stack, judged
-from coderport.sync import MOST_TARGETS, failed, full, run_part
+from coderport.sync import MOST_TARGETS, count_unchanged, failed, full, misfit_of, run_part
 
 
 class Drifted(BaseModel):
@@ -62,13 +62,13 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     rows: tuple[Drifted, ...] = ()
     try:
         releases = load_releases(os.environ)
-        beginning = asyncio.run(begin(stack, account))
-        compared = asyncio.run(compare(stack, beginning, releases, account))
+        compared = asyncio.run(compare(stack, releases, account))
         found = compared.found.drift()
         rows = tuple(drifted(compared, found))
         if repair and rows:
             compared.insist()
             outcome, tally = _repaired(stack, compared, found, account, start)
+            count_unchanged(tally, compared)
             return _with(rows, outcome), tally
     except CoderportError as error:
         outcome, tally = failed(error, account, tally, start)
@@ -76,6 +76,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     tally.warnings.extend(compared.plan.notes)
     if compared.verdict.refused:
         tally.warnings.append(f"A run would be refused now.\n{compared.verdict.text()}")
+    count_unchanged(tally, compared, (row.identifier for row in rows))
     outcome = judged(tally, account, None, "unchanged", perf_counter() - start)
     if rows:
         outcome = outcome.model_copy(update={"result": "drifted", "exit_code": UnexpectedChanges.exit_code})
@@ -154,15 +155,20 @@ def _repaired(
     if not found.for_engine:
         tally = Tally(preview=False)
         return judged(tally, account, None, "converged", perf_counter() - start), tally
-    return run_part(stack, compared, found, _remembered(memory, found), account)
+    outcome, tally = run_part(stack, compared, found, remembered(memory, found), account)
+    if misfit := misfit_of(tally):  # for one, a changed template with workspaces that are gone from Coder
+        return full(stack, misfit, account, tally)
+    return outcome, tally
 
 
-def _remembered(memory: Memory, found: Difference) -> Memory:
+def remembered(memory: Memory, found: Difference) -> Memory:
     """What the stack has declared once the difference is put right: what it had, and what was not in its state."""
     more = {name: frozenset(each.identifier for each in found.entities if each.blueprint == name) for name in _NAMES}
+    actions = [each.action for each in found.actions]
     return replace(
         memory,
-        actions=memory.actions | {each.action.identifier for each in found.actions},
+        actions=memory.actions | {each.identifier for each in actions},
+        digests={**memory.digests, **digests_of(found.entities, actions)},
         declared={name: memory.declared.get(name, frozenset()) | ids for name, ids in more.items()},
     )
 

@@ -77,7 +77,7 @@ def ownership(
     if take_over:
         return Verdict()
     foreign = [
-        f"  {entity.blueprint} {entity.title} ({entity.identifier}): {_holder(holder)}"
+        (entity, holder)
         for entity in sorted(desired, key=lambda each: (each.blueprint, each.title, each.identifier))
         if (holder := held.get(entity.blueprint, {}).get(entity.identifier)) is not None
         and not _is_ours(holder, managed_by, declared_before)
@@ -87,11 +87,30 @@ def ownership(
     lines = [
         f"Port already holds {_count(len(foreign), 'entity', 'entities')} that {managed_by} would write, "
         "and they are not its own:",
-        *_first(foreign),
+        *_first(
+            [
+                f"  {entity.blueprint} {entity.title} ({entity.identifier}): {_holder(holder)}"
+                for entity, holder in foreign
+            ]
+        ),
+        *_claimed_twice(foreign),
         "If this stack should manage them from now on: pulumi config set coderport:takeOver true",
         "(properties and relations that others added to them stay as they are).",
     ]
     return Verdict(("\n".join(lines),))
+
+
+def _claimed_twice(foreign: Iterable[tuple[Entity, Held]]) -> Iterable[str]:
+    """What to do where other stacks should keep theirs: which organizations are whose, for the settings."""
+    stacks: dict[str, set[str]] = {}
+    for entity, holder in foreign:
+        if manager := holder.properties.get("managed_by"):
+            stacks.setdefault(str(manager), set()).add(str(entity.properties.get("organization_name", "")))
+    for manager, organizations in sorted(stacks.items()):
+        names = sorted(organizations - {""})
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        if named := ", ".join(names[:_SHOWN]):
+            yield f"If {manager} should keep its own: leave {named}{more} out of this stack's coderport:organizations."
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from coderport.catalog.blueprints import BLUEPRINTS, Blueprint
-from coderport.port.client import PortClient
+from coderport.port.client import ROWS_PER_PAGE, PortClient
+from coderport.port.errors import PortRejected
 from coderport.port.models import Organization, PortEntity
+from coderport.progress import Advance
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,16 @@ class Holdings:
 
 
 async def holdings(
-    client: PortClient, declared: tuple[Blueprint, ...] = BLUEPRINTS, *, with_actions: bool = False
+    client: PortClient,
+    declared: tuple[Blueprint, ...] = BLUEPRINTS,
+    *,
+    with_actions: bool = False,
+    progress: Advance | None = None,
 ) -> Holdings:
-    """Reads them: two requests, for each blueprint one and one per 1,000 entities, and one for the actions."""
+    """Reads them: two requests, for each blueprint one and one per 1,000 entities, and one for the actions.
+
+    `progress` is told (what, done, total or None) page by page; the total of more than a page costs a request.
+    """
     organization = await client.organization()
     blueprints: dict[str, Mapping[str, Any]] = {}
     entities: dict[str, Mapping[str, PortEntity]] = {}
@@ -45,8 +54,27 @@ async def holdings(
         if live is None:
             continue
         blueprints[blueprint.identifier] = live
-        entities[blueprint.identifier] = {
-            entity.identifier: entity async for entity in client.entities(blueprint.identifier)
-        }
+        entities[blueprint.identifier] = await _entities(client, blueprint, progress)
     actions = await client.actions() if with_actions else {}
     return Holdings(organization, blueprints, entities, actions)
+
+
+async def _entities(client: PortClient, blueprint: Blueprint, progress: Advance | None) -> dict[str, PortEntity]:
+    found: dict[str, PortEntity] = {}
+    what, total = f"{blueprint.identifier.removeprefix('coder_')}s", None
+    async for entity in client.entities(blueprint.identifier):
+        found[entity.identifier] = entity
+        if progress is not None and len(found) % ROWS_PER_PAGE == 0:
+            total = total or await _counted(client, blueprint)
+            progress(what, len(found), total)
+    if progress is not None:
+        progress(what, len(found), len(found))
+    return found
+
+
+async def _counted(client: PortClient, blueprint: Blueprint) -> int | None:
+    """How many there are to read; a Port that does not say fails no run."""
+    try:
+        return await client.count(blueprint.identifier)
+    except PortRejected:
+        return None

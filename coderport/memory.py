@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ from typing import Any
 from coderport.errors import Refusal
 
 FORMAT = 1
+DIGEST = 4
+ACTIONS = "actions"
 
 
 class MemoryUnreadableError(ValueError):
@@ -35,8 +39,9 @@ def unreadable(stack: str, error: MemoryUnreadableError) -> Refusal:
 class Memory:
     """`declared`: the entity ids of the last run by blueprint. `blueprints`, `actions`: what this stack declares.
 
-    `whole` says that the last run registered all that it declared, so that the state holds exactly this. `fit` is the
-    fingerprint of the settings that it ran with (see `Settings.fingerprint`); empty where an older version ran.
+    `digests` has for each entity and each action that was declared a short digest of all that it was, by identifier:
+    the state records just that, also where a run that was killed left Port ahead of it. `fit` is the fingerprint of the
+    settings that the run had (see `Settings.fingerprint`). Both are empty where an older version of coderport ran.
     """
 
     deployment: str | None = None
@@ -44,7 +49,7 @@ class Memory:
     blueprints: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
     declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    whole: bool = False
+    digests: Mapping[str, bytes] = field(default_factory=dict)
     fit: str = ""
 
     @property
@@ -62,11 +67,21 @@ class Memory:
                 "blueprints": sorted(self.blueprints),
                 "actions": sorted(self.actions),
                 "declared": {blueprint: packed(ids) for blueprint, ids in sorted(self.declared.items())},
-                "whole": self.whole,
+                "digests": self._packed_digests(),
                 "fit": self.fit,
             },
             "templates": len(self.declared.get("coder_template", ())),
             "workspaces": len(self.declared.get("coder_workspace", ())),
+        }
+
+    def _packed_digests(self) -> dict[str, str]:
+        """By blueprint in the order of its ids, and of the actions in theirs; nothing if one is not known."""
+        groups = {**self.declared, ACTIONS: self.actions}
+        if not all(name in self.digests for group in groups.values() for name in group):
+            return {}
+        return {
+            group: base64.b64encode(b"".join(self.digests[name] for name in sorted(names))).decode()
+            for group, names in sorted(groups.items())
         }
 
 
@@ -89,11 +104,17 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
             blueprints=frozenset(str(name) for name in held["blueprints"]),
             actions=frozenset(str(name) for name in held.get("actions", ())),
             declared={str(name): unpacked(text) for name, text in held["declared"].items()},
-            whole=held.get("whole") is True,
+            digests=_unpacked_digests(held),
             fit=str(held.get("fit", "")),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None
+
+
+def digest(value: object) -> bytes:
+    """Four bytes that are the same for the same JSON value. Two values share them once in four thousand million."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST).digest()
 
 
 def packed(ids: Iterable[str]) -> str:
@@ -110,3 +131,15 @@ def unpacked(text: str) -> frozenset[str]:
     if len(raw) % 16:
         raise ValueError("ids are cut short")
     return frozenset(str(uuid.UUID(bytes=raw[start : start + 16])) for start in range(0, len(raw), 16))
+
+
+def _unpacked_digests(held: Mapping[str, Any]) -> dict[str, bytes]:
+    groups = {str(name): sorted(unpacked(text)) for name, text in held["declared"].items()}
+    groups[ACTIONS] = sorted(str(name) for name in held.get("actions", ()))
+    found: dict[str, bytes] = {}
+    for group, text in held.get("digests", {}).items():
+        raw, names = base64.b64decode(text, validate=True), groups[group]
+        if len(raw) != DIGEST * len(names):
+            raise ValueError(f"digests of {group} are cut short")
+        found.update((name, raw[DIGEST * at : DIGEST * (at + 1)]) for at, name in enumerate(names))
+    return found

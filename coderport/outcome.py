@@ -10,8 +10,10 @@ from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.events import StepEventMetadata
 from pydantic import BaseModel, ConfigDict, Field
 
+from coderport.account import Read
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.errors import CoderportError
+from coderport.progress import ENGINE, watcher
 
 Result = Literal["converged", "unchanged", "changes", "drifted", "refused", "failed"]
 Operation = Literal["created", "updated", "deleted", "unchanged"]
@@ -56,15 +58,17 @@ class Kinds(BaseModel):
 
 
 class Outcome(BaseModel):
-    """The JSON object that `preview --json` and `up --json` end with. `seconds` is wall-clock per phase."""
+    """The JSON object of `--json` and `--summary`. `seconds` is wall-clock per phase; retries count as requests too."""
 
     model_config = ConfigDict(frozen=True)
 
     result: Result
     kinds: Kinds
+    read: Read
     coder_requests: int
     port_requests: int
     port_writes: int
+    retries: int
     seconds: dict[str, float]
     message: str
     exit_code: int = Field(exclude=True)
@@ -75,9 +79,11 @@ def failed(error: CoderportError) -> Outcome:
     return Outcome(
         result="failed",
         kinds=Kinds(),
+        read=Read(),
         coder_requests=0,
         port_requests=0,
         port_writes=0,
+        retries=0,
         seconds={},
         message=str(error),
         exit_code=error.exit_code,
@@ -102,10 +108,13 @@ class Tally:
         self.changes: list[Change] = []
         self.errors: list[str] = []
         self.warnings: list[str] = []
+        self.engine_ran = False
         self._preview = preview
+        self._entities = 0
 
     def add(self, event: EngineEvent) -> None:
         """Takes one engine event; those that tell nothing about a resource's end or a problem are ignored."""
+        self.engine_ran = True
         step = event.resource_pre_event if self._preview else event.res_outputs_event
         if step is not None:
             self._count(step.metadata)
@@ -139,6 +148,9 @@ class Tally:
         name = step.urn.rsplit("::", 1)[-1]
         kind = _KINDS.get(name.split("-", 1)[0], "other") if step.type == "port:index/entity:Entity" else "other"
         self._add(kind, operation)
+        if kind != "other":
+            self._entities += 1
+            watcher().advanced(ENGINE, "entities", self._entities)
         if operation != "unchanged":
             state = step.new or step.old
             title = str((state.inputs or {}).get("title", name)) if state is not None else name

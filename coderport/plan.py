@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,16 +20,18 @@ from coderport.catalog.desired import Desired, Filters, desired
 from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
+from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm, read_forms
 from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
 from coderport.coder.together import together as all_of
 from coderport.errors import CoderportError, Refusal
 from coderport.guard import Disappearances, Evidence, Verdict, deletions, identity, ownership, together
 from coderport.holdings import Holdings, holdings
-from coderport.memory import Memory
+from coderport.memory import Memory, digest
 from coderport.port.client import DELETES_PER_CALL, PortClient
 from coderport.port.errors import PortUnreachable
 from coderport.settings import Releases, Settings, is_loopback
+from coderport.siblings import read_templates, templates_of_siblings
 
 
 @dataclass(frozen=True)
@@ -53,57 +57,77 @@ class Plan:
         return sum(each.identifier not in self.held.entities.get(each.blueprint, {}) for each in self.entities)
 
 
+@dataclass(frozen=True)
+class Past:
+    """What this stack has declared, and what Port holds: all that a read of Coder is held against."""
+
+    memory: Memory
+    held: Holdings
+
+
 async def make_plan(
     settings: Settings,
     releases: Releases,
-    memory: Memory,
-    held: Holdings,
+    past: Coroutine[Any, Any, Past],
     *,
     managed_by: str,
     now: datetime,
     account: Account,
 ) -> Plan:
-    """Reads Coder and judges what may happen. `managed_by` is project/stack, `now` is aware.
+    """Reads Coder beside the past and judges what may happen. `managed_by` is project/stack, `now` is aware.
 
     Raises Refusal with the verdict's text when a guard says no, and a typed error when a read failed. Writes nothing.
     """
-    plan, verdict = await survey(settings, releases, memory, held, managed_by=managed_by, now=now, account=account)
+    _, plan, verdict = await survey(settings, releases, past, managed_by=managed_by, now=now, account=account)
     if verdict.refused:
-        raise Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")
+        raise refusal(verdict)
     return plan
 
 
 async def survey(
     settings: Settings,
     releases: Releases,
-    memory: Memory,
-    held: Holdings,
+    past: Coroutine[Any, Any, Past],
     *,
     managed_by: str,
     now: datetime,
     account: Account,
-) -> tuple[Plan, Verdict]:
+) -> tuple[Past, Plan, Verdict]:
     """The plan as `make_plan` makes it, and the guard's verdict on it: for those who only report.
 
     Raises Refusal where the stack belongs to another Coder or Port, because then everything would differ.
     """
-    known = _known(memory, held, managed_by)
-    with account.phase("read_coder"), _emulators_in_mind(settings.coder_api_base_url):
-        snapshot, forms = await _read_coder(settings, known, account)
+    remembering = asyncio.create_task(past)
+
+    async def remembered() -> Past:
+        return await remembering
+
+    async def known() -> Known:
+        return _known(await remembering, managed_by)
+
+    async def theirs(deployment: str) -> frozenset[str]:
+        return templates_of_siblings((await remembering).held, managed_by, deployment)
+
+    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), _read_coder(settings, known, theirs, account)]
+    with account.phase("read"):
+        before, (snapshot, of_siblings, forms) = await all_of(side_by_side)
     with account.phase("judge"):
-        return _judged(settings, releases, memory, held, snapshot, forms, managed_by, now)
+        plan, verdict = judge(settings, releases, before, snapshot, forms, managed_by, now, of_siblings)
+    return before, plan, verdict
 
 
 async def read_port(settings: Settings, account: Account) -> Holdings:
     """What Port holds of all that this stack could declare."""
     secret = settings.port_client_secret.get_secret_value()
-    with account.phase("read_port"), _emulators_in_mind(settings.port_base_url):
+    with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
         async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
             try:
-                return await holdings(client, with_actions=_declares_actions(settings))
+                held = await holdings(client, with_actions=_declares_actions(settings), progress=progress)
             finally:
                 account.port_requests += client.requests
                 account.retries += client.retries
+    account.read.port_entities = sum(map(len, held.entities.values()))
+    return held
 
 
 async def read_permissions(settings: Settings, plan: Plan, account: Account) -> dict[str, Mapping[str, Any]]:
@@ -112,10 +136,11 @@ async def read_permissions(settings: Settings, plan: Plan, account: Account) -> 
     if not names:
         return {}
     secret = settings.port_client_secret.get_secret_value()
-    with account.phase("read_port"):
+    with account.phase("read"), account.phase("read_port", shown="read_permissions") as progress:
         async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
             try:
                 answers = await all_of(client.action_permissions(name) for name in names)
+                progress("actions", len(names), len(names))
             finally:
                 account.port_requests += client.requests
                 account.retries += client.retries
@@ -125,16 +150,21 @@ async def read_permissions(settings: Settings, plan: Plan, account: Account) -> 
 async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> None:
     """Deletes the plan's orphans from Port; the guard has judged them with all other deletions."""
     secret = settings.port_client_secret.get_secret_value()
-    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-        try:
-            for blueprint in reversed(BLUEPRINTS):  # workspaces before their templates
-                ids = sorted(plan.orphans[blueprint.identifier])
-                for start in range(0, len(ids), DELETES_PER_CALL):
-                    await client.delete(blueprint.identifier, ids[start : start + DELETES_PER_CALL])
-        finally:
-            account.port_requests += client.requests
-            account.port_writes += client.writes
-            account.retries += client.retries
+    total, done = sum(map(len, plan.orphans.values())), 0
+    with account.phase("delete") as progress:
+        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
+            try:
+                for blueprint in reversed(BLUEPRINTS):  # workspaces before their templates
+                    ids = sorted(plan.orphans[blueprint.identifier])
+                    for start in range(0, len(ids), DELETES_PER_CALL):
+                        batch = ids[start : start + DELETES_PER_CALL]
+                        await client.delete(blueprint.identifier, batch)
+                        done += len(batch)
+                        progress("entities", done, total)
+            finally:
+                account.port_requests += client.requests
+                account.port_writes += client.writes
+                account.retries += client.retries
 
 
 @contextmanager
@@ -151,23 +181,34 @@ def _emulators_in_mind(url: str) -> Iterator[None]:
 
 
 async def _read_coder(
-    settings: Settings, known: Known, account: Account
-) -> tuple[Snapshot, Mapping[str, TemplateForm]]:
-    """The snapshot, and the forms of the templates that get an action of their own."""
-    token = settings.coder_session_token.get_secret_value()
-    async with CoderClient(settings.coder_api_base_url, token) as client:
-        try:
-            snapshot = await read_snapshot(client, organizations=settings.coder_organizations, known=known)
-            filters = filters_of(settings)
-            wanted = [
-                each
-                for each in snapshot.templates.values()
-                if filters.takes(each.organization_name, each.name) and wants_form(settings.actions, each)
-            ]
-            return snapshot, await read_forms(client, wanted if _declares_actions(settings) else ())
-        finally:
-            account.coder_requests += client.requests
-            account.retries += client.retries
+    settings: Settings,
+    known: Callable[[], Awaitable[Known]],
+    theirs: Callable[[str], Awaitable[Collection[str]]],
+    account: Account,
+) -> tuple[Snapshot, tuple[Template, ...], Mapping[str, TemplateForm]]:
+    """The snapshot, the templates of siblings, and the forms of all templates that get an action of their own.
+
+    `theirs` gives the ids of the siblings' templates for a deployment; only a stack that declares actions asks.
+    """
+    url, token = settings.coder_api_base_url, settings.coder_session_token.get_secret_value()
+    with account.phase("read_coder") as progress, _emulators_in_mind(url):
+        async with CoderClient(url, token) as client:
+            try:
+                snapshot = await read_snapshot(
+                    client, organizations=settings.coder_organizations, known=known, progress=progress
+                )
+                account.read.coder_templates = len(snapshot.templates)
+                account.read.coder_workspaces = len(snapshot.workspaces)
+                if not _declares_actions(settings):
+                    return snapshot, (), {}
+                of_siblings = await read_templates(client, snapshot, await theirs(snapshot.deployment.deployment_id))
+                filters = filters_of(settings)
+                own = [each for each in snapshot.templates.values() if filters.takes(each.organization_name, each.name)]
+                offered = {each.id: each for each in (*own, *of_siblings) if wants_form(settings.actions, each)}
+                return snapshot, of_siblings, await read_forms(client, offered.values(), progress)
+            finally:
+                account.coder_requests += client.requests
+                account.retries += client.retries
 
 
 def filters_of(settings: Settings) -> Filters:
@@ -180,27 +221,33 @@ def _declares_actions(settings: Settings) -> bool:
     return settings.blueprints == "manage" and settings.actions.backend != "off"
 
 
-def _known(memory: Memory, held: Holdings, managed_by: str) -> Known:
+def _known(past: Past, managed_by: str) -> Known:
     """The ids whose disappearance would have to be proven: those of the state and those of ours in Port."""
-    ours = held.managed_by(managed_by)
+    ours = past.held.managed_by(managed_by)
 
     def ids(blueprint: Blueprint) -> frozenset[str]:
         name = blueprint.identifier
-        return memory.declared.get(name, frozenset()) | ours.get(name, frozenset())
+        return past.memory.declared.get(name, frozenset()) | ours.get(name, frozenset())
 
     return Known(templates=ids(TEMPLATE), workspaces=ids(WORKSPACE))
 
 
-def _judged(
+def judge(
     settings: Settings,
     releases: Releases,
-    memory: Memory,
-    held: Holdings,
+    past: Past,
     snapshot: Snapshot,
     forms: Mapping[str, TemplateForm],
     managed_by: str,
     now: datetime,
+    of_siblings: Iterable[Template] = (),
 ) -> tuple[Plan, Verdict]:
+    """The plan for what was read, and the guard's verdict on it; values in, values out.
+
+    `of_siblings` are templates whose forms are declared beside those of this stack's own, and nothing else of them.
+    Raises Refusal where the stack belongs to another Coder or Port.
+    """
+    memory, held = past.memory, past.held
     deployment = snapshot.deployment.deployment_id
     context = Context(
         deployment_id=deployment,
@@ -219,7 +266,7 @@ def _judged(
         port_organization_before=memory.port_organization,
     )
     if same.refused:  # everything below would only say the same in more words
-        raise Refusal(f"Refused, nothing was applied.\n\n{same.text()}")
+        raise refusal(same)
     owned = ownership(
         wanted.entities,
         held.entities,
@@ -232,7 +279,7 @@ def _judged(
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
-    actions = _actions(settings, snapshot, wanted, forms)
+    actions = _actions(settings, snapshot, wanted, forms, of_siblings)
     verdict = together(
         _blueprints_verdict(settings, memory, held), _actions_verdict(actions, settings, memory, held), owned, going
     )
@@ -253,12 +300,19 @@ def _judged(
             blueprints=frozenset(each.identifier for each in BLUEPRINTS if settings.blueprints == "manage"),
             actions=frozenset(action.identifier for action in actions),
             declared=wanted.ids(),
-            whole=True,
+            digests=digests_of(wanted.entities, actions),
             fit=settings.fingerprint,
         ),
-        notes=_notes(snapshot),
+        notes=(*_notes(snapshot), *_handed_over(going.kinds or {}, held)),
     )
     return plan, verdict
+
+
+def digests_of(entities: Iterable[Entity], actions: Iterable[Action]) -> dict[str, bytes]:
+    """What the stack remembers of each of them, by identifier."""
+    found = {each.identifier: digest((each.title, each.properties, each.relations)) for each in entities}
+    found |= {each.identifier: digest(asdict(each)) for each in actions}
+    return found
 
 
 def _evidence(memory: Memory, held: Holdings, snapshot: Snapshot, wanted: Desired, managed_by: str) -> Evidence:
@@ -313,13 +367,18 @@ def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> V
 
 
 def _actions(
-    settings: Settings, snapshot: Snapshot, wanted: Desired, forms: Mapping[str, TemplateForm]
+    settings: Settings,
+    snapshot: Snapshot,
+    wanted: Desired,
+    forms: Mapping[str, TemplateForm],
+    of_siblings: Iterable[Template],
 ) -> tuple[Action, ...]:
     if not _declares_actions(settings):
         return ()
     shown = wanted.ids()[TEMPLATE.identifier]
-    templates = [each for each in snapshot.templates.values() if each.id in shown]
-    return declared(settings.actions, templates, forms, deployment_id=snapshot.deployment.deployment_id)
+    templates = {each.id: each for each in of_siblings}
+    templates |= {each.id: each for each in snapshot.templates.values() if each.id in shown}
+    return declared(settings.actions, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
 
 
 def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Memory, held: Holdings) -> Verdict:
@@ -343,6 +402,11 @@ def _listed(headline: str, found: Iterable[Difference], shown: int = 12) -> str:
     return "\n".join((headline, *lines[:shown], *more))
 
 
+def refusal(verdict: Verdict) -> Refusal:
+    """The verdict as the error that ends a run before it begins."""
+    return Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")
+
+
 def _notes(snapshot: Snapshot) -> tuple[str, ...]:
     notes = []
     if not snapshot.deletions_provable:
@@ -353,3 +417,14 @@ def _notes(snapshot: Snapshot) -> tuple[str, ...]:
             "nobody yet. They endanger nothing, and the next run picks them up."
         )
     return tuple(notes)
+
+
+def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
+    """Deletions of the engine that are none in Port, by the stack that took the entities over."""
+    takers = Counter(
+        str(held.entities[blueprint][identifier].properties["managed_by"])
+        for blueprint, kind in kinds.items()
+        for identifier in kind.handed_over
+    )
+    for taker, number in sorted(takers.items()):
+        yield f"{number} of this stack's entities belong to {taker} now: they leave this stack and stay in Port."

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,7 +20,8 @@ from coderport.account import Account, Failure
 from coderport.declaration import declare
 from coderport.errors import CoderportError, Refusal
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
-from coderport.plan import Plan, delete_orphans, make_plan, read_port
+from coderport.plan import Past, Plan, delete_orphans, make_plan, read_port
+from coderport.progress import ENGINE, watcher
 from coderport.settings import NAMESPACE, Settings, load_releases, load_settings
 
 
@@ -35,8 +35,7 @@ async def program() -> dict[str, Any]:
         plan = await make_plan(
             settings,
             load_releases(os.environ),
-            memory,
-            await read_port(settings, account),
+            _past(memory, settings, account),
             managed_by=f"{pulumi.get_project()}/{pulumi.get_stack()}",
             now=datetime.now(timezone.utc),
             account=account,
@@ -52,6 +51,10 @@ async def program() -> dict[str, Any]:
     _warn_of_checkpoints(plan)
     account.leave()
     return await _declared(plan, settings, memory, plan.memory)
+
+
+async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
+    return Past(memory, await read_port(settings, account))
 
 
 def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memory) -> Callable[[], None]:
@@ -71,11 +74,10 @@ def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memor
 
 
 async def _declared(plan: Plan, settings: Settings, before: Memory, after: Memory) -> dict[str, Any]:
-    """Registers the plan; the outputs. Until all of it is registered the stack remembers that the run is not whole."""
-    if not before.first_run:
-        for name, value in replace(before, whole=False).outputs().items():
-            pulumi.export(name, value)
-    declare(plan, settings)
+    """Registers the plan; the outputs."""
+    leaving = sum(len(ids - after.declared.get(name, frozenset())) for name, ids in before.declared.items())
+    watcher().began(ENGINE, "entities", len(plan.entities) + leaving)
+    await declare(plan, settings)
     return after.outputs()
 
 

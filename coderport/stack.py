@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -19,23 +20,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pulumi import automation
-from pulumi.automation.errors import CommandError
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
 from coderport.account import Account, Failure, collected, variables
-from coderport.difference import Targets
-from coderport.engine import CliInfo, EngineCommand, engine_environment
+from coderport.difference import Resource
+from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environment
 from coderport.errors import CoderportError, Refusal, SettingsError
+from coderport.lock import StackLocked, unlock
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.outcome import Outcome, Result, Tally
+from coderport.progress import ENGINE, watcher
 from coderport.settings import NAMESPACE, Settings, load_settings
+from coderport.torn import COMPLAINT, mended
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "coderport"
-PARALLEL = 64
-"""Operations in flight: the engine's default of 4 × cores would cap a bulk write at 8 entities on 2 cores."""
+SUCCEEDED = "succeeded"
+PARALLEL = 128
+"""Operations in flight: six bulk writes. The engine's default of 4 × cores would cap one at 8 entities on 2 cores."""
 
 _OPERATION_FAILED = "update failed"
 _CONFIG_REJECTED = "validating stack config"
+_KILLED = re.compile(r"^\s*code: -(\d+)$", re.MULTILINE)
 
 
 class EngineError(CoderportError):
@@ -70,19 +76,30 @@ class Stack:
         program: Callable[[], Any] | None = None,
     ) -> None:
         self.name = name
+        self._healed: list[str] = []
         environment = engine_environment(os.environ, cli=cli.path, local_state=local_state)
         try:
-            self._stack = automation.create_or_select_stack(
-                name,
-                project_name=PROJECT,
+            workspace = automation.LocalWorkspace(
+                work_dir=str(directory),
+                env_vars=environment,
+                pulumi_command=EngineCommand(cli),
                 program=program or _main,
-                opts=automation.LocalWorkspaceOptions(
-                    work_dir=str(directory), env_vars=environment, pulumi_command=EngineCommand(cli)
-                ),
             )
-            self._checkpoints = {"PULUMI_SKIP_CHECKPOINTS": "true"} if self._checkpoints_are_slow() else {}
+            self._stack = self._opened(workspace)
         except CommandError as error:
             raise EngineError(f"The stack {name} cannot be opened: {_with_remedy(_last_words(error))}") from None
+
+    def _opened(self, workspace: automation.LocalWorkspace) -> EngineStack:
+        """The stack; a run that was killed while it made it, or wrote its state, may have left something in the way."""
+        try:
+            return EngineStack(self.name, workspace)
+        except ConcurrentUpdateError as locked:
+            self._healed.append(unlock(self.name, str(locked)))
+        except CommandError as error:
+            if COMPLAINT not in str(error) or not mended(workspace.who_am_i().url or "", Path(workspace.work_dir)):
+                raise
+            self._healed.append("A run that was killed left its state without a checksum; the state is whole.")
+        return EngineStack(self.name, workspace)
 
     def configure(self, values: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
         """Sets plain config values in the namespace of the project; a list or an object replaces the whole one."""
@@ -127,26 +144,24 @@ class Stack:
     def up_part(
         self,
         program: Callable[[], Any],
-        targets: Targets,
+        targets: Sequence[Resource],
         account: Account,
         *,
         on_line: Callable[[str], None] | None = None,
     ) -> tuple[Outcome, Tally]:
-        """Runs `program`, which declares a part of the stack, over just the targets, each refreshed before.
+        """Runs `program`, which declares a part of the stack, over just the targets.
 
+        A refresh of them is not needed and cost a second: the provider holds each against Port before it changes it.
         `account` is what the command did until now; the outcome has both. Never raises, as `up`.
         """
-        # A refresh insists that a literal target is in the state, and a pattern may match nothing.
-        wanted = [*map(self._urn, targets.recorded), *(f"{self._urn(each)}**" for each in targets.new)]
+        urns = [self._urn(each) for each in targets]
 
         def run(**options: Any) -> None:
-            self._stack.up(
-                parallel=PARALLEL, show_secrets=False, target=wanted, refresh=True, program=program, **options
-            )
+            self._stack.up(parallel=PARALLEL, show_secrets=False, target=urns, program=program, **options)
 
         return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line, account=account)
 
-    def _urn(self, resource: tuple[str, str]) -> str:
+    def _urn(self, resource: Resource) -> str:
         kind, name = resource
         return f"urn:pulumi:{self.bare_name}::{PROJECT}::{kind}::{name}"
 
@@ -186,6 +201,19 @@ class Stack:
         except MemoryUnreadableError as error:
             raise unreadable(self.name, error) from None
 
+    def last_result(self) -> str:
+        """How the stack's last run ended, in Pulumi's words (`SUCCEEDED`, "failed", …); a refusal is a failure."""
+        workspace = self._stack.workspace
+        command = ["stack", "history", "--json", "--page-size", "1", "--stack", self.name]
+        try:
+            answer = workspace.pulumi_command.run(command, workspace.work_dir, dict(workspace.env_vars))
+        except CommandError as error:
+            raise EngineError(
+                f"The history of the stack {self.name} cannot be read: {_with_remedy(_last_words(error))}"
+            ) from None
+        entries: list[dict[str, Any]] = json.loads(answer.stdout or "[]")
+        return str(entries[0].get("result")) if entries else "none"
+
     def refresh(self) -> None:
         """Takes what Port holds into the state, without the program."""
         self._stack.refresh(parallel=PARALLEL, show_secrets=False)
@@ -200,15 +228,16 @@ class Stack:
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last run."""
-        return {name: output.value for name, output in self._stack.outputs().items()}
+        return {name: output.value for name, output in self._stack.workspace.stack_outputs(self.name).items()}
 
     def state(self) -> dict[str, Any]:
         """The whole state, as `pulumi stack export` gives it."""
         return dict(self._stack.export_stack().deployment or {})
 
-    def _checkpoints_are_slow(self) -> bool:
-        """Every backend but Pulumi Cloud rewrites the whole state after each changed step."""
-        return urlsplit(self._stack.workspace.who_am_i().url or "").scheme not in {"http", "https"}
+    def _checkpoints(self) -> dict[str, str]:
+        """None of them where each changed step would rewrite the whole state: on every backend but Pulumi Cloud."""
+        on_cloud = urlsplit(self._stack.workspace.who_am_i().url or "").scheme in {"http", "https"}
+        return {} if on_cloud else {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
     def _outcome(
         self,
@@ -220,23 +249,40 @@ class Stack:
         account: Account | None = None,
     ) -> tuple[Outcome, Tally]:
         folder = Path(tempfile.mkdtemp(prefix="coderport-"))
-        shared = {**variables(folder), **self._checkpoints}
-        os.environ.update(shared)  # the inline program runs in this process, the engine and the provider inherit it
-        start = perf_counter() - sum(account.seconds.values() if account else ())
+        shared = variables(folder)
+        start = perf_counter() - (account.elapsed if account else 0.0)
         error: CommandError | None = None
+        locked: StackLocked | None = None
         try:
-            run(on_event=tally.add, on_output=on_line, color="never")
+            shared |= self._checkpoints()
+            os.environ.update(shared)  # the inline program runs in this process, the engine and provider inherit it
+            self._unlocked(lambda: run(on_event=tally.add, on_output=on_line, color="never"), tally)
         except CommandError as raised:
             error = raised
+        except StackLocked as raised:
+            locked = raised
         finally:
+            watcher().ended(ENGINE)
             account = collected(folder, since=account)
             for name in shared:
                 os.environ.pop(name, None)
             shutil.rmtree(folder, ignore_errors=True)
+        if locked is not None:
+            account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
         if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
             account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
         total = round(perf_counter() - start, 3)
         return judged(tally, account, error, changed, total), tally
+
+    def _unlocked(self, run: Callable[[], None], tally: Tally) -> None:
+        """Runs; where only a dead run's lock is in the way, clears it and runs once more."""
+        tally.warnings.extend(self._healed)
+        self._healed.clear()
+        try:
+            run()
+        except ConcurrentUpdateError as locked:
+            tally.warnings.append(unlock(self.name, str(locked), self.cancel))
+            run()
 
     def _wrong_settings(self, error: CommandError) -> str:
         """Pulumi checks types by the schema before the program runs and names one key; ours names all of them."""
@@ -270,13 +316,16 @@ def judged(tally: Tally, account: Account, error: CommandError | None, changed: 
         tally.deleted_by_program(account.orphans)
         result = changed if tally.kinds.changed else "unchanged"
         message = ""
-    seconds = {**account.seconds, "engine": round(max(0.0, total - sum(account.seconds.values())), 3), "total": total}
+    rest = {"engine" if tally.engine_ran else "cli": round(max(0.0, total - account.elapsed), 3)}
+    seconds = {**account.seconds, **rest, "total": round(total, 3)}
     return Outcome(
         result=result,
         kinds=tally.kinds,
+        read=account.read,
         coder_requests=account.coder_requests,
         port_requests=account.port_requests,
         port_writes=account.port_writes,
+        retries=account.retries,
         seconds=seconds,
         message=message,
         exit_code=exit_code,
@@ -297,5 +346,10 @@ def _with_remedy(said: str) -> str:
 def _last_words(error: CommandError) -> str:
     """What the CLI said on stderr, or the error lines of its output."""
     text = str(error)
+    if killed := _KILLED.search(text):
+        return (
+            f"The engine was ended by signal {killed[1]} before it was done. What it wrote to Port stands, "
+            "and the next run does the rest."
+        )
     said = text.split("stderr:", 1)[-1].strip() or text.split("stdout:", 1)[-1].strip()
     return said.removeprefix("error: ") or "the Pulumi CLI failed without a word"

@@ -14,7 +14,7 @@ from time import perf_counter
 from coderport.account import Account, Failure
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.blueprints import BLUEPRINTS
-from coderport.comparison import Comparison, begin, compare
+from coderport.comparison import Comparison, compare
 from coderport.difference import Difference, part_of, targets_of
 from coderport.errors import CoderportError
 from coderport.memory import Memory
@@ -36,11 +36,10 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
     tally = Tally(preview=False)
     try:
         releases = load_releases(os.environ)
-        beginning = asyncio.run(begin(stack, account))
-        if beginning.misfits:
-            return full(stack, "; ".join(beginning.misfits), account)
-        compared = asyncio.run(compare(stack, beginning, releases, account))
+        compared = asyncio.run(compare(stack, releases, account))
         compared.insist()
+        if compared.misfits:
+            return full(stack, "; ".join(compared.misfits), account)
         if compared.found.for_engine > MOST_TARGETS:
             return full(stack, f"{compared.found.for_engine} resources differ", account)
         account.orphans = {name: len(ids) for name, ids in compared.found.orphans.items()}
@@ -54,9 +53,9 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
     else:
         outcome, tally = run_part(stack, compared, compared.found, compared.plan.memory, account)
         tally.warnings.extend(compared.plan.notes)
-        if misfit := next((text for text in tally.errors if any(sign in text for sign in _MISFIT)), None):
-            return full(stack, f"the state is not what the stack remembers ({misfit})", account)
-    _count_unchanged(tally, compared)
+        if misfit := misfit_of(tally):
+            return full(stack, misfit, account, tally)
+    count_unchanged(tally, compared)
     return outcome, tally
 
 
@@ -66,7 +65,7 @@ def preview(stack: Stack) -> tuple[Outcome, Tally]:
     tally = Tally(preview=True)
     try:
         releases = load_releases(os.environ)
-        compared = asyncio.run(compare(stack, asyncio.run(begin(stack, account)), releases, account))
+        compared = asyncio.run(compare(stack, releases, account))
         compared.insist()
     except CoderportError as error:
         return failed(error, account, tally, start)
@@ -75,7 +74,7 @@ def preview(stack: Stack) -> tuple[Outcome, Tally]:
     account.orphans = {name: len(ids) for name, ids in compared.found.orphans.items()}
     for change in changes(compared):
         tally.count(change)
-    _count_unchanged(tally, compared)
+    count_unchanged(tally, compared)
     return judged(tally, account, None, "changes", perf_counter() - start), tally
 
 
@@ -86,13 +85,20 @@ def run_part(
     from coderport.program import program_of_part  # loads port_pulumi, which takes longer than a sync without changes
 
     program = program_of_part(part_of(compared.plan, found), compared.settings, compared.memory, after)
-    return stack.up_part(program, targets_of(found, compared.memory), account)
+    return stack.up_part(program, targets_of(found), account)
 
 
-def full(stack: Stack, reason: str, account: Account) -> tuple[Outcome, Tally]:
-    """A full `up` where a part will not do, and why."""
+def misfit_of(tally: Tally) -> str:
+    """Why the engine could not run the part on this state; empty where that was not what went wrong."""
+    said = next((text for text in tally.errors if any(sign in text for sign in _MISFIT)), "")
+    return said and f"the state is not what the stack remembers ({said})"
+
+
+def full(stack: Stack, reason: str, account: Account, before: Tally | None = None) -> tuple[Outcome, Tally]:
+    """A full `up` where a part will not do, and why; what the run of the part had to say, `before`, is said as well."""
     outcome, tally = stack.up(account=account)
-    tally.warnings.insert(0, f"This was a full run: {reason}.")
+    said = before.warnings if before else []
+    tally.warnings[:] = dict.fromkeys([*said, f"This was a full run: {reason}.", *tally.warnings])
     return outcome, tally
 
 
@@ -114,7 +120,10 @@ def changes(compared: Comparison) -> Iterator[Change]:
     for identifier in sorted(found.leaving_actions):
         yield Change("deleted", "action", identifier)
     for entity in found.missing:
-        yield Change("created", kind_of(entity.blueprint), entity.title)
+        if entity.identifier in compared.memory.declared.get(entity.blueprint, frozenset()):
+            yield Change("updated", kind_of(entity.blueprint), entity.title, ("gone from Port",))
+        else:
+            yield Change("created", kind_of(entity.blueprint), entity.title)
     for changed in found.changed:
         details = tuple(sorted(key.removeprefix("$") for key in changed.values))
         yield Change("updated", kind_of(changed.entity.blueprint), changed.entity.title, details)
@@ -128,8 +137,12 @@ def _details(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.path.split(".", 1)[-1] for each in findings))
 
 
-def _count_unchanged(tally: Tally, compared: Comparison) -> None:
-    """The engine counts only what it was pointed at: all else that is desired was left as it is."""
+def count_unchanged(tally: Tally, compared: Comparison, differing: Iterable[str] = ()) -> None:
+    """The engine counts only what it was pointed at: all else that is desired was left as it is.
+
+    `differing` are identifiers that differ and were left so, because a report changes nothing.
+    """
+    left = frozenset(differing)
     for blueprint, ids in compared.plan.memory.declared.items():
         counts: Counts = getattr(tally.kinds, kind_of(blueprint))
-        counts.unchanged = len(ids) - counts.created - counts.updated
+        counts.unchanged = len(ids - left) - counts.created - counts.updated

@@ -33,12 +33,12 @@ def comment(stack: str, code: int, stdout: str, stderr: str) -> str:
         headline = _HEADLINES.get(str(result.get("result")), str(result.get("result")))
     parts = [f"### coderport preview of `{stack}`: {headline}"]
     if result is not None:
-        parts.append(_table(result.get("kinds") or {}))
+        parts.append(table(result.get("kinds") or {}))
         if result.get("message"):
-            parts.append(_fenced(_beginning(str(result["message"]), LONGEST_MESSAGE)))
+            parts.append(fenced(beginning(str(result["message"]), LONGEST_MESSAGE)))
     log = f"{before}\n{stderr}".strip("\n")
     if log:
-        parts.append(f"<details><summary>Output</summary>\n\n{_fenced(_end(log, LONGEST_LOG))}\n\n</details>")
+        parts.append(f"<details><summary>Output</summary>\n\n{fenced(_end(log, LONGEST_LOG))}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 
 
@@ -51,7 +51,8 @@ def _parted(stdout: str) -> tuple[str, Mapping[str, Any] | None]:
     return (before, result) if isinstance(result, dict) else (stdout, None)
 
 
-def _table(kinds: Mapping[str, Mapping[str, int]]) -> str:
+def table(kinds: Mapping[str, Mapping[str, int]]) -> str:
+    """What was, or would be, done with resources of each kind."""
     columns = ("created", "updated", "deleted", "unchanged")
     lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for kind, counts in kinds.items():
@@ -59,7 +60,7 @@ def _table(kinds: Mapping[str, Mapping[str, int]]) -> str:
     return "\n".join(lines)
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str) -> str:
     """A code block that nothing in `text` can end: names in it come from Coder, and may be anything."""
     fence = "```"
     while fence in text:
@@ -67,7 +68,8 @@ def _fenced(text: str) -> str:
     return f"{fence}\n{text}\n{fence}"
 
 
-def _beginning(text: str, longest: int) -> str:
+def beginning(text: str, longest: int) -> str:
+    """The first so many characters, and how many more there are."""
     return text if len(text) <= longest else f"{text[:longest]}\n… {len(text) - longest:,} characters more"
 
 

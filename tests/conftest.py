@@ -11,6 +11,8 @@ from coderport.engine import CliInfo, drop_real_life, find_cli
 
 pytest_plugins = ["coder_talk"]
 
+FIGURE = "figure"
+
 drop_real_life(os.environ)
 
 
@@ -22,17 +24,17 @@ def cli() -> CliInfo:
     return found
 
 
-_figures: list[str] = []
-
-
 @pytest.fixture
-def figure() -> Callable[[str], None]:
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Takes a line with a measured figure, which stands in the summary of the run."""
-    return _figures.append
+    return lambda line: request.node.user_properties.append((FIGURE, line))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _figures:
+    ended = (report for reports in terminalreporter.stats.values() for report in reports)
+    called = (report for report in ended if getattr(report, "when", "") == "call")
+    figures = [line for report in called for name, line in report.user_properties if name == FIGURE]
+    if figures:
         terminalreporter.section("figures")
-        for line in _figures:
+        for line in figures:
             terminalreporter.write_line(line)

@@ -76,6 +76,18 @@ def counts(**given: int) -> Counts:
     return Counts(**given)
 
 
+def in_state(lab: Lab) -> dict[str, Any]:
+    """The resources of the state by URN, without what a refresh, the moment of a write or the engine's mood alters."""
+    return {
+        each["urn"]: {
+            "dependencies": set(each.get("dependencies", ())),
+            "by_property": {key: set(on) for key, on in each.get("propertyDependencies", {}).items() if on},
+            **{key: each.get(key) for key in ("inputs", "provider", "parent", "protect")},
+        }
+        for each in lab.stack.state()["resources"]
+    }
+
+
 @contextmanager
 def laboratory(folder: Path, cli: CliInfo, **settings: Any) -> Iterator[Lab]:
     """A lab whose emulators end with the block. Settings are those of the Coder emulator."""

@@ -72,17 +72,20 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator
 def test_up_creates_the_stack_and_ends_with_one_json_object(checkout: Checkout) -> None:
     outcome = checkout.json("up", "--stack", "shell")
     assert set(outcome) == {
-        "result", "kinds", "coder_requests", "port_requests", "port_writes", "seconds", "message"
+        "result", "kinds", "read", "coder_requests", "port_requests", "port_writes", "retries", "seconds", "message"
     }  # fmt: skip
     assert outcome["result"] == "converged"
     assert outcome["kinds"]["workspace"] == {"created": 12, "updated": 0, "deleted": 0, "unchanged": 0}
     assert outcome["kinds"]["template"]["created"] == 3
     assert outcome["coder_requests"] > 0 and outcome["port_requests"] > outcome["port_writes"] > 0
+    assert outcome["read"] == {"coder_templates": 3, "coder_workspaces": 12, "port_entities": 0}
 
 
-def test_up_again_is_unchanged(checkout: Checkout) -> None:
-    outcome = checkout.json("up", "--stack", "shell")
+def test_up_again_is_unchanged_and_its_summary_is_the_same_json_in_a_file(checkout: Checkout) -> None:
+    outcome = checkout.json("up", "--stack", "shell", "--summary", "summary.json")
     assert (outcome["result"], outcome["port_writes"]) == ("unchanged", 0)
+    assert outcome["read"] == {"coder_templates": 3, "coder_workspaces": 12, "port_entities": 15}
+    assert json.loads((checkout.folder / "summary.json").read_text()) == outcome
 
 
 def test_preview_of_changes_exits_with_0_or_where_none_were_expected_with_4(checkout: Checkout) -> None:
@@ -101,10 +104,26 @@ def test_people_read_what_changed_by_name(checkout: Checkout) -> None:
     assert "+ workspace " in done.stdout and "/readable" in done.stdout
 
 
+def test_a_log_has_a_line_for_each_phase_and_the_figures_at_the_end(checkout: Checkout) -> None:
+    done = checkout.run("sync", "--stack", "shell", "--summary", "/dev/stderr")
+    assert done.returncode == 0, done.stderr
+    lines = [re.sub(r"\d+\.\d s", "# s", line) for line in done.stdout.splitlines()]
+    assert lines[0] == "Syncing stack shell"
+    assert sorted(lines[1:3]) == [
+        "reading Coder: 3 templates, 14 workspaces, 6 users, # s",
+        "reading Port: 3 templates, 14 workspaces, # s",
+    ]
+    assert lines[3:5] == ["judging: # s", "comparing: # s"]
+    assert lines[-2] == "read 3 templates and 14 workspaces from Coder, 17 entities from Port"
+    assert re.fullmatch(r"Coder \d+ requests · Port \d+ requests, 0 of them writes · 0 retries", lines[-1])
+    assert json.loads(done.stderr)["result"] == "unchanged", "a pipe is written to, and not replaced"
+
+
 def test_a_refusal_exits_with_3_and_its_release_works(checkout: Checkout) -> None:
     for identifier in sorted(checkout.pair.coder.workspace_ids())[:12]:
         checkout.pair.coder.delete_workspace(identifier)
-    outcome = checkout.json("preview", "--stack", "shell", code=3)
+    outcome = checkout.json("preview", "--stack", "shell", "--summary", "summary.json", code=3)
+    assert json.loads((checkout.folder / "summary.json").read_text()) == outcome
     assert outcome["result"] == "refused" and "--allow-deletions 12" in outcome["message"]
     outcome = checkout.json("up", "--stack", "shell", "--allow-deletions", "12")
     assert outcome["kinds"]["workspace"]["deleted"] == 12
@@ -127,12 +146,31 @@ def test_wrong_usage_exits_with_2(checkout: Checkout) -> None:
     assert checkout.run("nonsense").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "file", "why"),
+    [
+        ("preview", "docs", "docs is a folder"),
+        ("up", "nowhere/summary.json", "There is no folder nowhere"),
+        ("sync", "nowhere/summary.json", "There is no folder nowhere"),
+        ("drift", "nowhere/summary.json", "There is no folder nowhere"),
+    ],
+)
+def test_a_summary_that_could_not_be_written_stops_the_command_before_it_begins(
+    checkout: Checkout, command: str, file: str, why: str
+) -> None:
+    checkout.pair.port.reset_requests()
+    done = checkout.run(command, "--stack", "shell", "--summary", file)
+    assert done.returncode == 2 and why in done.stderr
+    assert checkout.pair.port.log.total == 0
+
+
 def test_a_backend_that_cannot_be_opened_is_one_plain_message(checkout: Checkout) -> None:
     backend = "file:///nonexistent/folder"
     done = checkout.run("up", "--stack", "shell", PULUMI_BACKEND_URL=backend)
     assert done.returncode == 1
     assert "The stack shell cannot be opened" in done.stdout and "Traceback" not in done.stdout + done.stderr
-    outcome = checkout.json("up", "--stack", "shell", code=1, PULUMI_BACKEND_URL=backend)
+    outcome = checkout.json("up", "--stack", "shell", "--summary", "summary.json", code=1, PULUMI_BACKEND_URL=backend)
+    assert json.loads((checkout.folder / "summary.json").read_text()) == outcome
     assert outcome["result"] == "failed" and "cannot be opened" in outcome["message"]
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import TypeVar
 
 import httpx
@@ -205,6 +206,28 @@ def test_lasting_trouble_ends_in_its_own_error(
 ) -> None:
     with pytest.raises(kind, match=r"coder\.example\.com|Coder's answer"):
         ask(answers(trouble), me)
+
+
+def test_an_address_that_never_answered_is_given_up_soon_and_one_that_did_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = iter(range(1000))
+    monkeypatch.setattr("coderport.coder.client.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    refused = httpx.ConnectError("refused")
+
+    async def blocked(client: CoderClient) -> int:
+        before = client.requests
+        with pytest.raises(errors.CoderUnreachable, match="did not answer GET /users/me: refused"):
+            await client.me()
+        return client.requests - before
+
+    async def after_an_answer(client: CoderClient) -> int:
+        await client.me()
+        return await blocked(client)
+
+    with stamina.set_testing(True, attempts=20):
+        assert ask(answers(refused), blocked) < 5
+        assert ask(answers(httpx.Response(200, json=ME), refused), after_an_answer) == 20
 
 
 @pytest.mark.parametrize(

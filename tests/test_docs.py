@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.main import get_command
 
+from coderport.account import Read
 from coderport.catalog.blueprints import BLUEPRINTS, Blueprint
 from coderport.cli import app
 from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
+from coderport.outcome import Counts, Kinds, Outcome, Result
 from coderport.settings import Actions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +50,14 @@ def test_the_readme_gives_every_exit_code_its_meaning() -> None:
     assert documented[Refusal.exit_code].startswith("refused by a guard")
     assert documented[UnexpectedChanges.exit_code].startswith("changes found")
     assert set(documented) == {0, 1, 2, 3, 4}
+
+
+def test_the_readme_gives_every_field_of_the_summary_and_every_result() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section(README, "### What a run shows"), re.MULTILINE))
+    assert set(rows) == {name for name, field in Outcome.model_fields.items() if not field.exclude}
+    assert set(re.findall(r"`(\w+)`", rows["result"])) >= {*get_args(Result), "preview"}
+    assert set(re.findall(r"`(\w+)`", rows["kinds"])) == {*Counts.model_fields, *Kinds.model_fields}
+    assert set(re.findall(r"`(\w+)`", rows["read"])) == set(Read.model_fields)
 
 
 def test_the_page_of_actions_names_every_key_of_their_settings_with_its_default() -> None:

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import pytest
 from lab import Lab, laboratory
 
+from coderport.account import Read
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.engine import CliInfo
 from coderport.outcome import Change
+from coderport.progress import watched
 
 W = WORKSPACE.identifier
 T = TEMPLATE.identifier
@@ -22,6 +24,29 @@ T = TEMPLATE.identifier
 def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]:
     with laboratory(tmp_path_factory.mktemp("convergence"), cli, prebuilds=2) as lab:
         yield lab
+
+
+class Heard:
+    """Keeps what a run tells to whoever watches it: the phases that are over, and how far each has come."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, tuple[str, int, int | None]] = {}
+        self._over: list[str] = []
+
+    @property
+    def ended_phases(self) -> list[str]:
+        """In their order, but for the two reads, which are side by side."""
+        reads, rest = self._over[:2], self._over[2:]
+        return [*sorted(reads), *rest]
+
+    def began(self, phase: str, what: str = "", total: int | None = None) -> None:
+        self.last[phase] = (what, 0, total)
+
+    def advanced(self, phase: str, what: str, done: int, total: int | None = None) -> None:
+        self.last[phase] = (what, done, self.last[phase][2] if total is None else total)
+
+    def ended(self, phase: str) -> None:
+        self._over.append(phase)
 
 
 def running(lab: Lab) -> str:
@@ -54,6 +79,23 @@ def test_a_second_run_changes_and_writes_nothing(lab: Lab) -> None:
 def test_a_run_after_a_refresh_changes_and_writes_nothing(lab: Lab) -> None:
     lab.stack.refresh()
     lab.assert_converged()
+
+
+def test_the_summary_has_the_figures_of_both_servers_and_whoever_watches_hears_of_every_entity(lab: Lab) -> None:
+    for server in (lab.coder, lab.port):
+        server.log.reset()
+        server.faults.add(kind="status", path="/organization", status=503, times=1)
+    heard = Heard()
+    with watched(heard):
+        outcome, _ = lab.up()
+    assert (outcome.coder_requests, outcome.port_requests) == (lab.coder.log.total, lab.port.log.total)
+    assert outcome.port_writes == lab.port.log.snapshot()["writes"] == 0
+    assert outcome.retries == 2, "one at each"
+    workspaces, entities = len(lab.coder.workspace_ids(prebuilds=True)), len(lab.ids()) + len(lab.ids(T))
+    assert outcome.read == Read(coder_templates=len(lab.ids(T)), coder_workspaces=workspaces, port_entities=entities)
+    assert set(outcome.seconds) == {"read_port", "read_coder", "read", "judge", "engine", "total"}
+    assert heard.ended_phases == ["read_coder", "read_port", "read", "judge", "engine"]
+    assert heard.last["engine"] == ("entities", entities, entities)
 
 
 def test_a_preview_shows_what_up_does_and_writes_nothing(lab: Lab) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.memory import Memory, MemoryUnreadableError, packed, recalled, unpacked
+from coderport.memory import Memory, MemoryUnreadableError, digest, packed, recalled, unpacked
 
 IDS = st.frozensets(st.uuids().map(str), max_size=50)
 
@@ -22,6 +22,8 @@ def test_a_memory_comes_back_from_its_outputs(templates: frozenset[str], workspa
         blueprints=frozenset({"coder_template"}),
         actions=frozenset({"coder_start_workspace"}),
         declared={"coder_template": templates, "coder_workspace": workspaces},
+        digests={name: digest(name) for name in (*templates, *workspaces, "coder_start_workspace")},
+        fit="0123",
     )
     assert recalled(json.loads(json.dumps(memory.outputs()))) == memory
 

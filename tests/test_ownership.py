@@ -42,6 +42,7 @@ def test_what_another_stack_or_writer_holds_is_refused_by_name() -> None:
         "Port already holds 2 entities that coderport/dev would write, and they are not its own:",
         f"  coder_workspace alice/ws01 ({numbered(1)}): managed by coderport/prod",
         f"  coder_workspace alice/ws02 ({numbered(2)}): managed by no stack, created by port-client",
+        "If coderport/prod should keep its own: leave coder out of this stack's coderport:organizations.",
         "If this stack should manage them from now on: pulumi config set coderport:takeOver true",
         "(properties and relations that others added to them stay as they are).",
     ]

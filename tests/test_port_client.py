@@ -6,7 +6,8 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import NoReturn, TypeVar
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from echoing_port import EchoingPort, Sent, ok, refused
 
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
-from coderport.port.limits import Bucket, RateLimits, bucket_of, seconds_to_wait
+from coderport.port.limits import Bucket, RateLimits, bucket_of
 from coderport.port.models import PortEntity
 
 Value = TypeVar("Value")
@@ -56,6 +57,10 @@ def failing(*responses: httpx.Response | Exception) -> Callable[[Sent], httpx.Re
         return response
 
     return answer
+
+
+def throw(error: Exception) -> NoReturn:
+    raise error
 
 
 # --- address and token --------------------------------------------------------------------------------------------
@@ -181,6 +186,32 @@ def test_a_read_is_repeated(port: EchoingPort, failure: httpx.Response | Excepti
     held, client = ask(port, lambda client: client.blueprint("workspace"))
     assert held is not None
     assert client.retries == 2
+
+
+def test_an_address_that_never_answered_is_given_up_soon_and_one_that_did_is_not(
+    port: EchoingPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(1000))
+    monkeypatch.setattr("coderport.port.session.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    refused = httpx.ConnectError("refused")
+
+    async def blocked(client: PortClient) -> tuple[int, str]:
+        before = client.requests
+        with pytest.raises(PortUnreachable) as caught:
+            await client.blueprint("workspace")
+        return client.requests - before, str(caught.value)
+
+    async def after_an_answer(client: PortClient) -> tuple[int, str]:
+        assert await client.blueprint("workspace") is not None
+        port.answers.append(failing(*[refused] * 100))
+        return await blocked(client)
+
+    with stamina.set_testing(True, attempts=20):
+        later, text = ask(port, after_an_answer)[0]
+        port.answers[:] = [lambda sent: throw(refused)]
+        first, same_text = ask(port, blocked)[0]
+    assert text == same_text == "Port at https://port.test cannot be reached: refused"
+    assert first < 5 and later == 20
 
 
 def test_repeats_end_with_the_last_failure(port: EchoingPort) -> None:
@@ -335,19 +366,29 @@ def test_every_route_draws_from_its_bucket(method: str, path: str, bucket: Bucke
 
 
 @pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [("12", 12.0), ("1767225645", 45.0), ("2026-01-01T00:01:00Z", 60.0), ("soon", 0.0)],
+)
+def test_the_reset_is_understood_in_every_documented_form(reset: str, seconds: float) -> None:
+    limits = RateLimits(clock=lambda: 1767225600.0)
+    limits.observe(Bucket.BULK, 200, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": reset})
+    assert limits.pause(Bucket.BULK) == seconds
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [
         ({"retry-after": "7", "x-ratelimit-reset": "99"}, 7.0),
         ({"retry-after": "Thu, 01 Jan 2026 00:00:30 GMT"}, 30.0),
-        ({"x-ratelimit-reset": "12"}, 12.0),
-        ({"x-ratelimit-reset": "1767225645"}, 45.0),
-        ({"x-ratelimit-reset": "2026-01-01T00:01:00Z"}, 60.0),
-        ({"x-ratelimit-reset": "soon"}, None),
-        ({}, None),
+        ({"x-ratelimit-reset": "99"}, 1.0),
+        ({"x-ratelimit-reset": "0.2"}, 0.2),
+        ({}, 1.0),
     ],
 )
-def test_the_reset_is_understood_in_every_documented_form(headers: dict[str, str], seconds: float | None) -> None:
-    assert seconds_to_wait(headers, now=1767225600.0) == seconds
+def test_a_429_closes_the_bucket_as_long_as_it_asks_or_for_a_moment(headers: dict[str, str], seconds: float) -> None:
+    limits = RateLimits(clock=lambda: 1767225600.0)
+    limits.observe(Bucket.BULK, 429, headers)
+    assert limits.pause(Bucket.BULK) == pytest.approx(seconds)
 
 
 def test_an_empty_bucket_stays_closed_until_its_reset_and_others_stay_open() -> None:
@@ -371,7 +412,25 @@ def test_requests_in_flight_count_as_spent() -> None:
     assert asyncio.run(scenario()) == (30.0, 0.0)
 
 
-def test_a_429_closes_the_bucket_for_everybody() -> None:
+def test_an_empty_bucket_that_refills_all_the_time_opens_with_its_next_request() -> None:
     limits = RateLimits(clock=lambda: 1000.0)
-    limits.observe(Bucket.BULK, 429, {"retry-after": "5"})
-    assert limits.pause(Bucket.BULK) == 5.0
+    limits.observe(
+        Bucket.BULK,
+        200,
+        {
+            "x-ratelimit-remaining": "0",
+            "x-ratelimit-reset": "30",
+            "x-ratelimit-limit": "150",
+            "x-ratelimit-period": "300",
+        },
+    )
+    assert limits.pause(Bucket.BULK) == 2.0
+
+
+def test_each_further_429_without_a_time_doubles_the_wait_until_an_answer_is_good() -> None:
+    limits = RateLimits(clock=lambda: 1000.0)
+    pauses = []
+    for status in (429, 429, 429, 200, 429):
+        limits.observe(Bucket.BULK, status, {"x-ratelimit-reset": "30"})
+        pauses.append(limits.pause(Bucket.BULK))
+    assert [pauses[n] for n in (0, 1, 2, 4)] == [1.0, 2.0, 4.0, 1.0]

@@ -10,6 +10,7 @@ import pytest
 import stamina
 from echoing_port import EchoingPort, Sent, ok, refused
 from provider_driver import ENTITY, Aborted, Driver, entity
+from virtual_time import VirtualTime
 
 from coderport.port.client import PortClient
 from coderport.provider.batches import Batches, Cancelled, UpsertKey
@@ -178,6 +179,53 @@ def test_a_batch_waits_as_long_as_others_keep_arriving(port: EchoingPort) -> Non
 
     asyncio.run(scenario())
     assert bulks(port) == [10]
+
+
+def test_a_batch_that_left_too_early_is_a_lesson_for_the_next(port: EchoingPort) -> None:
+    """The engine stops for 0.6 s in the middle of a batch, twice: the second time it is waited for."""
+
+    async def scenario() -> None:
+        async with PortClient("https://port.test", "id", "secret", transport=Distant(port.transport())) as client:
+            batches, tasks = Batches(client), []
+            for n in range(40):
+                if n in (10, 35):
+                    await asyncio.sleep(0.6)
+                tasks.append(asyncio.create_task(batches.upsert(KEY, {**BODY, "identifier": f"w{n}"})))
+                await asyncio.sleep(0.001)
+            await asyncio.gather(*tasks)
+
+    loop = VirtualTime()
+    loop.run_until_complete(scenario())
+    loop.close()
+    assert sorted(bulks(port)) == [10, 10, 20]
+
+
+class Distant(httpx.AsyncBaseTransport):
+    """Answers after a second."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(1)
+        return await self._inner.handle_async_request(request)
+
+
+def test_waiting_for_more_takes_no_more_than_a_tenth_of_a_run(port: EchoingPort) -> None:
+    """Sixty that come one after another, each when the one before is answered, wait in vain for company."""
+
+    async def scenario() -> float:
+        async with PortClient("https://port.test", "id", "secret", transport=Distant(port.transport())) as client:
+            batches = Batches(client)
+            for n in range(60):
+                await batches.upsert(KEY, {**BODY, "identifier": f"w{n}"})
+        return asyncio.get_running_loop().time()
+
+    loop = VirtualTime()
+    took = loop.run_until_complete(scenario())
+    loop.close()
+    assert bulks(port) == [1] * 60
+    assert took <= 60 * 1.15
 
 
 def test_entities_with_other_options_go_in_calls_of_their_own(driver: Driver) -> None:

@@ -76,6 +76,7 @@ def test_each_job_has_the_least_permissions_and_a_time_limit() -> None:
         "preview.preview": {"contents": "read"},
         "preview.comment": {"pull-requests": "write"},
         "up.up": {"contents": "read", "deployments": "read"},
+        "up.shards": {"contents": "read", "deployments": "read"},
     }
     assert {name: job["permissions"] for name, job in jobs()} == allowed
     for name in NAMES:
@@ -91,14 +92,14 @@ def test_the_job_that_may_write_has_no_checkout_and_no_secret() -> None:
 
 def test_no_checkout_keeps_credentials() -> None:
     checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 4
+    assert len(checkouts) == 5
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
 
 
 def test_secrets_are_given_to_one_step_of_jobs_with_an_environment() -> None:
     for name, job in jobs():
         holders = [step["name"] for step in job["steps"] if "secrets." in json.dumps(step)]
-        known = {"coder-action.run": ["Run"], "preview.preview": ["Preview"], "up.up": ["Up"]}
+        known = {"coder-action.run": ["Run"], "preview.preview": ["Preview"], "up.up": ["Up"], "up.shards": ["Up"]}
         assert holders == known.get(name, [])
         assert "secrets." not in json.dumps({**job, "steps": []})
         assert bool(holders) == ("environment" in job)
@@ -125,10 +126,63 @@ def test_an_action_gets_its_run_by_the_environment_and_waits_for_no_other() -> N
 
 
 def test_a_run_that_writes_is_never_cut_off_and_never_meets_its_like() -> None:
-    job = workflow("up")["jobs"]["up"]
-    assert job["concurrency"]["cancel-in-progress"] == "false"
-    assert "matrix.environment" in job["concurrency"]["group"]
+    for job in workflow("up")["jobs"].values():
+        assert job["concurrency"]["cancel-in-progress"] == "false"
+        stack = job["env"]["STACK"]  # the queue is the stack's: shards of one environment run side by side
+        assert job["concurrency"]["group"].startswith(f"up-{stack}${{{{ github.event_name == 'schedule'")
     assert set(workflow("up")["on"]) == {"push", "schedule", "workflow_dispatch"}
+
+
+def test_shards_follow_the_stacks_that_manage_the_blueprints_and_do_the_same() -> None:
+    first, shards = workflow("up")["jobs"]["up"], workflow("up")["jobs"]["shards"]
+    assert shards["steps"] == first["steps"]
+    assert shards["needs"] == "up" and "!cancelled()" in shards["if"]
+    for given in ("inputs.environment", "inputs.stack"):  # a run by hand, with its release, is of one stack
+        assert f"!{given}" in shards["if"] and given in first["strategy"]["matrix"]["environment"]
+
+
+def test_each_stack_is_one_job_in_its_environment() -> None:
+    names = {
+        "CODERPORT_ENVIRONMENTS": '["test", "prod"]',
+        "CODERPORT_SHARDS": '[{"environment": "prod", "stack": "prod-data"}, {"environment": "prod", "stack": "x"}]',
+    }
+    up, shards, preview = (
+        expanded(workflow(name)["jobs"][job]["strategy"]["matrix"], names)
+        for name, job in (("up", "up"), ("up", "shards"), ("preview", "preview"))
+    )
+    assert up == [{"environment": "test"}, {"environment": "prod"}]
+    assert shards == json.loads(names["CODERPORT_SHARDS"])
+    assert preview == [{"stack": "test"}, {"stack": "prod"}, *shards]
+    del names["CODERPORT_SHARDS"]
+    assert expanded(workflow("preview")["jobs"]["preview"]["strategy"]["matrix"], names) == preview[:2]
+
+
+def expanded(matrix: Node, variables: dict[str, str]) -> list[Node]:
+    """The jobs of a matrix as GitHub makes them: an entry of `include` that would change a value is one of its own."""
+    value = {key: json.loads(variable_of(text, variables)) for key, text in matrix.items()}
+    included = value.pop("include", [])
+    made: list[Node] = [{}] if value else []
+    for key, choices in value.items():
+        made = [{**each, key: choice} for each in made for choice in choices]
+    original = [dict(each) for each in made]
+    for entry in included:
+        fit = [
+            index
+            for index, each in enumerate(original)
+            if all(each.get(key, entry[key]) == entry[key] for key in entry)
+        ]
+        for index in fit:
+            made[index].update(entry)
+        if not fit:
+            made.append(entry)
+    return made
+
+
+def variable_of(expression: str, variables: dict[str, str]) -> str:
+    """What `fromJSON(… || vars.NAME || 'default')` parses where nothing was given by hand."""
+    found = re.search(r"vars\.(\w+) \|\| '([^']*)'\) \}\}$", expression)
+    assert found is not None, expression
+    return variables.get(found[1], found[2])
 
 
 @pytest.fixture
@@ -172,6 +226,16 @@ class Runner:
             },
             check=False,
         ).returncode
+
+    def page(self, **environment: str) -> str:
+        """What the job's page shows after the step that writes it."""
+        python = self.folder / ".venv/bin/python"
+        python.unlink(missing_ok=True)
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.symlink_to(sys.executable)
+        (self.folder / "scripts").symlink_to(ROOT / "scripts")
+        assert self.run(script("up", "up", "Write the summary"), **environment) == 0
+        return (self.folder / "summary").read_text()
 
     def called(self) -> list[list[str]]:
         return [json.loads(line) for line in self.calls.read_text().splitlines()]
@@ -253,14 +317,46 @@ def test_a_comment_keeps_to_the_limit_and_stays_text(runner: Runner) -> None:
 )
 def test_a_release_reaches_the_command_as_it_is(runner: Runner, inputs: dict[str, str], options: list[str]) -> None:
     runner.noted(runner.folder / ".venv/bin/python")
-    assert runner.run(script("up", "up", "Up"), STACK="prod", **inputs) == 0
-    assert runner.called() == [["-m", "coderport", "up", "--stack", "prod", "--json", *options]]
+    assert runner.run(script("up", "up", "Up"), COMMAND="up", STACK="prod", **inputs) == 0
+    assert runner.called() == [["-m", "coderport", "up", "--stack", "prod", "--summary", "summary.json", *options]]
     assert not (runner.folder / "hit").exists()
 
 
-def test_a_refused_up_fails_the_job(runner: Runner) -> None:
-    runner.command(runner.folder / ".venv/bin/python", "sys.exit(3)")
-    assert runner.run(script("up", "up", "Up"), STACK="prod", ALLOW_DELETIONS="", FORGET_UNPROVEN="") == 3
+def test_a_refused_up_fails_the_job_and_its_summary_is_on_the_page(runner: Runner) -> None:
+    refused = {
+        **RESULT,
+        "result": "refused",
+        "message": "```\n@everyone",
+        "coder_requests": 1234,
+        "seconds": {"total": 2.5},
+    }
+    runner.command(
+        runner.folder / ".venv/bin/python",
+        f"pathlib.Path('summary.json').write_text({json.dumps(refused)!r}); sys.exit(3)",
+    )
+    given = {"COMMAND": "sync", "STACK": "prod", "ALLOW_DELETIONS": "", "FORGET_UNPROVEN": ""}
+    assert runner.run(script("up", "up", "Up"), **given) == 3
+    said = runner.page(**given)
+    assert "### coderport sync of `prod`: refused\n" in said
+    assert "| template | 1 | 0 | 0 | 1,234 |" in said
+    assert "2.5 s. Coder: 1,234 requests. Port: 0 requests" in said
+    assert "````\n```\n@everyone\n````" in said  # a name of Coder's cannot end the block that holds it
+
+
+@pytest.mark.parametrize("left", [None, "", '{"resul', "[]"])
+def test_a_run_that_left_no_summary_is_said(runner: Runner, left: str | None) -> None:
+    if left is not None:
+        (runner.folder / "summary.json").write_text(left)
+    assert "### coderport up of `prod`: no result\n" in runner.page(COMMAND="up", STACK="prod")
+
+
+def test_the_clock_syncs_and_everything_else_goes_up() -> None:
+    assert workflow("up")["on"]["schedule"] == [{"cron": "7-57/10 * * * *"}]
+    for job in workflow("up")["jobs"].values():
+        assert job["env"]["COMMAND"] == "${{ github.event_name == 'schedule' && 'sync' || 'up' }}"
+        [writes] = [step for step in job["steps"] if step.get("name") == "Write the summary"]
+        # Also after a failure; not where there was no run, and so perhaps no Python to write it with.
+        assert writes["if"] == "${{ !cancelled() && steps.up.outcome != 'skipped' }}"
 
 
 @pytest.mark.parametrize(
@@ -276,7 +372,7 @@ def test_the_clock_repeats_the_commit_that_last_went_up(runner: Runner, states: 
         "else: print(*(f'{each} sha{each}' for each in states), sep='\\n')",
     )
     find = script("up", "up", "Find the commit that last went up with approval")
-    assert runner.run(find, STACK="prod") == (0 if output else 1)
+    assert runner.run(find, ENVIRONMENT="prod") == (0 if output else 1)
     assert (runner.output.read_text() if runner.output.exists() else "") == output
 
 

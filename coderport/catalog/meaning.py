@@ -78,6 +78,8 @@ def difference(entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
         found[TITLE] = (held.title, entity.title)
     for prop in declared.properties:
         mine, its = entity.properties.get(prop.identifier), held.properties.get(prop.identifier)
+        if mine is its or (mine.__class__ is str and mine == its):  # nearly always, and this runs for every value
+            continue
         if not same_value(mine, its, times=prop.format == "date-time"):
             found[prop.identifier] = (its, mine)
     for relation in declared.relations:

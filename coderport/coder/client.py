@@ -34,6 +34,10 @@ ATTEMPTS = 6
 RETRY_BUDGET = 180.0
 """Seconds for one request with all of its repeats: room for two of Coder's one-minute rate limit windows."""
 
+FIRST_CONTACT = 4.0
+"""Seconds for the first connection: where none was ever made the address is most likely wrong, and a person waits."""
+_CONNECT_PAUSE = 1.0
+
 _BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
     400: errors.CoderBadRequest,
     401: errors.CoderUnauthorized,
@@ -93,6 +97,7 @@ class CoderClient:
         self.requests = 0
         self.retries = 0
         self.base_url = _api_root(base_url)
+        self._answered = False
         self._token = token
         self._places = asyncio.Semaphore(in_flight)
         self._http = httpx.AsyncClient(
@@ -209,9 +214,12 @@ class CoderClient:
         """Send it; `repeat` says whether sending it twice is harmless, which is what permits retries."""
         if not repeat:
             return await self._send(method, path, params, body)
-        deadline = time.monotonic() + RETRY_BUDGET
+        start = time.monotonic()
+        deadline = start + RETRY_BUDGET
 
         def again(error: Exception) -> bool | float:
+            if isinstance(error, errors.CoderUnreachable) and not error.connected and not self._answered:
+                return _CONNECT_PAUSE if time.monotonic() + _CONNECT_PAUSE <= start + FIRST_CONTACT else False
             if isinstance(error, errors.CoderRateLimited) and error.retry_after is not None:
                 return error.retry_after if time.monotonic() + error.retry_after < deadline else False
             return isinstance(
@@ -246,10 +254,12 @@ class CoderClient:
             except httpx.HTTPError as error:
                 told = self._clean(str(error)) or type(error).__name__
                 failed = f"Coder at {self._host} did not answer {method} {path}: {told}"
+                connected = not isinstance(error, httpx.ConnectError)
             else:
+                self._answered = True
                 took = timedelta(seconds=time.monotonic() - started)
                 return self._answer(method, path, response, took)
-        raise errors.CoderUnreachable(failed)
+        raise errors.CoderUnreachable(failed, connected=connected)
 
     def _answer(self, method: str, path: str, response: httpx.Response, took: timedelta) -> Answer:
         status = response.status_code

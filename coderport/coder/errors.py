@@ -10,7 +10,14 @@ class CoderError(CoderportError):
 
 
 class CoderUnreachable(CoderError):
-    """No answer: connection refused, name unknown, timed out, or cut off before the headers were through."""
+    """No answer: connection refused, name unknown, timed out, or cut off before the headers were through.
+
+    Not `connected` where nobody listens at the address or nobody knows the name, so that nothing was sent.
+    """
+
+    def __init__(self, message: str, *, connected: bool = True) -> None:
+        super().__init__(message)
+        self.connected = connected
 
 
 class CoderRedirected(CoderError):

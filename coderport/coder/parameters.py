@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,16 +92,28 @@ class TemplateForm:
     readable: bool = True
 
 
-async def read_forms(client: CoderClient, templates: Iterable[Template]) -> Mapping[str, TemplateForm]:
+async def read_forms(
+    client: CoderClient, templates: Iterable[Template], progress: Callable[[str, int, int | None], None] | None = None
+) -> Mapping[str, TemplateForm]:
     """The forms of these templates by template id: two requests for each, as many at once as the client permits.
 
     A version that Coder does not know (404: the template was deleted or promoted meanwhile) gives a form that is
     not readable. One that is still being imported raises VersionImporting, since its form is only not known *yet*
     and leaving it out would delete the action that exists for it; Coder promotes no such version, so that this is
-    over by the next run.
+    over by the next run. `progress` is told ("forms", done, total).
     """
-    forms = await together([_read_form(client, template) for template in templates])
-    return {form.template_id: form for form in forms}
+    wanted, done = tuple(templates), 0
+
+    async def form(template: Template) -> TemplateForm:
+        nonlocal done
+        found = await _read_form(client, template)
+        done += 1
+        if progress is not None:
+            progress("forms", done, len(wanted))
+        return found
+
+    forms = await together(form(template) for template in wanted)
+    return {each.template_id: each for each in forms}
 
 
 async def _read_form(client: CoderClient, template: Template) -> TemplateForm:

@@ -7,7 +7,7 @@ statuses that `proof` interprets) ends the read with a typed error; there is no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
@@ -72,15 +72,16 @@ async def read_snapshot(
     client: CoderClient,
     *,
     organizations: Sequence[str] = (),
-    known: Known = Known(),
+    known: Known | Callable[[], Awaitable[Known]] = Known(),
     progress: Progress | None = None,
     page_limit: int = PAGE_LIMIT,
 ) -> Snapshot:
     """Read everything in `organizations` (ids or names; none means all that the token sees) and prove the
     rest.
 
-    `progress` is told (phase, done, total or None). Raises a CoderError of `coderport.coder.errors`, among
-    them CoderTokenTooWeak before any object is read. `page_limit` is for tests: Coder takes 1 to 1,000.
+    `known` may still be on its way: it is asked for once the lists are read. `progress` is told (phase, done, total
+    or None). Raises a CoderError of `coderport.coder.errors`, among them CoderTokenTooWeak before any object is read.
+    `page_limit` is for tests: Coder takes 1 to 1,000.
     """
     return await _Read(client, known, progress or _silent, page_limit).snapshot(organizations)
 
@@ -90,13 +91,16 @@ def _silent(phase: str, done: int, total: int | None) -> None:
 
 
 class _Read:
-    def __init__(self, client: CoderClient, known: Known, progress: Progress, page_limit: int) -> None:
+    def __init__(
+        self, client: CoderClient, known: Known | Callable[[], Awaitable[Known]], progress: Progress, page_limit: int
+    ) -> None:
         self.client = client
-        self.known = known
+        self._known = known
         self.progress = progress
         self.page_limit = page_limit
         self.templates: dict[str, Template] = {}
         self.scopes: list[Scope] = []
+        self.listed: dict[str, tuple[int, int]] = {}
         self.asked_for: dict[str, Workspace] = {}
 
     async def snapshot(self, wanted: Sequence[str]) -> Snapshot:
@@ -188,20 +192,36 @@ class _Read:
             self.client,
             query,
             page_limit=self.page_limit,
-            seen=lambda rows, count: self.progress("workspaces", rows, max(rows, count)),
+            seen=lambda rows, count: self._listed(query, rows, count),
         )
+
+    def _listed(self, query: str, rows: int, count: int) -> None:
+        """How far all scopes are together; the one of everything replaces those of organizations."""
+        if not query:
+            self.listed.clear()
+        self.listed[query] = (rows, max(rows, count))
+        done, total = map(sum, zip(*self.listed.values(), strict=True))
+        self.progress("workspaces", done, total)
 
     def _templates_of(self, scope: Scope) -> list[Template]:
         return [one for one in self.templates.values() if _belongs(one, scope)]
 
-    def _unseen(self) -> set[str]:
+    async def known(self) -> Known:
+        """The ids that need a proof; waits for them the first time."""
+        if not isinstance(self._known, Known):
+            self._known = await self._known()
+        return self._known
+
+    async def _unseen(self) -> set[str]:
+        known = await self.known()
         seen = {row_id for scope in self.scopes for row_id in scope.ledger.rows}
-        return set(self.known.workspaces) - seen - self.asked_for.keys()
+        return set(known.workspaces) - seen - self.asked_for.keys()
 
     async def _complete_from_known(self) -> None:
         """Ask for known ids that no listing held: each row found is one less to miss."""
+        unseen = await self._unseen()
         sent = [scope.ledger.asking() for scope in self.scopes]
-        found = await listed_by_id(self.client, self._unseen())
+        found = await listed_by_id(self.client, unseen)
         self._note(found.values(), sent)
 
     def _note(self, rows: Iterable[Workspace], sent: Sequence[int]) -> None:
@@ -213,16 +233,16 @@ class _Read:
         self.asked_for.update((row.id, row) for row in rows)
 
     async def _settle_known_workspaces(self) -> dict[str, Fate]:
-        if self._unseen():
+        if await self._unseen():
             await self._complete_from_known()
-        unseen = self._unseen()
+        unseen = await self._unseen()
         sent = [scope.ledger.asking() for scope in self.scopes]
         answers = await workspace_fates(self.client, unseen, lambda done: self.progress("proofs", done, len(unseen)))
         self._note([one for one in answers.values() if isinstance(one, Workspace)], sent)
         return {row_id: one for row_id, one in answers.items() if isinstance(one, Fate)}
 
     async def _settle_known_templates(self) -> dict[str, Fate]:
-        unseen = self.known.templates - self.templates.keys()
+        unseen = (await self.known()).templates - self.templates.keys()
         answers = await template_fates(self.client, unseen, dict(self.templates))
         self.templates.update((row_id, one) for row_id, one in answers.items() if isinstance(one, Template))
         return {row_id: one for row_id, one in answers.items() if isinstance(one, Fate)}

@@ -4,26 +4,59 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
-from pulumi.automation import PulumiCommand
+from pulumi.automation import CommandResult, PulumiCommand
 from semver import VersionInfo
 
 from coderport.engine.cli import CliInfo
+from coderport.engine.home import without_log
 
 _REAL_LIFE = ("CODERPORT_", "CODER_", "PORT_", "PULUMI_")
 
 # It encrypts the config of stacks that only ever hold what the emulators made up.
 _LOCAL_PASSPHRASE = "coderport-local"
 
+# The commands that are about every resource, whose log would cost more than their work.
+_RUNS = ("up", "preview", "refresh", "destroy")
+
+_TETHER = str(Path(__file__).with_name("tether.py"))
+
 
 class EngineCommand(PulumiCommand):
-    """The Automation API's handle on a CLI that was found already: it is not asked its version again."""
+    """The Automation API's handle on a CLI that was found already: it is not asked its version again.
+
+    The CLI ends with this process, however that ends (see `tether`).
+    """
 
     def __init__(self, cli: CliInfo) -> None:
         self.command = str(cli.path)
         self.version = VersionInfo.parse(cli.version)
+        self._tether = _Python()
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: Callable[[str], Any] | None = None,
+        on_error: Callable[[str], Any] | None = None,
+    ) -> CommandResult:
+        """What the CLI said; CommandError if it failed."""
+        tethered = ["-I", "-S", _TETHER, str(os.getpid()), self.command, "--non-interactive", *args]
+        if args[0] not in _RUNS:
+            return self._tether.run(tethered, cwd, additional_env, on_output, on_error)
+        with without_log(additional_env) as environment:
+            return self._tether.run(tethered, cwd, environment, on_output, on_error)
+
+
+class _Python(PulumiCommand):
+    """Runs this Python in the place of the CLI."""
+
+    def __init__(self) -> None:
+        self.command = sys.executable
 
 
 def drop_real_life(environment: MutableMapping[str, str]) -> None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import heapq
+import itertools
+import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 
 _EPOCH_FROM = 10_000_000.0
 _LONGEST_PAUSE = 300.0
+_LONGEST_GUESS = 8.0
 
 
 class Bucket(Enum):
@@ -48,21 +53,17 @@ def bucket_of(method: str, path: str) -> Bucket:
     return Bucket.OTHER
 
 
-def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """How long a 429 asks for: `Retry-After` (seconds or an HTTP date), else `x-ratelimit-reset`.
-
-    None if neither.
-    """
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     after = headers.get("retry-after")
-    if after is not None:
+    if after is None:
+        return None
+    try:
+        return max(0.0, float(after))
+    except ValueError:
         try:
-            return max(0.0, float(after))
-        except ValueError:
-            try:
-                return max(0.0, email.utils.parsedate_to_datetime(after).timestamp() - now)
-            except (TypeError, ValueError):
-                pass
-    return _reset(headers, now)
+            return max(0.0, email.utils.parsedate_to_datetime(after).timestamp() - now)
+        except (TypeError, ValueError):
+            return None
 
 
 def _reset(headers: Mapping[str, str], now: float) -> float | None:
@@ -82,50 +83,123 @@ def _reset(headers: Mapping[str, str], now: float) -> float | None:
     return max(0.0, value - now if value > _EPOCH_FROM else value)
 
 
+def _rate(headers: Mapping[str, str]) -> float:
+    try:
+        return float(headers["x-ratelimit-limit"]) / float(headers["x-ratelimit-period"])
+    except (KeyError, ValueError, ZeroDivisionError):
+        return 0.0
+
+
+@dataclass(frozen=True)
+class _Level:
+    """What an answer said of a bucket: how many requests are left at that moment, and when there will be more.
+
+    `rate` is requests per second that come back all the time (a token bucket, as the published bursts tell of), 0 where
+    the answer does not say. Whatever the kind of bucket, it is full or new at `reset`.
+    """
+
+    left: int
+    at: float
+    rate: float
+    reset: float
+
+    def next_at(self, in_flight: int) -> float:
+        """When one more request may go beside those in flight."""
+        missing = 1 - (self.left - in_flight)
+        if missing <= 0:
+            return self.at
+        return min(self.reset, self.at + missing / self.rate) if self.rate else self.reset
+
+
 class RateLimits:
     """What is left of each bucket, shared by every request of a client.
 
-    Requests in flight count as spent, so that many at once do not all take the last permit.
+    Requests in flight count as spent, so that many at once do not all take the last permit. Who asks first is served
+    first: a call that was refused by a 429 keeps its place by its ticket.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._left: dict[Bucket, int] = {}
-        self._reset_at: dict[Bucket, float] = {}
+        self._tickets = itertools.count()
+        self._levels: dict[Bucket, _Level] = {}
         self._closed_until: dict[Bucket, float] = {}
+        self._refusals: Counter[Bucket] = Counter()
         self._in_flight: Counter[Bucket] = Counter()
+        self._lines: defaultdict[Bucket, _Line] = defaultdict(_Line)
+
+    def ticket(self) -> int:
+        """The place of a call in every line that it will wait in."""
+        return next(self._tickets)
 
     def pause(self, bucket: Bucket) -> float:
-        """Seconds until a request may be sent; 0 if it may go now."""
+        """Seconds until a request may be sent; 0 if it may go now, infinity if first an answer has to come."""
         now = self._clock()
         until = self._closed_until.get(bucket, 0.0)
-        left = self._left.get(bucket)
-        if left is not None and left - self._in_flight[bucket] <= 0:
-            until = max(until, self._reset_at.get(bucket, 0.0))
+        level, in_flight = self._levels.get(bucket), self._in_flight[bucket]
+        if level is not None and level.left - in_flight <= 0:
+            if now >= level.reset and in_flight:  # nobody knows what there is now: one goes ahead and looks
+                return math.inf
+            until = max(until, level.next_at(in_flight))
         return max(0.0, until - now)
 
     @asynccontextmanager
-    async def permit(self, bucket: Bucket) -> AsyncIterator[None]:
+    async def permit(self, bucket: Bucket, ticket: int | None = None) -> AsyncIterator[None]:
         """Wait until the bucket is open, and hold one permit of it for the time of a request."""
-        while (pause := self.pause(bucket)) > 0:
-            await asyncio.sleep(pause)
+        line = self._lines[bucket]
+        await line.turn(self.ticket() if ticket is None else ticket, lambda: self.pause(bucket))
         self._in_flight[bucket] += 1
+        line.wake_first()
         try:
             yield
         finally:
             self._in_flight[bucket] -= 1
+            line.wake_first()
 
     def observe(self, bucket: Bucket, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer: what is left, and on a 429 until when the bucket stays closed."""
         now = self._clock()
+        reset = _reset(headers, now)
         if status == 429:
-            asked = seconds_to_wait(headers, now)
-            self._closed_until[bucket] = now + min(1.0 if asked is None else asked, _LONGEST_PAUSE)
-            self._left.pop(bucket, None)
+            self._refusals[bucket] += 1
+            asked = _retry_after(headers, now)
+            if asked is None:  # the reset may mean "full again", and long before that there is something to have
+                asked = min(2.0 ** (self._refusals[bucket] - 1), _LONGEST_GUESS, 1.0 if reset is None else reset)
+            until = now + min(asked, _LONGEST_PAUSE)
+            self._closed_until[bucket] = until
+            self._levels[bucket] = _Level(left=0, at=until, rate=0.0, reset=until)
             return
+        self._refusals[bucket] = 0
         try:
-            self._left[bucket] = int(headers["x-ratelimit-remaining"])
+            left = int(headers["x-ratelimit-remaining"])
         except (KeyError, ValueError):
-            self._left.pop(bucket, None)
+            self._levels.pop(bucket, None)
             return
-        self._reset_at[bucket] = now + min(_reset(headers, now) or 0.0, _LONGEST_PAUSE)
+        self._levels[bucket] = _Level(left, now, _rate(headers), now + min(reset or 0.0, _LONGEST_PAUSE))
+
+
+class _Line:
+    """Those who wait for a bucket; the oldest ticket is served first."""
+
+    def __init__(self) -> None:
+        self._tickets: list[int] = []
+        self._calls: dict[int, asyncio.Future[None]] = {}
+
+    async def turn(self, ticket: int, pause: Callable[[], float]) -> None:
+        """Wait until the ticket is the first and there is no pause to make."""
+        if not self._tickets and pause() <= 0:
+            return
+        heapq.heappush(self._tickets, ticket)
+        try:
+            while (seconds := pause() if self._tickets[0] == ticket else math.inf) > 0:
+                self._calls[ticket] = call = asyncio.get_running_loop().create_future()
+                await asyncio.wait((call,), timeout=None if math.isinf(seconds) else seconds)
+        finally:
+            self._calls.pop(ticket, None)
+            self._tickets.remove(ticket)
+            heapq.heapify(self._tickets)
+            self.wake_first()
+
+    def wake_first(self) -> None:
+        """Something has changed: the first has to look again."""
+        if self._tickets and (call := self._calls.get(self._tickets[0])) is not None and not call.done():
+            call.set_result(None)

@@ -18,16 +18,17 @@ import httpx
 import stamina
 
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
-from coderport.port.limits import Bucket, RateLimits, bucket_of, seconds_to_wait
+from coderport.port.limits import Bucket, RateLimits, bucket_of
 from coderport.tls import tls_context
 
 _TOKEN_PATH = "/v1/auth/access_token"
 _RENEW_BEFORE = 60.0
 
-# A wrong address should not keep a person waiting; a window of Port's rate limits is five minutes long.
-_CONNECT_SECONDS = 10.0
+# Where no connection was ever made the address is most likely wrong, and a person waits; later it is a blip.
+_FIRST_CONTACT_SECONDS = 4.0
+_CONNECT_PAUSE = 1.0
+# A window of Port's rate limits is five minutes long.
 _LIMITED_SECONDS = 330.0
-_SHORTEST_WAIT = 0.5
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Session:
         self.requests = 0
         self.writes = 0
         self.retries = 0
+        self._answered = False
         self._client_id = client_id
         self._secret = client_secret
         self._renewable = token is None
@@ -136,6 +138,8 @@ class Session:
             content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
             headers["Content-Type"] = "application/json"
 
+        ticket = self._limits.ticket()
+
         async def attempt() -> Reply:
             for renewed in (False, True):
                 token = await self._valid_token()
@@ -143,6 +147,7 @@ class Session:
                     method,
                     path,
                     what,
+                    ticket=ticket,
                     repeat=repeat,
                     params=query,
                     content=content,
@@ -163,21 +168,28 @@ class Session:
         raise AssertionError("stamina's loop ends by a return or by raising")
 
     def _patience(self) -> Callable[[Exception], bool | float]:
-        """When to try again: as long as the failure is worth it, after the time that Port asked for."""
+        """When to try again: as long as the failure is worth it."""
         start = time.monotonic()
+        refused: float | None = None
 
         def again(error: Exception) -> bool | float:
+            nonlocal refused
             if not isinstance(error, _Again):
                 return False
-            if time.monotonic() - start + (error.wait or 0.0) > error.budget:
+            now = time.monotonic()
+            if isinstance(error.error, PortRateLimited):  # to wait long for its turn is no failure of a call
+                refused = now if refused is None else refused
+            if now - (start if refused is None else refused) + (error.wait or 0.0) > error.budget:
                 return False
             return True if error.wait is None else error.wait
 
         return again
 
-    async def _send(self, method: str, path: str, what: str, *, repeat: bool, **arguments: Any) -> httpx.Response:
+    async def _send(
+        self, method: str, path: str, what: str, *, repeat: bool, ticket: int | None = None, **arguments: Any
+    ) -> httpx.Response:
         bucket = bucket_of(method, path)
-        async with self._limits.permit(bucket):
+        async with self._limits.permit(bucket, ticket):
             self.requests += 1
             self.writes += method != "GET" and bucket not in (Bucket.SEARCH, Bucket.TOKEN)
             try:
@@ -189,10 +201,13 @@ class Session:
                 raise PortUnauthorized("The token for Port has characters that cannot be sent") from None
             except httpx.ConnectError as error:
                 refused = PortUnreachable(f"Port at {self.base_url} cannot be reached: {_plain(error)}")
-                raise _Again(refused, min(_CONNECT_SECONDS, self._retry_seconds)) from None
+                if self._answered:
+                    raise _Again(refused, self._retry_seconds) from None
+                raise _Again(refused, min(_FIRST_CONTACT_SECONDS, self._retry_seconds), _CONNECT_PAUSE) from None
             except httpx.HTTPError as error:
                 lost = PortUnreachable(f"Port at {self.base_url} did not answer ({what}): {_plain(error)}")
                 raise self._maybe_again(lost, repeat) from None
+            self._answered = True
             self._limits.observe(bucket, response.status_code, response.headers)
         return response
 
@@ -206,8 +221,7 @@ class Session:
         traced = _traced(trace)
         if status == 429:
             limited = PortRateLimited(f"Port keeps limiting the rate of requests ({what}){traced}")
-            asked = seconds_to_wait(response.headers, time.time())
-            raise _Again(limited, _LIMITED_SECONDS, None if asked is None else max(asked, _SHORTEST_WAIT))
+            raise _Again(limited, _LIMITED_SECONDS, 0.0)  # it waits in the bucket's line, in its old place
         if status >= 500:
             raise self._maybe_again(PortUnreachable(f"Port answered {status} ({what}){traced}"), repeat)
         if 300 <= status < 400:

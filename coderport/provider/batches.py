@@ -1,9 +1,9 @@
 """Operations that arrive one by one and leave in bulk calls.
 
 A batch is sent when it is full, or when the engine has asked for nothing at all for a while: 50 ms, or twice the
-longest pause that it lately made, so that an engine on a busy machine still fills its batches. While other calls of the
-kind are under way the while is longer, because their answers free the engine to send more. Nothing waits for a fixed
-window.
+longest pause that it lately made, or up to 1 s as long as no more than a tenth of the run is spent so, that an engine
+on a busy machine still fills its batches. While other calls of the kind are under way the while is longer, because
+their answers free the engine to send more. Nothing waits for a fixed window.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from coderport.port.models import Outcome
 
 IDLE_SECONDS = 0.05
 _LONGEST_IDLE = 2.0
+_TICK = 0.001
 _IDLE_IN_FLIGHT = 0.5
-_PAUSES = 64
+_SHARE_OF_RUN = 0.1
+_LONGEST_SHARE = 1.0
+_PAUSES = 256
 _CALLS_IN_FLIGHT = 16
 
 # Room for the JSON around the entities.
@@ -52,27 +55,44 @@ class _Batch(Generic[Item, Answer]):
 
 
 class Pulse:
-    """When the engine last asked for anything, and how long it lately paused between two questions (s)."""
+    """When the engine asked for anything, and how long it lately paused between two questions (s)."""
 
     def __init__(self) -> None:
-        self.last = 0.0
+        self._first: float | None = None
+        self._last: float | None = None
+        self._waited: float | None = None
+        self._in_vain = 0.0
         self._pauses: deque[float] = deque(maxlen=_PAUSES)
 
     def beat(self) -> None:
         """The engine asked for something just now."""
         now = asyncio.get_running_loop().time()
-        if self.last:
-            self._pauses.append(now - self.last)
-        self.last = now
+        if self._first is None:
+            self._first = now
+        if self._last is not None:
+            self._pauses.append(now - self._last)
+        self._last = now
+        self._waited = None
 
-    def rest(self) -> None:
-        """The engine was waiting for us: the time until its next question is no pause that it made."""
-        self.last = 0.0
+    def rest(self, now: float) -> None:
+        """The engine seems to wait for our answers. If it asks for more before it has one, it made a pause."""
+        self._waited = 0.0 if self._last is None else now - self._last
 
-    @property
-    def longest_pause(self) -> float:
-        """The longest pause among the last few dozen."""
-        return max(self._pauses, default=0.0)
+    def answered(self) -> None:
+        """The engine got an answer. If it waited for it, the time until its next question is no pause of its own."""
+        if self._waited is not None:
+            self._in_vain += self._waited
+            self._last = self._waited = None
+
+    def quiet(self, now: float) -> float:
+        """How long the engine has asked for nothing."""
+        return now - self._last if self._last is not None else float("inf")
+
+    def patience(self, now: float) -> float:
+        """How long the engine may ask for nothing and still be about to."""
+        lasted = now - self._first if self._first is not None else 0.0
+        longest = max(self._pauses, default=0.0)
+        return max(min(2 * longest, _LONGEST_IDLE), min(_SHARE_OF_RUN * lasted - self._in_vain, _LONGEST_SHARE))
 
 
 class Gatherer(Generic[Key, Item, Answer]):
@@ -132,16 +152,14 @@ class Gatherer(Generic[Key, Item, Answer]):
     def _look(self, key: Key, batch: _Batch[Item, Answer], due: float) -> None:
         """Send the batch if the engine is quiet; else look again when it could be."""
         now = asyncio.get_running_loop().time()
-        idle = max(self._idle, min(2 * self._pulse.longest_pause, _LONGEST_IDLE))
-        if self._flying:
-            idle = max(idle, _IDLE_IN_FLIGHT)
-        quiet = now - self._pulse.last
+        idle = max(self._idle, self._pulse.patience(now), _IDLE_IN_FLIGHT if self._flying else 0.0)
+        quiet = self._pulse.quiet(now)
         if now - due > self._idle:  # this process did not get to run: calls may have come that it has not read yet
             self._look_in(key, batch, self._idle)
-        elif quiet < idle:
+        elif quiet < idle - _TICK:
             self._look_in(key, batch, idle - quiet)
         else:
-            self._pulse.rest()
+            self._pulse.rest(now)
             self._dispatch(key)
 
     def cancel(self) -> None:
@@ -171,6 +189,7 @@ class Gatherer(Generic[Key, Item, Answer]):
                         future.set_exception(error)
                 return
             finally:
+                self._pulse.answered()
                 self._landed()
         for (_, future), answer in zip(waiting, answers, strict=True):
             if future.done():

@@ -24,6 +24,9 @@ TOKEN = "port:index/entity:Entity"
 OWNER = "managed_by"
 """The property by which an entity says which stack it belongs to."""
 
+_STAYING_SHOWN = 5
+"""A stack that hands an organization over takes thousands of entities out of its state at once."""
+
 Warn = Callable[[str], Awaitable[None]]
 
 
@@ -48,6 +51,7 @@ class EntityResource:
         self._batches = batches
         self._properties = properties
         self._relations = relations
+        self._staying = 0
 
     def problems(self, inputs: Properties) -> list[Problem]:
         """What of the inputs cannot be accepted."""
@@ -132,10 +136,13 @@ class EntityResource:
                 return
             current = held.properties.get(OWNER)
             if current and current != owner:
-                await warn(
-                    f"{blueprint}:{identifier} stays in Port: it belongs to {current} now, no longer to "
-                    f"{owner}. It is only taken out of this stack."
-                )
+                self._staying += 1
+                if self._staying <= _STAYING_SHOWN:
+                    more = f" No more than {_STAYING_SHOWN} are named." if self._staying == _STAYING_SHOWN else ""
+                    await warn(
+                        f"{blueprint}:{identifier} stays in Port: it belongs to {current} now, no longer to "
+                        f"{owner}. It is only taken out of this stack.{more}"
+                    )
                 return
         await self._drop(blueprint, identifier)
 

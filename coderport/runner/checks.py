@@ -138,13 +138,17 @@ def _number(order: Order, key: str, what: str) -> float:
 # ---------------------------------------------------------------- the template
 
 
-def require_offered(template: Template, context: RunContext) -> None:
-    """Refused unless new workspaces may be made from the template, and through this stack."""
+def require_offered(template: Template) -> None:
+    """Refused unless new workspaces may be made from the template."""
     if template.deleted:
         raise Refused(f"The template {template.name} was deleted in Coder.")
     if template.deprecated:
         why = f": {template.deprecation_message}" if template.deprecation_message else "."
         raise Refused(f"The template {template.name} is deprecated and takes no new workspaces{why}")
+
+
+def require_served(template: Template, context: RunContext) -> None:
+    """Refused unless the template is in the scope of this stack's settings."""
     scope = {each.lower() for each in context.organizations}
     if scope and not scope & {template.organization_id, template.organization_name.lower()}:
         raise Refused(f"The template {template.name} is outside of the organizations that this stack serves.")

@@ -16,6 +16,7 @@ from coderport.coder.errors import CoderError, CoderForbidden, CoderGone, CoderN
 from coderport.coder.models import Workspace
 from coderport.coder.people import People
 from coderport.errors import CoderportError
+from coderport.port.models import PortEntity
 from coderport.port.runs import Run, Runs
 from coderport.runner import checks, operations
 from coderport.runner.authorization import person_of, require_owner
@@ -123,9 +124,7 @@ class _Execution:
         actions = self._context.actions
         person = await self._follower.patiently(lambda: person_of(self._run, self._runs, self._people, actions))
         if self._order.operation is Operation.CREATE:
-            if self._order.template_id is None:
-                await self._require_ours(TEMPLATE, checks.picked_template(self._order), bench)
-            return await operations.create(bench, person)
+            return await operations.create(bench, person, of_sibling=await self._is_of_sibling(bench))
         workspace_id = await self._workspace_id(bench)
         try:
             workspace = await self._follower.patiently(lambda: self._workspace(workspace_id))
@@ -150,6 +149,23 @@ class _Execution:
             deployment=await self._context.deployments.of(self._context.coder),
         )
 
+    async def _is_of_sibling(self, bench: Bench) -> bool:
+        """Whether a sibling keeps the template in the catalog, for the deployment that this runner serves.
+
+        A template that was picked must be in the catalog; the action's own may be one that Port does not know yet.
+        """
+        template_id = checks.picked_template(self._order)
+        held = (
+            await self._context.port.entity(TEMPLATE.identifier, template_id)
+            if self._order.template_id is not None
+            else await self._require_ours(TEMPLATE, template_id, bench)
+        )
+        return (
+            held is not None
+            and self._context.is_sibling(held.properties.get("managed_by"))
+            and (held.properties.get("coder_deployment") or "") == bench.deployment.id
+        )
+
     async def _workspace_id(self, bench: Bench) -> str:
         """The workspace that the run was started on: one of this deployment that a stack of coderport keeps."""
         if self._run.entity is None or self._run.blueprint not in (None, WORKSPACE.identifier):
@@ -157,8 +173,8 @@ class _Execution:
         await self._require_ours(WORKSPACE, self._run.entity, bench)
         return self._run.entity
 
-    async def _require_ours(self, blueprint: Blueprint, identifier: str, bench: Bench) -> None:
-        """Refused unless the entity is one that coderport keeps for the deployment that this runner serves."""
+    async def _require_ours(self, blueprint: Blueprint, identifier: str, bench: Bench) -> PortEntity:
+        """The entity; Refused unless it is one that coderport keeps for the deployment that this runner serves."""
         kind = blueprint.title.lower()
         held = await self._context.port.entity(blueprint.identifier, identifier)
         if held is None:
@@ -167,6 +183,7 @@ class _Execution:
             raise Refused(f"This {kind} is not kept by coderport, so nobody knows which workspace it stands for.")
         if (held.properties.get("coder_deployment") or "") != bench.deployment.id:
             raise Refused(f"This {kind} belongs to another Coder deployment than the one that runs these actions.")
+        return held
 
     async def _workspace(self, workspace_id: str) -> Workspace:
         try:

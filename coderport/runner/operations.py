@@ -31,8 +31,8 @@ class Done:
 _CREATE_INPUTS = frozenset({"name", "ttl_hours", "autostart", "automatic_updates"})
 
 
-async def create(bench: Bench, person: Person) -> Done:
-    """A new workspace that belongs to the person."""
+async def create(bench: Bench, person: Person, *, of_sibling: bool = False) -> Done:
+    """A new workspace that belongs to the person; `of_sibling` from a template that another stack's settings chose."""
     context, order = bench.context, bench.order
     owner = await bench.patiently(lambda: owner_of_new(person, bench.people, context.actions))
     name, template_id = checks.workspace_name(order), checks.picked_template(order)
@@ -42,7 +42,9 @@ async def create(bench: Bench, person: Person) -> Done:
 
     async def prepared() -> tuple[Template, NewWorkspace]:
         template = await _template(bench, template_id)
-        checks.require_offered(template, context)
+        checks.require_offered(template)
+        if not of_sibling:
+            checks.require_served(template, context)
         await require_use(owner, template, bench.people)
         version = template.active_version_id
         asked = await parameters.read_parameters(context.coder, version)

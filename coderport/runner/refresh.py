@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.catalog.desired import Filters
 from coderport.catalog.entities import organization_names, workspace_entity
 from coderport.catalog.values import Context, Entity
 from coderport.coder.errors import CoderError, CoderGone
 from coderport.coder.models import Workspace
 from coderport.coder.people import People
 from coderport.port.errors import PortError
+from coderport.port.models import PortEntity
 from coderport.runner.values import RunContext
 
 _LATER = "The next run of coderport brings the catalog up to date."
@@ -23,12 +25,13 @@ _LATER = "The next run of coderport brings the catalog up to date."
 async def refresh(context: RunContext, workspace_id: str, run_id: str | None) -> str:
     """Writes or deletes the entity; returns what a person should know if that did not work, else "".
 
-    `run_id` ties the change to the run, as long as that is in progress. An entity of another stack is left alone, and
-    one is deleted only if Coder says that the workspace was deleted (410).
+    `run_id` ties the change to the run, as long as that is in progress. An entity of a sibling is written as its own,
+    one of another project's stack is left alone, and one is deleted only if Coder says that the workspace was deleted
+    (410).
     """
     try:
         held = await context.port.entity(WORKSPACE.identifier, workspace_id)
-        if held is not None and held.properties.get("managed_by") not in (None, context.managed_by):
+        if held is not None and not _is_served(_keeper(held), context):
             return ""
         try:
             workspace = await context.coder.workspace(workspace_id)
@@ -36,7 +39,7 @@ async def refresh(context: RunContext, workspace_id: str, run_id: str | None) ->
             if held is not None:
                 await context.port.delete(WORKSPACE.identifier, [workspace_id], run_id=run_id)
             return ""
-        entity = await _entity(workspace, context)
+        entity = await _entity(workspace, _keeper(held), context)
         if entity is None:
             return ""
         outcomes = await context.port.upsert(WORKSPACE.identifier, [entity_body(entity)], run_id=run_id)
@@ -57,21 +60,40 @@ def entity_body(entity: Entity) -> dict[str, Any]:
     }
 
 
-async def _entity(workspace: Workspace, context: RunContext) -> Entity | None:
-    """The workspace as the program would declare it; None where the stack's settings leave it out."""
-    if workspace.is_prebuild and not context.filters.include_prebuilds:
+def _keeper(held: PortEntity | None) -> str | None:
+    """The stack that the entity says it belongs to."""
+    return str(held.properties.get("managed_by") or "") or None if held is not None else None
+
+
+def _is_served(keeper: str | None, context: RunContext) -> bool:
+    return keeper in (None, context.managed_by) or context.is_sibling(keeper)
+
+
+async def _entity(workspace: Workspace, keeper: str | None, context: RunContext) -> Entity | None:
+    """The workspace as the program would declare it; None where the stack's settings leave it out.
+
+    Without a `keeper` it belongs to the stack that keeps its template.
+    """
+    template = await context.port.entity(TEMPLATE.identifier, workspace.template_id)
+    keeper = keeper or _keeper(template) or context.managed_by
+    if not _is_served(keeper, context):
         return None
     deployment = await context.deployments.of(context.coder)
     owner = await People(context.coder).user(workspace.owner_id)
     mapping = Context(
         deployment_id=deployment.id,
         dashboard_url=deployment.dashboard_url,
-        managed_by=context.managed_by,
+        managed_by=keeper,
         emails={owner.id: owner.email} if owner is not None and owner.email else {},
         organizations=deployment.organizations,
     )
-    if not context.filters.takes(organization_names(workspace, mapping).name, workspace.template_name):
+    if keeper == context.managed_by and not _is_taken(workspace, mapping, context.filters):
         return None
     # A template that is newer than the last `up` has no entity yet, and Port refuses a relation to none.
-    template = await context.port.entity(TEMPLATE.identifier, workspace.template_id)
     return workspace_entity(workspace, mapping, frozenset() if template is None else {workspace.template_id})
+
+
+def _is_taken(workspace: Workspace, mapping: Context, filters: Filters) -> bool:
+    if workspace.is_prebuild and not filters.include_prebuilds:
+        return False
+    return filters.takes(organization_names(workspace, mapping).name, workspace.template_name)

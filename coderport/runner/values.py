@@ -18,6 +18,7 @@ from coderport.errors import CoderportError
 from coderport.port.client import PortClient
 from coderport.runner.deployment import Deployments
 from coderport.settings import Actions
+from coderport.siblings import is_sibling
 
 
 class Operation(enum.Enum):
@@ -155,7 +156,8 @@ class RunContext:
     """What every run of a stack is worked with.
 
     `managed_by` is the stack as project/stack. `filters` and `organizations` (ids or names, none for all) are the
-    stack's scope: outside of it nothing is created. Both clients are open and belong to the caller's event loop.
+    stack's scope: outside of it nothing is created, but from a template that a sibling keeps in the catalog. Both
+    clients are open and belong to the caller's event loop.
     """
 
     port: PortClient
@@ -167,3 +169,7 @@ class RunContext:
     patience: Patience = Patience()
     clock: Clock = Clock()
     deployments: Deployments = field(default_factory=Deployments)
+
+    def is_sibling(self, managed_by: object) -> bool:
+        """Whether that is another stack of this project, whose actions are served here: one stack declares them."""
+        return is_sibling(managed_by, self.managed_by)

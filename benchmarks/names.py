@@ -1,0 +1,41 @@
+"""What the figures are called: a case, and what of it was measured."""
+
+from __future__ import annotations
+
+FIRST = "first up"
+AGAIN = "up, unchanged"
+SYNC = "sync, unchanged"
+SYNC_CHANGED = "sync, 1 % changed"
+DRIFT = "drift, nothing drifted"
+DRIFTED = "drift, 1 % drifted"
+IDLE_FIRST = "first up, provider that does nothing"
+IDLE_AGAIN = "up, unchanged, provider that does nothing"
+AT_ONCE = "first up, everything registered at once"
+READS = "reading Coder, then Port"
+BARE = "bare CLI, targets without changes"
+ONE_BY_ONE = "one by one, as the stock provider"
+OCEAN = "Ocean's client, all entities"
+OCEAN_CHANGED = "Ocean's client, the 1 %"
+CHURN = "reading while 5 a second start or stop"
+PAGE_WALK = "plain page walk while 5 a second start or stop"
+
+WALL = "wall"
+EXTRAPOLATED = "wall, extrapolated"
+PORT_REQUESTS = "Port requests"
+PORT_WRITES = "Port writes"
+ENTITY_WRITES = "Port requests that write entities"
+RESOURCE_REQUESTS = "Port requests for blueprints and actions, each"
+OTHER_REQUESTS = "all other Port requests"
+CODER_REQUESTS = "Coder requests"
+ENGINE_RAN = "runs of the engine"
+NOT_WHOLE = "share that was not whole"
+
+
+def figure(case: str, what: str) -> str:
+    """The name of a row."""
+    return f"{case}: {what}"
+
+
+def memory(role: str) -> str:
+    """What the peak memory of a process is called."""
+    return f"memory of the {role}"

@@ -1,0 +1,47 @@
+"""The templates of sibling stacks: other stacks of the same project, for which this one declares the actions.
+
+They are only offered here. What this stack declares as entities, and what it may delete, does not depend on them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from coderport.catalog.blueprints import TEMPLATE
+from coderport.coder.client import CoderClient
+from coderport.coder.models import Template
+from coderport.coder.proof import template_or_none
+from coderport.coder.snapshot import Snapshot
+from coderport.coder.together import together
+from coderport.holdings import Holdings
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_sibling(managed_by: object, stack: str) -> bool:
+    """Whether the value of an entity's `managed_by` names another stack of the project; `stack` is project/stack."""
+    project = stack.partition("/")[0]
+    return managed_by != stack and str(managed_by or "").startswith(f"{project}/")
+
+
+def templates_of_siblings(held: Holdings, stack: str, deployment: str) -> frozenset[str]:
+    """The ids of the templates of this Coder deployment that sibling stacks keep in Port.
+
+    Port's rows may say anything: what cannot be an id in Coder is never asked for.
+    """
+    return frozenset(
+        identifier
+        for identifier, each in held.entities.get(TEMPLATE.identifier, {}).items()
+        if is_sibling(each.properties.get("managed_by"), stack)
+        and (each.properties.get("coder_deployment") or "") == deployment
+        and _UUID.fullmatch(identifier)
+    )
+
+
+async def read_templates(client: CoderClient, snapshot: Snapshot, ids: Collection[str]) -> tuple[Template, ...]:
+    """Those of `ids` that exist and that the token sees; those that the snapshot does not hold cost a request each."""
+    seen = {**snapshot.outside_templates, **snapshot.templates}
+    asked = await together(template_or_none(client, each) for each in sorted(set(ids) - seen.keys()))
+    found = {**seen, **{each.id: each for each in asked if each is not None}}
+    return tuple(found[each] for each in sorted(ids) if each in found)

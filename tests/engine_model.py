@@ -1,0 +1,304 @@
+"""What the engine and the provider make of a run, as values: a full run, a targeted one, and one that is cut off.
+
+The engine's rules are those that experiments show of CLI 3.250 (`tests/test_engine_sync.py` repeats them on the real
+one). Whether an entity has to be written, and what that leaves in Port, is decided by the provider's own code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+from catalog_samples import STACK, snapshot
+
+from coderport.catalog.actions.values import Action, permissions_to_port, to_port
+from coderport.catalog.blueprints import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.catalog.blueprints import to_port as blueprint_to_port
+from coderport.catalog.values import Entity
+from coderport.coder.models import Template, Workspace
+from coderport.coder.parameters import TemplateForm
+from coderport.coder.snapshot import Fate
+from coderport.comparison import misfits
+from coderport.difference import (
+    ACTION,
+    BLUEPRINT,
+    ENTITY,
+    PERMISSIONS,
+    Difference,
+    Resource,
+    difference_of,
+    part_of,
+    targets_of,
+)
+from coderport.drift import remembered
+from coderport.guard import Verdict
+from coderport.holdings import Holdings
+from coderport.memory import Memory, digest
+from coderport.plan import Past, Plan, judge
+from coderport.port.models import Organization, PortEntity
+from coderport.provider import entity_values
+from coderport.provider.entity_values import Owned, wanted
+from coderport.settings import Releases, Settings
+from coderport.stack import SUCCEEDED
+
+Json = dict[str, Any]
+
+SETTINGS = Settings.model_validate(
+    {
+        "coderApiBaseUrl": "https://coder.example.com",
+        "coderSessionToken": "token",
+        "portClientId": "id",
+        "portClientSecret": "secret",
+        "actions": {"backend": "webhook", "url": "https://runner.example.com/runs"},
+    }
+)
+STAMP = "2026-11-20T12:00:00.000Z"
+
+
+class Misfit(Exception):
+    """The engine refuses a targeted run, because the state does not hold what it is pointed at."""
+
+
+@dataclass
+class Port:
+    """What Port holds."""
+
+    entities: dict[tuple[str, str], PortEntity] = field(default_factory=dict)
+    blueprints: dict[str, Json] = field(default_factory=dict)
+    actions: dict[str, Json] = field(default_factory=dict)
+    permissions: dict[str, Json] = field(default_factory=dict)
+
+    def holdings(self) -> Holdings:
+        by_blueprint: dict[str, dict[str, PortEntity]] = {name: {} for name in self.blueprints}
+        for (blueprint, identifier), entity in self.entities.items():
+            by_blueprint[blueprint][identifier] = entity
+        return Holdings(Organization("org", ""), dict(self.blueprints), by_blueprint, dict(self.actions))
+
+
+@dataclass
+class World:
+    """Coder, Port, and one stack between them.
+
+    `gone` are the ids of which Coder says that they were deleted. `state` has by resource a digest of its inputs and
+    the template that it refers to. `misfit` says why the last part that was run had to become a full run.
+    """
+
+    settings: Settings = SETTINGS
+    templates: dict[str, Template] = field(default_factory=dict)
+    workspaces: dict[str, Workspace] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    port: Port = field(default_factory=Port)
+    state: dict[Resource, tuple[bytes, str]] = field(default_factory=dict)
+    misfit: str = ""
+    memory: Memory = field(default_factory=Memory)
+    last_result: str = SUCCEEDED
+    now: datetime = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+
+    def copied(self) -> World:
+        """Another one to run on; the values in it are shared, for none of them ever changes."""
+        held = self.port
+        port = Port(dict(held.entities), dict(held.blueprints), dict(held.actions), dict(held.permissions))
+        return replace(
+            self,
+            templates=dict(self.templates),
+            workspaces=dict(self.workspaces),
+            gone=set(self.gone),
+            port=port,
+            state=dict(self.state),
+        )
+
+    def judged(self) -> tuple[Plan, Verdict]:
+        """What a run would plan now, and what the guard says."""
+        return judge(
+            self.settings,
+            Releases(allow_deletions=1000),
+            Past(self.memory, self.port.holdings()),
+            snapshot(*self.templates.values(), *self.workspaces.values(), fates=dict.fromkeys(self.gone, Fate.GONE)),
+            {each.id: TemplateForm(each.id, each.active_version_id) for each in self.templates.values()},
+            STACK,
+            self.now,
+        )
+
+    # --- runs: each gives the number of steps that it took, or would have taken
+    # ------------------------------------------------------------------------------------------------
+
+    def up(self, *, until: int | None = None, killed: bool = False) -> int:
+        """A full run; with `until` only so many steps, after which it fails or, if `killed`, leaves no state."""
+        plan, verdict = self.judged()
+        if verdict.refused:
+            return 0
+        return self._run(self._full(plan), plan.memory, until, killed)
+
+    def sync(self, *, until: int | None = None, killed: bool = False) -> int:
+        """An incremental run; cut off as `up`."""
+        plan, verdict = self.judged()
+        if verdict.refused:
+            return 0
+        if list(misfits(self.settings, self.memory, plan.held, last_result=self.last_result)):
+            return self._run(self._full(plan), plan.memory, until, killed)
+        found = self.difference(plan)
+        if not found.for_engine:
+            steps = self._orphans(found.orphans)
+            for step in steps[:until]:
+                step()
+            return len(steps)
+        return self._run_part(plan, found, plan.memory, until, killed)
+
+    def repair(self, *, until: int | None = None, killed: bool = False) -> int:
+        """A `drift --repair`; cut off as `up`."""
+        plan, verdict = self.judged()
+        found = self.difference(plan).drift()
+        if verdict.refused or not plan.memory.blueprints <= self.memory.blueprints:
+            return 0
+        return self._run_part(plan, found, remembered(self.memory, found), until, killed)
+
+    def difference(self, plan: Plan) -> Difference:
+        """What Port and the state are not yet of the plan."""
+        return difference_of(plan, self.memory, self.port.permissions)
+
+    def _run_part(self, plan: Plan, found: Difference, after: Memory, until: int | None, killed: bool) -> int:
+        try:
+            steps = self._targeted(part_of(plan, found), targets_of(found))
+        except Misfit as misfit:
+            self.misfit = str(misfit)
+            return self._run(self._full(plan), plan.memory, until, killed)
+        return self._run([*self._orphans(found.orphans), *steps], after, until, killed)
+
+    def _run(self, steps: list[Callable[[], None]], after: Memory, until: int | None, killed: bool) -> int:
+        state = dict(self.state)
+        for step in steps[:until]:
+            step()
+        if killed:
+            self.state = state  # checkpoints are skipped: a killed run wrote none
+        elif until is None:
+            self.memory, self.last_result = after, SUCCEEDED
+        else:
+            self.last_result = "failed"
+        return len(steps)
+
+    # --- the engine
+    # ------------------------------------------------------------------------------------------------
+
+    def _full(self, plan: Plan) -> list[Callable[[], None]]:
+        registered = self._registered(plan)
+        leaving = [partial(self._delete, each) for each in sorted(self.state.keys() - registered.keys())]
+        return [*self._orphans(plan.orphans), *registered.values(), *leaving]
+
+    def _targeted(self, part: Plan, targets: tuple[Resource, ...]) -> list[Callable[[], None]]:
+        pointed_at = set(targets)
+        registered = self._registered(part)
+        if pointed_at - self.state.keys() - registered.keys():
+            raise Misfit("a target is neither in the state nor registered")
+        depending = {each for each, (_, on) in self.state.items() if (ENTITY, f"coder_template-{on}") in pointed_at}
+        if depending - registered.keys() - pointed_at:
+            raise Misfit("what depends on a target and is not registered would be deleted")
+        if registered.keys() - pointed_at - self.state.keys():
+            raise Misfit("a resource would be created that is no target")
+        leaving = [partial(self._delete, each) for each in sorted(pointed_at & self.state.keys() - registered.keys())]
+        return [*(step for each, step in registered.items() if each in pointed_at), *leaving]
+
+    def _registered(self, plan: Plan) -> dict[Resource, Callable[[], None]]:
+        """The step of each resource that the declaration registers, in its order."""
+        steps: dict[Resource, Callable[[], None]] = {}
+        for blueprint in plan.blueprints:
+            steps[BLUEPRINT, blueprint.identifier] = partial(self._put_blueprint, blueprint.identifier)
+        for action in plan.actions:
+            steps[ACTION, action.identifier] = partial(self._put_action, action)
+            steps[PERMISSIONS, action.identifier] = partial(self._put_permissions, action)
+        for entity in plan.entities:
+            for target in entity.relations.values():  # a relation is another resource's output
+                assert (ENTITY, f"coder_template-{target}") in steps, f"{target} is referred to and not registered"
+            steps[ENTITY, f"{entity.blueprint}-{entity.identifier}"] = partial(self._put_entity, entity)
+        return steps
+
+    # --- the provider
+    # ------------------------------------------------------------------------------------------------
+
+    def _put_blueprint(self, identifier: str) -> None:
+        declared = next(each for each in BLUEPRINTS if each.identifier == identifier)
+        self.port.blueprints[identifier] = blueprint_to_port(declared)
+        self.state[BLUEPRINT, identifier] = b"", ""
+
+    def _put_action(self, action: Action) -> None:
+        self.port.actions[action.identifier] = to_port(action)
+        self.port.permissions.setdefault(action.identifier, {})
+        self.state[ACTION, action.identifier] = digest(to_port(action)), ""
+
+    def _put_permissions(self, action: Action) -> None:
+        self.port.permissions[action.identifier] = permissions_to_port(action.permissions)
+        self.state[PERMISSIONS, action.identifier] = digest(permissions_to_port(action.permissions)), ""
+
+    def _put_entity(self, entity: Entity) -> None:
+        where = (entity.blueprint, entity.identifier)
+        wish, held = wanted(_inputs(entity)), self.port.entities.get(where)
+        owned = Owned.by(wish).and_also(DECLARED_PROPERTIES[entity.blueprint], DECLARED_RELATIONS[entity.blueprint])
+        if held is None or entity_values.differences(wish, owned, held):
+            sent = entity_values.body(wish, entity.identifier, owned, held)
+            written = entity_values.merged(held, entity.blueprint, sent)
+            self.port.entities[where] = replace(written, updated_at=STAMP)
+        self.state[ENTITY, f"{entity.blueprint}-{entity.identifier}"] = (
+            digest(_inputs(entity)),
+            next(iter(entity.relations.values()), ""),
+        )
+
+    def _delete(self, resource: Resource) -> None:
+        kind, name = resource
+        if kind == ENTITY:
+            blueprint, _, identifier = name.partition("-")
+            held = self.port.entities.get((blueprint, identifier))
+            if held is not None and held.properties.get("managed_by") in (None, STACK):
+                del self.port.entities[blueprint, identifier]
+        elif kind == ACTION:
+            self.port.actions.pop(name, None)
+            self.port.permissions.pop(name, None)
+        self.state.pop(resource, None)
+
+    def _orphans(self, orphans: Mapping[str, frozenset[str]]) -> list[Callable[[], None]]:
+        return [
+            partial(self.port.entities.__delitem__, (blueprint, identifier))
+            for blueprint, ids in orphans.items()
+            for identifier in sorted(ids)
+        ]
+
+    def seen(self) -> Mapping[str, Any]:
+        """All that two runs must agree on: Port without its stamps, the state, the memory."""
+        return {
+            "entities": {
+                where: (each.title, _without_nothing(each.properties), _without_nothing(each.relations))
+                for where, each in self.port.entities.items()
+            },
+            "actions": self.port.actions,
+            "permissions": self.port.permissions,
+            "blueprints": self.port.blueprints,
+            "state": self.state,
+            "memory": self.memory,
+        }
+
+
+def _without_nothing(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _inputs(entity: Entity) -> Json:
+    """The entity as the program registers it."""
+    bags: dict[str, Json] = {"stringProps": {}, "numberProps": {}, "booleanProps": {}}
+    lists: Json = {}
+    for key, value in entity.properties.items():
+        if isinstance(value, bool):
+            bags["booleanProps"][key] = value
+        elif isinstance(value, (int, float)):
+            bags["numberProps"][key] = float(value)
+        elif isinstance(value, list):
+            lists[key] = value
+        else:
+            bags["stringProps"][key] = value
+    return {
+        "blueprint": entity.blueprint,
+        "identifier": entity.identifier,
+        "title": entity.title,
+        "properties": {**bags, "arrayProps": {"stringItems": lists}},
+        "relations": {"singleRelations": dict(entity.relations)},
+    }

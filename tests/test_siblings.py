@@ -1,0 +1,103 @@
+"""The templates of sibling stacks: which they are, and that nothing but the actions depends on them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from datetime import datetime, timezone
+from typing import Any
+
+import httpx
+from catalog_samples import CONTEXT, ELSEWHERE, STACK, held, holding, numbered, snapshot, template, workspace
+from engine_model import SETTINGS
+
+from coderport.catalog.actions.declared import START, create_from
+from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.entities import template_entity, workspace_entity
+from coderport.coder.client import CoderClient
+from coderport.coder.models import Template
+from coderport.coder.parameters import RichParameter, TemplateForm
+from coderport.coder.snapshot import Fate
+from coderport.guard import Verdict
+from coderport.holdings import Holdings
+from coderport.memory import Memory
+from coderport.plan import Past, Plan, judge
+from coderport.port.models import Organization, PortEntity
+from coderport.settings import Releases
+from coderport.siblings import read_templates, templates_of_siblings
+
+SIBLING = "coderport/research"
+
+
+def of(number: int) -> Template:
+    return template(id=numbered(number), name=f"template-{number}", organization_id=ELSEWHERE, organization_name="labs")
+
+
+def kept(number: int, **properties: Any) -> PortEntity:
+    return held(template_entity(of(number), CONTEXT), **{"managed_by": SIBLING, **properties})
+
+
+def holdings(*entities: PortEntity) -> Holdings:
+    return Holdings(Organization("org", ""), {}, holding(*entities), {})
+
+
+def test_they_are_those_that_other_stacks_of_the_project_keep_for_this_deployment() -> None:
+    port = holdings(
+        kept(1),
+        kept(2, managed_by="coderport/platform"),
+        kept(3, managed_by=STACK),
+        kept(4, managed_by="other/research"),
+        kept(5, managed_by=None),
+        kept(6, coder_deployment=numbered(99)),
+        dataclasses.replace(kept(7), identifier="../users/me"),
+    )
+    assert templates_of_siblings(port, STACK, CONTEXT.deployment_id) == {numbered(1), numbered(2)}
+
+
+def test_only_those_that_the_read_did_not_see_are_asked_for_and_what_coder_does_not_show_is_left_out() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(identifier := request.url.path.rsplit("/", 1)[-1])
+        if identifier == numbered(4):
+            return httpx.Response(404, json={"message": "Resource not found"})
+        return httpx.Response(200, json=of(3).model_dump(mode="json"))
+
+    seen = snapshot(of(1), outside_templates={numbered(2): of(2)})
+
+    async def run() -> tuple[Template, ...]:
+        async with CoderClient("https://coder.example.com", "t", transport=httpx.MockTransport(answer)) as client:
+            return await read_templates(client, seen, [numbered(number) for number in (1, 2, 3, 4)])
+
+    assert [each.id for each in asyncio.run(run())] == [numbered(1), numbered(2), numbered(3)]
+    assert sorted(asked) == [numbered(3), numbered(4)]
+
+
+def test_nothing_but_the_actions_depends_on_them() -> None:
+    own, theirs = template(), of(1)
+    going = workspace(id=numbered(50), name="going")
+    mine = [
+        template_entity(own, CONTEXT),
+        *(workspace_entity(each, CONTEXT, {own.id}) for each in (workspace(), going)),
+    ]
+    of_theirs = workspace_entity(workspace(id=numbered(51), template_id=theirs.id), CONTEXT, {theirs.id})
+    past = Past(Memory(), holdings(*map(held, mine), kept(1), held(of_theirs, managed_by=SIBLING)))
+    seen = snapshot(own, workspace(), fates={going.id: Fate.GONE})
+    size = RichParameter(name="size", mutable=True)
+    forms = {own.id: TemplateForm(own.id, own.active_version_id)}
+    wider = {**forms, theirs.id: TemplateForm(theirs.id, theirs.active_version_id, (size,))}
+
+    def judged(read: dict[str, TemplateForm], *of_siblings: Template) -> tuple[Plan, Verdict]:
+        now = datetime(2026, 11, 21, tzinfo=timezone.utc)
+        return judge(SETTINGS, Releases(), past, seen, read, STACK, now, of_siblings)
+
+    (alone, verdict), (plan, same) = judged(forms), judged(wider, theirs)
+    assert same == verdict
+    for field in ("held", "disappearing", "blueprints", "entities", "orphans", "notes"):
+        assert getattr(plan, field) == getattr(alone, field), field
+    assert plan.memory.declared == alone.memory.declared
+    assert plan.orphans[WORKSPACE.identifier] == {going.id}  # proven gone and unknown to the state: not so theirs
+    before, after = ({each.identifier: each for each in one.actions} for one in (alone, plan))
+    assert after.keys() - before.keys() == {create_from(theirs.id)}
+    [values] = after[START].inputs
+    assert values.title == "Parameters" and "size" in (values.description or "")
