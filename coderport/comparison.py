@@ -13,9 +13,10 @@ from coderport.difference import Difference, blueprint_findings, difference_of
 from coderport.guard import Verdict
 from coderport.holdings import Holdings
 from coderport.memory import Memory
-from coderport.plan import Past, Plan, read_permissions, read_port, refusal, survey
+from coderport.plan import Past, Plan, refusal
 from coderport.settings import Releases, Settings
 from coderport.stack import SUCCEEDED, Stack
+from coderport.survey import read_permissions, read_port, survey
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from coderport.comparison import Comparison, compare
 from coderport.difference import Difference
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.memory import Memory
+from coderport.orphans import delete_orphans
 from coderport.outcome import Outcome, Tally, kind_of
-from coderport.plan import delete_orphans, digests_of
+from coderport.plan import digests_of
 from coderport.settings import load_releases
 from coderport.stack import Stack, judged
 from coderport.sync import MOST_TARGETS, count_unchanged, failed, full, misfit_of, run_part

@@ -1,37 +1,27 @@
-"""From settings to a plan: read, prove, map, guard. All of it happens before the first resource is registered."""
+"""What a run may do, from what was read: map and guard. Values in, values out."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
-from coderport.account import Account
 from coderport.catalog.actions.agreement import differences as action_differences
-from coderport.catalog.actions.declared import declared, wants_form
+from coderport.catalog.actions.declared import declared
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Agreement, Difference, agreement, differences
 from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
 from coderport.catalog.desired import Desired, Filters, desired
 from coderport.catalog.values import Context, Entity, OrganizationNames
-from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderUnreachable
 from coderport.coder.models import Template
-from coderport.coder.parameters import TemplateForm, read_forms
-from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
-from coderport.coder.together import together as all_of
-from coderport.errors import CoderportError, Refusal
+from coderport.coder.parameters import TemplateForm
+from coderport.coder.snapshot import Fate, Known, Snapshot
+from coderport.errors import Refusal
 from coderport.guard import Disappearances, Evidence, Verdict, deletions, identity, ownership, together
-from coderport.holdings import Holdings, holdings
+from coderport.holdings import Holdings
 from coderport.memory import Memory, digest
-from coderport.port.client import DELETES_PER_CALL, PortClient
-from coderport.port.errors import PortUnreachable
-from coderport.settings import Releases, Settings, is_loopback
-from coderport.siblings import read_templates, templates_of_siblings
+from coderport.settings import Releases, Settings
 
 
 @dataclass(frozen=True)
@@ -65,163 +55,17 @@ class Past:
     held: Holdings
 
 
-async def make_plan(
-    settings: Settings,
-    releases: Releases,
-    past: Coroutine[Any, Any, Past],
-    *,
-    managed_by: str,
-    now: datetime,
-    account: Account,
-) -> Plan:
-    """Reads Coder beside the past and judges what may happen. `managed_by` is project/stack, `now` is aware.
-
-    Raises Refusal with the verdict's text when a guard says no, and a typed error when a read failed. Writes nothing.
-    """
-    _, plan, verdict = await survey(settings, releases, past, managed_by=managed_by, now=now, account=account)
-    if verdict.refused:
-        raise refusal(verdict)
-    return plan
-
-
-async def survey(
-    settings: Settings,
-    releases: Releases,
-    past: Coroutine[Any, Any, Past],
-    *,
-    managed_by: str,
-    now: datetime,
-    account: Account,
-) -> tuple[Past, Plan, Verdict]:
-    """The plan as `make_plan` makes it, and the guard's verdict on it: for those who only report.
-
-    Raises Refusal where the stack belongs to another Coder or Port, because then everything would differ.
-    """
-    remembering = asyncio.create_task(past)
-
-    async def remembered() -> Past:
-        return await remembering
-
-    async def known() -> Known:
-        return _known(await remembering, managed_by)
-
-    async def theirs(deployment: str) -> frozenset[str]:
-        return templates_of_siblings((await remembering).held, managed_by, deployment)
-
-    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), _read_coder(settings, known, theirs, account)]
-    with account.phase("read"):
-        before, (snapshot, of_siblings, forms) = await all_of(side_by_side)
-    with account.phase("judge"):
-        plan, verdict = judge(settings, releases, before, snapshot, forms, managed_by, now, of_siblings)
-    return before, plan, verdict
-
-
-async def read_port(settings: Settings, account: Account) -> Holdings:
-    """What Port holds of all that this stack could declare."""
-    secret = settings.port_client_secret.get_secret_value()
-    with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
-        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-            try:
-                held = await holdings(client, with_actions=_declares_actions(settings), progress=progress)
-            finally:
-                account.port_requests += client.requests
-                account.retries += client.retries
-    account.read.port_entities = sum(map(len, held.entities.values()))
-    return held
-
-
-async def read_permissions(settings: Settings, plan: Plan, account: Account) -> dict[str, Mapping[str, Any]]:
-    """Who may run and approve each of the plan's actions that Port holds, as Port holds it. One request each."""
-    names = [each.identifier for each in plan.actions if each.identifier in plan.held.actions]
-    if not names:
-        return {}
-    secret = settings.port_client_secret.get_secret_value()
-    with account.phase("read"), account.phase("read_port", shown="read_permissions") as progress:
-        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-            try:
-                answers = await all_of(client.action_permissions(name) for name in names)
-                progress("actions", len(names), len(names))
-            finally:
-                account.port_requests += client.requests
-                account.retries += client.retries
-    return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
-
-
-async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> None:
-    """Deletes the plan's orphans from Port; the guard has judged them with all other deletions."""
-    secret = settings.port_client_secret.get_secret_value()
-    total, done = sum(map(len, plan.orphans.values())), 0
-    with account.phase("delete") as progress:
-        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-            try:
-                for blueprint in reversed(BLUEPRINTS):  # workspaces before their templates
-                    ids = sorted(plan.orphans[blueprint.identifier])
-                    for start in range(0, len(ids), DELETES_PER_CALL):
-                        batch = ids[start : start + DELETES_PER_CALL]
-                        await client.delete(blueprint.identifier, batch)
-                        done += len(batch)
-                        progress("entities", done, total)
-            finally:
-                account.port_requests += client.requests
-                account.port_writes += client.writes
-                account.retries += client.retries
-
-
-@contextmanager
-def _emulators_in_mind(url: str) -> Iterator[None]:
-    """Nobody listening on this machine most likely means that the emulators of the dev stack are not running."""
-    try:
-        yield
-    except (CoderUnreachable, PortUnreachable) as error:
-        if is_loopback(url):
-            raise CoderportError(
-                f"{error}\nIf these are the emulators of the dev stack: `make emulate` starts them."
-            ) from None
-        raise
-
-
-async def _read_coder(
-    settings: Settings,
-    known: Callable[[], Awaitable[Known]],
-    theirs: Callable[[str], Awaitable[Collection[str]]],
-    account: Account,
-) -> tuple[Snapshot, tuple[Template, ...], Mapping[str, TemplateForm]]:
-    """The snapshot, the templates of siblings, and the forms of all templates that get an action of their own.
-
-    `theirs` gives the ids of the siblings' templates for a deployment; only a stack that declares actions asks.
-    """
-    url, token = settings.coder_api_base_url, settings.coder_session_token.get_secret_value()
-    with account.phase("read_coder") as progress, _emulators_in_mind(url):
-        async with CoderClient(url, token) as client:
-            try:
-                snapshot = await read_snapshot(
-                    client, organizations=settings.coder_organizations, known=known, progress=progress
-                )
-                account.read.coder_templates = len(snapshot.templates)
-                account.read.coder_workspaces = len(snapshot.workspaces)
-                if not _declares_actions(settings):
-                    return snapshot, (), {}
-                of_siblings = await read_templates(client, snapshot, await theirs(snapshot.deployment.deployment_id))
-                filters = filters_of(settings)
-                own = [each for each in snapshot.templates.values() if filters.takes(each.organization_name, each.name)]
-                offered = {each.id: each for each in (*own, *of_siblings) if wants_form(settings.actions, each)}
-                return snapshot, of_siblings, await read_forms(client, offered.values(), progress)
-            finally:
-                account.coder_requests += client.requests
-                account.retries += client.retries
-
-
 def filters_of(settings: Settings) -> Filters:
     """Which of the objects in scope belong into this stack's catalog."""
     return Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates)
 
 
-def _declares_actions(settings: Settings) -> bool:
+def declares_actions(settings: Settings) -> bool:
     """One stack of an organization declares the actions: the one that declares the blueprints they are for."""
     return settings.blueprints == "manage" and settings.actions.backend != "off"
 
 
-def _known(past: Past, managed_by: str) -> Known:
+def known_of(past: Past, managed_by: str) -> Known:
     """The ids whose disappearance would have to be proven: those of the state and those of ours in Port."""
     ours = past.held.managed_by(managed_by)
 
@@ -373,7 +217,7 @@ def _actions(
     forms: Mapping[str, TemplateForm],
     of_siblings: Iterable[Template],
 ) -> tuple[Action, ...]:
-    if not _declares_actions(settings):
+    if not declares_actions(settings):
         return ()
     shown = wanted.ids()[TEMPLATE.identifier]
     templates = {each.id: each for each in of_siblings}

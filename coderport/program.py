@@ -20,9 +20,11 @@ from coderport.account import Account, Failure
 from coderport.declaration import declare
 from coderport.errors import CoderportError, Refusal
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
-from coderport.plan import Past, Plan, delete_orphans, make_plan, read_port
+from coderport.orphans import delete_orphans
+from coderport.plan import Past, Plan
 from coderport.progress import ENGINE, watcher
 from coderport.settings import NAMESPACE, Settings, load_releases, load_settings
+from coderport.survey import make_plan, read_port
 
 
 async def program() -> dict[str, Any]:

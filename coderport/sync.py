@@ -18,8 +18,8 @@ from coderport.comparison import Comparison, compare
 from coderport.difference import Difference, part_of, targets_of
 from coderport.errors import CoderportError
 from coderport.memory import Memory
+from coderport.orphans import delete_orphans
 from coderport.outcome import Change, Counts, Outcome, Tally, kind_of
-from coderport.plan import delete_orphans
 from coderport.settings import load_releases
 from coderport.stack import Stack, judged
 
