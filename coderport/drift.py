@@ -15,7 +15,7 @@ from coderport.account import Account
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.blueprints import BLUEPRINTS
 from coderport.catalog.values import Entity
-from coderport.comparison import Comparison, compare
+from coderport.comparison import Comparison, comparison_of
 from coderport.difference import Difference
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.memory import Memory
@@ -63,7 +63,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     rows: tuple[Drifted, ...] = ()
     try:
         releases = load_releases(os.environ)
-        compared = asyncio.run(compare(stack, releases, account))
+        compared = comparison_of(stack, releases, account)
         found = compared.found.drift()
         rows = tuple(drifted(compared, found))
         if repair and rows:

@@ -9,7 +9,6 @@ among all that lives through the run another tenth.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,11 +18,10 @@ import pulumi
 from pulumi.runtime.proto import engine_pb2
 from pulumi.runtime.settings import SETTINGS
 
+from coderport.garbage import seldom_collected
+
 UNDER_WAY = 256
 """Registrations under way at once: two for each of the operations that the engine is told to work on."""
-
-# Python looks for garbage when this many objects are new, 20 times that and 200 times; else at 700, 7,000 and 70,000.
-_GARBAGE_AFTER = (20_000, 20, 10)
 
 Registered = TypeVar("Registered", bound=pulumi.Resource)
 
@@ -82,16 +80,13 @@ def spared() -> Iterator[None]:
 
     The SDK sends those messages whether they are asked for or not. All others reach the engine.
     """
-    engine, thresholds = SETTINGS.engine, gc.get_threshold()
+    engine = SETTINGS.engine
     if engine is not None:
         SETTINGS.engine = _WithoutDebug(engine)
-    gc.freeze()
-    gc.set_threshold(*_GARBAGE_AFTER)
     try:
-        yield
+        with seldom_collected():
+            yield
     finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
         SETTINGS.engine = engine
 
 

@@ -124,7 +124,7 @@ class Stack:
         """What `up` would do now, judged by the same guard; never raises for a refusal or a failed read."""
 
         def run(**options: Any) -> None:
-            self._stack.preview(parallel=PARALLEL, **options)
+            self._stack.preview(parallel=PARALLEL, suppress_outputs=True, **options)
 
         return self._outcome(run, Tally(preview=True), changed="changes", on_line=on_line)
 
@@ -137,7 +137,7 @@ class Stack:
         """
 
         def run(**options: Any) -> None:
-            self._stack.up(parallel=PARALLEL, show_secrets=False, debug=debug or None, **options)
+            self._stack.up(parallel=PARALLEL, show_secrets=False, suppress_outputs=True, debug=debug or None, **options)
 
         return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line, account=account)
 
@@ -157,7 +157,9 @@ class Stack:
         urns = [self._urn(each) for each in targets]
 
         def run(**options: Any) -> None:
-            self._stack.up(parallel=PARALLEL, show_secrets=False, target=urns, program=program, **options)
+            self._stack.up(
+                parallel=PARALLEL, show_secrets=False, suppress_outputs=True, target=urns, program=program, **options
+            )
 
         return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line, account=account)
 

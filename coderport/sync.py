@@ -14,7 +14,7 @@ from time import perf_counter
 from coderport.account import Account, Failure
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.blueprints import BLUEPRINTS
-from coderport.comparison import Comparison, compare
+from coderport.comparison import Comparison, comparison_of
 from coderport.difference import Difference, part_of, targets_of
 from coderport.errors import CoderportError
 from coderport.memory import Memory
@@ -36,7 +36,7 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
     tally = Tally(preview=False)
     try:
         releases = load_releases(os.environ)
-        compared = asyncio.run(compare(stack, releases, account))
+        compared = comparison_of(stack, releases, account)
         compared.insist()
         if compared.misfits:
             return full(stack, "; ".join(compared.misfits), account)
@@ -65,7 +65,7 @@ def preview(stack: Stack) -> tuple[Outcome, Tally]:
     tally = Tally(preview=True)
     try:
         releases = load_releases(os.environ)
-        compared = asyncio.run(compare(stack, releases, account))
+        compared = comparison_of(stack, releases, account)
         compared.insist()
     except CoderportError as error:
         return failed(error, account, tally, start)
