@@ -12,8 +12,9 @@ from typer.main import get_command
 from coderport.account import Read
 from coderport.catalog.blueprints import BLUEPRINTS, Blueprint
 from coderport.cli import app
+from coderport.drift import Drifted, DriftOutcome
 from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
-from coderport.outcome import Counts, Kinds, Outcome, Result
+from coderport.outcome import Counts, Kinds, Result
 from coderport.settings import Actions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +55,9 @@ def test_the_readme_gives_every_exit_code_its_meaning() -> None:
 
 def test_the_readme_gives_every_field_of_the_summary_and_every_result() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section(README, "### What a run shows"), re.MULTILINE))
-    assert set(rows) == {name for name, field in Outcome.model_fields.items() if not field.exclude}
+    assert set(rows) == {name for name, field in DriftOutcome.model_fields.items() if not field.exclude}
+    drifted = set(re.findall(r"`(\w+)`", rows["drift"])) - {*get_args(Drifted.model_fields["drift"].annotation)}
+    assert drifted == set(Drifted.model_fields) | {"drift"}
     assert set(re.findall(r"`(\w+)`", rows["result"])) >= {*get_args(Result), "preview"}
     assert set(re.findall(r"`(\w+)`", rows["kinds"])) == {*Counts.model_fields, *Kinds.model_fields}
     assert set(re.findall(r"`(\w+)`", rows["read"])) == set(Read.model_fields)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ def children(parent: int) -> list[tuple[int, str]]:
     return found + [each for pid, _ in found for each in children(pid)]
 
 
-def killed_half_way(lab: Lab) -> None:
+def killed_half_way(lab: Lab, when: Callable[[], bool] = lambda: True) -> None:
     """An `up` whose engine is killed (-9) while Port answers no more to bulk writes of workspaces after the first."""
     stalled = threading.Event()
     lab.port.faults.add(kind="status", method="POST", path=BULK, status=503, after=1)
@@ -51,6 +51,10 @@ def killed_half_way(lab: Lab) -> None:
     run = threading.Thread(target=lab.stack.up)
     run.start()
     assert stalled.wait(60), "the run never reached the writes"
+    for _ in range(600):
+        if when():
+            break
+        threading.Event().wait(0.05)
     processes = children(os.getpid())
     engine = next(pid for pid, name in processes if name == "pulumi")
     plugins = [pid for pid, _ in children(engine)]
@@ -80,8 +84,12 @@ def test_a_value_that_went_back_after_a_killed_run_is_right_again(lab: Lab) -> N
     for identifier in sorted(lab.coder.workspace_ids()):
         if lab.coder.workspace(identifier).running:
             lab.coder.stop(identifier)
-    killed_half_way(lab)
-    assert lab.template(template.id)["properties"]["description"] == "meant for a moment"
+
+    def written() -> bool:
+        return bool(lab.template(template.id)["properties"].get("description") == "meant for a moment")
+
+    killed_half_way(lab, when=written)
+    assert written()
     lab.coder.set_template(template.id, description=before)
     lab.up()
     assert lab.template(template.id)["properties"].get("description", "") == before
