@@ -39,7 +39,10 @@ _SIGNS = {"created": ("+", "green"), "updated": ("~", "yellow"), "deleted": ("-"
 
 def people(*, stderr: bool = False) -> Console:
     """A console for text that is shown as it is: no markup in names that users chose, no lines broken in URLs."""
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    console = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH  # else a log is given 80 columns, and tables fold
+    return console
 
 
 Act = Callable[[Stack], tuple[Outcome, Tally]]
@@ -65,8 +68,7 @@ def report_drift(name: str, *, repair: bool, console: Console) -> Outcome:
     def act(stack: Stack) -> tuple[Outcome, Tally]:
         outcome, tally = drift(stack, repair=repair)
         if outcome.drift:
-            width = console.width if console.is_terminal else max(console.width, LOG_WIDTH)
-            console.print(_drift_table(outcome.drift[:SHOWN_DRIFT]), width=width)
+            console.print(_drift_table(outcome.drift[:SHOWN_DRIFT]))
         if len(outcome.drift) > SHOWN_DRIFT:
             console.print(f"… and {len(outcome.drift) - SHOWN_DRIFT} more (--json has all)")
         return outcome, tally

@@ -24,7 +24,7 @@ from coderport.settings import load_releases
 from coderport.stack import Stack, judged
 
 MOST_TARGETS = 1000
-"""With more a full run costs no more than a targeted one (measured at 10,000 workspaces, docs/scale.md)."""
+"""The engine looks for each target among all resources, so its work grows with their product; a full run's does not."""
 
 _MISFIT = ("could not be found in the stack", "was not specified in --target")
 """What the engine says where the state does not hold what the stack remembers (CLI 3.250)."""
