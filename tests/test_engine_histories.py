@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -186,11 +187,19 @@ def test_after_a_sync_a_full_run_finds_nothing_to_do(
 
 
 @pytest.mark.long
-def test_after_each_of_200_syncs_a_full_run_finds_nothing_to_do(tmp_path: Path, cli: CliInfo) -> None:
-    rows: list[dict[str, Any]] = []
-    for start in range(0, 200, 25):  # a new laboratory now and then
-        with laboratory(tmp_path / str(start), cli, seed=100 + start, prebuilds=6) as lab:
-            rows += histories(lab, range(1000 + start, 1025 + start))
-        ways = Counter(row["sync"] for row in rows)
-        result = {"histories": len(rows), "differ": 0, "ways": dict(ways), "rows": rows}
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+@pytest.mark.parametrize("start", range(1000, 1200, 25))
+def test_after_each_of_200_syncs_a_full_run_finds_nothing_to_do(tmp_path: Path, cli: CliInfo, start: int) -> None:
+    with laboratory(tmp_path, cli, seed=start, prebuilds=6) as lab:
+        keep(histories(lab, range(start, start + 25)))
+
+
+def keep(rows: list[dict[str, Any]]) -> None:
+    """Puts the rows into the file of results, in place of those of the same histories; others may be doing the same."""
+    with RESULTS.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known = json.loads(file.read() or '{"rows": []}')["rows"]
+        kept = sorted({row["seed"]: row for row in (*known, *rows)}.values(), key=lambda row: int(row["seed"]))
+        ways = Counter(row["sync"] for row in kept)
+        file.truncate(0)
+        file.write(json.dumps({"histories": len(kept), "differ": 0, "ways": dict(ways), "rows": kept}, indent=1) + "\n")
