@@ -39,10 +39,7 @@ _SIGNS = {"created": ("+", "green"), "updated": ("~", "yellow"), "deleted": ("-"
 
 def people(*, stderr: bool = False) -> Console:
     """A console for text that is shown as it is: no markup in names that users chose, no lines broken in URLs."""
-    console = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = LOG_WIDTH  # else a log is given 80 columns, and tables fold
-    return console
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
 Act = Callable[[Stack], tuple[Outcome, Tally]]
@@ -68,7 +65,9 @@ def report_drift(name: str, *, repair: bool, console: Console) -> Outcome:
     def act(stack: Stack) -> tuple[Outcome, Tally]:
         outcome, tally = drift(stack, repair=repair)
         if outcome.drift:
-            console.print(_drift_table(outcome.drift[:SHOWN_DRIFT]))
+            # A log is taken for 80 columns wide, in which the table would fold.
+            log = Console(file=console.file, width=LOG_WIDTH, highlight=False, markup=False)
+            (console if console.is_terminal else log).print(_drift_table(outcome.drift[:SHOWN_DRIFT]))
         if len(outcome.drift) > SHOWN_DRIFT:
             console.print(f"… and {len(outcome.drift) - SHOWN_DRIFT} more (--json has all)")
         return outcome, tally
