@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from coderport.account import Account
-from coderport.catalog.blueprints import BLUEPRINTS
-from coderport.difference import Difference, blueprint_findings, difference_of
+from coderport.coder.together import together
+from coderport.difference import Difference, difference_of
 from coderport.garbage import seldom_collected
 from coderport.guard import Verdict
-from coderport.holdings import Holdings
 from coderport.memory import Memory
 from coderport.plan import Past, Plan, refusal
 from coderport.settings import Releases, Settings
@@ -58,14 +58,17 @@ async def compare(stack: Stack, releases: Releases, account: Account) -> Compari
     Raises a typed error when a read failed, and Refusal only where the stack belongs to another Coder or Port.
     """
     settings = await asyncio.to_thread(stack.settings)
-    last: list[str] = []
+    last_result = ""
 
     async def past() -> Past:
-        remembering = asyncio.create_task(asyncio.to_thread(stack.memory))
-        looking_back = asyncio.create_task(asyncio.to_thread(stack.last_result))
-        held = await read_port(settings, account)
-        last.append(await looking_back)
-        return Past(await remembering, held)
+        nonlocal last_result
+        side_by_side: list[Coroutine[Any, Any, Any]] = [
+            asyncio.to_thread(stack.memory),
+            asyncio.to_thread(stack.last_result),
+            read_port(settings, account),
+        ]
+        memory, last_result, held = await together(side_by_side)
+        return Past(memory, held)
 
     with seldom_collected():
         before, plan, verdict = await survey(
@@ -74,11 +77,11 @@ async def compare(stack: Stack, releases: Releases, account: Account) -> Compari
         permissions = await read_permissions(settings, plan, account)
         with account.phase("judge", shown="compare"):
             found = difference_of(plan, before.memory, permissions)
-            reasons = tuple(misfits(settings, before.memory, before.held, last_result=last[0]))
+            reasons = tuple(misfits(settings, before.memory, found, last_result))
     return Comparison(settings, before.memory, plan, verdict, found, reasons)
 
 
-def misfits(settings: Settings, memory: Memory, held: Holdings, *, last_result: str) -> Iterable[str]:
+def misfits(settings: Settings, memory: Memory, found: Difference, last_result: str) -> Iterable[str]:
     """Why the state or the settings do not fit a run over a part: one clause each, for a person.
 
     After a run that failed the state has some of what that declared, and the memory is of the run before it. One that
@@ -91,6 +94,5 @@ def misfits(settings: Settings, memory: Memory, held: Holdings, *, last_result: 
         yield f"the last run of this stack has not succeeded ({last_result})"
     if memory.fit != settings.fingerprint:
         yield "the settings or the version of coderport are not those of the last full run"
-    managed = BLUEPRINTS if settings.blueprints == "manage" else ()
-    for identifier, findings in blueprint_findings(managed, held).items():
+    for identifier, findings in found.blueprints.items():
         yield f"Port's blueprint {identifier} is not as declared ({findings[0]})"

@@ -11,7 +11,7 @@ import pulumi
 from coderport.catalog.actions.arguments import permissions_args, pulumi_args
 from coderport.catalog.actions.values import Action
 from coderport.catalog.blueprints import TEMPLATE, Blueprint, Property, PropertyType
-from coderport.catalog.values import Entity, Value
+from coderport.catalog.values import Entity, Value, resource_name
 from coderport.plan import Plan
 from coderport.registrations import Registrations, spared
 from coderport.settings import Settings
@@ -141,7 +141,7 @@ def _entity(
 ) -> port.Entity:
     relations = {key: templates[target] for key, target in entity.relations.items() if target is not None}
     return port.Entity(
-        resource_name(entity),
+        resource_name(entity.blueprint, entity.identifier),
         identifier=entity.identifier,
         blueprint=blueprint,
         title=entity.title,
@@ -149,11 +149,6 @@ def _entity(
         relations=port.EntityRelationsArgs(single_relations=relations) if relations else None,
         opts=options,
     )
-
-
-def resource_name(entity: Entity) -> str:
-    """The Pulumi name: from the UUID, so that a rename in Coder is an update and never a replacement."""
-    return f"{entity.blueprint}-{entity.identifier}"
 
 
 def _values(properties: Mapping[str, Value]) -> port.EntityPropertiesArgs:

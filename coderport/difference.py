@@ -6,7 +6,7 @@ that a run over just this difference ends where a full `up` would.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -16,9 +16,9 @@ from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.agreement import differences as blueprint_differences
-from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE
+from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, Blueprint
 from coderport.catalog.meaning import difference
-from coderport.catalog.values import Entity
+from coderport.catalog.values import Entity, resource_name
 from coderport.holdings import Holdings
 from coderport.memory import Memory
 from coderport.plan import Plan
@@ -59,10 +59,9 @@ class Difference:
     """All of it; mappings are by blueprint.
 
     `unrecorded` is as desired in Port, but the state holds it otherwise or not at all: a run that was killed, or an
-    action's run, wrote it. `leaving` and `leaving_actions` are in the state and
-    desired no longer: the engine deletes them. `orphans` are ours in Port, in no state and desired no longer: the
-    engine cannot.
-    `blueprints` holds what Port lacks of ours or holds otherwise.
+    action's run, wrote it. `leaving` and `leaving_actions` are in the state and desired no longer: the engine deletes
+    them. `orphans` are ours in Port, in no state and desired no longer: the engine cannot. `blueprints` holds what Port
+    lacks of ours or holds otherwise.
     """
 
     missing: tuple[Entity, ...] = ()
@@ -107,18 +106,6 @@ class Difference:
         return replace(self, unrecorded=unrecorded, leaving={}, actions=actions, leaving_actions=frozenset())
 
 
-def blueprint_findings(plan_blueprints: Iterable[Any], held: Holdings) -> dict[str, tuple[Finding, ...]]:
-    """What Port lacks of the blueprints or holds otherwise, by identifier; nothing for those that are the same."""
-    found: dict[str, tuple[Finding, ...]] = {}
-    for blueprint in plan_blueprints:
-        live = held.blueprints.get(blueprint.identifier)
-        findings = [Finding(blueprint.identifier, "missing in Port")] if live is None else []
-        findings += blueprint_differences(blueprint, live) if live is not None else []
-        if findings:
-            found[blueprint.identifier] = tuple(findings)
-    return found
-
-
 def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Difference:
     """What Port, as the plan's holdings show it, and the state, as the stack remembers it, are not yet of the plan."""
     missing: list[Entity] = []
@@ -141,8 +128,15 @@ def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Diffe
         orphans=plan.orphans,
         actions=tuple(_changed_actions(plan, memory, permissions)),
         leaving_actions=memory.actions - plan.memory.actions,
-        blueprints=blueprint_findings(plan.blueprints, plan.held),
+        blueprints={each.identifier: found for each in plan.blueprints if (found := _findings(each, plan.held))},
     )
+
+
+def _findings(blueprint: Blueprint, held: Holdings) -> tuple[Finding, ...]:
+    live = held.blueprints.get(blueprint.identifier)
+    if live is None:
+        return (Finding(blueprint.identifier, "missing in Port"),)
+    return tuple(blueprint_differences(blueprint, live))
 
 
 def _changed_actions(plan: Plan, memory: Memory, permissions: Permissions) -> Iterator[ChangedAction]:
@@ -183,10 +177,10 @@ def part_of(plan: Plan, found: Difference) -> Plan:
 def targets_of(found: Difference) -> tuple[Resource, ...]:
     """What the engine has to be pointed at. The provider and the stack itself always count as pointed at."""
     targets: list[Resource] = [(BLUEPRINT, name) for name in found.blueprints]
-    targets += [(ENTITY, f"{each.blueprint}-{each.identifier}") for each in found.entities]
+    targets += [(ENTITY, resource_name(each.blueprint, each.identifier)) for each in found.entities]
     for identifier in (*(each.action.identifier for each in found.actions), *sorted(found.leaving_actions)):
         targets += [(ACTION, identifier), (PERMISSIONS, identifier)]
     for blueprint in BLUEPRINTS:
         ids = sorted(found.leaving.get(blueprint.identifier, ()))
-        targets += [(ENTITY, f"{blueprint.identifier}-{identifier}") for identifier in ids]
+        targets += [(ENTITY, resource_name(blueprint.identifier, identifier)) for identifier in ids]
     return tuple(targets)

@@ -136,30 +136,23 @@ class Stack:
         `account` is what the command did before; the outcome has both.
         """
 
-        def run(**options: Any) -> None:
-            self._stack.up(parallel=PARALLEL, show_secrets=False, suppress_outputs=True, debug=debug or None, **options)
-
-        return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line, account=account)
+        return self._up(account, on_line, debug=debug or None)
 
     def up_part(
-        self,
-        program: Callable[[], Any],
-        targets: Sequence[Resource],
-        account: Account,
-        *,
-        on_line: Callable[[str], None] | None = None,
+        self, program: Callable[[], Any], targets: Sequence[Resource], account: Account
     ) -> tuple[Outcome, Tally]:
         """Runs `program`, which declares a part of the stack, over just the targets.
 
         A refresh of them is not needed and cost a second: the provider holds each against Port before it changes it.
         `account` is what the command did until now; the outcome has both. Never raises, as `up`.
         """
-        urns = [self._urn(each) for each in targets]
+        return self._up(account, None, program=program, target=[self._urn(each) for each in targets])
 
+    def _up(
+        self, account: Account | None, on_line: Callable[[str], None] | None, **named: Any
+    ) -> tuple[Outcome, Tally]:
         def run(**options: Any) -> None:
-            self._stack.up(
-                parallel=PARALLEL, show_secrets=False, suppress_outputs=True, target=urns, program=program, **options
-            )
+            self._stack.up(parallel=PARALLEL, show_secrets=False, suppress_outputs=True, **named, **options)
 
         return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line, account=account)
 
@@ -190,31 +183,28 @@ class Stack:
 
         Raises Refusal where outputs are there that cannot be read.
         """
-        workspace = self._stack.workspace
         try:
-            answer = workspace.pulumi_command.run(
-                ["stack", "output", "--json", "--stack", self.name], workspace.work_dir, dict(workspace.env_vars)
-            )
-            return recalled(json.loads(answer.stdout))
-        except CommandError as error:
-            raise EngineError(
-                f"The outputs of the stack {self.name} cannot be read: {_with_remedy(_last_words(error))}"
-            ) from None
+            return recalled(json.loads(self._asked("outputs", "stack", "output")))
         except MemoryUnreadableError as error:
             raise unreadable(self.name, error) from None
 
     def last_result(self) -> str:
         """How the stack's last run ended, in Pulumi's words (`SUCCEEDED`, "failed", …); a refusal is a failure."""
+        entries: list[dict[str, Any]] = json.loads(
+            self._asked("history", "stack", "history", "--page-size", "1") or "[]"
+        )
+        return str(entries[0].get("result")) if entries else "none"
+
+    def _asked(self, what: str, *command: str) -> str:
+        """The CLI's answer about the stack as JSON; EngineError where it has none."""
         workspace = self._stack.workspace
-        command = ["stack", "history", "--json", "--page-size", "1", "--stack", self.name]
+        arguments = [*command, "--json", "--stack", self.name]
         try:
-            answer = workspace.pulumi_command.run(command, workspace.work_dir, dict(workspace.env_vars))
+            return workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
         except CommandError as error:
             raise EngineError(
-                f"The history of the stack {self.name} cannot be read: {_with_remedy(_last_words(error))}"
+                f"The {what} of the stack {self.name} cannot be read: {_with_remedy(_last_words(error))}"
             ) from None
-        entries: list[dict[str, Any]] = json.loads(answer.stdout or "[]")
-        return str(entries[0].get("result")) if entries else "none"
 
     def refresh(self) -> None:
         """Takes what Port holds into the state, without the program."""

@@ -9,7 +9,7 @@ import pytest
 
 from coderport.engine import CliInfo, drop_real_life, find_cli
 
-pytest_plugins = ["coder_talk"]
+pytest_plugins = ["coder_talk", "provider_driver"]
 
 FIGURE = "figure"
 

@@ -137,9 +137,9 @@ class World:
         plan, verdict = self.judged()
         if verdict.refused:
             return 0
-        if list(misfits(self.settings, self.memory, plan.held, last_result=self.last_result)):
-            return self._run(self._full(plan), plan.memory, until, killed)
         found = self.difference(plan)
+        if list(misfits(self.settings, self.memory, found, self.last_result)):
+            return self._run(self._full(plan), plan.memory, until, killed)
         if not found.for_engine:
             steps = self._orphans(found.orphans)
             for step in steps[:until]:

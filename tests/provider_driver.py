@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import grpc
 import httpx
+import pytest
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import provider_pb2
 
@@ -224,3 +225,11 @@ __all__ = [
     "stored",
     "urn",
 ]
+
+
+@pytest.fixture
+def driver(port: Port) -> Iterator[Driver]:
+    """The provider in front of the `port` of the test's file, with nothing declared."""
+    driver = Driver(port)
+    yield driver
+    driver.close()

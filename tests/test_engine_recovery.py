@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from killing import children, wait_for_end
 from lab import Lab, laboratory
 
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
@@ -23,16 +23,6 @@ BULK = f"/{WORKSPACE.identifier}/entities/bulk"
 def lab(tmp_path: Path, cli: CliInfo) -> Iterator[Lab]:
     with laboratory(tmp_path, cli, workspaces=50, templates=3) as lab:
         yield lab
-
-
-def children(parent: int) -> list[tuple[int, str]]:
-    """(pid, command) of the processes below `parent`."""
-    rows = [
-        line.split(None, 2)
-        for line in subprocess.check_output(["ps", "-A", "-o", "pid=,ppid=,comm="], text=True).splitlines()
-    ]
-    found = [(int(pid), name) for pid, above, name in rows if int(above) == parent]
-    return found + [each for pid, _ in found for each in children(pid)]
 
 
 def killed_half_way(lab: Lab, when: Callable[[], bool] = lambda: True) -> None:
@@ -61,9 +51,7 @@ def killed_half_way(lab: Lab, when: Callable[[], bool] = lambda: True) -> None:
     os.kill(engine, signal.SIGKILL)
     run.join(60)
     assert not run.is_alive()
-    for pid in plugins:
-        while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
-            threading.Event().wait(0.05)
+    wait_for_end(plugins)
     lab.port.faults.strike = original  # type: ignore[method-assign]
     lab.port.faults.clear()
     lab.stack.cancel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -20,13 +19,6 @@ Json = dict[str, Any]
 @pytest.fixture
 def port() -> EchoingPort:
     return EchoingPort()
-
-
-@pytest.fixture
-def driver(port: EchoingPort) -> Iterator[Driver]:
-    driver = Driver(port)
-    yield driver
-    driver.close()
 
 
 RUNNING = {"type": "SEARCH", "combinator": "and", "rules": [{"property": "status", "operator": "=", "value": "on"}]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -23,13 +22,6 @@ def port() -> EchoingPort:
     port = EchoingPort()
     port.add_blueprint("workspace")
     return port
-
-
-@pytest.fixture
-def driver(port: EchoingPort) -> Iterator[Driver]:
-    driver = Driver(port)
-    yield driver
-    driver.close()
 
 
 def bulks(port: EchoingPort) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -17,13 +16,6 @@ from coderport.provider.protocol import UNKNOWN
 @pytest.fixture
 def port() -> EchoingPort:
     return EchoingPort()
-
-
-@pytest.fixture
-def driver(port: EchoingPort) -> Iterator[Driver]:
-    driver = Driver(port)
-    yield driver
-    driver.close()
 
 
 def blueprint(**inputs: Any) -> dict[str, Any]:

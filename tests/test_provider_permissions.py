@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,13 +20,6 @@ def port() -> EchoingPort:
     port = EchoingPort()
     port.add_action("stop")
     return port
-
-
-@pytest.fixture
-def driver(port: EchoingPort) -> Iterator[Driver]:
-    driver = Driver(port)
-    yield driver
-    driver.close()
 
 
 def permissions(execute: Json | None = None, approve: Json | None = None) -> Json:

@@ -22,6 +22,11 @@ class Entity:
     relations: Mapping[str, str]
 
 
+def resource_name(blueprint: str, identifier: str) -> str:
+    """An entity's Pulumi name: from the UUID, so that a rename in Coder is an update and never a replacement."""
+    return f"{blueprint}-{identifier}"
+
+
 class Held(Protocol):
     """What Port holds of an entity, as far as we look at it. The time is Port's text."""
 
