@@ -18,6 +18,7 @@ from coderport.commands import (
     work_on_run,
     write_summary,
 )
+from coderport.conformance.command import asked
 from coderport.demo import show
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
@@ -143,6 +144,24 @@ def emulate(
 ) -> None:
     """Run the emulators of Coder and Port on this machine until interrupted. Prints where they listen as JSON."""
     emulate_until_interrupted(workspaces=workspaces, templates=templates, seed=seed, free_ports=free_ports)
+
+
+@app.command()
+def conformance(
+    port: Annotated[bool, typer.Option("--port", help="Ask Port, by PORT_CLIENT_ID and PORT_CLIENT_SECRET.")] = False,
+    coder: Annotated[bool, typer.Option("--coder", help="Ask Coder, by CODER_API_BASE_URL and its token.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", callback=_writable, help="Write what was seen to a file, as JSON.")
+    ] = None,
+    writes: Annotated[bool, typer.Option("--writes", help="Coder: also make one throwaway workspace.")] = False,
+    clean_up: Annotated[
+        bool, typer.Option("--clean-up", help="Ask nothing; remove what earlier runs left behind.")
+    ] = False,
+) -> None:
+    """Ask a live Port or Coder whether it is as this project assumes. Exits with 4 where it differs."""
+    if port == coder:
+        raise typer.BadParameter("One of --port and --coder is needed.")
+    raise typer.Exit(asked("port" if port else "coder", people(), out=out, writes=writes, clean_up=clean_up))
 
 
 @app.command()

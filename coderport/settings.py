@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -155,22 +155,37 @@ class Actions(BaseModel):
         return self
 
 
-class Settings(BaseModel):
+class CoderAccess(BaseModel):
+    """Where Coder is, and the token for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    coder_api_base_url: Annotated[str, AfterValidator(_server_url("/api/v2"))] = Field(alias="coderApiBaseUrl")
+    coder_session_token: Token = Field(alias="coderSessionToken")
+
+
+class PortAccess(BaseModel):
+    """Where Port is, and the credentials for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    port_client_id: str = Field(alias="portClientId", min_length=1)
+    port_client_secret: Token = Field(alias="portClientSecret")
+    port_base_url: Annotated[str, AfterValidator(_server_url("/v1"))] = Field(default=PORT_EU, alias="portBaseUrl")
+
+
+Access = TypeVar("Access", CoderAccess, PortAccess)
+
+
+class Settings(PortAccess, CoderAccess):
     """What one run of one stack works with. Field aliases are the keys of the stack config.
 
     `secrets_from_config` names the credentials that came from the stack config and therefore belong into the
     explicit provider as Pulumi secrets; those from the environment never enter the state.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
-
-    coder_api_base_url: Annotated[str, AfterValidator(_server_url("/api/v2"))] = Field(alias="coderApiBaseUrl")
-    coder_session_token: Token = Field(alias="coderSessionToken")
     coder_organization_id: str | None = Field(default=None, alias="coderOrganizationId")
     organizations: Globs = ()
-    port_client_id: str = Field(alias="portClientId", min_length=1)
-    port_client_secret: Token = Field(alias="portClientSecret")
-    port_base_url: Annotated[str, AfterValidator(_server_url("/v1"))] = Field(default=PORT_EU, alias="portBaseUrl")
     blueprints: Literal["manage", "use"] = "manage"
     protect_blueprints: bool = Field(default=True, alias="protectBlueprints")
     take_over: bool = Field(default=False, alias="takeOver")
@@ -213,25 +228,31 @@ def load_settings(
     `encrypted` names the config keys that Pulumi keeps as secrets. Empty texts and objects count as not set, so that
     the typed schema can offer a default. Raises one SettingsError that lists every wrong key.
     """
-    given = {key: value for key, value in config.items() if value not in (None, "", "{}")}
-    from_config = frozenset(key for key in given if key in _SECRETS | {"portClientId"})
-    for key, variable in ENVIRONMENT.items():
-        if key not in given and environ.get(variable, "").strip():
-            given[key] = environ[variable].strip()
+    given = _given(config, environ)
+    from_config = frozenset(key for key in _given(config, {}) if key in _SECRETS | {"portClientId"})
     problems: list[tuple[str, str]] = []
     settings: Settings | None = None
     try:
         settings = Settings.model_validate({**given, "secrets_from_config": from_config})
     except ValidationError as error:
-        problems.extend(
-            (".".join(map(str, item["loc"][:2])), _reason(item)) for item in error.errors(include_input=False)
-        )
+        problems.extend(_problems(error))
     for key in sorted(_SECRETS & from_config - encrypted):
         if not _only_emulators(given):
             problems.append((key, f"is in clear in the stack config: `pulumi config set --secret {NAMESPACE}:{key}`"))
     if problems or settings is None:
         raise SettingsError(_report(problems))
     return settings
+
+
+def load_access(kind: type[Access], environ: Mapping[str, str]) -> Access:
+    """Where one of the two servers is and how to get in, from the environment alone; one SettingsError lists it all."""
+    keys = {field.alias for field in kind.model_fields.values()}
+    given = {key: value for key, value in _given({}, environ).items() if key in keys}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        wrong = "\n".join(f"  {ENVIRONMENT[key]} {reason}" for key, reason in _problems(error))
+        raise SettingsError(f"The environment is not complete:\n{wrong}\nNothing was asked.") from None
 
 
 def load_releases(environ: Mapping[str, str]) -> Releases:
@@ -242,6 +263,20 @@ def load_releases(environ: Mapping[str, str]) -> Releases:
     except ValidationError as error:
         names = ", ".join(RELEASES[str(item["loc"][0])] for item in error.errors(include_input=False))
         raise SettingsError(f"{names}: must be a whole number, 0 or more, for example 25") from None
+
+
+def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What is set, by key of the config: there first, else in the environment."""
+    given = {key: value for key, value in config.items() if value not in (None, "", "{}")}
+    for key, variable in ENVIRONMENT.items():
+        if key not in given and environ.get(variable, "").strip():
+            given[key] = environ[variable].strip()
+    return given
+
+
+def _problems(error: ValidationError) -> list[tuple[str, str]]:
+    """Each wrong key with what is wrong about it."""
+    return [(".".join(map(str, item["loc"][:2])), _reason(item)) for item in error.errors(include_input=False)]
 
 
 def is_loopback(url: str) -> bool:

@@ -1,0 +1,1 @@
+"""Probes that let a live Port or Coder prove what this project assumes of it."""

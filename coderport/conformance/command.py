@@ -1,0 +1,124 @@
+"""The command `conformance`: a service, its probes, a report; and the removal of what a run or a killed run made."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, NoReturn
+
+from rich.console import Console
+
+from coderport.conformance import coder_bench, port_bench
+from coderport.conformance.coder_bench import CoderBench, CoderCredentials
+from coderport.conformance.coder_probes import CODER_PROBES
+from coderport.conformance.port_bench import PortBench, PortCredentials
+from coderport.conformance.port_probes import PORT_PROBES
+from coderport.conformance.probe import Finding, Probe
+from coderport.conformance.recording import as_json, show
+from coderport.conformance.running import Report, findings
+from coderport.conformance.talk import BudgetSpent, ConformanceError, Talk
+from coderport.settings import CoderAccess, PortAccess, load_access
+
+Service = Literal["port", "coder"]
+
+
+def asked(service: Service, console: Console, *, out: Path | None, writes: bool, clean_up: bool) -> int:
+    """What the command does with its options, by the credentials in the environment; the exit code."""
+    if service == "port":
+        port = load_access(PortAccess, os.environ)
+        return clean_up_port(port, console) if clean_up else finish(ask_port(port, console), out, console)
+    coder = load_access(CoderAccess, os.environ)
+    if clean_up:
+        raise ConformanceError("Probes of Coder leave nothing behind that --clean-up would find.")
+    return finish(ask_coder(coder, console, writes=writes), out, console)
+
+
+def ask_port(
+    access: PortAccess, console: Console, probes: Sequence[Probe[PortBench]] = PORT_PROBES, prefix: str | None = None
+) -> Report:
+    """Asks Port all probes and removes what they made, also after an error, Ctrl-C or SIGTERM."""
+    prefix = prefix or port_bench.new_prefix()
+    talk = Talk(
+        access.port_base_url, PortCredentials(access), budget=port_bench.BUDGET, reserve=port_bench.RESERVE
+    ).open()
+    console.print(
+        f"Asking Port at {access.port_base_url} {len(probes)} questions with throwaway blueprints and actions named "
+        f"{prefix}…, at most {port_bench.BUDGET} requests"
+    )
+    started, found, left = time.monotonic(), list[Finding](), tuple[str, ...]()
+    handler = signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        for finding in findings(probes, PortBench(talk, prefix), talk):
+            _tell(finding, console)
+            found.append(finding)
+    finally:
+        left = _removed(talk, prefix)
+        signal.signal(signal.SIGTERM, handler)
+        talk.close()
+    return Report("port", access.port_base_url, prefix, tuple(found), talk.requests, time.monotonic() - started, left)
+
+
+def ask_coder(access: CoderAccess, console: Console, *, writes: bool) -> Report:
+    """Asks Coder all probes; only `writes` lets them make a workspace."""
+    talk = Talk(access.coder_api_base_url, CoderCredentials(access), budget=coder_bench.BUDGET)
+    console.print(f"Asking Coder at {access.coder_api_base_url} {len(CODER_PROBES)} questions")
+    started, found = time.monotonic(), list[Finding]()
+    try:
+        for finding in findings(CODER_PROBES, CoderBench(talk, writes=writes), talk):
+            _tell(finding, console)
+            found.append(finding)
+    finally:
+        talk.close()
+    return Report("coder", access.coder_api_base_url, "", tuple(found), talk.requests, time.monotonic() - started)
+
+
+def clean_up_port(access: PortAccess, console: Console) -> int:
+    """Removes what earlier runs left in Port, by any machine; the exit code."""
+    talk = Talk(access.port_base_url, PortCredentials(access), budget=port_bench.BUDGET)
+    try:
+        number, left = port_bench.remove(talk, port_bench.is_throwaway)
+    except BudgetSpent:
+        raise ConformanceError("There is more to remove than one run may ask; run it again.") from None
+    finally:
+        talk.close()
+    for what in left:
+        console.print(f"left behind: {what}", style="red")
+    console.print(f"{number - len(left)} throwaway objects removed, {len(left)} left: {talk.requests} requests")
+    return 1 if left else 0
+
+
+def finish(report: Report, out: Path | None, console: Console) -> int:
+    """Shows the report, writes the recording, and says the exit code."""
+    show(report, console)
+    if out is not None:
+        _write(out, as_json(report))
+    return report.exit_code
+
+
+def _write(out: Path, recording: Mapping[str, Any]) -> None:
+    try:
+        out.write_text(json.dumps(recording, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise ConformanceError(f"The recording cannot be written to {out}: {error.strerror or error}") from None
+
+
+def _removed(talk: Talk, prefix: str) -> tuple[str, ...]:
+    """What of this run could not be removed; without an answer nobody knows, and the prefix is named."""
+    try:
+        return port_bench.remove(talk, lambda identifier: identifier.startswith(prefix))[1]
+    except (ConformanceError, BudgetSpent) as error:
+        return (f"perhaps objects named {prefix}… ({str(error) or 'no requests left'})",)
+
+
+def _tell(finding: Finding, console: Console) -> None:
+    if console.is_terminal:
+        console.print(f"  {finding.result} {finding.name}")
+
+
+def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

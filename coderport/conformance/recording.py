@@ -1,0 +1,78 @@
+"""A run as a table for people and as a JSON recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from coderport import __version__
+from coderport.conformance.running import Report
+from coderport.errors import CoderportError
+
+FORMAT: Final = 1
+_WIDTH: Final = 160
+_STYLES: Final = {"same": "green", "different": "red", "not asked": "dim", "failed": "red"}
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The recording: what the emulator can take its behaviour from (`emulate --as`). It holds no credentials."""
+    return {
+        "format": FORMAT,
+        "coderport": __version__,
+        "service": report.service,
+        "address": report.address,
+        "prefix": report.prefix,
+        "requests": report.requests,
+        "seconds": round(report.seconds, 1),
+        "left": list(report.left),
+        "probes": [asdict(finding) for finding in report.findings],
+    }
+
+
+def read_recording(file: Path) -> dict[str, Any]:
+    """A recording that `--out` wrote."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise CoderportError(f"{file} cannot be read as a recording of `conformance`: {error}") from None
+    if not isinstance(found, Mapping) or found.get("format") != FORMAT or not isinstance(found.get("probes"), list):
+        raise CoderportError(f"{file} is not a recording that this version of `conformance --out FILE` wrote.")
+    return dict(found)
+
+
+def show(report: Report, console: Console) -> None:
+    """The table, then each difference with its question and source, then the figures."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "probe", "expected", "seen"):
+        table.add_column(heading, overflow="fold")
+    for finding in report.findings:
+        style = _STYLES[finding.result]
+        table.add_row(finding.result, finding.name, _text(finding.expected), _text(finding.seen), style=style)
+    # A log is taken for 80 columns wide, in which the table would fold.
+    log = Console(file=console.file, width=_WIDTH, highlight=False, markup=False)
+    (console if console.is_terminal else log).print(table)
+    for finding in report.findings:
+        if finding.result == "different":
+            kind = "open question, the emulator assumes" if finding.is_open else "expected"
+            console.print(f"\n{finding.name}: {finding.question}")
+            console.print(f"  {kind}: {_text(finding.expected)} ({finding.source})")
+            console.print(f"  seen: {_text(finding.seen)}")
+    for what in report.left:
+        console.print(f"left behind: {what}", style="red")
+    if report.left:
+        console.print(f"Remove it with `python -m coderport conformance --{report.service} --clean-up`.", style="red")
+    console.print(
+        f"{report.count('same')} as expected, {report.count('different')} different, "
+        f"{report.count('not asked')} not asked, {report.count('failed')} failed: "
+        f"{report.requests} requests, {report.seconds:.1f} s"
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,220 @@
+"""`conformance`: what a probe finds on a live service, what it leaves behind (nothing), and how that is told."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+from typer.testing import CliRunner
+
+from coderport.cli import app
+from coderport.conformance.command import ask_coder, ask_port, clean_up_port, finish
+from coderport.conformance.documented import PAGE, documented
+from coderport.conformance.port_bench import BUDGET, PortBench, PortCredentials, is_throwaway, new_prefix
+from coderport.conformance.port_probes import PORT_PROBES
+from coderport.conformance.probe import Finding, NotAsked, Probe
+from coderport.conformance.recording import as_json, read_recording
+from coderport.conformance.running import Report, findings
+from coderport.conformance.talk import BudgetSpent, Talk
+from coderport.emulators.coder import CoderEmulator
+from coderport.emulators.port import PortEmulator
+from coderport.settings import CoderAccess, PortAccess, load_access
+
+
+@pytest.fixture
+def port() -> Iterator[PortEmulator]:
+    emulator = PortEmulator()
+    with emulator.serve():
+        yield emulator
+
+
+def access(emulator: PortEmulator) -> PortAccess:
+    return load_access(PortAccess, environ(emulator))
+
+
+def environ(emulator: PortEmulator) -> dict[str, str]:
+    return {
+        "PORT_CLIENT_ID": emulator.client_id,
+        "PORT_CLIENT_SECRET": emulator.client_secret,
+        "PORT_BASE_URL": emulator.url or "",
+    }
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200, highlight=False, markup=False)
+
+
+def shown(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def _probe(name: str, expected: Any, ask: Any, **more: Any) -> Probe[PortBench]:
+    return Probe(name, f"{name}?", "a test", expected, ask, **more)
+
+
+# ---------------------------------------------------------------- on the emulators
+
+
+def test_the_emulated_port_is_as_expected_and_keeps_nothing(port: PortEmulator) -> None:
+    report = ask_port(access(port), quiet())
+    assert [finding for finding in report.findings if finding.result != "same"] == []
+    assert report.exit_code == 0 and len(report.findings) == len(PORT_PROBES)
+    assert report.requests <= BUDGET
+    assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}
+
+
+def test_the_emulated_coder_is_as_expected() -> None:
+    coder = CoderEmulator(0, workspaces=3, templates=2)
+    with coder.serve() as served:
+        where = {"CODER_API_BASE_URL": served.url, "CODER_SESSION_TOKEN": coder.token}
+        report = ask_coder(load_access(CoderAccess, where), quiet(), writes=False)
+    assert [finding for finding in report.findings if finding.result != "same"] == []
+    assert report.findings
+
+
+def test_names_of_probes_are_unique_and_each_says_where_its_assumption_comes_from() -> None:
+    assert len({probe.name for probe in PORT_PROBES}) == len(PORT_PROBES)
+    assert all(probe.question.endswith("?") and probe.source for probe in PORT_PROBES)
+
+
+# ---------------------------------------------------------------- what a probe can come to
+
+
+def test_each_end_of_a_probe_is_told_apart(port: PortEmulator) -> None:
+    def cannot(bench: PortBench) -> None:
+        raise NotAsked("this role may not")
+
+    probes = (
+        _probe("same", 1, lambda bench: 1),
+        _probe("different", 1, lambda bench: 2),
+        _probe("unexpected", 1, lambda bench: bench.ask("GET", "/nowhere").expect(200)),
+        _probe("not-asked", 1, cannot),
+        _probe("by-version", lambda bench: "of " + bench.prefix[:5], lambda bench: "of coder"),
+    )
+    console = quiet()
+    report = ask_port(access(port), console, probes)
+    assert [(each.name, each.result, each.seen) for each in report.findings] == [
+        ("same", "same", 1),
+        ("different", "different", 2),
+        ("unexpected", "different", "GET /v1/nowhere answered 404 not_found"),
+        ("not-asked", "not asked", "this role may not"),
+        ("by-version", "same", "of coder"),
+    ]
+    assert report.exit_code == 4
+    assert finish(report, None, console) == 4
+    text = shown(console)
+    assert "unexpected: unexpected?" in text and "expected: 1 (a test)" in text
+    assert "2 as expected, 2 different, 1 not asked, 0 failed" in text
+
+
+def test_a_service_that_stops_answering_fails_the_run_and_names_what_may_be_left(port: PortEmulator) -> None:
+    def lost(bench: PortBench) -> str:
+        bench.blueprint("left")
+        port.faults.add(kind="drop_connection")
+        return bench.ask("GET", "/blueprints").verdict
+
+    report = ask_port(access(port), quiet(), (_probe("lost", "200", lost), _probe("after", 1, lambda bench: 1)))
+    assert [each.result for each in report.findings] == ["failed", "not asked"]
+    assert report.exit_code == 1 and report.prefix in report.left[0]
+    port.faults.clear()
+    assert list(port.objects()["blueprints"]) == [f"{report.prefix}left"]
+    assert clean_up_port(access(port), quiet()) == 0
+    assert port.objects()["blueprints"] == {}
+
+
+def test_a_run_asks_no_more_than_its_budget_and_keeps_enough_of_it_to_remove_its_objects(port: PortEmulator) -> None:
+    def greedy(bench: PortBench) -> None:
+        while True:
+            bench.blueprint(f"b{bench.talk.requests}")
+            for _ in range(19):
+                bench.ask("GET", "/blueprints")
+
+    report = ask_port(access(port), quiet(), (_probe("greedy", 1, greedy),))
+    assert report.findings[0].result == "not asked" and not report.left
+    assert report.requests <= BUDGET and port.log.total == report.requests + 1  # the token
+    assert port.objects()["blueprints"] == {}
+
+
+# ---------------------------------------------------------------- removing
+
+
+def test_killed_at_every_tenth_request_nothing_is_left_after_a_clean_up(port: PortEmulator) -> None:
+    whole = ask_port(access(port), quiet()).requests
+    others = port.put_blueprint({"identifier": "theirs", "title": "T", "schema": {"properties": {}}, "relations": {}})
+    for last in range(0, whole, 10):
+        talk = Talk(port.url or "", PortCredentials(access(port)), budget=last)
+        for _ in findings(PORT_PROBES, PortBench(talk, new_prefix()), talk):
+            pass  # ends at the budget as a kill would: nothing is removed
+        talk.close()
+        assert clean_up_port(access(port), quiet()) == 0
+        assert port.objects() == {"blueprints": {others["identifier"]: 0}, "actions": [], "pages": []}
+
+
+def test_the_docs_list_every_probe() -> None:
+    assert PAGE.read_text() == documented(PAGE.read_text()), "run `python -m coderport.conformance.documented`"
+
+
+def test_only_names_that_conformance_makes_are_throwaway() -> None:
+    assert is_throwaway(new_prefix() + "plain") and new_prefix() != new_prefix()
+    for name in ("coderport_probe_", "coderport_probe_zzzzzzzz_a", "coder_workspace", "my_coderport_probe_00000000_a"):
+        assert not is_throwaway(name)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def _run(port: PortEmulator, *options: str) -> Any:
+    return CliRunner().invoke(app, ["conformance", *options], env=environ(port))
+
+
+def test_the_command_ends_with_0_and_a_recording_without_credentials(port: PortEmulator, tmp_path: Path) -> None:
+    out = tmp_path / "seen.json"
+    result = _run(port, "--port", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    found = read_recording(out)
+    assert found["service"] == "port" and len(found["probes"]) == len(PORT_PROBES)
+    assert port.client_secret not in out.read_text() and "Bearer" not in out.read_text()
+    assert all(probe["requests"] for probe in found["probes"])
+
+
+def test_the_command_says_which_variables_are_missing() -> None:
+    result = CliRunner().invoke(app, ["conformance", "--port"], env={"PORT_CLIENT_ID": "", "PORT_CLIENT_SECRET": ""})
+    text = str(result.exception)
+    assert result.exit_code != 0 and "PORT_CLIENT_ID is missing" in text and "PORT_CLIENT_SECRET is missing" in text
+
+
+def test_wrong_credentials_are_said_before_anything_is_made(port: PortEmulator) -> None:
+    wrong = access(port).model_copy(update={"port_client_secret": SecretStr("wrong")})
+    with pytest.raises(Exception, match="does not accept PORT_CLIENT_ID"):
+        ask_port(wrong, quiet())
+
+
+def test_a_recording_of_another_kind_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"format": 99}))
+    with pytest.raises(Exception, match="is not a recording"):
+        read_recording(other)
+
+
+def test_what_was_left_behind_is_a_failure_with_its_remedy() -> None:
+    finding = Finding("a", "a?", "s", False, None, 1, 1, "same", ())
+    report = Report("port", "http://p", "coderport_probe_0_", (finding,), 3, 0.1, ("blueprint x",))
+    console = quiet()
+    assert finish(report, None, console) == 1
+    assert "python -m coderport conformance --port --clean-up" in shown(console)
+    assert as_json(report)["left"] == ["blueprint x"]
+
+
+def test_a_budget_that_is_spent_stops_requests(port: PortEmulator) -> None:
+    talk = Talk(port.url or "", PortCredentials(access(port)), budget=1)
+    talk.ask("GET", "/v1/blueprints")
+    with pytest.raises(BudgetSpent):
+        talk.ask("GET", "/v1/blueprints")
+    talk.close()
