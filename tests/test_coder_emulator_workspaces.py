@@ -8,7 +8,7 @@ import httpx
 import pytest
 from coder_talk import Api, Deploy
 
-from coderport.emulators.coder.records import PREBUILDS_USER_ID, Option, Parameter
+from coderport.emulators.coder.records import PREBUILDS_USER_ID, Parameter
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -258,57 +258,6 @@ def test_a_new_required_parameter_fails_the_build_or_the_request(deploy: Deploy,
     if status == 201:
         api.clock.now += 10
         assert "team" in api.get(f"/workspacebuilds/{asked.json()['id']}")["job"]["error"]
-
-
-def test_parameters_are_judged_by_their_kind(api: Api) -> None:
-    id = api.emulator.create_template("form")
-    api.emulator.promote_version(
-        id,
-        parameters=(
-            Parameter("text", validation_regex="^[a-z]+$", validation_error="lower case", default_value="a"),
-            Parameter("number", "number", validation_min=1, validation_max=4, default_value="2"),
-            Parameter("grows", "number", validation_monotonic="increasing", default_value="5"),
-            Parameter("switch", "bool", default_value="false"),
-            Parameter("list", "list(string)", default_value="[]"),
-            Parameter("choice", options=(Option("A", "a"), Option("B", "b")), default_value="a"),
-            Parameter("fixed", mutable=False, default_value="x"),
-            Parameter("once", ephemeral=True, default_value=""),
-        ),
-    )
-
-    def create(**values: str) -> httpx.Response:
-        given = [{"name": name, "value": value} for name, value in values.items()]
-        body = {"name": "w", "template_id": id, "rich_parameter_values": given}
-        return api.request("POST", "/users/me/workspaces", json=body)
-
-    for name, value in (
-        ("text", "A"),
-        ("number", "0"),
-        ("number", "5"),
-        ("number", "many"),
-        ("switch", "yes"),
-        ("list", "a,b"),
-        ("choice", "c"),
-    ):
-        answer = create(**{name: value})
-        assert answer.status_code == 400, (name, value)
-        assert name in answer.json()["message"]
-    workspace = create(fixed="y", once="now", list='["a","b"]', unknown="dropped").json()["id"]
-    api.clock.now += 5
-
-    def start(**values: str) -> int:
-        given = [{"name": name, "value": value} for name, value in values.items()]
-        answer = api.build(workspace, transition="start", rich_parameter_values=given)
-        api.clock.now += 5
-        return answer.status_code
-
-    assert (start(fixed="z"), start(grows="4"), start(grows="6")) == (400, 400, 201)
-    latest = api.get(f"/workspaces/{workspace}")["latest_build"]["id"]
-    values = {item["name"]: item["value"] for item in api.get(f"/workspacebuilds/{latest}/parameters")}
-    assert values == {
-        "text": "a", "number": "2", "grows": "6", "switch": "false", "list": '["a","b"]', "choice": "a", "fixed": "y",
-        "once": "",
-    }  # fmt: skip
 
 
 def test_a_role_that_only_reads_does_not_build(api: Api) -> None:

@@ -7,8 +7,9 @@ from starlette.responses import PlainTextResponse, Response
 from coderport.emulators.coder import builds
 from coderport.emulators.coder.build_rows import build_json, log_json
 from coderport.emulators.coder.http import Body, Call, Refused, forbidden, invalid, json_response, not_found
+from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
 from coderport.emulators.coder.records import Build, Template, Version, Workspace
-from coderport.emulators.coder.workspace_routes import refuse_parameters, set_dormant, workspace_of
+from coderport.emulators.coder.workspace_routes import set_dormant, workspace_of
 from coderport.emulators.coder.written import stamp
 
 _REASONS = ("dashboard", "cli", "ssh_connection", "vscode_connection", "jetbrains_connection")
@@ -32,13 +33,13 @@ def create_build(call: Call) -> Response:
     _refuse_old_version(call, template, version, transition)
     if workspace.build.active:
         raise Refused(409, "A workspace build is already active.", "A workspace build is already active.")
-    values, wrong = builds.resolved_parameters(version, body.pairs("rich_parameter_values"), workspace.build.parameters)
+    given = body.pairs("rich_parameter_values")
+    values, wrong = resolved_parameters(template, version, given, workspace.build.parameters)
     fails_with = ""
-    if wrong and transition == "start":
-        if all(item.missing for item in wrong) and not call.state.flavour.checks_parameters_at_build:
-            fails_with = wrong[0].detail  # accepted, and the build is where it fails
-        else:
-            refuse_parameters(template, wrong)
+    if wrong and all(item.missing for item in wrong) and not call.state.flavour.checks_parameters_at_build:
+        fails_with = wrong[0].detail if transition == "start" else ""  # accepted, and the build is where it fails
+    else:
+        refuse_parameters(template, wrong)
     if wakes:
         set_dormant(call.state, workspace, False)
     build = builds.begin(

@@ -1,99 +1,17 @@
-"""Builds: what may begin, how parameters are judged, how a build goes on with the clock, what it logs."""
+"""Builds: how one begins, how it goes on with the clock, what it logs."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from coderport.emulators.coder.records import Build, Parameter, Version, Workspace
+from coderport.emulators.coder.parameters import resolved_parameters
+from coderport.emulators.coder.records import Build, Workspace
 from coderport.emulators.coder.schedule import next_start
 from coderport.emulators.coder.state import State
 
 _STAGES = {"start": "Starting workspace", "stop": "Stopping workspace", "delete": "Deleting workspace"}
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A parameter whose value cannot be taken; `missing` is one that is required and has none."""
-
-    name: str
-    detail: str
-    missing: bool = False
-
-
-def resolved_parameters(
-    version: Version, given: Mapping[str, str], previous: Mapping[str, str] | None
-) -> tuple[dict[str, str], list[Wrong]]:
-    """The values a build of `version` has, and what is wrong with them.
-
-    `previous` are the workspace's present values, None for its first build. Names that the version does not
-    know are dropped. Ephemeral values are not carried on, immutable ones cannot change.
-    """
-    values: dict[str, str] = {}
-    wrong: list[Wrong] = []
-    for parameter in version.parameters:
-        name = parameter.name
-        before = None if previous is None else previous.get(name)
-        value = given.get(name)
-        if value is None and before is not None and not parameter.ephemeral:
-            value = before
-        if value is None and parameter.required:
-            wrong.append(Wrong(name, f'Parameter "{name}" is required but not provided', missing=True))
-            continue
-        if value is None:
-            value = parameter.default_value
-        elif not parameter.mutable and before is not None and value != before:
-            wrong.append(Wrong(name, f'Parameter "{name}" is not mutable, and its value would change'))
-        problem = _problem(parameter, value, before)
-        if problem and (name in given or previous is None):
-            wrong.append(Wrong(name, f'can\'t validate build parameter "{name}": {problem}'))
-        values[name] = value
-    return values, wrong
-
-
-def _problem(parameter: Parameter, value: str, before: str | None) -> str:
-    if parameter.options and parameter.type != "list(string)":
-        if value not in {option.value for option in parameter.options}:
-            return f"value {value!r} is not one of the parameter's options"
-        return ""
-    if parameter.type == "bool" and value not in ("true", "false"):
-        return f"value {value!r} is not a boolean"
-    if parameter.type == "list(string)" and not _is_list_of_strings(value):
-        return f"value {value!r} is not a list of strings"
-    if parameter.type == "number":
-        return _number_problem(parameter, value, before)
-    if parameter.validation_regex and not re.search(parameter.validation_regex, value):
-        return f'{parameter.validation_error} (value "{value}" does not match "{parameter.validation_regex}")'
-    return ""
-
-
-def _is_list_of_strings(value: str) -> bool:
-    try:
-        items = json.loads(value)
-    except ValueError:
-        return False
-    return isinstance(items, list) and all(isinstance(item, str) for item in items)
-
-
-def _number_problem(parameter: Parameter, value: str, before: str | None) -> str:
-    try:
-        number = float(value)
-    except ValueError:
-        return f"value {value!r} is not a number"
-    low, high = parameter.validation_min, parameter.validation_max
-    if low is not None and number < low:
-        return f"value {value} is less than the minimum {low}"
-    if high is not None and number > high:
-        return f"value {value} is more than the maximum {high}"
-    if parameter.validation_monotonic and before is not None:
-        rises = parameter.validation_monotonic == "increasing"
-        if number < float(before) if rises else number > float(before):
-            return f"value {value} {'falls' if rises else 'rises'} from {before}, which it may not"
-    return ""
 
 
 def begin(
@@ -233,7 +151,7 @@ def _chain(state: State, workspace: Workspace, build: Build, then: Mapping[str, 
     template = state.templates[workspace.template_id]
     version_id = then.get("template_version_id") or template.active_version_id
     given = {item["name"]: item["value"] for item in then.get("rich_parameter_values") or ()}
-    values, wrong = resolved_parameters(state.versions[version_id], given, build.parameters)
+    values, wrong = resolved_parameters(template, state.versions[version_id], given, build.parameters)
     begin(
         state, workspace, then["transition"], build.initiator_id, version_id=version_id, parameters=values,
         fails_with=wrong[0].detail if wrong else "",

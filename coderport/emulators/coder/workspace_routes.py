@@ -18,6 +18,7 @@ from coderport.emulators.coder.http import (
     json_response,
     not_found,
 )
+from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
 from coderport.emulators.coder.reading import organization_of, user_of
 from coderport.emulators.coder.records import PREBUILDS_USER_ID, Preset, Template, User, Version, Workspace
 from coderport.emulators.coder.rows import workspace_json
@@ -104,8 +105,8 @@ def _create(call: Call, owner: User) -> Response:
     ttl = _checked_ttl(body.number("ttl_ms")) or template.default_ttl_ms or None
     preset = _preset(version, body)
     given = {**body.pairs("rich_parameter_values"), **(preset.parameters if preset else {})}
-    values, wrong = builds.resolved_parameters(version, given, None)
-    _refuse(template, wrong)
+    values, wrong = resolved_parameters(template, version, given, None)
+    refuse_parameters(template, wrong)
     if not version.imported:
         raise Refused(406, "The provided template version is still being imported")
     workspace = _claimed(call, owner, name, version, preset) if preset else None
@@ -191,17 +192,6 @@ def claim(state: State, workspace: Workspace, owner: User, name: str) -> None:
     workspace.updated_at = workspace.last_used_at = state.now()
     state.place(workspace)
 
-
-def _refuse(template: Template, wrong: list[builds.Wrong]) -> None:
-    """400 for parameters, in the words of the template's parameter flow."""
-    if not wrong:
-        return
-    if template.use_classic_parameter_flow:
-        raise Refused(400, f'Unable to validate parameter "{wrong[0].name}"', wrong[0].detail)
-    raise Refused(400, "Unable to validate parameters", validations=[(item.name, item.detail) for item in wrong])
-
-
-refuse_parameters = _refuse
 
 # ---------------------------------------------------------------- settings
 
@@ -355,5 +345,5 @@ def resolve_autostart(call: Call) -> Response:
     mismatch = False
     if workspace.automatic_updates == "always" or template.require_active_version:
         version = call.state.versions[template.active_version_id]
-        mismatch = bool(builds.resolved_parameters(version, {}, workspace.build.parameters)[1])
+        mismatch = bool(resolved_parameters(template, version, {}, workspace.build.parameters)[1])
     return json_response({"parameter_mismatch": mismatch})
