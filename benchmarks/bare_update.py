@@ -33,7 +33,7 @@ from coderport.declaration import declare
 from coderport.difference import ENTITY, Difference, part_of
 from coderport.engine import obtain_cli
 from coderport.settings import Releases
-from coderport.stack import PARALLEL, PROJECT, Stack
+from coderport.stack import PARALLEL, Stack, project_name
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     number = int(sys.argv[1])
     cli = obtain_cli(lambda text: print(text, file=sys.stderr))
     program, names = asyncio.run(_part(Stack(STACK, cli), number))
-    targets = [f"urn:pulumi:{STACK}::{PROJECT}::{ENTITY}::{name}" for name in names]
+    targets = [f"urn:pulumi:{STACK}::{project_name()}::{ENTITY}::{name}" for name in names]
     print(json.dumps({"seconds": _update(cli.path, program, targets), "targets": len(targets)}))
 
 

@@ -14,6 +14,7 @@ from coderport.commands import (
     emulate_until_interrupted,
     people,
     report_drift,
+    run_pulumi,
     serve_until_told,
     work_on_run,
     write_summary,
@@ -37,6 +38,16 @@ app = typer.Typer(
 )
 
 StackName = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack; created if it does not exist.")]
+ExistingStack = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack; it has to be there.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Take the stack's config from what `pulumi config --json` printed, where there is no Pulumi CLI.",
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="End standard output with one JSON object; people's text goes to stderr.")
 ]
@@ -171,6 +182,14 @@ def engine() -> None:
     print(f"{found.path} {found.version} ({found.origin})")
 
 
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def pulumi(
+    arguments: Annotated[list[str] | None, typer.Argument(help="What the CLI is to do, after `--`.")] = None,
+) -> None:
+    """Run the Pulumi CLI that the commands use, in the project: `python -m coderport pulumi -- stack ls`."""
+    run_pulumi(arguments or [])
+
+
 @app.command()
 def demo(
     workspaces: Annotated[int, typer.Option(min=3, help="How many workspaces Coder has.")] = 40,
@@ -182,19 +201,20 @@ def demo(
 
 @app.command()
 def run(
-    stack: StackName,
+    stack: ExistingStack,
     run_id: Annotated[
         str | None, typer.Option(help="Port's id of the run; CODERPORT_RUN_ID if it is not given.")
     ] = None,
+    config: Config = None,
 ) -> None:
     """Bring one action run to its end, as the workflow of the GitHub backend does. Fails where Port was not told."""
-    raise typer.Exit(work_on_run(stack, run_id))
+    raise typer.Exit(work_on_run(stack, run_id, config))
 
 
 @app.command()
-def serve(stack: StackName) -> None:
+def serve(stack: ExistingStack, config: Config = None) -> None:
     """Run the webhook backend of the actions until SIGTERM. docs/actions.md lists its CODERPORT_SERVE_… variables."""
-    serve_until_told(stack)
+    serve_until_told(stack, config)
 
 
 def main() -> None:

@@ -8,22 +8,23 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
 from coderport.drift import Drifted, drift
 from coderport.emulators.pair import Pair
-from coderport.engine import obtain_cli
-from coderport.errors import CoderportError
+from coderport.engine import engine_environment, find_cli, obtain_cli
+from coderport.errors import CoderportError, SettingsError
 from coderport.outcome import Outcome, Tally, failed
 from coderport.progress import shown_on
 from coderport.runner.github import run_id_of, run_once
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import serve
 from coderport.runner.service.settings import service_settings
-from coderport.stack import ROOT, Stack
-from coderport.stackfile import stack_settings
+from coderport.settings import Settings, printed_settings
+from coderport.stack import ROOT, Stack, project_name
 
 SHOWN_CHANGES = 20
 SHOWN_DRIFT = 50
@@ -138,16 +139,46 @@ def emulate_until_interrupted(*, workspaces: int, templates: int, seed: int, fre
         stop.wait()
 
 
-def work_on_run(stack: str, run_id: str | None) -> int:
+def run_pulumi(arguments: Sequence[str]) -> NoReturn:
+    """Becomes the Pulumi CLI that the commands use, in the project's folder and with the environment of its stacks."""
+    cli = obtain_cli(people(stderr=True).print)
+    os.chdir(ROOT)
+    os.execve(cli.path, ["pulumi", *arguments], engine_environment(os.environ, cli=cli.path, local_state=None))
+
+
+def work_on_run(stack: str, run_id: str | None, config: Path | None) -> int:
     """Works one action run to its end and says how that was; the exit code of the process."""
     named = run_id_of(run_id, os.environ)
-    return run_once(named, stack_settings(stack, ROOT, os.environ), f"coderport/{stack}", people().print)
+    settings, managed_by = _settings("run", stack, config)
+    return run_once(named, settings, managed_by, people().print)
 
 
-def serve_until_told(stack: str) -> None:
+def serve_until_told(stack: str, config: Path | None) -> None:
     """Serves the webhook backend of the stack until SIGTERM or Ctrl-C."""
-    service = service_settings(os.environ)
-    serve(service, service_runner(stack_settings(stack, ROOT, os.environ), f"coderport/{stack}"))
+    settings, managed_by = _settings("serve", stack, config)
+    # Port signs with the secret of its client, wherever that is set.
+    secret = {"PORT_CLIENT_SECRET": settings.port_client_secret.get_secret_value()}
+    serve(service_settings({**os.environ, **secret}), service_runner(settings, managed_by))
+
+
+def _settings(command: str, name: str, config: Path | None) -> tuple[Settings, str]:
+    """The settings of a stack that is there, as `up` has them, and what entities of the stack name.
+
+    They come from the Pulumi CLI, or from what it printed into the file `config` on another machine.
+    """
+    if config is not None:
+        return printed_settings(config, project_name(), os.environ), f"{project_name()}/{name.rsplit('/', 1)[-1]}"
+    cli = find_cli(os.environ)
+    if cli is None:
+        raise SettingsError(
+            f"The settings of the stack {name} are read with the Pulumi CLI, and there is none here. Get it:\n"
+            "  python -m coderport engine\n"
+            "Or, on a machine that has it, write them to a file, and bring that here (it holds secrets: mode 0600):\n"
+            f"  python -m coderport pulumi -- config --json --show-secrets --stack {name} > config.json\n"
+            f"  python -m coderport {command} --stack {name} --config config.json"
+        )
+    stack = Stack(name, cli, create=False)
+    return stack.settings(), stack.managed_by
 
 
 def _drift_table(rows: Sequence[Drifted]) -> Table:

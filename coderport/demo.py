@@ -94,9 +94,11 @@ class _Service:
 
     def __enter__(self) -> _Service:
         servers = self._servers
+        config = FOLDER / "config.json"
+        config.write_text("{}")  # all that it needs is in the environment
         actions = {"backend": "webhook", "url": f"{self.url}/runs"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "coderport", "serve", "--stack", self._stack],
+            [sys.executable, "-m", "coderport", "serve", "--stack", self._stack, "--config", str(config)],
             cwd=ROOT,
             env={
                 **os.environ,

@@ -23,7 +23,7 @@ from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.orphans import delete_orphans
 from coderport.plan import Past, Plan
 from coderport.progress import ENGINE, watcher
-from coderport.settings import NAMESPACE, Settings, load_releases, load_settings
+from coderport.settings import Settings, load_releases, settings_of
 from coderport.survey import make_plan, read_port
 
 
@@ -32,8 +32,7 @@ async def program() -> dict[str, Any]:
     account = Account()
     with _accounted(account):
         memory = await _recalled()
-        config, encrypted = _stack_config()
-        settings = load_settings(config, os.environ, encrypted=encrypted)
+        settings = settings_of(_stack_config(), pulumi.get_project(), os.environ)
         plan = await make_plan(
             settings,
             load_releases(os.environ),
@@ -113,14 +112,11 @@ async def _recalled() -> Memory:
         raise unreadable(stack, error) from None
 
 
-def _stack_config() -> tuple[dict[str, Any], frozenset[str]]:
-    """The keys of our namespace without it, and the names of those that are encrypted."""
-    prefix = f"{NAMESPACE}:"
-    everything = {**get_config_env(), **CONFIG.get()}
-    ours = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
+def _stack_config() -> dict[str, tuple[Any, bool]]:
+    """The whole config: by `namespace:key` the value and whether it is encrypted."""
     listed = set(get_config_secret_keys_env())
-    encrypted = {key for key in ours if prefix + key in listed or is_config_secret(prefix + key)}
-    return ours, frozenset(encrypted)
+    everything = {**get_config_env(), **CONFIG.get()}
+    return {key: (value, key in listed or is_config_secret(key)) for key, value in everything.items()}
 
 
 def _warn_of_checkpoints(plan: Plan) -> None:

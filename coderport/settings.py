@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -253,6 +254,39 @@ def load_access(kind: type[Access], environ: Mapping[str, str]) -> Access:
     except ValidationError as error:
         wrong = "\n".join(f"  {ENVIRONMENT[key]} {reason}" for key, reason in _problems(error))
         raise SettingsError(f"The environment is not complete:\n{wrong}\nNothing was asked.") from None
+
+
+def settings_of(config: Mapping[str, tuple[Any, bool]], project: str, environ: Mapping[str, str]) -> Settings:
+    """Settings from the whole config of a stack: `namespace:key` with its value and whether it is encrypted.
+
+    The namespace is always ours. In a project of another name, whose own namespace Pulumi fills with the defaults of
+    `Pulumi.yaml`, what that says counts where ours is silent. Raises SettingsError as `load_settings` does.
+    """
+    values: dict[str, Any] = {}
+    encrypted: set[str] = set()
+    for namespace in dict.fromkeys((project, NAMESPACE)):
+        for name, (value, secret) in config.items():
+            key = name.removeprefix(f"{namespace}:")
+            if key != name and (key not in values or value not in (None, "", "{}", "[]")):
+                values[key] = value
+                encrypted = encrypted | {key} if secret else encrypted - {key}
+    return load_settings(values, environ, encrypted=frozenset(encrypted))
+
+
+def printed_settings(file: Path, project: str, environ: Mapping[str, str]) -> Settings:
+    """Settings from what `pulumi config --json` printed, with `--show-secrets` or with the secrets in the environment.
+
+    Raises SettingsError where the file is none of that, and as `load_settings` does.
+    """
+    try:
+        printed = json.loads(file.read_text())
+        config = {str(key): (each.get("value"), bool(each.get("secret"))) for key, each in printed.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise SettingsError(
+            f"{file} cannot be used: {error}.\nIt has to hold what this prints, on a machine with the Pulumi CLI:\n"
+            "  python -m coderport pulumi -- config --json --show-secrets --stack NAME"
+        ) from None
+    return settings_of(config, project, environ)
 
 
 def load_releases(environ: Mapping[str, str]) -> Releases:

@@ -19,8 +19,9 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
 from pulumi import automation
-from pulumi.automation.errors import CommandError, ConcurrentUpdateError
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
 
 from coderport.account import Account, Failure, collected, variables
 from coderport.difference import Resource
@@ -30,11 +31,10 @@ from coderport.lock import StackLocked, unlock
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.outcome import Outcome, Result, Tally
 from coderport.progress import ENGINE, watcher
-from coderport.settings import NAMESPACE, Settings, load_settings
+from coderport.settings import Settings, settings_of
 from coderport.torn import COMPLAINT, mended
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = "coderport"
 SUCCEEDED = "succeeded"
 PARALLEL = 128
 """Operations in flight: six bulk writes. The engine's default of 4 × cores would cap one at 8 entities on 2 cores."""
@@ -59,8 +59,17 @@ def project_copy(directory: Path) -> Path:
     return directory
 
 
+def project_name(directory: Path = ROOT) -> str:
+    """The name that the folder's `Pulumi.yaml` gives the project; it is the first half of what entities name."""
+    try:
+        name = yaml.safe_load((directory / "Pulumi.yaml").read_text())["name"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise SettingsError(f"{directory / 'Pulumi.yaml'} names no project: {error}") from None
+    return str(name)
+
+
 class Stack:
-    """A stack of the project in `directory`, created on first use.
+    """A stack of the project in `directory`, created on first use, or with `create=False` refused if there is none.
 
     With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `program` stands in
     for the project's `__main__.py`.
@@ -74,8 +83,10 @@ class Stack:
         directory: Path = ROOT,
         local_state: Path | None = None,
         program: Callable[[], Any] | None = None,
+        create: bool = True,
     ) -> None:
         self.name = name
+        self.project = project_name(directory)
         self._healed: list[str] = []
         environment = engine_environment(os.environ, cli=cli.path, local_state=local_state)
         try:
@@ -85,21 +96,27 @@ class Stack:
                 pulumi_command=EngineCommand(cli),
                 program=program or _main,
             )
-            self._stack = self._opened(workspace)
+            self._stack = self._opened(workspace, create)
+        except StackNotFoundError:
+            raise SettingsError(
+                f"The project {self.project} has no stack {name} in {workspace.who_am_i().url}.\n"
+                "To see those that it has:\n  python -m coderport pulumi -- stack ls\n"
+                f"To make it:\n  python -m coderport up --stack {name}"
+            ) from None
         except CommandError as error:
             raise EngineError(f"The stack {name} cannot be opened: {_with_remedy(_last_words(error))}") from None
 
-    def _opened(self, workspace: automation.LocalWorkspace) -> EngineStack:
+    def _opened(self, workspace: automation.LocalWorkspace, create: bool) -> EngineStack:
         """The stack; a run that was killed while it made it, or wrote its state, may have left something in the way."""
         try:
-            return EngineStack(self.name, workspace)
+            return EngineStack(self.name, workspace, create=create)
         except ConcurrentUpdateError as locked:
             self._healed.append(unlock(self.name, str(locked)))
         except CommandError as error:
             if COMPLAINT not in str(error) or not mended(workspace.who_am_i().url or "", Path(workspace.work_dir)):
                 raise
             self._healed.append("A run that was killed left its state without a checksum; the state is whole.")
-        return EngineStack(self.name, workspace)
+        return EngineStack(self.name, workspace, create=create)
 
     def configure(self, values: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
         """Sets plain config values in the namespace of the project; a list or an object replaces the whole one."""
@@ -158,7 +175,7 @@ class Stack:
 
     def _urn(self, resource: Resource) -> str:
         kind, name = resource
-        return f"urn:pulumi:{self.bare_name}::{PROJECT}::{kind}::{name}"
+        return f"urn:pulumi:{self.bare_name}::{self.project}::{kind}::{name}"
 
     @property
     def bare_name(self) -> str:
@@ -168,15 +185,17 @@ class Stack:
     @property
     def managed_by(self) -> str:
         """How entities of this stack name it: project/stack."""
-        return f"{PROJECT}/{self.bare_name}"
+        return f"{self.project}/{self.bare_name}"
 
     def settings(self) -> Settings:
         """The settings that a run would have: the stack's config, decrypted, and the environment."""
-        config = self._stack.get_all_config()
-        prefix = f"{NAMESPACE}:"
-        ours = {key.removeprefix(prefix): each.value for key, each in config.items() if key.startswith(prefix)}
-        encrypted = frozenset(key.removeprefix(prefix) for key, each in config.items() if each.secret)
-        return load_settings(ours, os.environ, encrypted=encrypted)
+        try:
+            config = self._stack.get_all_config()
+        except CommandError as error:
+            raise SettingsError(
+                f"The config of the stack {self.name} cannot be read: {_with_remedy(_last_words(error))}"
+            ) from None
+        return settings_of({key: (each.value, each.secret) for key, each in config.items()}, self.project, os.environ)
 
     def memory(self) -> Memory:
         """What the stack remembers of its last run, by one call of the CLI (`outputs` of the Automation API makes two).
@@ -329,6 +348,11 @@ def _with_remedy(said: str) -> str:
     if "PULUMI_ACCESS_TOKEN" in said:
         return (
             f"{said}.\nLog in with `pulumi login`, or name a folder or bucket: PULUMI_BACKEND_URL=file:///some/folder"
+        )
+    if "does not support environments" in said:
+        return (
+            f"{said}.\nOnly Pulumi Cloud keeps ESC environments. Log in there with "
+            "`python -m coderport pulumi -- login`, or take `environment:` out of the stack's file."
         )
     if "passphrase must be set" in said:
         return f"{said}.\nChoose a passphrase, and keep it: it encrypts the secrets of this backend's stacks."

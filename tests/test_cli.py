@@ -3,64 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from lab import Json
+from checkout import ROOT, Checkout
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-class Checkout:
-    """A copy of the project with a backend of its own, and the environment of a person at a shell."""
-
-    def __init__(self, folder: Path, cli: CliInfo, pair: Pair) -> None:
-        self.folder, self.pair = folder / "checkout", pair
-        shutil.copytree(
-            ROOT,
-            self.folder,
-            ignore=shutil.ignore_patterns(".git", ".venv", ".coderport", "__pycache__", ".*_cache", "tests"),
-        )
-        (folder / "state").mkdir()
-        self.environment = {
-            "PATH": f"{cli.path.parent}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(folder),
-            "PULUMI_HOME": str(folder / "pulumi"),
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "CODER_API_BASE_URL": f"{pair.coder_url}/api/v2",
-            "CODER_SESSION_TOKEN": pair.coder.token,
-            "PORT_CLIENT_ID": pair.port.client_id,
-            "PORT_CLIENT_SECRET": pair.port.client_secret,
-            "PORT_BASE_URL": f"{pair.port_url}/v1",
-        }
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "coderport", *arguments],
-            cwd=self.folder,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-
-    def json(self, *arguments: str, code: int = 0, **environment: str) -> Json:
-        """The JSON object that the command's standard output ends with."""
-        done = self.run(*arguments, "--json", **environment)
-        assert done.returncode == code, done.stdout + done.stderr
-        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-        return found
 
 
 @pytest.fixture(scope="module")

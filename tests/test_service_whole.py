@@ -46,11 +46,13 @@ class Process:
             "CODERPORT_SERVE_WORKERS": "32",
         }
         self._log = folder / "serve.log"
+        self._config = folder / "config.json"
+        self._config.write_text("{}")
         self.start()
 
     def start(self) -> None:
         with self._log.open("a") as log:
-            command = [sys.executable, "-m", "coderport", "serve", "--stack", "lab"]
+            command = [sys.executable, "-m", "coderport", "serve", "--stack", "lab", "--config", str(self._config)]
             self._running = subprocess.Popen(command, cwd=ROOT, env=self._environment, stderr=log)
         until(self._ready, "the service is ready")
 

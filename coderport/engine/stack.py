@@ -9,14 +9,15 @@ from pulumi.automation._stack import StackInitMode
 
 
 class EngineStack(automation.Stack):
-    """A stack in the workspace, created on first use, that asks the CLI for nothing after a run.
+    """A stack in the workspace that asks the CLI for nothing after a run.
 
     The original asks for the outputs, twice, and for the history, to put them into a result that nobody here reads:
     3 s at 10,000 resources.
     """
 
-    def __init__(self, name: str, workspace: automation.LocalWorkspace) -> None:
-        super().__init__(name, workspace, StackInitMode.CREATE_OR_SELECT)
+    def __init__(self, name: str, workspace: automation.LocalWorkspace, *, create: bool) -> None:
+        """Raises StackNotFoundError where there is none and `create` is false."""
+        super().__init__(name, workspace, StackInitMode.CREATE_OR_SELECT if create else StackInitMode.SELECT)
 
     def outputs(self) -> automation.OutputMap:
         """None; `LocalWorkspace.stack_outputs` has them."""
