@@ -146,3 +146,10 @@ def test_a_workspace_is_not_created_without_what_is_required(
     api.emulator.promote_version(id, parameters=FORM)
     answer = api.request("POST", "/users/me/workspaces", json={"name": "w", "template_id": id})
     assert (answer.status_code, answer.json()) == (400, expected)
+
+
+def test_a_workspace_that_the_emulator_makes_up_starts_again(api: Api) -> None:
+    id = api.emulator.create_template("form")
+    api.emulator.promote_version(id, parameters=(*FORM, Parameter("least", "number", validation_min=7, required=True)))
+    workspace = api.emulator.create_workspace(template=id, running=False)
+    assert api.build(workspace, transition="start").status_code == 201

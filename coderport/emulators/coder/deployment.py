@@ -6,6 +6,7 @@ from dataclasses import fields as fields_of
 from typing import Any, TypeVar
 
 from coderport.emulators.coder import builds
+from coderport.emulators.coder.parameters import made_up_values
 from coderport.emulators.coder.records import Build, Organization, Template, User, Version, Workspace
 from coderport.emulators.coder.seed import add_version
 from coderport.emulators.coder.state import State
@@ -102,7 +103,7 @@ class Deployment:
             )  # fmt: skip
             state.workspaces[workspace.id] = workspace
             version = state.versions[used.active_version_id]
-            values = {parameter.name: parameter.default_value for parameter in version.parameters}
+            values = made_up_values(version)
             builds.begin(state, workspace, "start", person.id, version_id=version.id, parameters=values, instant=True)
             if not running:
                 builds.begin(state, workspace, "stop", person.id, instant=True)

@@ -65,6 +65,19 @@ def refuse_parameters(template: Template, wrong: list[Wrong]) -> None:
     raise Refused(400, "Unable to validate parameters", validations=validations)
 
 
+def made_up_values(version: Version) -> dict[str, str]:
+    """Values for a workspace that nobody typed in: the defaults, and something valid where there are none."""
+    return {parameter.name: _made_up(parameter) for parameter in version.parameters}
+
+
+def _made_up(parameter: Parameter) -> str:
+    if not parameter.required:
+        return parameter.default_value
+    candidates = [option.value for option in parameter.options] or ["a", "1", "A", "true", "[]"]
+    least = () if parameter.validation_min is None else (str(parameter.validation_min),)
+    return next((value for value in (*least, *candidates) if not _problem(parameter, value, None)), candidates[0])
+
+
 def _classic(parameter: Parameter, value: str | None, before: str | None, given: str | None) -> Wrong | None:
     name = parameter.name
     if not parameter.mutable and given is not None and before is not None and given != before:
