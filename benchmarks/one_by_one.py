@@ -29,7 +29,7 @@ IN_FLIGHT = 4 * (os.cpu_count() or 1)
 async def upsert_all(entities: Sequence[dict[str, Any]]) -> float:
     """Seconds for all of them."""
     base = f"{os.environ['PORT_BASE_URL']}/v1"
-    async with httpx.AsyncClient(base_url=base, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=base, timeout=60, trust_env=False) as client:
         credentials = {"clientId": os.environ["PORT_CLIENT_ID"], "clientSecret": os.environ["PORT_CLIENT_SECRET"]}
         token = (await client.post("/auth/access_token", json=credentials)).raise_for_status().json()["accessToken"]
         client.headers["Authorization"] = f"Bearer {token}"

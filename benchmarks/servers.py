@@ -52,7 +52,7 @@ class Servers:
         self.port_url, self.coder_url = described["port_url"], described["coder_url"]
         self.coder_token = described["coder_token"]
         self.port_client_id, self.port_client_secret = described["port_client_id"], described["port_client_secret"]
-        self._control = httpx.Client(base_url=described["control_url"], timeout=300)
+        self._control = httpx.Client(base_url=described["control_url"], timeout=300, trust_env=False)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ from coderport.conformance.command import asked
 from coderport.demo import show
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
+from coderport.loopback import spare
 from coderport.outcome import Outcome
 from coderport.settings import RELEASES
 from coderport.stack import Stack
@@ -219,6 +220,7 @@ def serve(stack: ExistingStack, config: Config = None) -> None:
 
 def main() -> None:
     """Runs the command line; a known failure is one plain message and its exit code, never a traceback."""
+    spare(os.environ)
     try:
         app(standalone_mode=True)
     except CoderportError as error:

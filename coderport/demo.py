@@ -26,6 +26,7 @@ from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, drop_real_life, obtain_cli
 from coderport.errors import CoderportError
+from coderport.loopback import drop_network
 from coderport.outcome import Counts, Outcome
 from coderport.stack import ROOT, Stack, project_copy
 
@@ -42,6 +43,7 @@ def show(*, workspaces: int, templates: int) -> None:
     console = people()
     drop_real_life(os.environ)
     cli = obtain_cli(console.print)
+    drop_network(os.environ)  # a proxy was for getting the CLI: the rest stays on this machine
     shutil.rmtree(FOLDER, ignore_errors=True)
     with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
         console.print(pair.banner())
@@ -117,7 +119,9 @@ class _Service:
             on=(httpx.HTTPError, DemoError), timeout=20, wait_initial=0.1, wait_max=0.5
         ):
             with attempt:
-                _expect(httpx.get(f"{self.url}/readyz").status_code == 200, "the service should be ready")
+                _expect(
+                    httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200, "the service should be ready"
+                )
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,9 +11,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from coderport import __version__
+from coderport.address import http_address, is_in_clear, is_loopback, server_address
 from coderport.errors import SettingsError
 
 NAMESPACE = "coderport"
@@ -57,26 +58,6 @@ _EXAMPLES: Mapping[str, str] = {
 _SECRETS = frozenset({"coderSessionToken", "portClientSecret"})
 _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _http_url(value: str) -> str:
-    url = value.strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http(s) URL with a host")
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError("must hold no query, fragment or credentials")
-    return url
-
-
-def _server_url(suffix: str) -> Callable[[str], str]:
-    def normalised(value: str) -> str:
-        url = _http_url(value).removesuffix(suffix).rstrip("/")
-        if urlsplit(url).scheme == "http" and not is_loopback(url):
-            raise ValueError("must be https: a token would travel in clear (http is for loopback only)")
-        return url
-
-    return normalised
 
 
 def _duration(value: object) -> object:
@@ -137,7 +118,7 @@ class Actions(BaseModel):
     backend: Literal["off", "github", "webhook"] = "off"
     repository: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     workflow: str = Field(default="coder-action.yml", min_length=1)
-    url: Annotated[str, AfterValidator(_http_url)] | None = None
+    url: Annotated[str, AfterValidator(http_address)] | None = None
     agent: bool = False
     templates: Literal["all", "none"] | Globs = "all"
     approve_delete: bool = Field(default=False, alias="approveDelete")
@@ -151,7 +132,7 @@ class Actions(BaseModel):
         needed = {"github": ("repository", self.repository), "webhook": ("url", self.url)}.get(self.backend)
         if needed is not None and needed[1] is None:
             raise ValueError(f"the backend {self.backend} needs {needed[0]}")
-        if self.url and self.url.startswith("http:") and not self.agent and not is_loopback(self.url):
+        if self.url and is_in_clear(self.url) and not self.agent:
             raise ValueError("url must be https unless Port's agent calls it (agent: true)")
         return self
 
@@ -161,7 +142,9 @@ class CoderAccess(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
-    coder_api_base_url: Annotated[str, AfterValidator(_server_url("/api/v2"))] = Field(alias="coderApiBaseUrl")
+    coder_api_base_url: Annotated[str, AfterValidator(partial(server_address, suffix="/api/v2"))] = Field(
+        alias="coderApiBaseUrl"
+    )
     coder_session_token: Token = Field(alias="coderSessionToken")
 
 
@@ -172,7 +155,9 @@ class PortAccess(BaseModel):
 
     port_client_id: str = Field(alias="portClientId", min_length=1)
     port_client_secret: Token = Field(alias="portClientSecret")
-    port_base_url: Annotated[str, AfterValidator(_server_url("/v1"))] = Field(default=PORT_EU, alias="portBaseUrl")
+    port_base_url: Annotated[str, AfterValidator(partial(server_address, suffix="/v1"))] = Field(
+        default=PORT_EU, alias="portBaseUrl"
+    )
 
 
 Access = TypeVar("Access", CoderAccess, PortAccess)
@@ -311,12 +296,6 @@ def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
 def _problems(error: ValidationError) -> list[tuple[str, str]]:
     """Each wrong key with what is wrong about it."""
     return [(".".join(map(str, item["loc"][:2])), _reason(item)) for item in error.errors(include_input=False)]
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this machine, where the emulators listen."""
-    host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _only_emulators(given: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from coderport.account import Account
+from coderport.address import is_loopback
 from coderport.catalog.actions.declared import wants_form
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
@@ -22,7 +23,7 @@ from coderport.holdings import Holdings, holdings
 from coderport.plan import Past, Plan, declares_actions, filters_of, judge, known_of, refusal
 from coderport.port.client import PortClient
 from coderport.port.errors import PortUnreachable
-from coderport.settings import Releases, Settings, is_loopback
+from coderport.settings import Releases, Settings
 from coderport.siblings import read_templates, templates_of_siblings
 
 

@@ -1,4 +1,4 @@
-"""What every test may rely on: no credentials of this machine, and the Pulumi CLI where the engine runs."""
+"""What every test may rely on: no credentials or proxies of this machine, and the Pulumi CLI where the engine runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from coderport.engine import CliInfo, drop_real_life, find_cli
+from coderport.loopback import drop_network
 
 pytest_plugins = ["coder_talk", "provider_driver"]
 
 FIGURE = "figure"
 
 drop_real_life(os.environ)
+drop_network(os.environ)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from coderport.coder import errors
 from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace, read_as
 from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
-from coderport.tls import tls_context
+from coderport.route import Route, route_to
 
 IN_FLIGHT = 6
 ATTEMPTS = 6
@@ -100,9 +100,12 @@ class CoderClient:
         self._answered = False
         self._token = token
         self._places = asyncio.Semaphore(in_flight)
+        self._route = Route() if transport is not None else route_to(str(self.base_url))
         self._http = httpx.AsyncClient(
             transport=transport,
-            verify=tls_context(),
+            trust_env=False,  # the route says what the environment does
+            verify=self._route.tls,
+            proxy=self._route.proxy,
             headers={
                 "Coder-Session-Token": token,
                 "Accept": "application/json",
@@ -110,8 +113,6 @@ class CoderClient:
             },
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
-            # A proxy from the environment is right for a real Coder and wrong for one on this machine.
-            trust_env=self.base_url.host not in ("127.0.0.1", "localhost", "::1"),
             timeout=httpx.Timeout(timeout, connect=5.0, pool=timeout),
             limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
         )
@@ -252,7 +253,7 @@ class CoderClient:
             try:
                 response = await self._http.request(method, f"{self.base_url}{path}", params=params, json=body)
             except httpx.HTTPError as error:
-                told = self._clean(str(error)) or type(error).__name__
+                told = self._clean(self._route.told(error))
                 failed = f"Coder at {self._host} did not answer {method} {path}: {told}"
                 connected = not isinstance(error, httpx.ConnectError)
             else:

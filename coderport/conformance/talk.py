@@ -16,8 +16,7 @@ import httpx
 from coderport import __version__
 from coderport.conformance.probe import Unexpected
 from coderport.errors import CoderportError
-from coderport.settings import is_loopback
-from coderport.tls import tls_context
+from coderport.route import route_to
 
 SECONDS_PER_ANSWER: Final = 30.0
 _LONGEST_WAIT: Final = 60.0
@@ -81,12 +80,14 @@ class Talk:
         self.lines: list[str] = []
         """The requests since this was last emptied, each in a line."""
         self._budget, self._reserve = budget, reserve
+        self._route = route_to(base_url)
         self._http = httpx.Client(
             base_url=base_url,
-            verify=tls_context(),
+            verify=self._route.tls,
+            proxy=self._route.proxy,
             timeout=SECONDS_PER_ANSWER,
             follow_redirects=False,
-            trust_env=not is_loopback(base_url),
+            trust_env=False,  # the route says what the environment does
             headers={"User-Agent": f"coderport-conformance/{__version__}", "Accept": "application/json"},
         )
 
@@ -121,9 +122,7 @@ class Talk:
             status, answered, content = self._whole(method, path, body, query, headers)
         except httpx.HTTPError as error:
             self.lines.append(f"{asked} -> no answer")
-            raise ConformanceError(
-                f"{self.base_url} did not answer {asked}: {str(error) or type(error).__name__}"
-            ) from None
+            raise ConformanceError(f"{self.base_url} did not answer {asked}: {self._route.told(error)}") from None
         answer = Answer(asked, status, answered, _decoded(content))
         self.lines.append(f"{asked} -> {answer.verdict}")
         return answer

@@ -19,7 +19,7 @@ import stamina
 
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
 from coderport.port.limits import Bucket, RateLimits, bucket_of
-from coderport.tls import tls_context
+from coderport.route import Route, route_to
 
 _TOKEN_PATH = "/v1/auth/access_token"
 _RENEW_BEFORE = 60.0
@@ -94,10 +94,13 @@ class Session:
         self._token_lock = asyncio.Lock()
         self._limits = RateLimits()
         self._retry_seconds = retry_seconds
+        self._route = Route() if transport is not None else route_to(self.base_url)
         self._http = httpx.AsyncClient(
             base_url=self.base_url,
             transport=transport,
-            verify=tls_context(),
+            trust_env=False,  # the route says what the environment does
+            verify=self._route.tls,
+            proxy=self._route.proxy,
             timeout=httpx.Timeout(timeout, connect=10.0, pool=None),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
             headers={"User-Agent": user_agent, "Accept": "application/json"},
@@ -200,12 +203,12 @@ class Session:
                 # Its text quotes the header, and with it the token.
                 raise PortUnauthorized("The token for Port has characters that cannot be sent") from None
             except httpx.ConnectError as error:
-                refused = PortUnreachable(f"Port at {self.base_url} cannot be reached: {_plain(error)}")
+                refused = PortUnreachable(f"Port at {self.base_url} cannot be reached: {self._route.told(error)}")
                 if self._answered:
                     raise _Again(refused, self._retry_seconds) from None
                 raise _Again(refused, min(_FIRST_CONTACT_SECONDS, self._retry_seconds), _CONNECT_PAUSE) from None
             except httpx.HTTPError as error:
-                lost = PortUnreachable(f"Port at {self.base_url} did not answer ({what}): {_plain(error)}")
+                lost = PortUnreachable(f"Port at {self.base_url} did not answer ({what}): {self._route.told(error)}")
                 raise self._maybe_again(lost, repeat) from None
             self._answered = True
             self._limits.observe(bucket, response.status_code, response.headers)
@@ -277,10 +280,6 @@ def _root(base_url: str) -> str:
 
 def _traced(trace_id: str | None) -> str:
     return f" (trace id {trace_id})" if trace_id else ""
-
-
-def _plain(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 def _json(response: httpx.Response) -> dict[str, Any] | None:

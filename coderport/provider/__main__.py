@@ -13,6 +13,7 @@ def main(arguments: list[str]) -> None:
         import asyncio
 
         from coderport.catalog.blueprints import DECLARED_PROPERTIES, DECLARED_RELATIONS
+        from coderport.loopback import spare
         from coderport.provider.process import serve
         from coderport.provider.server import PortProvider
     except ModuleNotFoundError as error:
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"pulumi-resource-port: {sys.executable} lacks coderport's requirements ({error.name} is missing)")
     address = arguments[-1] if arguments and not arguments[-1].startswith("-") else ""
     provider = PortProvider(properties=DECLARED_PROPERTIES, relations=DECLARED_RELATIONS, engine_address=address)
+    spare(os.environ)
     asyncio.run(serve(provider, parent))
 
 

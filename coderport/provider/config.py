@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from coderport.address import server_address
 from coderport.errors import SettingsError
 from coderport.port.client import DEFAULT_URL
 from coderport.provider.protocol import UNKNOWN, Problem, Properties
@@ -26,8 +27,8 @@ class Config:
 def problems(inputs: Properties) -> list[Problem]:
     """What of the provider's inputs cannot be accepted."""
     url = inputs.get("baseUrl")
-    if isinstance(url, str) and url and url != UNKNOWN and not _is_address(url):
-        return [Problem("baseUrl", _no_address(url))]
+    if isinstance(url, str) and url and url != UNKNOWN and (wrong := _wrong_address(url)):
+        return [Problem("baseUrl", wrong)]
     return []
 
 
@@ -44,8 +45,8 @@ def load(inputs: Properties, environ: Mapping[str, str]) -> Config:
         secret=setting("secret", "PORT_CLIENT_SECRET"),
         token=setting("token", None) or None,
     )
-    if not _is_address(config.base_url):
-        raise SettingsError(f"the Port provider's baseUrl (PORT_BASE_URL) is wrong: {_no_address(config.base_url)}")
+    if wrong := _wrong_address(config.base_url):
+        raise SettingsError(f"the Port provider's baseUrl (PORT_BASE_URL) is wrong: {wrong}")
     missing = [
         f"{key} ({variable})"
         for key, variable, value in (
@@ -59,9 +60,10 @@ def load(inputs: Properties, environ: Mapping[str, str]) -> Config:
     return config
 
 
-def _is_address(url: str) -> bool:
-    return url.startswith(("https://", "http://"))
-
-
-def _no_address(url: str) -> str:
-    return f"{url!r} is not an address: it is like https://api.port.io"
+def _wrong_address(url: str) -> str:
+    """What is wrong with it, and an example; empty for an address that a token may be sent to."""
+    try:
+        server_address(url)
+    except ValueError as error:
+        return f"it {error}, for example https://api.port.io"
+    return ""

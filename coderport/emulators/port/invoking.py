@@ -17,6 +17,7 @@ from coderport.emulators.port.runs import Run
 from coderport.emulators.port.store import Store
 from coderport.emulators.port.templates import TemplateError, filled
 from coderport.emulators.port.writing import Manner, write
+from coderport.loopback import is_loopback_host
 
 _SENT: Final = frozenset({"WEBHOOK", "GITHUB", "INTEGRATION_ACTION"})
 _DEFAULT_REF: Final = "main"
@@ -111,7 +112,7 @@ def _check_destination(host: str, *, strict: bool) -> None:
 
     No name is looked up: those of private zones count as private, a single label as unknown.
     """
-    private = is_loopback(host) or host.endswith((".local", ".internal", ".localhost"))
+    private = is_loopback_host(host) or host.endswith((".local", ".internal", ".localhost"))
     try:
         private = private or not ipaddress.ip_address(host).is_global
     except ValueError:
@@ -119,19 +120,9 @@ def _check_destination(host: str, *, strict: bool) -> None:
             raise Problem(403, "not_resolvable_destination", f"the webhook's host {host} cannot be resolved") from None
     if strict and private:
         raise Problem(403, "private_destination", f"the webhook's host {host} is private: use the agent to reach it")
-    if not strict and not is_loopback(host):
+    if not strict and not is_loopback_host(host):
         why = f"this emulator sends to loopback only, not to {host}"
         raise Problem(403, "not_resolvable_destination", why)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a request to the host stays on this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _dispatch(run: Run, payload: Mapping[str, Any]) -> Json:
