@@ -107,13 +107,12 @@ def _proxy(variable: str, named: str, tls: ssl.SSLContext) -> httpx.Proxy:
 def _names(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
-    entry = entry.rpartition("://")[2].rstrip("/")
+    name, wanted = _parted(entry.rpartition("://")[2].rstrip("/"))
+    if wanted and wanted != str(port):
+        return False
     try:
-        network = ipaddress.ip_network(entry.replace("[", "").replace("]", ""), strict=False)
+        network = ipaddress.ip_network(name, strict=False)
     except ValueError:
-        name, wanted = _parted(entry)
-        if wanted and wanted != str(port):
-            return False
         name = name.removeprefix("*").lstrip(".").rstrip(".")
         return bool(name) and (host == name or host.endswith(f".{name}"))
     try:
@@ -123,6 +122,8 @@ def _names(entry: str, host: str, port: int) -> bool:
 
 
 def _parted(entry: str) -> tuple[str, str]:
-    """Name and port: `[::1]:80`, `host:80`, `host`."""
+    """Name and port: `[::1]:80`, `host:80`, `host`, `::1`, `[fd00::]/8`."""
     name, colon, port = entry.rpartition(":")
-    return (name.strip("[]"), port) if colon and port.isdecimal() else (entry, "")
+    if colon and port.isdecimal() and (":" not in name or name.endswith("]")):
+        return name.strip("[]"), port
+    return entry.replace("[", "").replace("]", ""), ""

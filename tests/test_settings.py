@@ -92,10 +92,6 @@ def test_a_secret_in_clear_is_refused_except_for_emulators_on_this_machine() -> 
     assert load_settings(local, {}).port_base_url == "http://localhost:17081"
 
 
-def test_http_is_for_loopback_only() -> None:
-    assert "must be https" in error({**CONFIG, "coderApiBaseUrl": "http://coder.example.com"})
-
-
 @pytest.mark.parametrize("bad", [f"{SECRET}\n", f'"{SECRET} "x', f"{SECRET}é"])
 def test_a_token_with_characters_that_no_header_takes_is_named_and_never_shown(bad: str) -> None:
     if bad == f"{SECRET}\n":
