@@ -10,9 +10,11 @@ from datetime import datetime
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.declared import declared
 from coderport.catalog.actions.values import Action
-from coderport.catalog.agreement import Agreement, Difference, agreement, differences
+from coderport.catalog.agreement import Agreement, agreement, demands, differences
 from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
 from coderport.catalog.desired import Desired, Filters, desired
+from coderport.catalog.meaning import difference
+from coderport.catalog.overlay import WAY_OUT
 from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
@@ -125,7 +127,11 @@ def judge(
     )
     actions = _actions(settings, snapshot, wanted, forms, of_siblings)
     verdict = together(
-        _blueprints_verdict(settings, memory, held), _actions_verdict(actions, settings, memory, held), owned, going
+        _blueprints_verdict(settings, memory, held),
+        _demands_verdict(wanted, held),
+        _actions_verdict(actions, settings, memory, held),
+        owned,
+        going,
     )
     plan = Plan(
         held=held,
@@ -194,7 +200,7 @@ def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> V
             conflicts = [each for each in found if each.conflict]
             reasons.append(
                 _listed(f"Port's blueprint {blueprint.identifier} contradicts ours:", conflicts)
-                + "\nPort never changes these in place. Rename or remove them in Port, or use another organization."
+                + f"\nPort never changes these in place. {WAY_OUT}\nOr use another organization of Port."
             )
         elif found and settings.blueprints == "use":
             reasons.append(
@@ -207,6 +213,34 @@ def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> V
                 + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
                 + "\n  pulumi config set coderport:takeOver true"
             )
+    return Verdict(tuple(reasons))
+
+
+def _demands_verdict(wanted: Desired, held: Holdings) -> Verdict:
+    """Whether Port takes what is to be written: it does not while somebody's mandatory property has no value."""
+    reasons: list[str] = []
+    for blueprint in BLUEPRINTS:
+        live = held.blueprints.get(blueprint.identifier)
+        found = demands(blueprint, live) if live is not None else []
+        if live is None or not found:
+            continue
+        there = held.entities.get(blueprint.identifier, {})
+        waiting = [
+            entity.title
+            for entity in wanted.entities
+            if entity.blueprint == blueprint.identifier
+            and not all(each.met_by(there.get(entity.identifier)) for each in found)
+            and (entity.identifier not in there or difference(entity, there[entity.identifier]))
+        ]
+        if not waiting:
+            continue
+        by, at = live.get("updatedBy") or "somebody unknown", live.get("updatedAt") or "an unknown time"
+        more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
+        reasons.append(
+            _listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
+            + f"\nSo Port would refuse {len(waiting)} of its entities: {', '.join(waiting[:_NAMED])}{more}."
+            + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or give it a default."
+        )
     return Verdict(tuple(reasons))
 
 
@@ -240,7 +274,10 @@ def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Me
     return Verdict(tuple(reasons))
 
 
-def _listed(headline: str, found: Iterable[Difference], shown: int = 12) -> str:
+_NAMED = 5
+
+
+def _listed(headline: str, found: Iterable[object], shown: int = 12) -> str:
     lines = [f"  {each}" for each in found]
     more = [f"  and {len(lines) - shown} more"] if len(lines) > shown else []
     return "\n".join((headline, *lines[:shown], *more))

@@ -146,7 +146,13 @@ def test_a_blueprint_agrees_with_itself(blueprint: Blueprint) -> None:
 
 def test_what_others_added_is_no_difference(live: dict[str, Any]) -> None:
     live["schema"]["properties"]["team_notes"] = {"type": "string", "title": "Notes"}
-    live["schema"]["properties"]["status"].update(icon="Health", enumColors={"running": "green"})
+    added = {"icon": "Health", "enum": ["running"], "enumColors": {"running": "green"}}
+    live["schema"]["properties"]["status"].update(added)
+    live["schema"]["properties"]["owner_name"].update(description="Login", format="user", pattern="^a", default="me")
+    live["schema"]["properties"]["ttl_ms"].update(minimum=1, maximum=2, exclusiveMinimum=0)
+    live["schema"]["properties"]["failing_agents"].update(minItems=1, uniqueItems=True)
+    live["schema"]["properties"]["failing_agents"]["items"].update(enum=["main"], format="user")
+    live["relations"]["template_id"].update(icon="Template", type="dependency")
     live["relations"]["service"] = {"title": "Service", "target": "service", "required": False, "many": False}
     live["mirrorProperties"]["template_icon"] = {"title": "Icon", "path": "template_id.icon_url"}
     live["aggregationProperties"] = {"builds": {}}
@@ -165,8 +171,6 @@ def test_differences_name_what_differs(live: dict[str, Any]) -> None:
     properties = live["schema"]["properties"]
     del properties["status"]
     properties["ttl_ms"]["title"] = "Time to live"
-    properties["last_used_at"].pop("format")
-    properties["name"]["enum"] = ["a", "b"]
     live["schema"]["required"] = ["healthy"]
     live["icon"] = "Cloud"
     live["relations"]["template_id"]["required"] = True
@@ -174,9 +178,7 @@ def test_differences_name_what_differs(live: dict[str, Any]) -> None:
     assert [str(each) for each in found] == [
         'coder_workspace: icon "Cloud" in Port, "Box" here',
         'coder_workspace.ttl_ms: title "Time to live" in Port, "TTL" here',
-        'coder_workspace.last_used_at: format none in Port, "date-time" here',
         "coder_workspace.healthy: required in Port, optional here",
-        "coder_workspace.name: enum ['a', 'b'] in Port, no limit here",
         "coder_workspace.status: missing in Port",
         "coder_workspace.template_id: required relation in Port, optional here",
     ]
@@ -189,6 +191,14 @@ def test_differences_name_what_differs(live: dict[str, Any]) -> None:
         (
             lambda live: live["schema"]["properties"]["daily_cost"].update(type="string"),
             "coder_workspace.daily_cost: type string in Port, number here",
+        ),
+        (
+            lambda live: live["schema"]["properties"]["last_used_at"].pop("format"),
+            "coder_workspace.last_used_at: format none in Port, date-time here",
+        ),
+        (
+            lambda live: live["schema"]["properties"]["url"].update(format="email"),
+            "coder_workspace.url: format email in Port, url here",
         ),
         (
             lambda live: live["schema"]["properties"]["failing_agents"].update(items={"type": "number"}),
@@ -228,6 +238,7 @@ def test_a_calculation_is_compared_too() -> None:
 
 def test_an_unusable_live_blueprint_is_all_missing() -> None:
     live = {
+        "identifier": WORKSPACE.identifier,
         "title": WORKSPACE.title,
         "icon": WORKSPACE.icon,
         "description": WORKSPACE.description,

@@ -205,7 +205,7 @@ def test_another_type_at_port_is_refused_and_nothing_is_written(driver: Driver, 
         made = driver.create(BLUEPRINT, blueprint())
         driver.port.blueprints["workspace"]["schema"] = live
     later = Driver(driver.port)
-    with pytest.raises(Aborted, match="status of blueprint workspace is of type number") as caught:
+    with pytest.raises(Aborted, match="status of blueprint workspace: type number in Port") as caught:
         later.create(BLUEPRINT, blueprint()) if made is None else later.diff(made)
     assert caught.value.code is grpc.StatusCode.FAILED_PRECONDITION
     assert not [each for each in driver.port.writes if each.method == "PUT"]

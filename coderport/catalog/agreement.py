@@ -7,22 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coderport.catalog.blueprints import Blueprint, Calculation, Property, Relation
-
-# Keywords by which Port refuses values. We declare none, so one that Port holds could refuse a true value.
-_CONSTRAINTS = (
-    "enum",
-    "pattern",
-    "minLength",
-    "maxLength",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-)
+from coderport.catalog.blueprints import Blueprint, to_port
+from coderport.catalog.overlay import MAPS, Deviation, Json, deviations, permanent, required
+from coderport.catalog.values import Held
 
 
 class Agreement(enum.Enum):
@@ -37,7 +24,7 @@ class Agreement(enum.Enum):
 class Difference:
     """One thing that the declared blueprint says and the live one does not.
 
-    `conflict` marks what Port cannot change in place: the type of a property, what a relation points at.
+    `conflict` marks what Port cannot change in place: type and format of a property, what a relation points at.
     """
 
     path: str
@@ -59,133 +46,118 @@ def agreement(found: Iterable[Difference]) -> Agreement:
 
 
 def differences(blueprint: Blueprint, live: Mapping[str, Any]) -> list[Difference]:
-    """What of `blueprint` Port's JSON `live` lacks or holds otherwise.
+    """What of `blueprint` is missing or different in Port's JSON `live`, in the order of the declaration.
 
-    Whatever `live` has beyond it is no difference; absent, null and empty texts are the same.
+    Whatever `live` has beyond it is no difference (see `overlay`, by which the provider goes as well).
     """
-    found = list(
-        _texts(
-            blueprint.identifier,
-            {
-                "title": blueprint.title,
-                "icon": blueprint.icon,
-                "description": blueprint.description,
-            },
-            live,
-        )
-    )
-    required = _mapping(live, "schema").get("required")
-    needed = required if isinstance(required, list) else []
-    for declared in blueprint.properties:
-        found.extend(_property_differences(blueprint.identifier, declared, live, declared.identifier in needed))
-    for calculation in blueprint.calculations:
-        found.extend(_calculation_differences(blueprint.identifier, calculation, live))
-    for relation in blueprint.relations:
-        found.extend(_relation_differences(blueprint.identifier, relation, _mapping(live, "relations")))
+    declared = to_port(blueprint)
+    conflicts = dict(_conflicts(blueprint, declared, live))
+    found: dict[str, list[Difference]] = {}
+    for deviation in deviations(live, declared, {}):
+        name, text = _in_words(deviation)
+        if name not in conflicts:
+            path = f"{blueprint.identifier}.{name}" if name else blueprint.identifier
+            found.setdefault(name, []).append(Difference(path, text))
+    for name, text in conflicts.items():
+        found[name] = [Difference(f"{blueprint.identifier}.{name}", text, conflict=True)]
+    order = {name: at for at, name in enumerate(("", *_members(blueprint)))}
+    return [each for name in sorted(found, key=lambda name: order[name]) for each in found[name]]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A property or relation of somebody else without whose value Port takes no entity of a blueprint of ours."""
+
+    identifier: str
+    title: str
+    relation: bool
+
+    def met_by(self, held: Held | None) -> bool:
+        """Whether the entity that Port holds has the value already, so that a merging write keeps it."""
+        if held is None:
+            return False
+        return (held.relations if self.relation else held.properties).get(self.identifier) is not None
+
+    def __str__(self) -> str:
+        named = f"{self.identifier} ({self.title})" if self.title else self.identifier
+        return f"{'relation' if self.relation else 'property'} {named}"
+
+
+def demands(blueprint: Blueprint, live: Mapping[str, Any]) -> list[Demand]:
+    """What others made mandatory on the blueprint. A property with a default is none: Port fills that in."""
+    ours = set(_members(blueprint))
+    properties = _mapping(_mapping(live, "schema"), "properties")
+    found = []
+    for name in required(live):
+        body = _mapping(properties, name)
+        if name not in ours and body.get("default") is None:
+            found.append(Demand(name, str(body.get("title") or ""), relation=False))
+    for name, body in _mapping(live, "relations").items():
+        if name not in ours and isinstance(body, Mapping) and body.get("required") is True:
+            found.append(Demand(name, str(body.get("title") or ""), relation=True))
     return found
 
 
-def _property_differences(
-    blueprint: str, declared: Property, live: Mapping[str, Any], required: bool
-) -> Iterator[Difference]:
-    path = f"{blueprint}.{declared.identifier}"
-    held = _mapping(_mapping(live, "schema"), "properties").get(declared.identifier)
-    if not isinstance(held, Mapping):
-        computed = _computed_as(live, declared.identifier)
-        if computed is None:
-            yield Difference(path, "missing in Port")
-        else:
-            yield Difference(path, f"{computed} property in Port, an ordinary one here", conflict=True)
-        return
-    if held.get("type") != declared.type:
-        yield Difference(path, f"type {held.get('type')} in Port, {declared.type} here", conflict=True)
-        return
-    if declared.items is not None:
-        items = _mapping(held, "items").get("type")
-        # An array without `items` takes strings too.
-        if items is not None and items != declared.items:
-            yield Difference(path, f"items of type {items} in Port, {declared.items} here", conflict=True)
-            return
-    yield from _texts(
-        path,
-        {
-            "title": declared.title,
-            "format": declared.format,
-            "description": declared.description,
-        },
-        held,
-    )
-    for keyword in _CONSTRAINTS:
-        if held.get(keyword) not in (None, [], False):
-            yield Difference(path, f"{keyword} {held[keyword]!r} in Port, no limit here")
-    if required:
-        yield Difference(path, "required in Port, optional here")
+def _conflicts(blueprint: Blueprint, declared: Json, live: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What Port cannot change in place, by property or relation.
+
+    Of the target and the number of a relation Port does not say whether they can change: they are taken for permanent.
+    """
+    yield from permanent(live, declared)
+    for prop in blueprint.properties:
+        if (kind := _kind_of(live, prop.identifier)) not in (None, "ordinary"):
+            yield prop.identifier, f"{kind} property in Port, an ordinary one here"
+    for calculation in blueprint.calculations:
+        held = _mapping(live, "calculationProperties").get(calculation.identifier)
+        if (kind := _kind_of(live, calculation.identifier)) not in (None, "calculation"):
+            yield calculation.identifier, f"{kind} property in Port, a calculated one here"
+        elif isinstance(held, Mapping) and held.get("type") != calculation.type:
+            yield calculation.identifier, f"type {held.get('type')} in Port, {calculation.type} here"
+    for relation in blueprint.relations:
+        held = _mapping(live, "relations").get(relation.identifier)
+        if not isinstance(held, Mapping):
+            continue
+        if held.get("target") != relation.target:
+            yield relation.identifier, f"relation to {held.get('target')} in Port, to {relation.target} here"
+        elif bool(held.get("many")) != relation.many:
+            number, here = _number(held.get("many")), _number(relation.many)
+            yield relation.identifier, f"relation to {number} in Port, to {here} here"
 
 
-def _calculation_differences(blueprint: str, declared: Calculation, live: Mapping[str, Any]) -> Iterator[Difference]:
-    path = f"{blueprint}.{declared.identifier}"
-    held = _mapping(live, "calculationProperties").get(declared.identifier)
-    if not isinstance(held, Mapping):
-        other = (
-            "ordinary"
-            if declared.identifier in _mapping(_mapping(live, "schema"), "properties")
-            else _computed_as(live, declared.identifier)
-        )
-        if other is None:
-            yield Difference(path, "missing in Port")
-        else:
-            yield Difference(path, f"{other} property in Port, a calculated one here", conflict=True)
-        return
-    if held.get("type") != declared.type:
-        yield Difference(path, f"type {held.get('type')} in Port, {declared.type} here", conflict=True)
-        return
-    yield from _texts(
-        path,
-        {
-            "title": declared.title,
-            "calculation": declared.jq,
-            "description": declared.description,
-        },
-        held,
-    )
+def _members(blueprint: Blueprint) -> Iterator[str]:
+    """The identifiers of all that the blueprint declares, in its order."""
+    for kind in (blueprint.properties, blueprint.calculations, blueprint.relations):
+        yield from (each.identifier for each in kind)
 
 
-def _relation_differences(blueprint: str, declared: Relation, stored: Mapping[str, Any]) -> Iterator[Difference]:
-    path = f"{blueprint}.{declared.identifier}"
-    held = stored.get(declared.identifier)
-    if not isinstance(held, Mapping):
-        yield Difference(path, "relation missing in Port")
-        return
-    if held.get("target") != declared.target:
-        yield Difference(path, f"relation to {held.get('target')} in Port, to {declared.target} here", conflict=True)
-        return
-    if bool(held.get("many")) != declared.many:
-        stored_number, number = _number(held.get("many")), _number(declared.many)
-        yield Difference(path, f"relation to {stored_number} in Port, to {number} here", conflict=True)
-        return
-    yield from _texts(path, {"title": declared.title, "description": declared.description}, held)
-    if bool(held.get("required")) != declared.required:
-        stored_need, need = _need(held.get("required")), _need(declared.required)
-        yield Difference(path, f"{stored_need} relation in Port, {need} here")
+def _in_words(deviation: Deviation) -> tuple[str, str]:
+    """The property, relation or calculation that it is about (empty for the blueprint itself), and what to say."""
+    path, have, want = deviation.path, deviation.have, deviation.want
+    if path[:2] == ("schema", "required"):
+        return path[2], f"{_need(have)} in Port, {_need(want)} here"
+    steps = path[2:] if path[0] == "schema" else path[1:] if path[0] in MAPS else ("", *path)
+    name, *keyword = steps
+    relation = path[0] == "relations"
+    if not keyword:
+        return name, "relation missing in Port" if relation else "missing in Port"
+    if relation and keyword == ["required"]:
+        return name, f"{_need(have)} relation in Port, {_need(want)} here"
+    return name, f"{'.'.join(keyword)} {_quoted(have)} in Port, {_quoted(want)} here"
 
 
-def _texts(path: str, declared: Mapping[str, str | None], held: Mapping[str, Any]) -> Iterator[Difference]:
-    for keyword, text in declared.items():
-        stored = held.get(keyword) or None
-        if stored != text:
-            yield Difference(path, f"{keyword} {_quoted(stored)} in Port, {_quoted(text)} here")
+def _kind_of(live: Mapping[str, Any], identifier: str) -> str | None:
+    """What kind of property has the identifier in Port; None for none."""
+    if identifier in _mapping(_mapping(live, "schema"), "properties"):
+        return "ordinary"
+    for kind in ("mirror", "calculation", "aggregation"):
+        if identifier in _mapping(live, f"{kind}Properties"):
+            return kind
+    return None
 
 
 def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = parent.get(key)
     return value if isinstance(value, Mapping) else {}
-
-
-def _computed_as(live: Mapping[str, Any], identifier: str) -> str | None:
-    for kind in ("mirror", "calculation", "aggregation"):
-        if identifier in _mapping(live, f"{kind}Properties"):
-            return kind
-    return None
 
 
 def _number(many: object) -> str:
@@ -197,4 +169,4 @@ def _need(required: object) -> str:
 
 
 def _quoted(value: object) -> str:
-    return "none" if value is None else f'"{value}"'
+    return "none" if value in (None, "") else f'"{value}"'

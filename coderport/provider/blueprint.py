@@ -7,10 +7,11 @@ from typing import Any
 
 import stamina
 
+from coderport.catalog.overlay import merged, restricted
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
 from coderport.provider import blueprint_values
-from coderport.provider.blueprint_values import body, differences, merged, refuse_conflicts
+from coderport.provider.blueprint_values import body, differences, refuse_conflicts
 from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
 from coderport.provider.times import stamps_of
@@ -57,7 +58,7 @@ class BlueprintResource:
         live = await self._holdings.blueprint(_identifier(state))
         if live is None:
             return {"identifier": Kind.ADD}
-        new, old = body(news), body(state.inputs)
+        new, old = body(news), self._once(state)
         refuse_conflicts(live, new)
         recorded = differences(body(state.outputs), new, old) if state.outputs else {}
         found = {**recorded, **differences(live, new, old)}
@@ -95,7 +96,7 @@ class BlueprintResource:
         if not inputs:
             inputs = blueprint_values.inputs(self._declared(live))
         elif differences(live, body(inputs), {}):
-            seen = blueprint_values.inputs(blueprint_values.restricted(live, body(inputs)))
+            seen = blueprint_values.inputs(restricted(live, body(inputs)))
             inputs = {
                 **seen,
                 **{key: inputs[key] for key in ("createCatalogPage", "forceDeleteEntities") if key in inputs},
@@ -104,6 +105,15 @@ class BlueprintResource:
         if "createCatalogPage" in state.outputs:
             outputs["createCatalogPage"] = state.outputs["createCatalogPage"]
         return Found(live["identifier"], inputs, outputs)
+
+    def _once(self, state: Recorded) -> Mapping[str, Any]:
+        """What the program stated before, so that what it states no longer is removed.
+
+        Nothing for the blueprints of the catalog: their old inputs can hold what others added (after an import, or a
+        refresh by the stock provider), and the judge of a run does not see them.
+        """
+        old = body(state.inputs)
+        return {} if old.get("identifier") in self._properties else old
 
     def _declared(self, live: Mapping[str, Any]) -> Mapping[str, Any]:
         identifier = live["identifier"]
@@ -121,7 +131,7 @@ class BlueprintResource:
         if live is None:
             written = await self._create(news)
         else:
-            written = await self._replace(live, body(news), body(state.inputs))
+            written = await self._replace(live, body(news), self._once(state))
         return blueprint_values.outputs(news, stamps_of(written))
 
     async def _replace(

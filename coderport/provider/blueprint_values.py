@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from coderport.catalog.meaning import same_value
+from coderport.catalog.overlay import MAPS, WAY_OUT, deviations, permanent, required, types
 from coderport.port.errors import PortError
 from coderport.provider.protocol import UNKNOWN, Kind, Problem, Properties
 
@@ -56,15 +56,10 @@ _SAME_NAME = (
     "ownership",
     "teamInheritance",
 )
-_MAPS = ("mirrorProperties", "calculationProperties", "relations")
-_STAMPS = ("createdAt", "createdBy", "updatedAt", "updatedBy", "id")
-
-# Values, not collections: somebody else's part of one is never kept beside ours.
-_WHOLE = ("default", "ownership", "teamInheritance", "changelogDestination")
 
 
 class TypeConflict(PortError):
-    """A property exists at Port with another type, which Port treats as permanent."""
+    """A property exists at Port with another type or format, which Port treats as permanent."""
 
 
 def problems(inputs: Properties) -> list[Problem]:
@@ -93,7 +88,7 @@ def body(inputs: Properties) -> Json:
     """The blueprint as Port's API takes it."""
     result: Json = {key: inputs[key] for key in _SAME_NAME if inputs.get(key) is not None}
     properties: Json = {}
-    required: list[str] = []
+    mandatory: list[str] = []
     for bag, type_ in _TYPES.items():
         for key, given in _known(_known(inputs.get("properties")).get(bag)).items():
             if given == UNKNOWN:
@@ -101,9 +96,9 @@ def body(inputs: Properties) -> Json:
                 continue
             properties[key] = _property(type_, _known(given))
             if _known(given).get("required") is True:
-                required.append(key)
-    result["schema"] = {"properties": properties, **({"required": required} if required else {})}
-    for name in _MAPS:
+                mandatory.append(key)
+    result["schema"] = {"properties": properties, **({"required": mandatory} if mandatory else {})}
+    for name in MAPS:
         result[name] = {
             key: given if given == UNKNOWN else _known(given) for key, given in _known(inputs.get(name)).items()
         }
@@ -155,118 +150,42 @@ def _parsed(text: Any) -> Any:
 
 
 def refuse_conflicts(live: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """TypeConflict if a property is live with another type than the wished one."""
-    live_types = _types(live)
-    for key, type_ in _types(new).items():
-        if live_types.get(key, type_) != type_:
-            raise TypeConflict(
-                f"property {key} of blueprint {live.get('identifier')} is of type {live_types[key]} at Port "
-                f"and {type_} in the program, and Port never changes the type of a property. Nothing was "
-                "written: give the new property another identifier, or delete the old one in Port."
-            )
-
-
-def merged(live: Mapping[str, Any], new: Mapping[str, Any], old: Mapping[str, Any]) -> Json:
-    """The blueprint to put: what is live, ours over it, without what was ours and is no longer wanted.
-
-    Whatever others added to it stays, and so do its aggregation properties.
-    """
-    result = _over(_declarable(live), new, old)
-    result["schema"]["required"] = _required(live, new, old)
-    return result
-
-
-def _declarable(live: Mapping[str, Any]) -> Json:
-    return {key: value for key, value in live.items() if key not in _STAMPS and value is not None}
-
-
-def _types(blueprint: Mapping[str, Any]) -> dict[str, str]:
-    properties = (blueprint.get("schema") or {}).get("properties") or {}
-    return {key: value["type"] for key, value in properties.items() if isinstance(value, Mapping)}
-
-
-def _over(live: Any, new: Mapping[str, Any], old: Mapping[str, Any]) -> Json:
-    result: Json = dict(live) if isinstance(live, Mapping) else {}
-    for key in old.keys() - new.keys():
-        result.pop(key, None)
-    for key, value in new.items():
-        if isinstance(value, Mapping) and key not in _WHOLE:
-            before = old.get(key)
-            result[key] = _over(result.get(key), value, before if isinstance(before, Mapping) else {})
-        else:
-            result[key] = value
-    return result
-
-
-def _required(live: Mapping[str, Any], new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
-    ours = {*_types(new), *_types(old)}
-    others = [key for key in _required_list(live) if key not in ours]
-    return others + [key for key in _required_list(new) if key not in others]
-
-
-def _required_list(blueprint: Mapping[str, Any]) -> list[str]:
-    listed = (blueprint.get("schema") or {}).get("required")
-    return list(listed) if isinstance(listed, list) else []
+    """TypeConflict if a property is live with another type or format than the wished one."""
+    for key, why in permanent(live, new):
+        if UNKNOWN in why:  # a preview does not know yet what it will be
+            continue
+        raise TypeConflict(
+            f"property {key} of blueprint {live.get('identifier')}: {why}. Port never changes the type or the format "
+            f"of a property. Nothing was written. {WAY_OUT}"
+        )
 
 
 def differences(live: Mapping[str, Any], new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Kind]:
     """Where the live blueprint is not what is wished for, by property path of the inputs."""
-    wish = merged(live, new, old)
     found: dict[str, Kind] = {}
-    for key in wish.keys() | {key for key in old if key in live}:
-        if key == "schema" or key in _MAPS:
-            continue
-        _compare(found, _INPUT_NAMES.get(key, key), live.get(key), wish.get(key))
-    for name in _MAPS:
-        _compare_each(found, live.get(name), wish.get(name), lambda key, _, name=name: f"{name}.{key}")
-    _compare_each(
-        found,
-        (live.get("schema") or {}).get("properties"),
-        wish["schema"]["properties"],
-        lambda key, value: f"properties.{_BAGS.get(_type(value), 'stringProps')}.{key}",
-    )
-    before, after = set(_required_list(live)), set(_required_list(wish))
-    for key in before ^ after:
-        bag = _BAGS[_types(wish).get(key) or _types(live).get(key) or "string"]
-        found.setdefault(f"properties.{bag}.{key}", Kind.UPDATE)
+    for deviation in deviations(live, new, old):
+        first, *rest = deviation.path
+        if first == "schema":
+            key = rest[1]
+            named = [_properties(blueprint) for blueprint in (live, new)]
+            bag = _BAGS.get(types(new).get(key) or types(live).get(key) or "string", "stringProps")
+            found[f"properties.{bag}.{key}"] = _kind(*(each.get(key) for each in named))
+        elif first in MAPS:
+            found[f"{first}.{rest[0]}"] = _kind(*((each.get(first) or {}).get(rest[0]) for each in (live, new)))
+        else:
+            found[_INPUT_NAMES.get(first, first)] = _kind(live.get(first), new.get(first))
     return found
 
 
 _INPUT_NAMES = {"changelogDestination": "webhookChangelogDestination"}
 
 
-def _type(value: Any) -> str:
-    return str(value.get("type")) if isinstance(value, Mapping) else "string"
+def _kind(live: Any, wish: Any) -> Kind:
+    return Kind.ADD if live is None else Kind.DELETE if wish is None else Kind.UPDATE
 
 
-def _compare(found: dict[str, Kind], path: str, live: Any, wish: Any) -> None:
-    if not same_value(live, wish):
-        found[path] = Kind.ADD if live is None else Kind.DELETE if wish is None else Kind.UPDATE
-
-
-def _compare_each(found: dict[str, Kind], live: Any, wish: Any, path: Any) -> None:
-    lives, wishes = live or {}, wish or {}
-    for key in lives.keys() | wishes.keys():
-        have, want = lives.get(key), wishes.get(key)
-        _compare(found, path(key, have if want is None else want), have, want)
-
-
-def restricted(live: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
-    """What is live of the things that `ours` names; one that is gone is left out."""
-    result = _restricted(live, ours)
-    result.setdefault("schema", {})["required"] = _required_list(live)
-    return result
-
-
-def _restricted(live: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
-    result: Json = {}
-    for key, value in ours.items():
-        have = live.get(key)
-        if isinstance(value, Mapping) and isinstance(have, Mapping) and key not in _WHOLE:
-            result[key] = _restricted(have, value)
-        elif have is not None:
-            result[key] = have
-    return result
+def _properties(blueprint: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (blueprint.get("schema") or {}).get("properties") or {}
 
 
 def declared(live: Mapping[str, Any], properties: frozenset[str], relations: frozenset[str]) -> Json:
@@ -280,18 +199,18 @@ def declared(live: Mapping[str, Any], properties: frozenset[str], relations: fro
 def inputs(blueprint: Mapping[str, Any]) -> Json:
     """The inputs that make a blueprint of Port's JSON."""
     result: Json = {key: copy.deepcopy(blueprint[key]) for key in _SAME_NAME if blueprint.get(key) is not None}
-    required = _required_list(blueprint)
+    mandatory = required(blueprint)
     bags: Json = {}
     for key, live in ((blueprint.get("schema") or {}).get("properties") or {}).items():
         bag = _BAGS.get(live.get("type"))
         if bag is not None:
             given = _given(live)
-            if key in required:
+            if key in mandatory:
                 given["required"] = True
             bags.setdefault(bag, {})[key] = given
     if bags:
         result["properties"] = bags
-    for name in _MAPS:
+    for name in MAPS:
         if blueprint.get(name):
             result[name] = {key: _known(value) for key, value in blueprint[name].items()}
     destination = blueprint.get("changelogDestination")
