@@ -7,23 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from coderport.catalog.blueprints import BLUEPRINTS, Blueprint
+from coderport.installation import installation_of
 from coderport.port.client import ROWS_PER_PAGE, PortClient
 from coderport.port.errors import PortRejected
+from coderport.port.integrations import Integrations
 from coderport.port.models import Organization, PortEntity
 from coderport.progress import Advance
+from coderport.settings import Actions
 
 
 @dataclass(frozen=True)
 class Holdings:
     """`blueprints` and `entities` are by blueprint identifier; a blueprint that Port does not have is absent.
 
-    `actions` are all of the organization's by identifier, and none where they were not asked for.
+    `actions` are all of the organization's by identifier, and none where they were not asked for. `installation` is the
+    id of the GitHub integration that dispatches workflows, None where the actions need none.
     """
 
     organization: Organization
     blueprints: Mapping[str, Mapping[str, Any]]
     entities: Mapping[str, Mapping[str, PortEntity]]
     actions: Mapping[str, Mapping[str, Any]]
+    installation: str | None = None
 
     def managed_by(self, stack: str) -> dict[str, frozenset[str]]:
         """The ids of the entities that say that this stack manages them, by blueprint."""
@@ -39,14 +44,19 @@ async def holdings(
     client: PortClient,
     declared: tuple[Blueprint, ...] = BLUEPRINTS,
     *,
-    with_actions: bool = False,
+    actions: Actions | None = None,
     progress: Advance | None = None,
 ) -> Holdings:
-    """Reads them: two requests, for each blueprint one and one per 1,000 entities, and one for the actions.
+    """Reads them: two requests, for each blueprint one and one per 1,000 entities, and one or two for the actions.
 
+    `actions` are the settings of those that are declared, None where none are. SettingsError where the integration that
+    they need is not there.
     `progress` is told (what, done, total or None) page by page; the total of more than a page costs a request.
     """
     organization = await client.organization()
+    installation = None
+    if actions is not None and actions.backend == "github":
+        installation = await installation_of(actions, Integrations(client))
     blueprints: dict[str, Mapping[str, Any]] = {}
     entities: dict[str, Mapping[str, PortEntity]] = {}
     for blueprint in declared:
@@ -55,8 +65,8 @@ async def holdings(
             continue
         blueprints[blueprint.identifier] = live
         entities[blueprint.identifier] = await _entities(client, blueprint, progress)
-    actions = await client.actions() if with_actions else {}
-    return Holdings(organization, blueprints, entities, actions)
+    live_actions = await client.actions() if actions is not None else {}
+    return Holdings(organization, blueprints, entities, live_actions, installation)
 
 
 async def _entities(client: PortClient, blueprint: Blueprint, progress: Advance | None) -> dict[str, PortEntity]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.actions.agreement import migrated
 from coderport.catalog.actions.declared import declared
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Agreement, agreement, demands, differences
@@ -125,7 +126,7 @@ def judge(
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
-    actions = _actions(settings, snapshot, wanted, forms, of_siblings)
+    actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
     verdict = together(
         _blueprints_verdict(settings, memory, held),
         _demands_verdict(wanted, held),
@@ -250,13 +251,15 @@ def _actions(
     wanted: Desired,
     forms: Mapping[str, TemplateForm],
     of_siblings: Iterable[Template],
+    installation: str | None,
 ) -> tuple[Action, ...]:
     if not declares_actions(settings):
         return ()
     shown = wanted.ids()[TEMPLATE.identifier]
     templates = {each.id: each for each in of_siblings}
     templates |= {each.id: each for each in snapshot.templates.values() if each.id in shown}
-    return declared(settings.actions, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
+    found = settings.actions.model_copy(update={"installation_id": installation})
+    return declared(found, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
 
 
 def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Memory, held: Holdings) -> Verdict:
@@ -266,7 +269,7 @@ def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Me
         live = held.actions.get(action.identifier)
         if live is None or action.identifier in memory.actions or settings.take_over:
             continue
-        if found := action_differences(action, live):
+        if found := action_differences(action, migrated(action, live)):
             reasons.append(
                 _listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
                 + "\nTo replace it by ours: pulumi config set coderport:takeOver true"

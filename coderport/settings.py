@@ -109,8 +109,9 @@ Globs = Annotated[tuple[Annotated[str, AfterValidator(_glob)], ...], BeforeValid
 class Actions(BaseModel):
     """The self-service actions: which backend runs them, who may, what they may do. `coderport:actions` in the config.
 
-    `templates` names the templates that get a form of their own: "all", "none" or globs. `admins` are e-mails of people
-    who may act on everybody's workspaces, `roles` Port's roles that may run actions at all.
+    `installation_id` names the Port integration that dispatches the workflow; without it Port is asked for the one that
+    it has. `templates` names the templates that get a form of their own: "all", "none" or globs. `admins` are e-mails
+    of people who may act on everybody's workspaces, `roles` Port's roles that may run actions at all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
@@ -118,6 +119,7 @@ class Actions(BaseModel):
     backend: Literal["off", "github", "webhook"] = "off"
     repository: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     workflow: str = Field(default="coder-action.yml", min_length=1)
+    installation_id: str | None = Field(default=None, alias="installationId", min_length=1)
     url: Annotated[str, AfterValidator(http_address)] | None = None
     agent: bool = False
     templates: Literal["all", "none"] | Globs = "all"

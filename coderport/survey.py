@@ -84,7 +84,8 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
     with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
         async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
             try:
-                held = await holdings(client, with_actions=declares_actions(settings), progress=progress)
+                wanted = settings.actions if declares_actions(settings) else None
+                held = await holdings(client, actions=wanted, progress=progress)
             finally:
                 account.port_requests += client.requests
                 account.retries += client.retries

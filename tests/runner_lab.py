@@ -222,6 +222,7 @@ class RunnerLab:
         return self.seen(run_id, self.talk(work))
 
     def seen(self, run_id: str, ended: Ended) -> Seen:
+        self.port.settle()  # what the integration writes to the run is there
         log = "\n".join(line["message"] for line in self.port.run_logs(run_id))
         return Seen(ended, self.port.run(run_id), log, self.port.run_entities(run_id))
 

@@ -9,7 +9,7 @@ import pytest
 from action_samples import DEPLOYMENT, PRESETS, form, settings
 from catalog_samples import TEMPLATE_ID, template
 
-from coderport.catalog.actions.agreement import differences, permission_differences
+from coderport.catalog.actions.agreement import differences, migrated, permission_differences
 from coderport.catalog.actions.declared import DELETE, EXTEND, START, STOP, create_from, declared
 from coderport.catalog.actions.values import Action, permissions_to_port, to_port
 
@@ -42,7 +42,7 @@ def test_an_action_means_the_same_as_what_port_answers_for_it(backend: dict[str,
 def test_defaults_nulls_and_orders_that_mean_nothing_are_no_difference() -> None:
     action = actions()[FROM_TEMPLATE]
     held = live(action)
-    del held["publish"], held["requiredApproval"], held["invocationMethod"]["reportWorkflowStatus"]
+    del held["publish"], held["requiredApproval"]
     held |= {"allowAnyoneToViewRuns": True, "approvalNotification": None}
     inputs = held["trigger"]["userInputs"]
     inputs["required"].reverse()
@@ -80,12 +80,24 @@ def demand(held: Any) -> None:
     held["trigger"]["userInputs"]["required"].append("ttl_hours")
 
 
+def dispatched(held: Any) -> Any:
+    return held["invocationMethod"]["integrationActionExecutionProperties"]
+
+
+def other_installation(held: Any) -> None:
+    held["invocationMethod"]["installationId"] = "theirs"
+
+
+def silent(held: Any) -> None:
+    del dispatched(held)["reportWorkflowStatus"]
+
+
 def other_workflow(held: Any) -> None:
-    held["invocationMethod"]["workflow"] = "theirs.yml"
+    dispatched(held)["workflow"] = "theirs.yml"
 
 
 def other_payload(held: Any) -> None:
-    held["invocationMethod"]["workflowInputs"] = {"token": "hunter2"}
+    dispatched(held)["workflowInputs"] = {"token": "hunter2"}
 
 
 def other_method(held: Any) -> None:
@@ -111,8 +123,10 @@ CHANGES = [
     (reorder, f"{FROM_TEMPLATE}.order: "),
     (demand, f"{FROM_TEMPLATE}.required: "),
     (other_workflow, f"{FROM_TEMPLATE}.invocationMethod.workflow: 'theirs.yml' in Port, 'coder-action.yml' here"),
+    (other_installation, f"{FROM_TEMPLATE}.invocationMethod.installationId: 'theirs' in Port, 'github-ocean' here"),
+    (silent, f"{FROM_TEMPLATE}.invocationMethod.reportWorkflowStatus: none in Port, True here"),
     (other_payload, f"{FROM_TEMPLATE}.invocationMethod.workflowInputs: another one in Port"),
-    (other_method, f"{FROM_TEMPLATE}.invocationMethod: 'WEBHOOK' in Port, 'GITHUB' here"),
+    (other_method, f"{FROM_TEMPLATE}.invocationMethod: 'WEBHOOK' in Port, 'INTEGRATION_ACTION' here"),
     (notify, f"{FROM_TEMPLATE}.approvalNotification: "),
     (approve, f"{FROM_TEMPLATE}.requiredApproval: True in Port, False here"),
     (automate, f"{FROM_TEMPLATE}.type: 'automation' in Port, 'self-service' here"),
@@ -169,3 +183,29 @@ def test_permissions_are_compared_as_sets_and_a_missing_policy_as_null() -> None
     held["approve"]["roles"] = ["Member"]
     found = [each.path for each in permission_differences(DELETE, action.permissions, held)]
     assert found == [f"{DELETE}.permissions.execute.policy", f"{DELETE}.permissions.approve.roles"]
+
+
+def by_the_former_app(action: Action, **changed: Any) -> Any:
+    """The live action as it was while Port's former GitHub app dispatched the workflow."""
+    held = live(action)
+    return {**held, "invocationMethod": {"type": "GITHUB", **dispatched(held), **changed}}
+
+
+def test_an_action_of_the_former_github_app_is_ours_if_it_dispatches_our_workflow() -> None:
+    for action in actions().values():
+        held = by_the_former_app(action)
+        assert told(action, held) == [
+            f"{action.identifier}.invocationMethod: 'GITHUB' in Port, 'INTEGRATION_ACTION' here"
+        ]
+        assert differences(action, migrated(action, held)) == []
+        theirs = by_the_former_app(action, repo="theirs")
+        assert [each.path for each in differences(action, migrated(action, theirs))] == [
+            f"{action.identifier}.invocationMethod.repo"
+        ]
+
+
+def test_only_the_backend_github_has_a_former_app() -> None:
+    hook = actions(backend="webhook", url="https://x.example.com")[STOP]
+    held = by_the_former_app(actions()[STOP])
+    assert migrated(hook, held) is held
+    assert migrated(actions()[STOP], live(hook)) == live(hook)

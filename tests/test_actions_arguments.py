@@ -92,7 +92,10 @@ def test_the_sdk_knows_every_argument(fields: dict[str, Any]) -> None:
         for bag, properties in trigger["user_properties"].items():
             for each in properties.values():
                 BAGS[bag](**each)
-        methods = {"github_method": port.ActionGithubMethodArgs, "webhook_method": port.ActionWebhookMethodArgs}
+        methods = {
+            "integration_method": port.ActionIntegrationMethodArgs,
+            "webhook_method": port.ActionWebhookMethodArgs,
+        }
         for name, kind in methods.items():
             if name in arguments:
                 kind(**arguments.pop(name))
@@ -169,5 +172,7 @@ def inputs(draw: st.DrawFn) -> Input:
 @given(st.lists(inputs(), max_size=5, unique_by=lambda each: each.key))
 def test_no_keyword_of_an_input_is_lost_on_the_way(several: list[Input]) -> None:
     permissions = Permissions(("Member",))
-    action = Action("x", "X", "text", "CREATE", GithubWorkflow("o", "r", "w.yml"), permissions, tuple(several))
+    action = Action(
+        "x", "X", "text", "CREATE", GithubWorkflow("o", "r", "w.yml", "github-ocean"), permissions, tuple(several)
+    )
     assert in_any_order(action_values.body(as_sent(pulumi_args(action)))) == in_any_order(to_port(action))

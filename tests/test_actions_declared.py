@@ -301,8 +301,18 @@ def test_labels_travel_as_values_through_the_form() -> None:
 def test_a_backend_gets_the_runs_id_and_nothing_else() -> None:
     for action in everything().values():
         method = to_port(action)["invocationMethod"]
-        assert method["workflowInputs"] == {"run_id": "{{ .run.id }}"}
-        assert (method["org"], method["repo"], method["workflow"]) == ("acme", "platform", "coder-action.yml")
+        assert method == {
+            "type": "INTEGRATION_ACTION",
+            "installationId": "github-ocean",
+            "integrationActionType": "dispatch_workflow",
+            "integrationActionExecutionProperties": {
+                "org": "acme",
+                "repo": "platform",
+                "workflow": "coder-action.yml",
+                "workflowInputs": {"run_id": "{{ .run.id }}"},
+                "reportWorkflowStatus": True,
+            },
+        }
     for action in everything(backend="webhook", url="https://x.example.com", agent=True).values():
         method = to_port(action)["invocationMethod"]
         assert method["body"] == {"run_id": "{{ .run.id }}"}

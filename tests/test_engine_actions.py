@@ -98,10 +98,14 @@ class Desk(Lab):
 
     def form(self, action: str) -> Json:
         """The inputs of the action as Port holds it."""
-        held = self.talk(lambda port: port.action(action))
-        assert held is not None, f"no action {action} in Port"
-        inputs: Json = held["trigger"]["userInputs"]["properties"]
+        inputs: Json = self.action(action)["trigger"]["userInputs"]["properties"]
         return inputs
+
+    def action(self, name: str) -> Json:
+        """The action as Port holds it."""
+        held = self.talk(lambda port: port.action(name))
+        assert held is not None, f"no action {name} in Port"
+        return held
 
     def talk(self, work: Callable[[PortClient], Awaitable[Json | None]]) -> Json | None:
         servers = self.pair.describe()
@@ -154,7 +158,11 @@ def test_a_created_workspace_belongs_to_the_person_and_is_the_same_entity_before
     [identifier] = [each for each in desk.coder.workspace_ids() if desk.coder.workspace(each).name == "by-button"]
     assert desk.owner(identifier) == person
     before = desk.workspace(identifier)
-    assert before["properties"]["status"] == "running" and run["link"]
+    assert before["properties"]["status"] == "running"
+    username = desk.coder.user(desk.coder.workspace(identifier).owner_id).username
+    assert run["link"] == [f"{desk.pair.coder_url}/@{username}/by-button"]
+    build = desk.coder.workspace(identifier).build.id
+    assert [each["id"] for each in desk.port.runs(external_run_id=build)] == [run["id"]]
     assert desk.port.run_logs(run["id"])
     desk.up()
     after = desk.workspace(identifier)
@@ -291,11 +299,15 @@ def test_the_github_backend_s_own_command_line_brings_a_run_to_its_end(desk: Des
     desk.stack.configure(
         {"actions": {"backend": "github", "repository": "acme/coderport", "workflow": "coder-action.yml"}}
     )
+    desk.port.set_default_branch("acme/coderport", "trunk")
     desk.up()
     identifier = desk.running()
     run = desk.port.run_action("coder_stop_workspace", by=desk.owner(identifier), inputs={}, entity=identifier)
     [dispatched] = [each for each in desk.port.dispatches if each["inputs"] == {"run_id": run["id"]}]
     assert (dispatched["org"], dispatched["repo"], dispatched["workflow"]) == ("acme", "coderport", "coder-action.yml")
+    assert dispatched["ref"] == "trunk"
+    desk.port.settle()
+    link = desk.port.run(run["id"])["link"]
     servers = desk.pair.describe()
     environment = {
         "PATH": os.environ["PATH"],
@@ -312,8 +324,30 @@ def test_the_github_backend_s_own_command_line_brings_a_run_to_its_end(desk: Des
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert desk.port.run(run["id"])["status"] == "SUCCESS"
+    ended = desk.port.run(run["id"])
+    assert (ended["status"], ended["link"]) == ("SUCCESS", link)
+    external = f"gh_acme_coderport_{link[0].rpartition('/')[2]}"
+    assert [each["id"] for each in desk.port.runs(external_run_id=external)] == [run["id"]]
     assert not desk.coder.workspace(identifier).running
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_an_action_of_the_former_github_app_is_changed_in_place(desk: Desk) -> None:
+    """As an older version of this project left it; its permissions and its runs stay with it."""
+    desk.stack.configure({"actions": {"backend": "github", "repository": "acme/coderport"}})
+    desk.up()
+    stop = desk.action("coder_stop_workspace")
+    dispatch = stop["invocationMethod"]["integrationActionExecutionProperties"]
+    desk.port.behave(serves_github_app=True)
+    kept = {key: stop[key] for key in ("identifier", "title", "icon", "description", "trigger", "publish")}
+    former = {**kept, "invocationMethod": {"type": "GITHUB", **dispatch}}
+    desk.talk(lambda port: port.replace_action("coder_stop_workspace", former))
+    desk.port.behave(serves_github_app=False)
+    _, tally = desk.up()
+    assert [(each.operation, each.kind) for each in tally.changes] == [("updated", "action")]
+    changed = desk.action("coder_stop_workspace")
+    assert changed["invocationMethod"] == stop["invocationMethod"]
+    assert (changed["createdAt"], changed["createdBy"]) == (stop["createdAt"], stop["createdBy"])
     desk.assert_port_is_as_it_should_be()
 
 

@@ -292,24 +292,113 @@ def test_the_agent_reports_synchronous_runs_and_failures(backend: Backend) -> No
 # ---------------------------------------------------------------- workflows, entities
 
 
-def workflow(**changes: Any) -> Json:
-    inputs = {"run_id": "{{ .run.id }}", "size": "{{ .inputs.size }}", "none": "{{ null }}", "ref": "v1"}
-    method = {"type": "GITHUB", "org": "acme", "repo": "coder", "workflow": "run.yml", "workflowInputs": inputs}
-    return action(invocationMethod={**method, **changes})
+def workflow(installation: str = "github-ocean", **changes: Any) -> Json:
+    inputs = {"run_id": "{{ .run.id }}", "size": "{{ .inputs.size }}", "none": "{{ null }}"}
+    where = {"org": "acme", "repo": "coder", "workflow": "run.yml", "workflowInputs": inputs}
+    return action(
+        invocationMethod={
+            "type": "INTEGRATION_ACTION",
+            "installationId": installation,
+            "integrationActionType": "dispatch_workflow",
+            "integrationActionExecutionProperties": {**where, "reportWorkflowStatus": True, **changes},
+        }
+    )
 
 
-def test_a_workflow_is_dispatched_and_its_end_reported() -> None:
+def test_a_workflow_is_dispatched_on_the_default_branch_and_its_end_reported() -> None:
     emulator, _ = started(workflow())
+    emulator.set_default_branch("acme/coder", "trunk")
     run = ran(emulator)
     assert emulator.dispatches == [
         {
-            "run_id": run["id"], "org": "acme", "repo": "coder", "workflow": "run.yml", "ref": "v1",
+            "run_id": run["id"], "org": "acme", "repo": "coder", "workflow": "run.yml", "ref": "trunk",
             "inputs": {"run_id": run["id"], "size": "2"}, "report_status": True,
         }
     ]  # fmt: skip
     assert run["status"] == "IN_PROGRESS"
     emulator.finish_workflow(run["id"], code=1)
     assert emulator.run(run["id"])["status"] == "FAILURE"
+
+
+def test_an_input_names_another_branch() -> None:
+    emulator, _ = started(workflow(workflowInputs={"ref": "v1"}))
+    ran(emulator)
+    assert [(each["ref"], each["inputs"]) for each in emulator.dispatches] == [("v1", {})]
+
+
+def test_the_integration_names_the_run_and_ends_it_by_that_name() -> None:
+    emulator, one = started(workflow())
+    run = ran(emulator)
+    external = "gh_acme_coder_10000000001"
+    assert run["link"] == ["https://github.com/acme/coder/actions/runs/10000000001"]
+    found = one("GET", "/actions/runs", external_run_id=external).json()["runs"]
+    assert [each["id"] for each in found] == [run["id"]]
+    other = ran(emulator)
+    one("PATCH", f"/actions/runs/{run['id']}", {"externalRunId": "mine"})
+    for each in (run, other):
+        emulator.finish_workflow(each["id"])
+    assert [emulator.run(each["id"])["status"] for each in (run, other)] == ["IN_PROGRESS", "SUCCESS"]
+
+
+@pytest.mark.parametrize(
+    "install",
+    [
+        pytest.param(lambda port: port.remove_integration("github-ocean"), id="gone"),
+        pytest.param(lambda port: port.put_integration("github-ocean", processes_actions=False), id="no actions"),
+        pytest.param(lambda port: port.put_integration("github-ocean", "gitlab"), id="of another kind"),
+    ],
+)
+def test_a_run_waits_for_ever_where_no_integration_takes_it(install: Any) -> None:
+    emulator, _ = started(workflow())
+    install(emulator)
+    emulator.on_dispatch(lambda dispatch: 0)
+    assert ran(emulator)["status"] == "IN_PROGRESS"
+    assert emulator.dispatches == []
+
+
+def test_an_integration_without_live_events_ends_nothing() -> None:
+    emulator, _ = started(workflow())
+    emulator.put_integration("github-ocean", hears_events=False)
+    emulator.on_dispatch(lambda dispatch: 0)
+    assert ran(emulator)["status"] == "IN_PROGRESS"
+
+
+def test_an_integration_of_ones_own_claims_its_runs_and_no_others() -> None:
+    emulator, one = started(workflow("own"))
+    emulator.put_integration("own", processes_actions=False)
+    emulator.put_integration("other", processes_actions=False)
+    run = ran(emulator)
+    body = {"installationId": "other", "limit": 20, "visibilityTimeoutMs": 30_000}
+    assert one("POST", "/actions/runs/claim-pending", body).json()["runs"] == []
+    body = {**body, "installationId": "own", "exclude": ["properties"]}
+    claimed = one("POST", "/actions/runs/claim-pending", body).json()["runs"]
+    assert [(each["id"], "properties" in each) for each in claimed] == [(run["id"], False)]
+    assert one("POST", "/actions/runs/claim-pending", body).json()["runs"] == []
+
+
+def test_integrations_are_listed_and_read() -> None:
+    emulator, one = started()
+    emulator.put_integration("quiet", processes_actions=False, hears_events=None)
+    rows = one("GET", "/integration").json()["integrations"]
+    assert [each["installationId"] for each in rows] == ["github-ocean", "quiet"]
+    chosen = one("GET", "/integration", actionsProcessingEnabled="true").json()["integrations"]
+    assert [each["installationId"] for each in chosen] == ["github-ocean"]
+    assert one("GET", "/integration/quiet").json()["integration"] == rows[1]
+    assert "spec" not in rows[1]
+    refused(one("GET", "/integration/absent"), 404, "not_found")
+    refused(one("GET", "/integration/quiet", byField="logIngestId"), 404, "not_found")
+
+
+def test_the_former_github_app_is_refused_unless_it_is_served() -> None:
+    method = {"type": "GITHUB", "org": "acme", "repo": "coder", "workflow": "run.yml", "workflowInputs": {}}
+    emulator, one = started(workflow())
+    refused(one("POST", "/actions", action(identifier="old", invocationMethod=method)), 422, "invalid_request")
+    refused(one("PUT", "/actions/make", action(invocationMethod=method)), 422, "invalid_request")
+    emulator.behave(serves_github_app=True)
+    assert one("PUT", "/actions/make", action(invocationMethod=method)).status_code == 200
+    emulator.on_dispatch(lambda dispatch: 0)
+    run = ran(emulator)
+    assert (run["status"], run["link"]) == ("SUCCESS", [])
 
 
 def test_a_hook_stands_for_github_and_may_run_a_command() -> None:
@@ -325,8 +414,8 @@ def test_a_hook_stands_for_github_and_may_run_a_command() -> None:
     assert ran(emulator, size=3)["status"] == "FAILURE"
 
 
-@pytest.mark.parametrize(("report", "status"), [(False, "IN_PROGRESS"), (True, "SUCCESS")])
-def test_the_end_of_a_workflow_is_reported_only_if_the_action_says_so(report: bool, status: str) -> None:
+@pytest.mark.parametrize(("report", "status"), [(False, "IN_PROGRESS"), (None, "IN_PROGRESS"), (True, "SUCCESS")])
+def test_the_end_of_a_workflow_is_reported_only_if_the_action_says_so(report: bool | None, status: str) -> None:
     emulator, _ = started(workflow(reportWorkflowStatus=report))
     emulator.on_dispatch(lambda dispatch: 0)
     assert ran(emulator)["status"] == status

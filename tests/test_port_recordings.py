@@ -67,7 +67,7 @@ async def replay(emulator: PortEmulator, requests: list[dict[str, Any]]) -> list
 
 def test_recorded_requests_get_the_same_status_shape_and_values(figure: Callable[[str], None]) -> None:
     requests = recorded()
-    differing = asyncio.run(replay(PortEmulator(), requests))
+    differing = asyncio.run(replay(PortEmulator(serves_github_app=True), requests))
     figure(f"Port: {len(requests)} recorded requests replayed, {len(differing)} differ")
     assert not differing, "\n".join(differing)
     assert len(requests) > 50

@@ -383,7 +383,7 @@ def test_an_import_gives_back_the_inputs_that_made_it(driver: Driver) -> None:
 
 def test_the_emulated_port_takes_every_input_and_nothing_differs_afterwards() -> None:
     class Emulated:
-        emulator = PortEmulator(client_id="client", client_secret="hidden")
+        emulator = PortEmulator(client_id="client", client_secret="hidden", serves_github_app=True)
 
         def transport(self) -> httpx.ASGITransport:
             return httpx.ASGITransport(app=self.emulator.app)

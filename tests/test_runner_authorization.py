@@ -216,6 +216,7 @@ def test_a_run_of_somebody_elses_action_or_of_none_is_not_touched(lab: RunnerLab
 
     lab.talk(other)
     run = lab.ask("their_stop", entity=workspace)
+    lab.port.settle()
     before = lab.port.run(run)
     assert lab.execute(run).ended is Ended.NOT_OURS
     assert lab.port.run(run) == before and lab.port.run_logs(run) == []

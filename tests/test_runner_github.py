@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import stamina
-from runner_lab import QUICK, STACK, RunnerLab, runner_lab
+from runner_lab import QUICK, STACK, Beats, RunnerLab, runner_lab
 
 from coderport.errors import SettingsError
 from coderport.runner.github import RUN_ID, run_id_of, run_once
@@ -50,6 +50,42 @@ def test_the_workflow_that_port_dispatches_carries_the_run_out(lab: RunnerLab) -
     lab.port.settle()
     assert (run["status"], run["statusLabel"]) == ("FAILURE", "Refused")
     assert codes == [0, 0] and "SUCCESS" in said[0] and "FAILURE" in said[1]
+
+
+def test_the_link_and_the_external_id_stay_those_of_the_integration(lab: RunnerLab) -> None:
+    """It ends the run by that id, also where the runner broke off: what is written over is never found again."""
+
+    def workflow(dispatch: dict[str, object]) -> int:
+        assert isinstance(dispatch["inputs"], dict)
+        return run_once(str(dispatch["inputs"]["run_id"]), settings(lab), STACK, lambda text: None, patience=QUICK)
+
+    lab.port.on_dispatch(workflow)
+    run = lab.ask("coder_create_workspace", template=lab.any_template(), name="dev")
+    lab.port.settle()
+    link = lab.port.run(run)["link"]
+    assert [each.split("/runs/")[0] for each in link] == ["https://github.com/acme/platform/actions"]
+    external = f"gh_acme_platform_{link[0].split('/runs/')[1]}"
+    assert [each["id"] for each in lab.port.runs(external_run_id=external)] == [run]
+
+
+def test_a_workflow_that_breaks_off_after_the_runner_began_still_ends_its_run(lab: RunnerLab) -> None:
+    """The runner is cut off (a cancelled job, a lost machine) when it has told of the build and its page already."""
+    lab.coder.set_build_seconds(0, 60)
+    run = lab.ask("coder_create_workspace", template=lab.any_template(), name="dev")
+    lab.port.settle()
+
+    class Cut(BaseException):
+        pass
+
+    def cut() -> None:
+        raise Cut
+
+    beats = Beats(then=cut, when=lambda: len(lab.coder.workspace_ids()) == 1)
+    with pytest.raises(Cut):
+        lab.execute(run, clock=beats.clock())
+    assert lab.port.run(run)["status"] == "IN_PROGRESS"
+    lab.port.finish_workflow(run, code=1)
+    assert lab.port.run(run)["status"] == "FAILURE"
 
 
 def test_a_run_that_is_not_ours_or_has_ended_is_told_by_the_exit_code(lab: RunnerLab) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from coderport.emulators.port import PortEmulator
 
 
+PERMISSIONS_DELAY = 0.2
+"""Seconds after which a new action of the pair's Port has its permissions: the real one makes them a moment later."""
+
+
 @final
 class Pair:
     """Both emulators, served from construction until `stop` (or the end of a ``with`` block).
@@ -38,7 +42,7 @@ class Pair:
         from coderport.emulators.port import PortEmulator  # what only needs Coder does not load it
 
         self.coder = coder or CoderEmulator(seed, **coder_settings)
-        self.port = port or PortEmulator(seed=seed)
+        self.port = port or PortEmulator(seed=seed, permissions_delay=PERMISSIONS_DELAY)
         control = Starlette(
             routes=[
                 Mount("/coder", routes=self.coder.control_routes()),

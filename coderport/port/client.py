@@ -12,6 +12,7 @@ import httpx
 from coderport import __version__
 from coderport.port.errors import PortError, PortRejected, PortUnreachable
 from coderport.port.models import DeleteResult, Organization, Outcome, PortEntity
+from coderport.port.permissions import PERMISSIONS_SECONDS, once_made
 from coderport.port.session import Reply, Session
 
 DEFAULT_URL = "https://api.getport.io"
@@ -20,6 +21,7 @@ DELETES_PER_CALL = 100
 BYTES_PER_CALL = 1024 * 1024
 ROWS_PER_PAGE = 1000
 
+_V2 = {"version": "v2"}
 _PLAIN = {"exclude_calculated_properties": "true"}
 
 
@@ -45,6 +47,7 @@ class PortClient:
         retry_seconds: float = 120.0,
     ) -> None:
         self.client_id = client_id
+        self._retry_seconds = retry_seconds
         self._session = Session(
             base_url,
             client_id,
@@ -263,7 +266,7 @@ class PortClient:
 
     async def actions(self) -> dict[str, dict[str, Any]]:
         """All actions of the organization, by identifier; whatever they do and whoever made them."""
-        reply = await self._session.call("GET", "/v1/actions", "reading the actions")
+        reply = await self._session.call("GET", "/v1/actions", "reading the actions", query=_V2)
         return {each["identifier"]: each for each in reply.rows("actions")}
 
     async def action(self, identifier: str) -> dict[str, Any] | None:
@@ -295,15 +298,34 @@ class PortClient:
         return await self._delete(_action(identifier), f"deleting action {identifier}")
 
     async def action_permissions(self, identifier: str) -> dict[str, Any] | None:
-        """Who may run and approve an action (`execute`, `approve`), or None where there is no such action."""
+        """Who may run and approve an action (`execute`, `approve`), or None where there is no such action.
+
+        Those of a new action are waited for; PortError where Port does not make them.
+        """
         what = f"reading the permissions of action {identifier}"
-        return await self._member_of(f"{_action(identifier)}/permissions", what, "permissions")
+        return await self._permissions(identifier, "GET", what)
 
     async def patch_action_permissions(self, identifier: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Change who may run and approve an action: a list or a policy that `body` names is replaced whole."""
+        """Change who may run and approve an action: a list or a policy that `body` names is replaced whole.
+
+        Those of a new action are waited for, as when they are read; 404 where there is no such action.
+        """
         what = f"changing the permissions of action {identifier}"
-        reply = await self._session.call("PATCH", f"{_action(identifier)}/permissions", what, body=body)
-        return reply.member("permissions")
+        changed = await self._permissions(identifier, "PATCH", what, body)
+        if changed is None:
+            raise PortRejected(what, "not_found", 404, f'Action with identifier "{identifier}" was not found')
+        return changed
+
+    async def _permissions(
+        self, identifier: str, method: str, what: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | None:
+        async def ask() -> Reply:
+            return await self._session.call(method, f"{_action(identifier)}/permissions", what, body=body)
+
+        async def is_there() -> bool:
+            return await self.action(identifier) is not None
+
+        return await once_made(ask, is_there, identifier, what, min(PERMISSIONS_SECONDS, self._retry_seconds))
 
     async def _member_of(self, path: str, what: str, name: str) -> dict[str, Any] | None:
         try:

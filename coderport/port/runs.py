@@ -33,6 +33,10 @@ class Run:
     blueprint: str | None = None
     entity: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    impersonated: bool = False
+    """Whether somebody acted as another person ("View as") when it was started or approved."""
+    by_integration: bool = False
+    """Whether one of Port's integrations carries it out: that sets its link and external id, and ends it by the id."""
 
     @property
     def in_progress(self) -> bool:
@@ -56,6 +60,8 @@ class Run:
             blueprint=_identifier(row.get("blueprint")),
             entity=_identifier(row.get("entity")),
             inputs=dict(inputs),
+            impersonated=_acted_as_another(row) or _acted_as_another(row.get("approval")),
+            by_integration=_mapping(row.get("payload")).get("type") == "INTEGRATION_ACTION",
         )
 
 
@@ -116,6 +122,15 @@ class Runs:
 
 def _path(run_id: str) -> str:
     return f"/v1/actions/runs/{quote(run_id, safe='')}"
+
+
+def _acted_as_another(row: object) -> bool:
+    """Port's OpenAPI has both members, and says nowhere which of the two people `createdBy` is."""
+    return any(_mapping(row).get(key) is not None for key in ("impersonatedUserId", "impersonatedBy"))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _identifier(value: object) -> str | None:

@@ -31,11 +31,7 @@ TRIGGERS = (
     Field("automationTrigger", "trigger", Tagged("automation", _AUTOMATION)),
 )
 
-_WORKFLOW = (
-    *same("org", "repo", "workflow"),
-    Field("workflowInputs", "workflowInputs", TEXT),
-    Field("reportWorkflowStatus", "reportWorkflowStatus", TEXT, idle=True),
-)
+_WORKFLOW = (*same("org", "repo", "workflow"), Field("workflowInputs", "workflowInputs", TEXT))
 
 
 class _Only:
@@ -113,7 +109,10 @@ _SHAPES: dict[str, tuple[str, Codec]] = {
             )
         ),
     ),
-    "githubMethod": ("GITHUB", Shape(_WORKFLOW)),
+    "githubMethod": (
+        "GITHUB",
+        Shape((*_WORKFLOW, Field("reportWorkflowStatus", "reportWorkflowStatus", TEXT, idle=True))),
+    ),
     "gitlabMethod": (
         "GITLAB",
         Shape(
@@ -134,7 +133,8 @@ _SHAPES: dict[str, tuple[str, Codec]] = {
                 Field(
                     "integrationActionExecutionProperties",
                     "integrationActionExecutionProperties",
-                    Shape(_WORKFLOW),
+                    # Without it the integration reports nothing (`dispatch_workflow_webhook_processor.py` of Ocean).
+                    Shape((*_WORKFLOW, Field("reportWorkflowStatus", "reportWorkflowStatus", TEXT))),
                 ),
             )
         ),

@@ -29,6 +29,11 @@ class Person:
 
 async def person_of(run: Run, runs: Runs, people: People, actions: Actions) -> Person:
     """The person who started the run, as Port names them, and their Coder user."""
+    if run.impersonated:
+        raise Refused(
+            "This run was started or approved by somebody who acted as another person in Port (View as). Port does not "
+            "say for which of the two it may be done, so nothing was done. Leave View as and press the button yourself."
+        )
     email = await runs.email_of(run)
     if email is None:
         raise Refused(

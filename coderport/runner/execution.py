@@ -87,7 +87,13 @@ class _Execution:
         self._run, self._order, self._context, self._runs, self._steps = run, order, context, runs, steps
         self._touched: str | None = None
         self._builds, self._people = Builds(context.coder), People(context.coder)
-        self._report = Report(runs, run.id, context.patience, context.clock)
+        self._report = Report(
+            runs,
+            run.id,
+            context.patience,
+            context.clock,
+            owns_link=not run.by_integration and context.actions.backend != "github",
+        )
         self._follower = Follower(self._builds, self._report, context.patience, context.clock, steps.logged)
 
     async def to_its_end(self) -> Ended:

@@ -22,10 +22,15 @@ _CLOSED = frozenset({"run_exhausted"})
 
 
 class Report:
-    """The report on one run. Every method but `end` raises nothing but RunClosed."""
+    """The report on one run. Every method but `end` raises nothing but RunClosed.
 
-    def __init__(self, runs: Runs, run_id: str, patience: Patience, clock: Clock) -> None:
+    Without `owns_link` the run's link and external id are left alone: Port's GitHub integration sets both and ends the
+    run by the latter. What would have been the link stands in the log and in the summary then.
+    """
+
+    def __init__(self, runs: Runs, run_id: str, patience: Patience, clock: Clock, *, owns_link: bool = True) -> None:
         self._runs, self.run_id, self._patience, self._clock = runs, run_id, patience, clock
+        self._owns_link = owns_link
         self._lines: list[str] = []
         self._since = 0.0
         self._told: dict[str, str] = {}
@@ -35,6 +40,11 @@ class Report:
         given = {"label": label, "link": link, "external_id": external_id}
         news = {key: _fit(value, LONGEST_LABEL if key == "label" else None) for key, value in given.items() if value}
         news = {key: value for key, value in news.items() if self._told.get(key) != value}
+        if not self._owns_link:
+            news.pop("external_id", None)
+            if page := news.pop("link", None):
+                self._told["link"] = page
+                await self.line(f"Workspace: {page}")
         if not news:
             return
         try:
@@ -78,12 +88,15 @@ class Report:
         """End the run, once: RunClosed if somebody else was faster. Raises PortError where Port cannot be told."""
         status = SUCCESS if success else FAILURE
         await self.flush()
+        summary = _fit(summary, LONGEST_SUMMARY)
+        if link is not None and not self._owns_link:
+            summary, link = f"{_fit(summary, LONGEST_SUMMARY - len(link) - 2)}\n\n{link}", None
         try:
             await self._runs.patch(
                 self.run_id,
                 status=status,
                 label=_fit(label, LONGEST_LABEL),
-                summary=_fit(summary, LONGEST_SUMMARY),
+                summary=summary,
                 link=link,
             )
         except PortRejected:

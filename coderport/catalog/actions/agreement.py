@@ -9,24 +9,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from coderport.catalog.actions.forms import cut
-from coderport.catalog.actions.values import Action, Permissions, permissions_to_port, to_port
+from coderport.catalog.actions.values import Action, GithubWorkflow, Permissions, permissions_to_port, to_port
 from coderport.catalog.agreement import Difference
 from coderport.catalog.meaning import same_value
 
 _STAMPS = frozenset({"id", "createdAt", "createdBy", "updatedAt", "updatedBy"})
 _DEFAULTS: Mapping[str, Any] = {"requiredApproval": False, "publish": True, "allowAnyoneToViewRuns": True}
 _TRIGGER_DEFAULTS: Mapping[str, Any] = {"type": "self-service"}
-_METHOD_DEFAULTS: Mapping[str, Any] = {
-    "agent": False,
-    "synchronized": False,
-    "method": "POST",
-    "reportWorkflowStatus": True,
-}
+_METHOD_DEFAULTS: Mapping[str, Any] = {"agent": False, "synchronized": False, "method": "POST"}
+_DISPATCH = "integrationActionExecutionProperties"
 _INPUT_DEFAULTS: Mapping[str, Any] = {"visible": True, "disabled": False}
 _SHOWN = 80
 
 # Keywords of a method whose values may be shown: a URL, a header or a body of somebody else's may hold a secret.
-_PLAIN = frozenset({"type", "org", "repo", "workflow", "agent", "synchronized", "method", "reportWorkflowStatus"})
+_PLAIN = frozenset(
+    {"type", "org", "repo", "workflow", "agent", "synchronized", "method", "reportWorkflowStatus"}
+    | {"installationId", "integrationActionType"}
+)
 
 
 def differences(action: Action, live: Mapping[str, Any]) -> list[Difference]:
@@ -36,6 +35,19 @@ def differences(action: Action, live: Mapping[str, Any]) -> list[Difference]:
     in the form. Nothing where the live one may be taken over silently.
     """
     return list(_differences(action.identifier, to_port(action), live))
+
+
+def migrated(action: Action, live: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The live action as its move from Port's former GitHub app to the GitHub integration would leave it.
+
+    Such an action (`type: GITHUB`, which Port no longer serves) is told from others' by the workflow that it
+    dispatches, not by how. Any other is returned as it is.
+    """
+    method = _mapping(live.get("invocationMethod"))
+    if not isinstance(action.invocation, GithubWorkflow) or method.get("type") != "GITHUB":
+        return live
+    ours = action.invocation.to_port()
+    return {**live, "invocationMethod": {**ours, _DISPATCH: _rest(method, ("type",))}}
 
 
 def permission_differences(action: str, permissions: Permissions, live: Mapping[str, Any]) -> list[Difference]:
@@ -61,7 +73,12 @@ def _differences(path: str, ours: Mapping[str, Any], live: Mapping[str, Any]) ->
     if method["type"] != held.get("type"):
         yield Difference(f"{path}.invocationMethod", _text(held.get("type"), method["type"]))
     else:
-        yield from _keywords(f"{path}.invocationMethod", method, held, _METHOD_DEFAULTS, plain=_PLAIN)
+        where = f"{path}.invocationMethod"
+        yield from _keywords(
+            where, _rest(method, (_DISPATCH,)), _rest(held, (_DISPATCH,)), _METHOD_DEFAULTS, plain=_PLAIN
+        )
+        dispatch, its = _mapping(method.get(_DISPATCH)), _mapping(held.get(_DISPATCH))
+        yield from _keywords(where, dispatch, its, {}, plain=_PLAIN)
 
 
 def _form(path: str, ours: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Difference]:

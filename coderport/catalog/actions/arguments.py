@@ -117,13 +117,18 @@ def _items(declared: Input) -> tuple[str, ...]:
 def _method(invocation: GithubWorkflow | Webhook) -> dict[str, Any]:
     body = invocation.to_port()
     if isinstance(invocation, GithubWorkflow):
+        dispatch = body["integrationActionExecutionProperties"]
         return {
-            "github_method": {
-                "org": body["org"],
-                "repo": body["repo"],
-                "workflow": body["workflow"],
-                "workflow_inputs": _json(body["workflowInputs"]),
-                "report_workflow_status": _flag(body["reportWorkflowStatus"]),
+            "integration_method": {
+                "installation_id": body["installationId"],
+                "integration_action_type": body["integrationActionType"],
+                "integration_action_execution_properties": {
+                    "org": dispatch["org"],
+                    "repo": dispatch["repo"],
+                    "workflow": dispatch["workflow"],
+                    "workflow_inputs": _json(dispatch["workflowInputs"]),
+                    "report_workflow_status": _flag(dispatch["reportWorkflowStatus"]),
+                },
             }
         }
     return {

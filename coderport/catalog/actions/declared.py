@@ -1,5 +1,4 @@
 """The actions that a stack declares: one for each thing that a person does with a workspace.
-
 Identifiers are stable: those of the template's forms come from its id, so that a rename is an update.
 """
 
@@ -52,6 +51,9 @@ LONGEST_TTL_HOURS: Final = 720
 OFF: Final = "off"
 """What stands for no autostart in the schedule's form, where an empty field leaves it as it is."""
 
+INSTALLATION: Final = "github-ocean"
+"""The installation id of Port's GitHub integration where nobody gave it another: its kind."""
+
 _DESCRIPTION_LIMIT = 200
 _NAME = r"^[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*$"
 _CRON = r"(?:CRON_TZ=[A-Za-z0-9_+/-]+ )?[0-9*,/-]+ [0-9*,/-]+ \* \* [A-Za-z0-9*,/-]+"
@@ -66,6 +68,8 @@ class ActionSettings(Protocol):
     def repository(self) -> str | None: ...
     @property
     def workflow(self) -> str: ...
+    @property
+    def installation_id(self) -> str | None: ...
     @property
     def url(self) -> str | None: ...
     @property
@@ -308,7 +312,7 @@ class _Maker:
 def _invocation(settings: ActionSettings) -> Invocation:
     if settings.backend == "github":
         organization, _, repository = (settings.repository or "").partition("/")
-        return GithubWorkflow(organization, repository, settings.workflow)
+        return GithubWorkflow(organization, repository, settings.workflow, settings.installation_id or INSTALLATION)
     return Webhook(settings.url or "", settings.agent)
 
 

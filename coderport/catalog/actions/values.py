@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from coderport.catalog.blueprints import WORKSPACE
 
 Operation = Literal["CREATE", "DAY-2", "DELETE"]
 InputType = Literal["string", "number", "boolean", "object", "array"]
 Default: TypeAlias = str | int | float | bool | tuple[str, ...]
+
+DISPATCH: Final = "dispatch_workflow"
+"""What Port's GitHub integration is asked to do."""
 
 PAYLOAD = {"run_id": "{{ .run.id }}"}
 """All that a backend is told. Whatever else it needs it asks Port for by this id, so that nothing can be forged."""
@@ -92,24 +95,30 @@ class Rule:
 
 @dataclass(frozen=True)
 class GithubWorkflow:
-    """A run dispatches a workflow, which gets only the run's id.
+    """A run dispatches a workflow, which gets only the run's id, through Port's GitHub integration.
 
-    Port ends the run by the workflow's own outcome if nobody has ended it before: the runner ends its runs itself,
-    and a workflow that broke before the runner could start still closes its run.
+    `installation` is the id of that integration in Port. It ends the run by the workflow's own outcome if nobody has
+    ended it before: the runner ends its runs itself, and a workflow that broke before the runner could start still
+    closes its run.
     """
 
     organization: str
     repository: str
     workflow: str
+    installation: str
 
     def to_port(self) -> dict[str, Any]:
         return {
-            "type": "GITHUB",
-            "org": self.organization,
-            "repo": self.repository,
-            "workflow": self.workflow,
-            "workflowInputs": dict(PAYLOAD),
-            "reportWorkflowStatus": True,
+            "type": "INTEGRATION_ACTION",
+            "installationId": self.installation,
+            "integrationActionType": DISPATCH,
+            "integrationActionExecutionProperties": {
+                "org": self.organization,
+                "repo": self.repository,
+                "workflow": self.workflow,
+                "workflowInputs": dict(PAYLOAD),
+                "reportWorkflowStatus": True,
+            },
         }
 
 

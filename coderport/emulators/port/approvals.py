@@ -51,21 +51,38 @@ def approvers(store: Store, run: Run) -> list[User]:
     return [user for user in store.users.values() if user.email in listed]
 
 
-def decide(store: Store, run: Run, verdict: str, description: str | None, user: User | None, client_id: str) -> bool:
+def decide(
+    store: Store,
+    run: Run,
+    verdict: str,
+    description: str | None,
+    user: User | None,
+    client_id: str,
+    *,
+    view_as: User | None = None,
+) -> bool:
     """Approve or decline a waiting run; whether it may start now.
 
     403 for a person who is no approver, 422 for a run that does not wait. Where all approvers must agree
-    (`requiredApproval: {"type": "ALL"}`) it starts with the last one's approval; one refusal declines it.
+    (`requiredApproval: {"type": "ALL"}`) it starts with the last one's approval; one refusal declines it. With
+    `view_as` the user acts as that person, whose rights count.
     """
     if run.status != runs.WAITING:
         raise Problem(422, "run_not_waiting_for_approval", f'Action run "{run.id}" does not wait for approval')
     named = approvers(store, run)
-    if user is not None and user not in named:
-        raise Problem(403, "missing_permissions", f'{user.email} may not approve runs of "{run.action["identifier"]}"')
+    judged = view_as or user
+    if judged is not None and judged not in named:
+        raise Problem(
+            403, "missing_permissions", f'{judged.email} may not approve runs of "{run.action["identifier"]}"'
+        )
     who = user.id if user else client_id
     state = "APPROVED" if verdict == "APPROVE" else "DECLINED"
     run.approvals[who] = verdict
-    run.approval = {"userId": who, "state": state, "description": description}
+    run.approval = {"userId": who, "state": state}
+    if description is not None:
+        run.approval["description"] = description
+    if view_as is not None:
+        run.approval["impersonatedUserId"] = view_as.id
     if verdict == "DECLINE":
         runs.end(store, run, runs.DECLINED, who)
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from starlette.requests import Request
@@ -20,9 +21,12 @@ def routes(emulator: PortEmulator) -> list[Route]:
     ``GET /objects`` → what exists; ``GET|PUT /entities/{blueprint}`` (all; upsert one, ``?by=`` names the writer),
     ``GET|DELETE /entities/{blueprint}/{entity}``; ``GET|PUT /blueprints/{blueprint}``; ``POST /clients``
     ``{"name"}`` → ``{"client_id", "client_secret"}``; ``DELETE /tokens`` makes the client's token invalid.
-    ``POST /users`` ``{"email", "roles"?, "teams"?}``; ``POST /actions/{action}/runs`` ``{"by", "inputs"?, "entity"?}``
-    runs an action as that person; ``GET /runs``, ``/runs/{run}`` (``?wait=`` seconds for its end) and its ``/logs`` and
-    ``/entities``; ``POST /runs/{run}/approval`` ``{"by", "status": "APPROVE" | "DECLINE"}`` and
+    ``PUT|DELETE /integrations/{integration}`` ``{"kind"?, "processes_actions"?, "hears_events"?}`` installs one or
+    removes it; ``PUT /behaviour`` ``{"permissions_delay"?, "serves_github_app"?}``;
+    ``PUT /default-branches/{owner}/{name}`` ``{"branch"}``. ``POST /users`` ``{"email", "roles"?, "teams"?}``;
+    ``POST /actions/{action}/runs`` ``{"by", "inputs"?, "entity"?, "view_as"?}`` runs an action as that person;
+    ``GET /runs``, ``/runs/{run}`` (``?wait=`` seconds for its end) and its ``/logs`` and ``/entities``;
+    ``POST /runs/{run}/approval`` ``{"by", "status": "APPROVE" | "DECLINE", "view_as"?}`` and
     ``/runs/{run}/workflow`` ``{"code"}``; ``GET /dispatches``, ``/deliveries``; ``POST|DELETE /item-faults``
     ``{"identifiers", "status", "error", "message"?, "times"?}`` for items of bulk writes.
     """
@@ -62,6 +66,23 @@ def routes(emulator: PortEmulator) -> list[Route]:
     async def users(request: Request) -> Response:
         return JSONResponse({"user": emulator.add_user(**await request.json())}, 201)
 
+    async def integration(request: Request) -> Response:
+        name = request.path_params["integration"]
+        if request.method == "DELETE":
+            emulator.remove_integration(name)
+            return JSONResponse({})
+        return JSONResponse(
+            {"integration": emulator.put_integration(name, **json.loads(await request.body() or b"{}"))}
+        )
+
+    async def behaviour(request: Request) -> Response:
+        emulator.behave(**await request.json())
+        return JSONResponse({})
+
+    async def default_branch(request: Request) -> Response:
+        emulator.set_default_branch(request.path_params["repository"], (await request.json())["branch"])
+        return JSONResponse({})
+
     async def start(request: Request) -> Response:
         return JSONResponse({"run": emulator.run_action(request.path_params["action"], **await request.json())}, 201)
 
@@ -83,7 +104,7 @@ def routes(emulator: PortEmulator) -> list[Route]:
     async def approval(request: Request) -> Response:
         body = await request.json()
         decide = emulator.decline if body["status"] == "DECLINE" else emulator.approve
-        return JSONResponse({"run": decide(request.path_params["run"], body["by"])})
+        return JSONResponse({"run": decide(request.path_params["run"], body["by"], view_as=body.get("view_as"))})
 
     async def workflow(request: Request) -> Response:
         emulator.finish_workflow(request.path_params["run"], (await request.json())["code"])
@@ -104,6 +125,9 @@ def routes(emulator: PortEmulator) -> list[Route]:
 
     return [
         Route("/users", _refusing(users), methods=["POST"]),
+        Route("/integrations/{integration}", integration, methods=["PUT", "DELETE"]),
+        Route("/behaviour", behaviour, methods=["PUT"]),
+        Route("/default-branches/{repository:path}", default_branch, methods=["PUT"]),
         Route("/actions/{action}/runs", _refusing(start), methods=["POST"]),
         Route("/runs", all_runs, methods=["GET"]),
         Route("/runs/{run}", _refusing(run), methods=["GET"]),

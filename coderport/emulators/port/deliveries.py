@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 
 from coderport.emulators.kit import compact_json
-from coderport.emulators.port import runs
+from coderport.emulators.port import integrations, runs
 from coderport.emulators.port.records import Json
 from coderport.emulators.port.runs import Run
 from coderport.emulators.port.store import Store
@@ -84,6 +84,9 @@ class Deliveries:
             self._send_webhook(run, payload)
 
     def _run_workflow(self, run: Run, dispatch: Json) -> None:
+        if run.definition["type"] == "INTEGRATION_ACTION":
+            with self._store.lock:
+                integrations.begun(self._store, run, dispatch)
         if self.hook is None:
             return
         try:
@@ -95,9 +98,11 @@ class Deliveries:
             self.report_workflow(run, dispatch, code)
 
     def report_workflow(self, run: Run, dispatch: Json, code: int) -> None:
-        """A workflow has ended: Port sets the run's status, unless the action says not to or the run has ended."""
-        if dispatch["report_status"]:
-            with self._store.lock:
+        """A workflow has ended: the integration, or the former app, ends the run unless the action says not to."""
+        with self._store.lock:
+            if run.definition["type"] == "INTEGRATION_ACTION":
+                integrations.completed(self._store, run.id, code)
+            elif dispatch["report_status"]:
                 runs.end(self._store, run, "SUCCESS" if code == 0 else "FAILURE", self._client_id)
 
     def _send_webhook(self, run: Run, payload: Json) -> None:

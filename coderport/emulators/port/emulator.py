@@ -16,6 +16,7 @@ from coderport.emulators.port.approvals import decide
 from coderport.emulators.port.blueprint_routes import create_blueprint, replace_blueprint
 from coderport.emulators.port.budgets import Budgets
 from coderport.emulators.port.deliveries import Deliveries, WorkflowHook
+from coderport.emulators.port.integrations import GITHUB, integration
 from coderport.emulators.port.invoking import start_approved
 from coderport.emulators.port.people import User, person
 from coderport.emulators.port.problems import Problem
@@ -37,12 +38,15 @@ def _is_write(method: str, path: str) -> bool:
 class PortEmulator:
     """A Port organization in memory; `app` is its ASGI application.
 
-    It starts empty. `organization_id`, generated identifiers and tokens follow from `seed`. `rate_limits` is how many
-    times Port's documented budgets hold: True (1) as documented, 0.01 a hundredth of them, False (0) no limit; the
-    clock is in seconds, as is `webhook_timeout`. `strict_destinations` refuses webhooks to private hosts, as Port's
-    cloud does; without it those to loopback are sent, and no others ever are. The methods may be called from any thread
-    while it serves; they validate as the API does and raise `Problem` where it would refuse. What they return is a
-    copy.
+    It starts empty but for its GitHub `integrations`, which Port hosts and which carry out actions. The permissions of
+    a new action are there after `permissions_delay` seconds of the clock. `serves_github_app` lets actions have the
+    type GITHUB, as before Port's former GitHub app was shut down.
+
+    `organization_id`, generated identifiers and tokens follow from `seed`. `rate_limits` is how many times Port's
+    documented budgets hold: True (1) as documented, 0.01 a hundredth of them, False (0) no limit; the clock is in
+    seconds, as is `webhook_timeout`. `strict_destinations` refuses webhooks to private hosts, as Port's cloud does;
+    without it those to loopback are sent, and no others ever are. The methods may be called from any thread while it
+    serves; they validate as the API does and raise `Problem` where it would refuse. What they return is a copy.
     """
 
     def __init__(
@@ -56,6 +60,9 @@ class PortEmulator:
         latency_ms: float = 0,
         strict_destinations: bool = False,
         webhook_timeout: float = 30,
+        integrations: tuple[str, ...] = (GITHUB,),
+        permissions_delay: float = 0.0,
+        serves_github_app: bool = False,
         clock: Clock = time.time,
     ) -> None:
         chance = random.Random(f"port {seed}")
@@ -65,7 +72,11 @@ class PortEmulator:
         self.faults, self.log = Faults(seed), RequestLog(_is_write)
         self.faults.latency_ms = latency_ms
         self._random = chance
-        self._store = Store(clock, chance, self.organization_id, strict_destinations)
+        self._store = Store(
+            clock, chance, self.organization_id, strict_destinations, serves_github_app, permissions_delay
+        )
+        for name in integrations:
+            self.put_integration(name)
         self._deliveries = Deliveries(self._store, client_id, client_secret, webhook_timeout)
         self._store.outbox = self._deliveries.put
         self._access = Access(self.organization_id, clock, chance)
@@ -163,14 +174,64 @@ class PortEmulator:
         with self._store.lock:
             self._store.secrets[name] = value
 
+    # ------------------------------------------------------------ integrations, behaviour
+
+    def put_integration(
+        self,
+        installation_id: str,
+        kind: str = GITHUB,
+        *,
+        processes_actions: bool = True,
+        hears_events: bool | None = True,
+    ) -> Json:
+        """Install an integration, or change one. `hears_events` None is a self-hosted one, of which Port knows less."""
+        with self._store.lock:
+            body = integration(
+                self._store, installation_id, kind, processes_actions=processes_actions, hears_events=hears_events
+            )
+            self._store.integrations[installation_id] = body
+            return copy.deepcopy(body)
+
+    def remove_integration(self, installation_id: str) -> None:
+        """Uninstall an integration; one that is not there is fine."""
+        with self._store.lock:
+            self._store.integrations.pop(installation_id, None)
+
+    def set_default_branch(self, repository: str, branch: str) -> None:
+        """The default branch of a repository of GitHub, organization/name."""
+        with self._store.lock:
+            self._store.default_branches[repository] = branch
+
+    def behave(self, *, permissions_delay: float | None = None, serves_github_app: bool | None = None) -> None:
+        """Change how this Port behaves from now on; None leaves it."""
+        with self._store.lock:
+            if permissions_delay is not None:
+                self._store.permissions_delay = permissions_delay
+            if serves_github_app is not None:
+                self._store.serves_github_app = serves_github_app
+
     # ------------------------------------------------------------ runs
 
-    def run_action(self, identifier: str, *, by: str, inputs: Json | None = None, entity: str | None = None) -> Json:
-        """Run an action as the person with that e-mail does in Port's pages; the run, which may have ended already."""
+    def run_action(
+        self,
+        identifier: str,
+        *,
+        by: str,
+        inputs: Json | None = None,
+        entity: str | None = None,
+        view_as: str | None = None,
+    ) -> Json:
+        """Run an action as the person with that e-mail does in Port's pages; the run, which may have ended already.
+
+        With `view_as` they act as the person of that e-mail.
+        """
         with self._store.lock:
-            user = person(self._store.users, by)
-            run = trigger(self._store, identifier, copy.deepcopy(inputs or {}), entity, user, "UI")
+            user, other = person(self._store.users, by), self._person(view_as)
+            run = trigger(self._store, identifier, copy.deepcopy(inputs or {}), entity, user, "UI", view_as=other)
             return self._shown(run)
+
+    def _person(self, email: str | None) -> User | None:
+        return None if email is None else person(self._store.users, email)
 
     def runs(self, *, action: str | None = None, external_run_id: str | None = None) -> list[Json]:
         """All runs (of the action; with that external id), the newest first."""
@@ -202,18 +263,18 @@ class PortEmulator:
                 raise EmulatorError(f"run {run_id} is still {run.status} after {timeout} s")
             return self._shown(run)
 
-    def approve(self, run_id: str, by: str, description: str | None = None) -> Json:
-        """Approve a waiting run as that person; it starts unless others must agree, too."""
-        return self._decide(run_id, by, "APPROVE", description)
+    def approve(self, run_id: str, by: str, description: str | None = None, view_as: str | None = None) -> Json:
+        """Approve a waiting run as that person (who acts as another); it starts unless others must agree, too."""
+        return self._decide(run_id, by, "APPROVE", description, view_as)
 
-    def decline(self, run_id: str, by: str, description: str | None = None) -> Json:
-        """Decline a waiting run as that person, which ends it."""
-        return self._decide(run_id, by, "DECLINE", description)
+    def decline(self, run_id: str, by: str, description: str | None = None, view_as: str | None = None) -> Json:
+        """Decline a waiting run as that person (who acts as another), which ends it."""
+        return self._decide(run_id, by, "DECLINE", description, view_as)
 
-    def _decide(self, run_id: str, by: str, verdict: str, description: str | None) -> Json:
+    def _decide(self, run_id: str, by: str, verdict: str, description: str | None, view_as: str | None) -> Json:
         with self._store.lock:
-            run, user = the_run(self._store, run_id), person(self._store.users, by)
-            if decide(self._store, run, verdict, description, user, self.client_id):
+            run, user, other = the_run(self._store, run_id), person(self._store.users, by), self._person(view_as)
+            if decide(self._store, run, verdict, description, user, self.client_id, view_as=other):
                 start_approved(self._store, run)
             return self._shown(run)
 

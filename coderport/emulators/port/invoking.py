@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from coderport.emulators.kit import compact_json
-from coderport.emulators.port import runs
+from coderport.emulators.port import integrations, runs
 from coderport.emulators.port.inputs import entity_context, expanded_inputs
 from coderport.emulators.port.people import by_id
 from coderport.emulators.port.problems import Problem
@@ -19,8 +19,8 @@ from coderport.emulators.port.templates import TemplateError, filled
 from coderport.emulators.port.writing import Manner, write
 from coderport.loopback import is_loopback_host
 
-_SENT: Final = frozenset({"WEBHOOK", "GITHUB", "INTEGRATION_ACTION"})
-_DEFAULT_REF: Final = "main"
+_SENT: Final = frozenset({"WEBHOOK", "GITHUB"})
+_DEFAULT_BRANCH: Final = "main"
 
 
 def prepare(store: Store, run: Run) -> None:
@@ -45,9 +45,15 @@ def launch(store: Store, run: Run) -> None:
         _upsert(store, run, payload)
     elif run.by_agent:
         run.claimed_until = 0.0
+    elif payload.get("type") == "INTEGRATION_ACTION":
+        if integrations.takes(store, payload):
+            store.dispatches.append(_dispatch(store, run, payload))
+            store.outbox(run.id)
+        else:
+            run.claimed_until = 0.0
     elif payload.get("type") in _SENT:
         if payload["type"] != "WEBHOOK":
-            store.dispatches.append(_dispatch(run, payload))
+            store.dispatches.append(_dispatch(store, run, payload))
         store.outbox(run.id)
 
 
@@ -125,18 +131,24 @@ def _check_destination(host: str, *, strict: bool) -> None:
         raise Problem(403, "not_resolvable_destination", why)
 
 
-def _dispatch(run: Run, payload: Mapping[str, Any]) -> Json:
-    """The `workflow_dispatch` event: inputs are text, as GitHub wants them; an input `ref` names the branch."""
+def _dispatch(store: Store, run: Run, payload: Mapping[str, Any]) -> Json:
+    """The `workflow_dispatch` event: inputs are text, as GitHub wants them; an input `ref` names the branch.
+
+    Without it the branch is the repository's default one. A status is reported where the action says so; for the former
+    GitHub app that was so where it said nothing, for the integration it is not.
+    """
+    by_app = payload["type"] == "GITHUB"
     where = payload.get("integrationActionExecutionProperties", payload)
+    repository = f"{where.get('org')}/{where.get('repo')}"
     inputs = {name: as_text(value) for name, value in where.get("workflowInputs", {}).items() if value is not None}
     return {
         "run_id": run.id,
         "org": where.get("org"),
         "repo": where.get("repo"),
         "workflow": where.get("workflow"),
-        "ref": inputs.pop("ref", _DEFAULT_REF),
+        "ref": inputs.pop("ref", None) or store.default_branches.get(repository, _DEFAULT_BRANCH),
         "inputs": inputs,
-        "report_status": where.get("reportWorkflowStatus", True) is not False,
+        "report_status": where.get("reportWorkflowStatus", by_app) is True,
     }
 
 

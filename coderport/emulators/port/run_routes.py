@@ -20,7 +20,7 @@ from coderport.emulators.port.triggering import trigger
 _MOST_RUNS: Final = 1000
 _MOST_LOGS: Final = 50
 _MOST_CLAIMS: Final = 100
-_LEASE_SECONDS: Final = 60.0
+_LEASE_MS: Final = 60_000
 _SOURCES: Final = frozenset({"UI", "API", "AUTOMATION"})
 
 
@@ -51,7 +51,9 @@ def read_runs(call: Call) -> Response:
         action=query.get("action"),
         source=frozenset(one_of(each, _SOURCES, "querystring.source") for each in call.several("source")),
     )
-    found = [run_json(call.store, run) for run, _ in zip(chosen.matching(call.store), range(limit), strict=False)]
+    exclude = call.several("exclude")
+    matching = zip(chosen.matching(call.store), range(limit), strict=False)
+    found = [_without(run_json(call.store, run), exclude) for run, _ in matching]
     return answer(runs=found)
 
 
@@ -127,19 +129,29 @@ def read_approvers(call: Call) -> Response:
 
 
 def claim_pending(call: Call) -> Response:
-    """Runs for an agent; one that is not acknowledged within a minute can be claimed again (that is an assumption)."""
+    """Runs for an agent or an integration; one that is not acknowledged in time can be claimed again.
+
+    Port's agent asks by `invocationMethod`; Ocean leaves that out, and sends the `visibilityTimeoutMs` (30,000) for
+    which a claimed run is hidden from others, and `exclude`. The minute without it is an assumption, and so is that
+    `exclude` leaves members of the answer out, as it does where runs are listed.
+    """
     body = call.body()
-    only(body, {"installationId", "limit", "invocationMethod"}, "body")
-    member(body, "installationId", str, "body", required=True)
+    only(body, {"installationId", "limit", "invocationMethod", "visibilityTimeoutMs", "exclude"}, "body")
+    installation = member(body, "installationId", str, "body", required=True)
     limit = typed(body.get("limit", _MOST_CLAIMS), int, "body.limit")
-    kind, now = body.get("invocationMethod", "WEBHOOK"), call.store.clock()
+    lease = typed(body.get("visibilityTimeoutMs", _LEASE_MS), int, "body.visibilityTimeoutMs") / 1000
+    exclude = strings(body.get("exclude", []), "body.exclude")
+    integration = installation in call.store.integrations
+    kind = body.get("invocationMethod", "INTEGRATION_ACTION" if integration else "WEBHOOK")
+    now = call.store.clock()
     claimed: list[Run] = []
     for run in call.store.runs.values():
         waits = run.claimed_until is not None and run.claimed_until <= now
-        if waits and run.definition["type"] == kind and len(claimed) < limit:
-            run.claimed_until = now + _LEASE_SECONDS
+        named = (run.payload or {}).get("installationId", installation) == installation
+        if waits and named and run.definition["type"] == kind and len(claimed) < limit:
+            run.claimed_until = now + lease
             claimed.append(run)
-    return answer(runs=[run_json(call.store, run) for run in claimed])
+    return answer(runs=[_without(run_json(call.store, run), exclude) for run in claimed])
 
 
 def acknowledge(call: Call) -> Response:
@@ -157,6 +169,10 @@ def acknowledge(call: Call) -> Response:
     if single is not None and count == 0:
         raise Problem(409, "run_already_acknowledged", f'Action run "{single}" is not claimed')
     return answer(ackedCount=count)
+
+
+def _without(run: Json, exclude: list[str]) -> Json:
+    return {key: value for key, value in run.items() if key not in exclude}
 
 
 def _of(call: Call) -> Run:

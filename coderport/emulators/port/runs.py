@@ -51,6 +51,8 @@ class Run:
     logs: list[Json] = field(default_factory=list)
     affected: dict[Key, str] = field(default_factory=dict)
     """Entities that were written for the run, each with the last thing done: CREATE, UPDATE or DELETE."""
+    impersonated_id: str | None = None
+    """The user that `by` acted as ("View as"); that `by` is the person who really pressed is an assumption."""
     claimed_until: float | None = None
     """For an agent: 0 waits to be claimed, a time waits to be acknowledged, None is nobody's to claim."""
 
@@ -90,28 +92,32 @@ def writable_run(store: Store, run_id: str) -> Run:
 
 
 def run_json(store: Store, run: Run) -> Json:
-    """The run as the API answers it."""
+    """The run as the API answers it: what it does not have yet is absent, where Port's OpenAPI knows no null."""
     action = run.action
+    unless_absent = {
+        "blueprint": run.blueprint and {**run.blueprint, "deleted": _is_gone(store, run.blueprint)},
+        "entity": run.entity and {**run.entity, "deleted": _is_gone(store, run.blueprint, run.entity)},
+        "summary": run.summary,
+        "response": run.response,
+        "endedAt": run.ended_at,
+        "impersonatedUserId": run.impersonated_id,
+    }
     return {
         "id": run.id,
         "status": run.status,
         "statusLabel": run.status_label,
         "action": {**_named(action), "deleted": action["identifier"] not in store.actions},
-        "blueprint": run.blueprint and {**run.blueprint, "deleted": _is_gone(store, run.blueprint)},
-        "entity": run.entity and {**run.entity, "deleted": _is_gone(store, run.blueprint, run.entity)},
         "properties": run.properties,
         "requiredApproval": action.get("requiredApproval", False),
         "source": run.source,
         "link": list(run.link),
-        "summary": run.summary,
         "approval": run.approval,
         "payload": run.payload,
-        "response": run.response,
-        "endedAt": run.ended_at,
         "createdAt": run.created_at,
         "updatedAt": run.updated_at,
         "createdBy": run.by,
         "updatedBy": run.updated_by,
+        **{key: value for key, value in unless_absent.items() if value is not None},
     }
 
 

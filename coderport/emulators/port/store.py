@@ -39,6 +39,10 @@ class Store:
     organization_id: str
     strict_destinations: bool = False
     """Refuse webhooks to private hosts, as Port's cloud does, in place of allowing only loopback."""
+    serves_github_app: bool = False
+    """Take actions of the type GITHUB, as Port did while its former GitHub app was served."""
+    permissions_delay: float = 0.0
+    """Seconds for which a new action has no permissions yet."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     changed: threading.Condition = field(init=False)
     """Notified, with the lock held, whenever a run has changed."""
@@ -52,6 +56,13 @@ class Store:
     blueprints: dict[str, Blueprint] = field(default_factory=dict)
     actions: dict[str, Json] = field(default_factory=dict)
     action_permissions: dict[str, Json] = field(default_factory=dict)
+    permissions_from: dict[str, float] = field(default_factory=dict)
+    """When the permissions of a new action are there to be read, by the clock."""
+    integrations: dict[str, Json] = field(default_factory=dict)
+    default_branches: dict[str, str] = field(default_factory=dict)
+    """By organization/repository; `main` where there is none."""
+    workflow_runs: dict[str, str] = field(default_factory=dict)
+    """The external id of each dispatched workflow by the run it is for, as GitHub would know it."""
     pages: dict[str, Json] = field(default_factory=dict)
     page_permissions: dict[str, Json] = field(default_factory=dict)
     migrations: dict[str, Json] = field(default_factory=dict)

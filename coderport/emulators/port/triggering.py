@@ -15,10 +15,20 @@ from coderport.emulators.port.runs import Run
 from coderport.emulators.port.store import Store
 
 
-def trigger(store: Store, name: str, inputs: Json, entity_id: str | None, by: User | str, source: str) -> Run:
+def trigger(
+    store: Store,
+    name: str,
+    inputs: Json,
+    entity_id: str | None,
+    by: User | str,
+    source: str,
+    *,
+    view_as: User | None = None,
+) -> Run:
     """The new run of an action, on its way or waiting for approval; no run where this raises.
 
-    `by` is a person, or the id of a client of the API. In this order: 404 (action), 422 `run_non_self_service_error`,
+    `by` is a person, or the id of a client of the API; with `view_as` it acts as that person, whose rights count. In
+    this order: 404 (action), 422 `run_non_self_service_error`,
     422 `missing_self_service_action_entity`, 404 (entity), 403 `missing_permissions`, 422
     `entity_does_not_pass_condition`, 422 `user_inputs_schema_invalid`, and what `prepare` raises.
     """
@@ -29,7 +39,7 @@ def trigger(store: Store, name: str, inputs: Json, entity_id: str | None, by: Us
     if definition["type"] != "self-service":
         raise Problem(422, "run_non_self_service_error", f'Action "{name}" is an automation and cannot be run by hand')
     entity = _entity(store, name, definition, entity_id)
-    user = by if isinstance(by, User) else None
+    user = view_as or (by if isinstance(by, User) else None)
     if not may_execute(store, action, user, inputs, entity):
         who = user.email if user else by
         raise Problem(403, "missing_permissions", f'{who} may not run action "{name}"')
@@ -38,7 +48,8 @@ def trigger(store: Store, name: str, inputs: Json, entity_id: str | None, by: Us
         why = f'entity "{entity.identifier}" does not pass the condition of action "{name}"'
         raise Problem(422, "entity_does_not_pass_condition", why)
     properties = accepted_inputs(store, definition["userInputs"], inputs, entity, user)
-    run = _new_run(store, action, entity, properties, source, user.id if user else str(by))
+    run = _new_run(store, action, entity, properties, source, by.id if isinstance(by, User) else by)
+    run.impersonated_id = view_as.id if view_as is not None else None
     if action.get("requiredApproval", False) is not False:
         run.status = runs.WAITING
         store.runs[run.id] = run
