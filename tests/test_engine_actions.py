@@ -295,7 +295,7 @@ def test_runs_reach_the_service_through_port_s_agent_too(desk: Desk) -> None:
     desk.assert_port_is_as_it_should_be()
 
 
-def test_the_github_backend_s_own_command_line_brings_a_run_to_its_end(desk: Desk) -> None:
+def test_the_github_backend_s_own_command_line_brings_a_run_to_its_end(desk: Desk, tmp_path: Path) -> None:
     desk.stack.configure(
         {"actions": {"backend": "github", "repository": "acme/coderport", "workflow": "coder-action.yml"}}
     )
@@ -319,8 +319,10 @@ def test_the_github_backend_s_own_command_line_brings_a_run_to_its_end(desk: Des
         "PORT_CLIENT_SECRET": servers["port_client_secret"],
         "CODERPORT_ACTIONS": json.dumps({"backend": "github", "repository": "acme/coderport"}),
     }
+    config = tmp_path / "config.json"
+    config.write_text("{}")
     done = subprocess.run(
-        [sys.executable, "-m", "coderport", "run", "--stack", "lab"],
+        [sys.executable, "-m", "coderport", "run", "--stack", "lab", "--config", str(config)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -40,7 +40,7 @@ def test_a_person_creates_a_workspace_of_their_own(lab: RunnerLab) -> None:
     assert (seen.ended, seen.run["status"], seen.run["statusLabel"]) == (Ended.SUCCESS, "SUCCESS", "Running")
     page = f"{lab.pair.coder_url}/@alice/dev"
     assert f"Workspace: {page}" in seen.log.splitlines() and seen.summary.endswith(page)
-    assert "planning" in seen.log and "applying" in seen.log and seen.summary in seen.log
+    assert "planning" in seen.log and "applying" in seen.log and "dev is running." in seen.log
     assert seen.entities == tied(lab, made.id, "CREATE")
     assert (made.ttl_ms, made.autostart_schedule, made.automatic_updates) == (14_400_000, "30 9 * * 1-5", "never")
     lab.assert_port_is_as_the_program_would_have_it(made.id)
