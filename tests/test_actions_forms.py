@@ -130,3 +130,11 @@ def test_presets_are_a_choice_with_their_descriptions() -> None:
     assert "Small: For a small change." in (chosen.description or "")
     assert not chosen.required
     assert preset_input(()) is None
+
+
+def test_a_default_that_is_empty_zero_or_false_is_a_default() -> None:
+    gpus = options(("None", ""), ("A100", "a100"))
+    assert parameter_input(parameter(options=gpus, default_value="")).default == "None"
+    assert parameter_input(parameter(type="number", default_value="0")).default == 0
+    assert parameter_input(parameter(type="bool", default_value="false")).default is False
+    assert parameter_input(parameter(type="number", validation_min=0, validation_max=0)).minimum == 0

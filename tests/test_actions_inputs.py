@@ -228,3 +228,16 @@ def test_a_value_that_is_not_given_is_the_default_or_the_previous_one() -> None:
 def test_no_sentence_repeats_the_value(pair: tuple[RichParameter, str], value: str, previous: str | None) -> None:
     of = pair[0].model_copy(update={"options": (), "validation_regex": "^$", "validation_error": "not {value}"})
     assert not any(value in problem for problem in problems(of, value, previous=previous))
+
+
+def test_an_empty_value_is_a_value() -> None:
+    gpu = parameter(default_value="a100", options=options(("None", ""), ("A100", "a100")))
+    assert coder_value(gpu, "None") == "" and form_value(gpu, "") == "None"
+    assert problems(gpu, "") == problems(gpu, "", previous="a100") == []
+    assert problems(gpu.model_copy(update={"required": True}), "") == []
+    assert problems(parameter(options=options(("A", "a")), default_value="a"), "") != []
+    assert problems(parameter(validation_regex="^[a-z]+$", default_value="a"), "") != []
+    assert problems(parameter("x", type="number", default_value="1"), "") == ["x: must be a number"]
+    assert problems(parameter(mutable=False), "", previous="a") != []
+    several = parameter(type="list(string)", form_type="multi-select", options=options(("None", ""), ("A", "a")))
+    assert coder_value(several, ["None"]) == '[""]' and problems(several, '[""]') == []

@@ -54,7 +54,7 @@ def test_only_the_owner_may_do_anything_to_a_workspace(lab: RunnerLab, action: s
     held, entity = lab.builds(workspace), lab.port.entity(WORKSPACE.identifier, workspace)
     seen = lab.execute(lab.ask_past_the_form(action, by=ALICE, entity=workspace, **ON_WORKSPACES[action]))
     assert (seen.ended, seen.run["statusLabel"]) == (Ended.FAILURE, "Refused")
-    assert "belongs to bob" in seen.summary
+    assert ("not yours" if action == DELETE else "belongs to bob") in seen.summary
     assert lab.builds(workspace) == held and lab.held(workspace).ttl_ms is None
     assert lab.port.entity(WORKSPACE.identifier, workspace) == entity
 
@@ -307,3 +307,114 @@ def test_a_token_that_may_not_see_who_may_use_a_template_fails_closed(lab: Runne
     seen = lab.do(CREATE, template=lab.any_template(), name="dev")
     assert seen.ended is Ended.FAILURE and "cannot be seen with the runner's token" in seen.summary
     assert lab.coder.workspace_ids() == set()
+
+
+LOOKALIKES = (
+    "ali\u212ae@example.com",
+    "al\u0131ce@example.com",
+    "\uff41lice@example.com",
+    "alice@exa\u00admple.com",
+    "alice@example.com\u200b",
+    " alice@example.com",
+    "alice@example.com ",
+    "alice",
+    "alice@example.co",
+    "lice@example.com",
+)
+
+
+@pytest.mark.parametrize("address", LOOKALIKES)
+def test_an_address_that_only_looks_like_another_is_nobodys(lab: RunnerLab, address: str) -> None:
+    lab.port.add_user(address)
+    allow(lab, admins=(ALICE,))
+    workspace = lab.workspace("alice")
+    seen = lab.execute(lab.ask_past_the_form(STOP, by=address, entity=workspace))
+    assert (seen.ended, seen.run["statusLabel"]) == (Ended.FAILURE, "Refused")
+    assert lab.builds(workspace) == [("start", "succeeded")]
+
+
+def test_the_kelvin_sign_is_no_k_for_an_owner_and_for_an_admin(lab: RunnerLab) -> None:
+    lab.coder.create_user("kate")
+    lab.port.add_user("\u212aate@example.com")
+    allow(lab, admins=("kate@example.com",))
+    workspace = lab.workspace("alice")
+    assert lab.do(STOP, by="\u212aate@example.com", entity=workspace).ended is Ended.FAILURE
+    seen = lab.do(CREATE, by="\u212aate@example.com", template=lab.any_template(), name="evil")
+    assert seen.ended is Ended.FAILURE and "other than ASCII" in seen.summary
+    assert lab.coder.workspace_ids() == {workspace}
+
+
+@pytest.mark.parametrize("sign", "+'/=?^{|}~#$%&*!_`.-")
+def test_an_address_with_any_legal_character_finds_its_person_whatever_the_case(lab: RunnerLab, sign: str) -> None:
+    name = f"legal-{ord(sign)}"
+    lab.coder.create_user(name)
+    lab.coder.create_user(f"{name}-x")  # one whom `%` and `_` find too
+    lab.coder.set_user(name, email=f"Mia.O{sign}Brien@Example.com")
+    lab.coder.set_user(f"{name}-x", email="mia.o--brien@example.com")
+    address = f"mia.o{sign}brien@example.com"
+    lab.port.add_user(address)
+    workspace = lab.workspace(name)
+    seen = lab.do(STOP, by=address, entity=workspace)
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    lab.coder.set_user(f"{name}-x", email=f"{name}-x@example.com")
+    lab.coder.set_user(name, email=f"{name}@example.com")
+
+
+def test_a_wrong_confirmation_and_anothers_workspace_are_refused_alike(lab: RunnerLab) -> None:
+    workspace = lab.workspace("alice", "secret-name")
+    gone = lab.workspace("alice", "gone")
+    runs = {
+        "another's": lab.ask(DELETE, by=BOB, entity=workspace, confirmation="secret-name"),
+        "another's, wrong": lab.ask(DELETE, by=BOB, entity=workspace, confirmation="nonsense"),
+        "another's, gone": lab.ask(DELETE, by=BOB, entity=gone, confirmation="nonsense"),
+        "mine, wrong": lab.ask(DELETE, by=ALICE, entity=workspace, confirmation="nonsense"),
+    }
+    mine = lab.ask(DELETE, by=ALICE, entity=gone, confirmation="gone")
+    lab.coder.delete_workspace(gone)
+    seen = {case: lab.execute(run) for case, run in runs.items()}
+    assert {each.ended for each in seen.values()} == {Ended.FAILURE}
+    assert len({each.summary for each in seen.values()}) == 1
+    assert "secret-name" not in next(iter(seen.values())).summary and workspace in lab.coder.workspace_ids()
+    assert lab.port.entity(WORKSPACE.identifier, gone) is not None
+    assert lab.execute(mine).ended is Ended.SUCCESS
+    assert lab.port.entity(WORKSPACE.identifier, gone) is None
+
+
+def test_an_admin_names_the_owner_too_so_that_a_swapped_entity_deletes_nothing(lab: RunnerLab) -> None:
+    allow(lab, admins=(BOB,))
+    alices, bobs = lab.workspace("alice", "dev"), lab.workspace("bob", "dev")
+    for entity, shown in ((alices, "bob"), (bobs, "alice")):
+        lab.port.put_entity(
+            WORKSPACE.identifier,
+            {"identifier": entity, "title": f"{shown}/dev", "properties": {"owner_name": shown}},
+        )
+    for typed in ("dev", "bob/dev"):
+        assert lab.do(DELETE, by=BOB, entity=alices, confirmation=typed).ended is Ended.FAILURE
+    assert {alices, bobs} == lab.coder.workspace_ids()
+    assert lab.do(DELETE, by=BOB, entity=bobs, confirmation="dev").ended is Ended.SUCCESS
+    assert lab.do(DELETE, by=BOB, entity=alices, confirmation="alice/dev").ended is Ended.SUCCESS
+    assert lab.coder.workspace_ids() == set()
+
+
+def test_deleting_is_refused_where_the_run_has_no_approval_that_the_settings_ask_for(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    run = lab.ask(DELETE, entity=workspace, confirmation="dev")  # the action in Port asks for none
+    allow(lab, approve_delete=True)
+    seen = lab.execute(run)
+    assert seen.ended is Ended.FAILURE and "needs an approval" in seen.summary
+    assert workspace in lab.coder.workspace_ids()
+
+
+def test_the_fallback_user_is_not_for_people_whom_coder_had_before(lab: RunnerLab) -> None:
+    lab.coder.create_user("fallback")
+    gone = lab.coder.create_user("gone")
+    lab.port.add_user("GONE@example.com")
+    lab.workspace("gone", "theirs")
+    allow(lab, fallback_user="fallback")
+    user = lab.coder.state.users.pop(gone)
+    try:
+        seen = lab.do(CREATE, by="GONE@example.com", template=lab.any_template(), name="ghost")
+    finally:
+        lab.coder.state.users[gone] = user
+    assert seen.ended is Ended.FAILURE and "has none any more" in seen.summary
+    assert [each for each in lab.coder.workspace_ids() if lab.held(each).name == "ghost"] == []

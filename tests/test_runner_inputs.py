@@ -185,7 +185,7 @@ def test_deleting_needs_the_exact_name(lab: RunnerLab, typed: str) -> None:
     workspace = lab.workspace()
     run = lab.ask_past_the_form("coder_delete_workspace", entity=workspace, confirmation=typed)
     seen = lab.execute(run)
-    assert seen.ended is Ended.FAILURE and "type its name" in seen.summary
+    assert seen.ended is Ended.FAILURE and "Type its name" in seen.summary
     assert workspace in lab.coder.workspace_ids()
 
 
@@ -248,3 +248,43 @@ def test_runs_in_one_process_do_not_share_anything(lab: RunnerLab, template: str
     assert {seen.ended for seen in asyncio.run(all_at_once())} == {Ended.SUCCESS}
     for number in range(6):
         assert lab.build(f"alice/dev-{number}").parameters["team"] == f"team {number}"
+
+
+GPU = Parameter("gpu", "string", default_value="a100", options=(Option("None", ""), Option("A100", "a100")))
+NOTE = Parameter("note", "string", default_value="n")
+
+
+@pytest.fixture(scope="module")
+def empties(shared: tuple[RunnerLab, str]) -> str:
+    lab, _ = shared
+    template = lab.coder.create_template("empties")
+    lab.coder.promote_version(template, parameters=(GPU, NOTE), presets=())
+    lab.mirror()
+    lab.declare_actions()
+    return template
+
+
+def test_an_empty_value_arrives_in_coder_at_a_create_and_at_a_start(lab: RunnerLab, empties: str) -> None:
+    seen = lab.do(create_from(empties), name="dev", p_gpu="None", p_note="")
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert dict(lab.build("alice/dev").parameters) == {"gpu": "", "note": ""}
+    workspace = lab.held("alice/dev").id
+    lab.coder.stop(workspace)
+    lab.mirror()
+    again = lab.do("coder_start_workspace", entity=workspace, parameters={"gpu": "A100", "note": None})
+    assert again.ended is Ended.SUCCESS, again.summary
+    assert dict(lab.build(workspace).parameters) == {"gpu": "a100", "note": ""}
+    lab.coder.stop(workspace)
+    lab.mirror()
+    assert lab.do("coder_start_workspace", entity=workspace, parameters={"gpu": "None"}).ended is Ended.SUCCESS
+    assert dict(lab.build(workspace).parameters) == {"gpu": "", "note": ""}
+
+
+@pytest.mark.parametrize("parameters", ["", 0, False, []])
+def test_parameters_of_a_start_that_are_no_object_are_refused_and_not_taken_for_none(
+    lab: RunnerLab, empties: str, parameters: Any
+) -> None:
+    workspace = lab.workspace(template=empties, running=False)
+    run = lab.ask_past_the_form("coder_start_workspace", entity=workspace, parameters=parameters)
+    seen = lab.execute(run)
+    assert seen.ended is Ended.FAILURE and "must be an object" in seen.summary

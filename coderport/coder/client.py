@@ -184,6 +184,11 @@ class CoderClient:
         """
         return _same_id(read_as(Workspace, (await self._get(f"/workspaces/{workspace_id}")).data), workspace_id)
 
+    async def deleted_workspace(self, workspace_id: str) -> Workspace:
+        """A workspace that may be deleted, as it was. CoderForbidden or CoderNotFound once its template is gone too."""
+        answer = await self._get(f"/workspaces/{workspace_id}", {"include_deleted": "true"})
+        return _same_id(read_as(Workspace, answer.data), workspace_id)
+
     async def users(self, *, limit: int, offset: int = 0) -> tuple[tuple[User, ...], int]:
         """One page of users in order of username, and how many there are (0 past the end, unlike workspaces)."""
         body = _object(await self._get("/users", {"limit": limit, "offset": offset}), "/users")

@@ -1,6 +1,8 @@
 """Who somebody is in Coder, found by e-mail address, and which templates they may use.
 
-Coder finds users by a part of their e-mail or username only, so the exact one is picked here.
+Coder finds users by a part of their e-mail or username only, so the exact one is picked here. Its search is split at
+blanks, `:` and `"` (coderd/searchquery), none of which stands in the addresses that are looked for; `%` and `_` match
+more than themselves there, which finds too many and never too few.
 """
 
 from __future__ import annotations
@@ -17,8 +19,23 @@ from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderForbi
 from coderport.coder.models import User, read_as
 
 PAGE = 100
-_PLAIN = re.compile(r"[^\s\"':@]+@[^\s\"':@]+")
-"""Addresses that stand in a search as one word."""
+DELETIONS_PAGE = 100
+MOST_DELETIONS = 1000
+"""How many deleted users are looked through, newest first."""
+
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+"""The characters that an address may have (RFC 5322, 3.2.3); one in quotes or of other letters is never found."""
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether two e-mail addresses are the same: ASCII, whatever the case. One with any other character is nobody's.
+
+    Other letters have lower cases that are ASCII (the Kelvin sign's is k), which would make a person somebody else.
+    """
+    return one.isascii() and other.isascii() and one.lower() == other.lower()
+
+
+_DELETIONS = "resource_type:user action:delete"
 
 
 class CoderPerson(User):
@@ -45,13 +62,12 @@ class People:
 
     async def by_email(self, email: str) -> tuple[CoderPerson, ...]:
         """The users whose address is exactly that one, whatever the case: none, one, or (a broken server) more."""
-        wanted = email.strip().lower()
-        if not _PLAIN.fullmatch(wanted):
+        if not _ADDRESS.fullmatch(email):
             return ()
         found: list[CoderPerson] = []
         offset = 0
         while True:
-            params: dict[str, str | int] = {"q": wanted, "limit": PAGE, "offset": offset}
+            params: dict[str, str | int] = {"q": email.lower(), "limit": PAGE, "offset": offset}
             data = (await self._client._request("GET", "/users", params=params, repeat=True)).data
             rows = data.get("users") if isinstance(data, Mapping) else None
             if not isinstance(rows, list):
@@ -59,7 +75,7 @@ class People:
             found += [read_as(CoderPerson, row) for row in rows]
             offset += PAGE
             if len(rows) < PAGE:
-                return tuple({each.id: each for each in found if each.email.lower() == wanted}.values())
+                return tuple({each.id: each for each in found if same_address(each.email, email)}.values())
 
     async def user(self, name_or_id: str) -> CoderPerson | None:
         """By username or id; None where there is no such user or the token may not see them."""
@@ -68,6 +84,34 @@ class People:
             return read_as(CoderPerson, (await self._client._request("GET", path, repeat=True)).data)
         except (CoderNotFound, CoderBadRequest):  # an unknown user is 404, on older servers 400
             return None
+
+    async def was_deleted(self, email: str) -> bool:
+        """Whether Coder once had a user of that address and deleted it, as far as its audit log goes back.
+
+        No list has deleted users, but the log names them by id, and by id they can still be read. Needs the right to
+        read the audit log (CoderForbidden without it). False on a server that has no such log.
+        """
+        asked: set[str] = set()
+        for offset in range(0, MOST_DELETIONS, DELETIONS_PAGE):
+            params: dict[str, str | int] = {"q": _DELETIONS, "limit": DELETIONS_PAGE, "offset": offset}
+            try:
+                data = (await self._client._request("GET", "/audit", params=params, repeat=True)).data
+            except CoderNotFound:
+                return False
+            rows = data.get("audit_logs") if isinstance(data, Mapping) else None
+            if not isinstance(rows, list):
+                raise CoderAnswerError("Coder answered GET /audit without the list that belongs there")
+            for row in rows:
+                user_id = str(row.get("resource_id", "")) if isinstance(row, Mapping) else ""
+                if not user_id or user_id in asked:
+                    continue
+                asked.add(user_id)
+                user = await self.user(user_id)
+                if same_address(_deleted_address(row) or (user.email if user is not None else ""), email):
+                    return True
+            if len(rows) < DELETIONS_PAGE:
+                break
+        return False
 
     async def template_users(self, template_id: str) -> frozenset[str] | None:
         """The ids of the users whose groups may use a template; None where everybody in its organization may.
@@ -90,3 +134,10 @@ class People:
         groups = [row for row in data.get("group") or () if row.get("role")]
         members = [member for group in groups for member in group.get("members") or ()]
         return frozenset(str(row.get("id")).lower() for row in (*users, *members))
+
+
+def _deleted_address(row: Mapping[str, Any]) -> str:
+    """The address that the log's row has itself; only with a licence."""
+    change = row.get("diff")
+    email = change.get("email") if isinstance(change, Mapping) else None
+    return str(email.get("old") or "") if isinstance(email, Mapping) else ""

@@ -13,6 +13,10 @@ from coderport.port.errors import PortError, PortRejected
 IN_PROGRESS = "IN_PROGRESS"
 SUCCESS = "SUCCESS"
 FAILURE = "FAILURE"
+WAITING_FOR_APPROVAL = "WAITING_FOR_APPROVAL"
+
+_APPROVED = frozenset({"APPROVED", "APPROVE"})
+"""`approval.state` is an open text in Port's OpenAPI; a request to approve says APPROVE."""
 
 _V2 = {"version": "v2"}
 _USERS = "/v1/users?fields=id&fields=email"
@@ -37,6 +41,13 @@ class Run:
     """Whether somebody acted as another person ("View as") when it was started or approved."""
     by_integration: bool = False
     """Whether one of Port's integrations carries it out: that sets its link and external id, and ends it by the id."""
+    approved: bool = False
+    """Whether somebody approved it: `approval.state` of the run; where all approvers must, it was begun by the last."""
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """Whether it begins once somebody has approved it."""
+        return self.status == WAITING_FOR_APPROVAL
 
     @property
     def in_progress(self) -> bool:
@@ -52,7 +63,9 @@ class Run:
         inputs = row.get("properties") or {}
         if not isinstance(inputs, Mapping):
             raise PortError(f"Port sent the action run {identifier} with inputs that are no object")
+        approval = row.get("approval")
         return cls(
+            approved=isinstance(approval, Mapping) and approval.get("state") in _APPROVED,
             id=identifier,
             status=status,
             action=action,

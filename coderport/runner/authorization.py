@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coderport.catalog.blueprints import WORKSPACE
 from coderport.coder.errors import CoderForbidden
 from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
-from coderport.coder.people import CoderPerson, People
+from coderport.coder.people import CoderPerson, People, same_address
+from coderport.port.client import PortClient
 from coderport.port.runs import Run, Runs
-from coderport.runner.values import Refused
+from coderport.runner.values import Order, Refused
 from coderport.settings import Actions
 
 _MAY_USE_EVERY_TEMPLATE = frozenset({"owner", "template-admin"})
@@ -47,29 +49,52 @@ async def person_of(run: Run, runs: Runs, people: People, actions: Actions) -> P
     user = found[0] if found else None
     if user is not None and user.status == "suspended":
         raise Refused(f"Your Coder user {user.username} is suspended.")
-    return Person(email, user, email.lower() in {each.lower() for each in actions.admins})
+    return Person(email, user, any(same_address(email, each) for each in actions.admins))
 
 
-async def owner_of_new(person: Person, people: People, actions: Actions) -> CoderPerson:
+async def owner_of_new(person: Person, people: People, actions: Actions, port: PortClient) -> CoderPerson:
     """The user that a new workspace will belong to: the person's own, or the fallback user where one is set."""
     if person.user is not None:
         return person.user
+    unknown = f"No Coder user has the e-mail {person.email}"
+    if not person.email.isascii():
+        raise Refused(f"{unknown}: it has letters other than ASCII, and such an address is never taken for anybody's.")
     if actions.fallback_user is None:
         raise Refused(
-            f"No Coder user has the e-mail {person.email} that Port knows you by. Sign in to Coder once, or ask those "
+            f"{unknown} that Port knows you by. Sign in to Coder once, or ask those "
             "who run it to make the two addresses the same."
         )
     user = await people.user(actions.fallback_user)
     if user is None:
         raise Refused(
-            f"No Coder user has the e-mail {person.email}, and the fallback user {actions.fallback_user} of "
-            "coderport's settings does not exist."
+            f"{unknown}, and the fallback user {actions.fallback_user} of coderport's settings does not exist."
         )
     if user.status == "suspended":
-        raise Refused(
-            f"No Coder user has the e-mail {person.email}, and the fallback user {user.username} is suspended."
-        )
+        raise Refused(f"{unknown}, and the fallback user {user.username} is suspended.")
+    await _require_never_known(person, people, port)
     return user
+
+
+async def _require_never_known(person: Person, people: People, port: PortClient) -> None:
+    """Refused if Coder had a user of that address before: the fallback is for those who have never been there.
+
+    Coder's audit log names deleted users; the catalog may still have their workspaces.
+    """
+    try:
+        left = await people.was_deleted(person.email)
+    except CoderForbidden:
+        raise Refused(
+            f"Whether Coder had and deleted a user with the e-mail {person.email} cannot be seen with the runner's "
+            "token: for the fallback user it needs to read the audit log, as the role auditor may."
+        ) from None
+    if not left:
+        async for entity in port.entities(WORKSPACE.identifier):
+            left = left or same_address(str(entity.properties.get("owner_email") or ""), person.email)
+    if left:
+        raise Refused(
+            f"Coder had a user with the e-mail {person.email} and has none any more. The fallback user is not for "
+            "people whose access to Coder was taken away: ask those who run it."
+        )
 
 
 async def require_use(owner: CoderPerson, template: Template, people: People) -> None:
@@ -97,7 +122,7 @@ def require_owner(person: Person, workspace: Workspace) -> None:
     """Refused unless the workspace, as Coder has it now, is the person's own, or the person is an admin."""
     if workspace.is_prebuild or workspace.owner_id == PREBUILDS_OWNER_ID:
         raise Refused("This is a prebuilt workspace that nobody has claimed yet: it belongs to Coder.")
-    if person.is_admin or (person.user is not None and person.user.id == workspace.owner_id):
+    if person.is_admin or _owns(person, workspace):
         return
     mine = (
         f"you are {person.user.username} there"
@@ -105,3 +130,36 @@ def require_owner(person: Person, workspace: Workspace) -> None:
         else f"no Coder user has your e-mail {person.email}"
     )
     raise Refused(f"The workspace belongs to {workspace.owner_name} in Coder, and {mine}. Only its owner may do this.")
+
+
+def require_confirmed(person: Person, workspace: Workspace, order: Order) -> None:
+    """Refused unless the person may delete the workspace and has typed which one it is.
+
+    The owner types its name, or owner/name; an admin, for whom several have one name, owner/name. Whoever guesses is
+    told neither whose it is nor what it is called: both refusals are the same.
+    """
+    try:
+        require_owner(person, workspace)
+        allowed = True
+    except Refused:
+        allowed = False
+    whole = f"{workspace.owner_name}/{workspace.name}"
+    names = {workspace.name, whole} if _owns(person, workspace) else {whole}
+    if not allowed or order.inputs.get("confirmation") not in names:
+        raise Refused(
+            "Nothing was deleted: the workspace is not yours in Coder, or the confirmation does not name it. Type its "
+            "name; an admin types owner/name for a workspace of somebody else's."
+        )
+
+
+def require_approved(run: Run, actions: Actions) -> None:
+    """Refused where deleting needs an approval by the settings and the run, as Port holds it, has none."""
+    if actions.approve_delete and not run.approved:
+        raise Refused(
+            "Deleting needs an approval (coderport:actions.approveDelete), and Port has none for this run. Was the "
+            "approval taken out of the action by hand? The next `up` puts it back; then press the button again."
+        )
+
+
+def _owns(person: Person, workspace: Workspace) -> bool:
+    return person.user is not None and person.user.id == workspace.owner_id

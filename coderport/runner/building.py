@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from coderport.coder.builds import Builds, NewWorkspace, WatchedBuild
+from coderport.coder.builds import Builds, NewWorkspace, ThenStart, WatchedBuild
 from coderport.coder.errors import CoderConflict, CoderRateLimited
 from coderport.coder.models import Workspace
 from coderport.coder.people import People
@@ -78,12 +78,13 @@ class Bench:
         *,
         version_id: str | None = None,
         parameters: Mapping[str, str] | None = None,
+        then_start: ThenStart | None = None,
     ) -> WatchedBuild:
         """One build of the workspace, begun once and followed to its end; Failed unless it succeeds."""
 
         async def send() -> str:
             queued = await self.builds.post_build(
-                workspace.id, transition, version_id=version_id, parameters=parameters
+                workspace.id, transition, version_id=version_id, parameters=parameters, then_start=then_start
             )
             return queued.id
 
@@ -98,12 +99,30 @@ class Bench:
         if step is None or step.build_id is None:
             resumed = step is not None
             if step is None:
-                step = Step(phase, workspace.id, after=await self._newest(workspace.id))
+                after = await self._newest(workspace.id)
+                step = Step(phase, workspace.id, after=after, chained=then_start is not None)
                 await self.steps.record(step)
             after = step.after
             step = replace(step, build_id=await self._once(send, lambda: found(after), resumed=resumed))
             await self.steps.record(step)
         return await self.followed(step, workspace)
+
+    async def follow_next_start(self, workspace: Workspace, after: int) -> bool:
+        """Follows the start that Coder begins by itself after build `after`; False if it begins none for a while."""
+        clock, patience = self.context.clock, self.context.patience
+        began = clock.monotonic()
+        while True:
+            rows = await self.patiently(lambda: self.builds.builds(workspace.id))
+            begun = [row for row in rows if row.build_number > after and row.transition == "start"]
+            if begun:
+                first = min(begun, key=lambda row: row.build_number)
+                step = Step("start", workspace.id, after=after, build_id=first.id)
+                await self.steps.record(step)
+                await self.followed(step, workspace)
+                return True
+            if clock.monotonic() - began >= patience.next_build:
+                return False
+            await clock.sleep(patience.poll_first)
 
     async def create(self, owner_id: str, template_id: str, wanted: NewWorkspace) -> Workspace:
         """A new workspace, asked for once and followed to the end of its first build; Failed unless that succeeds."""

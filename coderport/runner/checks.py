@@ -115,12 +115,6 @@ def longer_by(order: Order) -> timedelta:
     return timedelta(hours=hours)
 
 
-def require_confirmed(order: Order, workspace: Workspace) -> None:
-    """Refused unless the workspace's name was typed."""
-    if order.inputs.get("confirmation") != workspace.name:
-        raise Refused(f"To delete this workspace, type its name as the confirmation: {workspace.name}")
-
-
 def _text(order: Order, key: str, default: str) -> str:
     value = order.inputs.get(key, default)
     if not isinstance(value, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,18 +11,28 @@ from dataclasses import dataclass
 from coderport.catalog.values import OrganizationNames
 from coderport.coder.client import CoderClient
 
+CHAINS_BUILDS = (2, 36)
+"""The first release in which a stop may carry the start that follows it."""
+
+_RELEASE = re.compile(r"v?(\d{1,6})\.(\d{1,6})", re.ASCII)
+
 KEPT_SECONDS = 60.0
 """Coder allows 512 requests a minute for each path: many runs at once would spend that on asking who it is."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The deployment. `my_id` is the user of the token, who starts our builds; organizations are by id."""
+    """The deployment. `my_id` is the user of the token, who starts our builds; organizations are by id.
+
+    `chains_builds`: a stop may carry the start that follows it (`on_success`, coder/coder#25758; in releases from 2.36
+    on, says coder/vscode-coder#1115). Older servers ignore the key, and only stop.
+    """
 
     id: str
     dashboard_url: str
     my_id: str
     organizations: Mapping[str, OrganizationNames]
+    chains_builds: bool = False
 
     def page(self, owner: str, workspace: str) -> str:
         """The page of a workspace."""
@@ -52,4 +63,11 @@ async def _read(coder: CoderClient) -> Deployment:
         dashboard_url=info.dashboard_url or str(coder.base_url).removesuffix("/api/v2"),
         my_id=me.id,
         organizations={each.id: OrganizationNames(each.name, each.display_name or each.name) for each in organizations},
+        chains_builds=release_of(info.version) >= CHAINS_BUILDS,
     )
+
+
+def release_of(version: str) -> tuple[int, int]:
+    """Major and minor of what `/buildinfo` calls its version (`v2.36.0+4f6f4a1`); (0, 0) where it says none."""
+    found = _RELEASE.match(version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -19,7 +19,7 @@ from coderport.errors import CoderportError
 from coderport.port.models import PortEntity
 from coderport.port.runs import Run, Runs
 from coderport.runner import checks, operations
-from coderport.runner.authorization import person_of, require_owner
+from coderport.runner.authorization import Person, person_of, require_approved, require_confirmed, require_owner
 from coderport.runner.building import Bench, Steps
 from coderport.runner.following import Follower, reason
 from coderport.runner.operations import Done
@@ -137,11 +137,32 @@ class _Execution:
         except CoderGone:
             if self._order.operation is not Operation.DELETE:
                 raise Refused("The workspace was deleted in Coder.") from None
-            self._touched = workspace_id
-            return Done("Deleted", "The workspace was deleted in Coder already.")
-        require_owner(person, workspace)
+            return await self._deleted_already(person, workspace_id)
+        self._require_allowed(person, workspace)
         self._touched = workspace_id
         return await operations.ON_WORKSPACE[self._order.operation](bench, workspace)
+
+    def _require_allowed(self, person: Person, workspace: Workspace) -> None:
+        """Refused unless the person may do this to the workspace."""
+        if self._order.operation is Operation.DELETE:
+            require_confirmed(person, workspace, self._order)
+            require_approved(self._run, self._context.actions)
+        else:
+            require_owner(person, workspace)
+
+    async def _deleted_already(self, person: Person, workspace_id: str) -> Done:
+        """What somebody asked for who may have it; a run that was resumed has been judged before it deleted."""
+        if self._steps.left_at("delete") is None:
+            try:
+                workspace = await self._follower.patiently(lambda: self._context.coder.deleted_workspace(workspace_id))
+            except (CoderNotFound, CoderForbidden, CoderGone):
+                raise Refused(
+                    "The workspace is gone in Coder, and whose it was cannot be seen there any more. The next run of "
+                    "coderport takes it out of the catalog."
+                ) from None
+            self._require_allowed(person, workspace)
+        self._touched = workspace_id
+        return Done("Deleted", "The workspace was deleted in Coder already.")
 
     async def _bench(self) -> Bench:
         return Bench(

@@ -9,8 +9,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from coderport.coder.builds import NewWorkspace
-from coderport.coder.errors import CoderBadRequest, CoderConflict, CoderForbidden, CoderGone, CoderNotFound
+from coderport.coder.builds import NewWorkspace, ThenStart, WatchedBuild
+from coderport.coder.errors import (
+    CoderBadRequest,
+    CoderConflict,
+    CoderError,
+    CoderForbidden,
+    CoderGone,
+    CoderNotFound,
+)
 from coderport.coder.models import Template, Workspace
 from coderport.runner import checks, parameters
 from coderport.runner.authorization import Person, owner_of_new, require_use
@@ -34,7 +41,7 @@ _CREATE_INPUTS = frozenset({"name", "ttl_hours", "autostart", "automatic_updates
 async def create(bench: Bench, person: Person, *, of_sibling: bool = False) -> Done:
     """A new workspace that belongs to the person; `of_sibling` from a template that another stack's settings chose."""
     context, order = bench.context, bench.order
-    owner = await bench.patiently(lambda: owner_of_new(person, bench.people, context.actions))
+    owner = await bench.patiently(lambda: owner_of_new(person, bench.people, context.actions, context.port))
     name, template_id = checks.workspace_name(order), checks.picked_template(order)
     before = await bench.created_before(owner.id, name, template_id)
     if before is not None:
@@ -111,12 +118,16 @@ async def stop(bench: Bench, workspace: Workspace) -> Done:
 
 
 async def restart(bench: Bench, workspace: Workspace) -> Done:
-    """Stopped, followed to its end, then started with the same version: two requests that every server knows."""
+    """Stopped, then started with the same version, with the values that it has."""
     checks.require_known(bench.order, ())
+    version = workspace.latest_build.template_version_id
     if bench.steps.resumed is None:
         checks.require_free(workspace)
         await _require_startable(bench, workspace)
-    await _stopped_then_started(bench, workspace, stops=not checks.is_stopped(workspace))
+        await _require_carried(bench, workspace, version, "Stop it and start it with other values for the parameters")
+    # The start that follows by itself takes the active version where it names none.
+    then = ThenStart(version if workspace.outdated else None)
+    await _stopped_then_started(bench, workspace, stops=not checks.is_stopped(workspace), then=then)
     return Done("Running", f"Workspace {workspace.name} was restarted.", bench.link(workspace))
 
 
@@ -128,14 +139,9 @@ async def update(bench: Bench, workspace: Workspace) -> Done:
         checks.require_free(workspace)
         if not workspace.outdated:
             return Done("Up to date", "The workspace has the template's active version already.", bench.link(workspace))
-
-        async def required() -> None:
-            asked = await parameters.read_parameters(bench.context.coder, version)
-            previous = await bench.builds.build_parameters(workspace.latest_build.id)
-            parameters.require_carried(asked, previous)
-
-        await bench.patiently(required)
-    await _stopped_then_started(bench, workspace, stops=checks.is_running(workspace), version_id=version)
+        await _require_carried(bench, workspace, version, "Update it in Coder, where you are asked for other values")
+    stops = checks.is_running(workspace)
+    await _stopped_then_started(bench, workspace, stops=stops, version_id=version, then=ThenStart())
     return Done("Running", f"Workspace {workspace.name} was updated and is running.", bench.link(workspace))
 
 
@@ -180,9 +186,8 @@ async def wake(bench: Bench, workspace: Workspace) -> Done:
 
 
 async def delete(bench: Bench, workspace: Workspace) -> Done:
-    """Gone, with its resources, once its name was typed as the confirmation."""
+    """Gone, with its resources. That its name was typed as the confirmation has been asked before."""
     checks.require_known(bench.order, {"confirmation"})
-    checks.require_confirmed(bench.order, workspace)
     if bench.steps.resumed is None:
         checks.require_free(workspace)
     await bench.report.tell(label="Deleting")
@@ -215,7 +220,7 @@ async def _template(bench: Bench, template_id: str) -> Template:
 
 
 async def _changed_parameters(bench: Bench, workspace: Workspace) -> dict[str, str]:
-    if not bench.order.inputs.get("parameters"):
+    if bench.order.inputs.get("parameters") in (None, {}):
         return {}
     asked = await parameters.read_parameters(bench.context.coder, workspace.latest_build.template_version_id)
     previous = await bench.builds.build_parameters(workspace.latest_build.id)
@@ -232,6 +237,17 @@ async def _require_startable(bench: Bench, workspace: Workspace) -> None:
             f"The template {template.name} requires its active version, and this workspace has an older one. "
             "Update the workspace instead."
         )
+
+
+async def _require_carried(bench: Bench, workspace: Workspace, version_id: str, remedy: str) -> None:
+    """Refused unless the version takes the values of the workspace, as Coder would only say once it is stopped."""
+
+    async def required() -> None:
+        asked = await parameters.read_parameters(bench.context.coder, version_id)
+        previous = await bench.builds.build_parameters(workspace.latest_build.id)
+        parameters.require_carried(asked, previous, f"{remedy}: {bench.link(workspace)}")
+
+    await bench.patiently(required)
 
 
 async def _followed_start(bench: Bench, workspace: Workspace) -> Done:
@@ -252,16 +268,35 @@ async def _awake(bench: Bench, workspace: Workspace) -> None:
 
 
 async def _stopped_then_started(
-    bench: Bench, workspace: Workspace, *, stops: bool, version_id: str | None = None
+    bench: Bench, workspace: Workspace, *, stops: bool, then: ThenStart, version_id: str | None = None
 ) -> None:
+    """In one request where the server starts by itself what it has stopped, so that nobody gets in between."""
     if bench.steps.left_at("start") is None:
-        if stops or bench.steps.left_at("stop") is not None:
+        left = bench.steps.left_at("stop")
+        if stops or left is not None:
             await bench.report.tell(label="Stopping")
-            await _built(bench, "stop", workspace, "stop")
+            chained = left.chained if left is not None else bench.deployment.chains_builds
+            if chained and await _chained(bench, workspace, then):
+                return
+            if not chained:
+                await _built(bench, "stop", workspace, "stop")
         await _awake(bench, workspace)
     await bench.report.require_open()
     await bench.report.tell(label="Starting")
     await _built(bench, "start", workspace, "start", version_id=version_id)
+
+
+async def _chained(bench: Bench, workspace: Workspace, then: ThenStart) -> bool:
+    """Whether Coder has stopped and started it after one request; False where it is stopped and is to be started."""
+    try:
+        stop = await bench.build("stop", workspace, "stop", then_start=then)
+    except CoderForbidden:
+        # To name a version takes the right to update the template, which two requests do without.
+        await _built(bench, "stop", workspace, "stop")
+        return False
+    except _NOT_BEGUN as error:
+        raise _not_begun("stop", error) from None
+    return await bench.follow_next_start(workspace, stop.build_number)
 
 
 async def _built(
@@ -272,17 +307,25 @@ async def _built(
     *,
     version_id: str | None = None,
     parameters: Mapping[str, str] | None = None,
-) -> None:
+) -> WatchedBuild:
     """One build; what Coder refuses is told in its own words."""
     try:
-        await bench.build(phase, workspace, transition, version_id=version_id, parameters=parameters)
-    except (CoderBadRequest, CoderConflict, CoderForbidden, CoderNotFound, CoderGone) as error:
-        raise Failed(f"Coder did not begin to {transition} the workspace: {reason(error)}") from None
+        return await bench.build(phase, workspace, transition, version_id=version_id, parameters=parameters)
+    except _NOT_BEGUN as error:
+        raise _not_begun(transition, error) from None
+
+
+_NOT_BEGUN = (CoderBadRequest, CoderConflict, CoderForbidden, CoderNotFound, CoderGone)
+"""With these Coder has not begun what it was asked for."""
+
+
+def _not_begun(transition: str, error: CoderError) -> Failed:
+    return Failed(f"Coder did not begin to {transition} the workspace: {reason(error)}")
 
 
 async def _set(bench: Bench, change: Callable[[], Awaitable[None]], what: str, already: str = "") -> None:
     """A setting of the workspace; the same twice is the same as once."""
     try:
         await bench.patiently(change)
-    except (CoderBadRequest, CoderConflict, CoderForbidden, CoderNotFound, CoderGone) as error:
+    except _NOT_BEGUN as error:
         raise Failed(f"The workspace was not {what}. Coder says: {reason(error)}.{already}") from None

@@ -12,6 +12,7 @@ from coderport.coder.parameters import Preset, RichParameter
 from coderport.runner.values import Order, Refused
 
 _TOO_EARLY = 425
+_LONGEST_SHOWN = 60
 
 
 async def read_parameters(coder: CoderClient, version_id: str) -> tuple[RichParameter, ...]:
@@ -55,11 +56,11 @@ def for_new(order: Order, parameters: Sequence[RichParameter], preset: Preset | 
     fixed = {each.name: each.value for each in preset.parameters} if preset is not None else {}
     effective = {**given, **fixed}
     _refuse([wrong for each in parameters for wrong in _wrong(each, effective.get(each.name), None)])
-    return {name: value for name, value in given.items() if value and name not in fixed}
+    return {name: value for name, value in given.items() if name not in fixed}
 
 
 def for_start(order: Order, parameters: Sequence[RichParameter], previous: Mapping[str, str]) -> dict[str, str]:
-    """The values that a start changes, from the input `parameters`: an object by parameter name."""
+    """The values that a start changes, from the input `parameters`: an object by parameter name; null changes none."""
     given = order.inputs.get("parameters")
     if given is None:
         return {}
@@ -70,6 +71,8 @@ def for_start(order: Order, parameters: Sequence[RichParameter], previous: Mappi
     wrong: list[str] = []
     values: dict[str, str] = {}
     for name, value in given.items():
+        if value is None:
+            continue
         if name not in known:
             wrong.append(f"{name!r} is not a parameter of the workspace's template version")
         elif name not in open_ones:
@@ -78,17 +81,35 @@ def for_start(order: Order, parameters: Sequence[RichParameter], previous: Mappi
             values[name] = coder_value(known[name], value)
             wrong += _wrong(known[name], values[name], previous.get(name))
     _refuse(wrong)
-    return {name: value for name, value in values.items() if value}
+    return values
 
 
-def require_carried(parameters: Iterable[RichParameter], previous: Mapping[str, str]) -> None:
-    """Refused where a version asks for what the workspace has no value for, which an update could only fail on."""
-    missing = [each.title for each in parameters if problems(each, None, previous=previous.get(each.name))]
-    if missing:
+def require_carried(parameters: Iterable[RichParameter], previous: Mapping[str, str], remedy: str) -> None:
+    """Refused where the version would not start with the values that the workspace has; `remedy` is what to do then."""
+    wrong = [text for each in parameters for text in _wrong_carried(each, previous.get(each.name))]
+    if wrong:
         raise Refused(
-            f"The template's active version asks for {', '.join(missing)}, and this workspace has no value for it. "
-            "Update it in Coder, where you are asked."
+            "Nothing was stopped: the version that would be started does not take the values of this workspace. "
+            f"{'; '.join(wrong)}. {remedy}"
         )
+
+
+def _wrong_carried(parameter: RichParameter, value: str | None) -> list[str]:
+    """What the version has against a value that a build carries over; an ephemeral one is not carried."""
+    if value is None or parameter.ephemeral:
+        return problems(parameter, None)
+    return [
+        f"{wrong} (this workspace has {_shown(parameter, value)})"
+        for wrong in problems(parameter, value, previous=value)
+    ]
+
+
+def _shown(parameter: RichParameter, value: str) -> str:
+    """The value for a person. A free text is not repeated: it may be a secret, and a run is read by many."""
+    if not value:
+        return "an empty value"
+    chosen = bool(parameter.options) or parameter.type in ("number", "bool")
+    return value if chosen and len(value) <= _LONGEST_SHOWN and value.isprintable() else "another text"
 
 
 def _wrong(parameter: RichParameter, value: str | None, previous: str | None) -> list[str]:

@@ -103,6 +103,7 @@ class Step:
 
     `build_id` None means that the request may or may not have reached Coder; `after` is the number of the newest
     build before it, so that the one it made can be told. `log_after` is the last line of the build's log that Port has.
+    `chained`: the build is a stop that carries the start which follows it.
     """
 
     phase: str
@@ -110,6 +111,7 @@ class Step:
     after: int = 0
     build_id: str | None = None
     log_after: int = 0
+    chained: bool = False
 
     def text(self) -> str:
         """As the journal keeps it."""
@@ -137,6 +139,8 @@ class Patience:
     no_provisioner: float = 300.0
     """For a pending build that no provisioner fits, before it is cancelled."""
     agents: float = 600.0
+    next_build: float = 60.0
+    """For the start that Coder begins by itself after a stop, before it is asked for."""
     build: float = 3600.0
     log_lines: int = 50
     log_seconds: float = 2.0

@@ -196,7 +196,7 @@ class _Maker:
             self._existing(
                 RESTART,
                 "Restart",
-                "Stops the workspace, waits for it, and starts it again",
+                "Stops the workspace and starts it again",
                 condition=(Rule("status", "=", "running"), awake),
             ),
             self._existing(
@@ -259,7 +259,7 @@ class _Maker:
                         "confirmation",
                         "string",
                         "Confirmation",
-                        "The name of the workspace, to be sure",
+                        "The name of the workspace, to be sure; an admin types owner/name for one of somebody else's",
                         required=True,
                         min_length=1,
                     ),

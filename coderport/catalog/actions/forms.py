@@ -109,7 +109,7 @@ def _sentence(text: str) -> str:
 
 def _default(parameter: RichParameter) -> Default | None:
     text = parameter.default_value
-    if parameter.required or not text or problems(parameter, text):
+    if parameter.required or problems(parameter, text) or not (text or parameter.options):
         return None
     value = form_value(parameter, text)
     if isinstance(value, list):

@@ -164,18 +164,22 @@ def form_value(parameter: RichParameter, value: str) -> FormValue | None:
 def problems(parameter: RichParameter, value: str | None, *, previous: str | None = None) -> list[str]:
     """What Coder would refuse in a text for this parameter, as sentences; nothing where it is fine.
 
-    None or "" is no value, for which Coder takes the default. `previous` is the value of the workspace's last build,
-    None where there is none. A pattern that is not understood here is left to Coder, which judges before it builds.
-    No sentence repeats the value: it may be a secret, and a run's log is read by many.
+    None is no value, for which Coder takes the previous one or the default. "" is a value like any other: an option
+    may have it. `previous` is the value of the workspace's last build, None where there is none. A pattern that is not
+    understood here is left to Coder, which judges before it builds. No sentence repeats the value: it may be a secret,
+    and a run's log is read by many.
     """
     return [f"{parameter.title}: {wrong}" for wrong in _problems(parameter, value, previous)]
 
 
 def _problems(parameter: RichParameter, value: str | None, previous: str | None) -> list[str]:
-    if not value:
-        if parameter.required and not previous:
-            return ["a value is required"]
-        return []
+    if value is None and previous is None:
+        return ["a value is required"] if parameter.required else []
+    effective = previous if value is None else value
+    if not effective and parameter.required and not _offers_empty(parameter):
+        return ["a value is required"]
+    if value is None or not (value or parameter.default_value or previous):
+        return []  # nothing, where nothing is what Coder would take by itself
     if previous is not None and not parameter.mutable and value != previous:
         return ["it was fixed when the workspace was created and cannot change"]
     if parameter.options:
@@ -190,6 +194,10 @@ def _problems(parameter: RichParameter, value: str | None, previous: str | None)
         rule = f"must match {parameter.validation_regex}"
         return [_own_words(parameter) or rule]
     return []
+
+
+def _offers_empty(parameter: RichParameter) -> bool:
+    return any(option.value == "" for option in parameter.options)
 
 
 def _choice_problems(parameter: RichParameter, value: str) -> list[str]:

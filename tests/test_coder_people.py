@@ -1,0 +1,77 @@
+"""Who somebody is in Coder: by exact address, and whether Coder had them before."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from catalog_samples import numbered
+
+from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderForbidden
+from coderport.coder.people import DELETIONS_PAGE, People, same_address
+
+Answer = tuple[int, Any]
+
+
+def asked(answer: Callable[[httpx.Request], Answer], email: str) -> bool:
+    def handler(request: httpx.Request) -> httpx.Response:
+        status, body = answer(request)
+        return httpx.Response(status, content=json.dumps(body), headers={"content-type": "application/json"})
+
+    async def run() -> bool:
+        transport = httpx.MockTransport(handler)
+        async with CoderClient("https://coder.example.com", "a-token", transport=transport) as client:
+            return await People(client).was_deleted(email)
+
+    return asyncio.run(run())
+
+
+def user(number: int, email: str) -> dict[str, Any]:
+    return {"id": numbered(number), "username": f"u{number}", "email": email}
+
+
+def test_addresses_are_the_same_as_ascii_whatever_the_case() -> None:
+    assert same_address("Kate.O'Neil+x@Example.com", "kate.o'neil+X@example.COM")
+    assert not same_address("\u212aate@example.com", "kate@example.com")
+    assert not same_address("\u212aate@example.com", "\u212aate@example.com")
+    assert not same_address("kate@example.com ", "kate@example.com")
+
+
+def test_a_deleted_user_is_known_by_the_audit_log_and_read_by_id() -> None:
+    """A row of the log as Coder 2.20 recorded them has an empty `diff`; with a licence it has the address."""
+    rows = [
+        {"resource_id": numbered(1), "diff": {}},
+        {"resource_id": numbered(2), "diff": {"email": {"old": "b@x.io"}}},
+    ]
+
+    def answer(request: httpx.Request) -> Answer:
+        if request.url.path == "/api/v2/audit":
+            assert request.url.params["q"] == "resource_type:user action:delete"
+            return 200, {"audit_logs": rows, "count": 2}
+        if request.url.path == f"/api/v2/users/{numbered(1)}":
+            return 200, user(1, "A@x.io")
+        return 404, {"message": "Resource not found"}
+
+    assert asked(answer, "a@x.io") and asked(answer, "b@x.io") and not asked(answer, "c@x.io")
+
+
+def test_all_pages_of_the_log_are_looked_through() -> None:
+    def answer(request: httpx.Request) -> Answer:
+        if request.url.path != "/api/v2/audit":
+            return 404, {"message": "Resource not found"}
+        if request.url.params["offset"] == "0":
+            return 200, {"audit_logs": [{"resource_id": numbered(7), "diff": {}}] * DELETIONS_PAGE}
+        return 200, {"audit_logs": [{"resource_id": numbered(8), "diff": {"email": {"old": "a@x.io"}}}]}
+
+    assert asked(answer, "a@x.io") and not asked(answer, "b@x.io")
+
+
+def test_a_token_that_may_not_read_the_log_is_told_apart_from_a_server_without_one() -> None:
+    with pytest.raises(CoderForbidden):
+        asked(lambda _: (403, {"message": "Forbidden."}), "a@x.io")
+    assert not asked(lambda _: (404, {"message": "Resource not found"}), "a@x.io")
