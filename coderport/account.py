@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from coderport.progress import Advance, watcher
 
@@ -23,6 +23,12 @@ FOLDER = "CODERPORT_ACCOUNT_DIR"
 PROVIDER_STATS = "CODERPORT_STATS_FILE"
 _PROGRAM_FILE = "program.json"
 _PROVIDER_FILE = "provider"
+
+
+Standing = Literal["same", "different", "held", "released"]
+"""How a resource stood in Port before a run: as wanted, otherwise, or there and not compared. One that is `released`
+leaves the state and stays in Port. What Port lacked has no standing.
+"""
 
 
 class Failure(BaseModel):
@@ -45,7 +51,8 @@ class Read(BaseModel):
 class Account(BaseModel):
     """Counts are HTTP requests with retries included; seconds are wall-clock per phase.
 
-    `orphans` counts, by blueprint, the entities that the program deletes itself because no state knows them.
+    `orphans` counts, by blueprint, the entities that the program deletes itself because no state knows them. `standing`
+    says of resources, by `type::name`, how they stood in Port before (see `difference.standing`).
     """
 
     coder_requests: int = 0
@@ -55,7 +62,9 @@ class Account(BaseModel):
     read: Read = Field(default_factory=Read)
     seconds: dict[str, float] = {}
     orphans: dict[str, int] = {}
+    standing: dict[str, Standing] = {}
     failure: Failure | None = None
+    _began: float = PrivateAttr(default_factory=perf_counter)
 
     @contextmanager
     def phase(self, name: str, *, shown: str | None = None) -> Iterator[Advance]:
@@ -74,25 +83,28 @@ class Account(BaseModel):
             progress.ended(shown)
 
     @property
-    def elapsed(self) -> float:
+    def phases(self) -> float:
         """Seconds of the phases that follow upon each other; within `read` Coder and Port are read side by side."""
         return sum(self.seconds.get(phase, 0.0) for phase in ("read", "judge", "delete"))
 
-    def plus(self, later: Account) -> Account:
-        """Both together; a failure of the later one counts."""
-        return Account(
-            coder_requests=self.coder_requests + later.coder_requests,
-            port_requests=self.port_requests + later.port_requests,
-            port_writes=self.port_writes + later.port_writes,
-            retries=self.retries + later.retries,
-            read=later.read if later.read != Read() else self.read,
-            seconds={
-                phase: round(self.seconds.get(phase, 0.0) + later.seconds.get(phase, 0.0), 3)
-                for phase in (*self.seconds, *(each for each in later.seconds if each not in self.seconds))
-            },
-            orphans={**self.orphans, **later.orphans},
-            failure=later.failure or self.failure,
-        )
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the command began."""
+        return perf_counter() - self._began
+
+    def add(self, later: Account) -> None:
+        """Takes in what another process, or a later part of the command, did; what failed later counts."""
+        self.coder_requests += later.coder_requests
+        self.port_requests += later.port_requests
+        self.port_writes += later.port_writes
+        self.retries += later.retries
+        self.read = later.read if later.read != Read() else self.read
+        for phase, seconds in later.seconds.items():
+            self.seconds[phase] = round(self.seconds.get(phase, 0.0) + seconds, 3)
+        for blueprint, number in later.orphans.items():
+            self.orphans[blueprint] = self.orphans.get(blueprint, 0) + number
+        self.standing = {**self.standing, **later.standing}
+        self.failure = later.failure or self.failure
 
     def leave(self, environ: Mapping[str, str] = os.environ) -> None:
         """Writes the account where the command that started this run looks for it, if there is one."""
@@ -108,15 +120,18 @@ def variables(folder: Path) -> dict[str, str]:
     return {FOLDER: str(folder), PROVIDER_STATS: str(folder / _PROVIDER_FILE)}
 
 
-def collected(folder: Path, since: Account | None = None) -> Account:
-    """The accounts of the program and of each provider process in the folder, added up, on top of what was `since`."""
+def collected(folder: Path) -> Account:
+    """The accounts of the program and of each provider process in the folder, added up."""
     program = folder / _PROGRAM_FILE
     total = Account.model_validate_json(program.read_text()) if program.exists() else Account()
-    if since is not None:
-        total = since.plus(total)
     for path in sorted(folder.glob(f"{_PROVIDER_FILE}.*")):
         stats: dict[str, Any] = json.loads(path.read_text())
         total.port_requests += int(stats.get("requests", 0))
         total.port_writes += int(stats.get("writes", 0))
         total.retries += int(stats.get("retries", 0))
     return total
+
+
+def requests_text(coder: int, port: int, writes: int, retries: int) -> str:
+    """What a command cost the two servers, as its last line says it."""
+    return f"Coder {coder} requests · Port {port} requests, {writes} of them writes · {retries} retries"

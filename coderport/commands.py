@@ -6,18 +6,19 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
+from coderport.account import requests_text
 from coderport.drift import Drifted, drift
 from coderport.emulators.pair import Pair
 from coderport.engine import engine_environment, find_cli, obtain_cli
 from coderport.errors import CoderportError, SettingsError
-from coderport.outcome import Outcome, Tally, failed
+from coderport.outcome import Operation, Outcome, Tally, failed
 from coderport.progress import shown_on
 from coderport.runner.github import run_id_of, run_once
 from coderport.runner.service.runs import service_runner
@@ -35,7 +36,14 @@ DEV_PORTS = (17080, 17081, 17082)
 _WHOLE = ("read", "total")
 """Not phases beside the others but made of them."""
 
-_SIGNS = {"created": ("+", "green"), "updated": ("~", "yellow"), "deleted": ("-", "red"), "unchanged": (" ", "dim")}
+_SIGNS: Mapping[Operation, tuple[str, str]] = {
+    "created": ("+", "green"),
+    "adopted": ("=", "cyan"),
+    "updated": ("~", "yellow"),
+    "deleted": ("-", "red"),
+    "released": ("<", "cyan"),
+}
+"""How a change is shown. What was adopted is as it was in Port, what was released stays there."""
 
 
 def people(*, stderr: bool = False) -> Console:
@@ -88,7 +96,7 @@ def show(outcome: Outcome, tally: Tally, console: Console) -> None:
         console.print(f"  … and {len(tally.changes) - SHOWN_CHANGES} more")
     if outcome.message:
         console.print(outcome.message, style="red")
-    if outcome.result not in ("refused", "failed"):
+    if outcome.result not in ("refused", "failed") or outcome.kinds.changed:
         console.print(_table(outcome))
     read, seconds = outcome.read, outcome.seconds
     phases = ", ".join(f"{phase.replace('_', ' ')} {seconds[phase]:.1f} s" for phase in seconds if phase not in _WHOLE)
@@ -97,10 +105,7 @@ def show(outcome: Outcome, tally: Tally, console: Console) -> None:
         f"read {read.coder_templates:,} templates and {read.coder_workspaces:,} workspaces from Coder, "
         f"{read.port_entities:,} entities from Port"
     )
-    console.print(
-        f"Coder {outcome.coder_requests} requests · Port {outcome.port_requests} requests, "
-        f"{outcome.port_writes} of them writes · {outcome.retries} retries"
-    )
+    console.print(requests_text(outcome.coder_requests, outcome.port_requests, outcome.port_writes, outcome.retries))
 
 
 def write_summary(outcome: Outcome, file: Path) -> None:
@@ -203,10 +208,9 @@ def _shown(value: object) -> str:
 def _table(outcome: Outcome) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    for heading in ("created", "updated", "deleted", "unchanged"):
+    shown = outcome.kinds.columns
+    for heading in shown:
         table.add_column(heading, justify="right")
     for kind, counts in outcome.kinds:
-        table.add_row(
-            kind, *(str(getattr(counts, column)) for column in ("created", "updated", "deleted", "unchanged"))
-        )
+        table.add_row(kind, *(str(getattr(counts, column)) for column in shown))
     return table

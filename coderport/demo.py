@@ -76,8 +76,8 @@ def show(*, workspaces: int, templates: int) -> None:
             for line in _button_pressed(pair):
                 console.print(f"  {line}")
         fourth = _run(stack, pair, console)
-        _expect(fourth.kinds.workspace.created == 1, "the new workspace should be in the state")
-        _expect(fourth.port_writes == 0, "the action has put the new entity into Port already")
+        _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
+        _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
     console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.")
     console.print(
         "Next: `make emulate` and `python -m coderport up --stack dev`, or the README for a real Coder and Port."

@@ -6,11 +6,12 @@ that a run over just this difference ends where a full `up` would.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
+from coderport.account import Standing
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.actions.values import Action
@@ -86,6 +87,11 @@ class Difference:
         return len(self.entities) + leaving + len(self.actions) + len(self.leaving_actions) + len(self.blueprints)
 
     @property
+    def going(self) -> bool:
+        """Whether the state holds anything that is desired no longer."""
+        return any(self.leaving.values()) or bool(self.leaving_actions)
+
+    @property
     def nothing(self) -> bool:
         """Whether Port and the state are as the plan wants them."""
         return not self.for_engine and not any(self.orphans.values())
@@ -132,6 +138,33 @@ def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Diffe
     )
 
 
+def standing(plan: Plan) -> dict[str, Standing]:
+    """By `type::name` how the resources of the plan stood in Port before, and those that another stack has taken over.
+
+    Permissions stand as their action does, for only a comparison reads them: the same is then said to be held.
+    """
+    found: dict[str, Standing] = {}
+    for blueprint in plan.blueprints:
+        if live := plan.held.blueprints.get(blueprint.identifier):
+            found[f"{BLUEPRINT}::{blueprint.identifier}"] = _standing(blueprint_differences(blueprint, live))
+    for action in plan.actions:
+        if action_live := plan.held.actions.get(action.identifier):
+            found[f"{ACTION}::{action.identifier}"] = how = _standing(action_differences(action, action_live))
+            found[f"{PERMISSIONS}::{action.identifier}"] = "held" if how == "same" else how
+    for entity in plan.entities:
+        if held := plan.held.entities.get(entity.blueprint, {}).get(entity.identifier):
+            found[f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}"] = _standing(
+                difference(entity, held)
+            )
+    for name, kind in plan.disappearing.items():
+        found |= {f"{ENTITY}::{resource_name(name, identifier)}": "released" for identifier in kind.handed_over}
+    return found
+
+
+def _standing(differences: Collection[object]) -> Standing:
+    return "different" if differences else "same"
+
+
 def _findings(blueprint: Blueprint, held: Holdings) -> tuple[Finding, ...]:
     live = held.blueprints.get(blueprint.identifier)
     if live is None:
@@ -157,8 +190,11 @@ def _changed_actions(plan: Plan, memory: Memory, permissions: Permissions) -> It
 def part_of(plan: Plan, found: Difference) -> Plan:
     """The plan with only what the difference touches, the templates that this refers to, and what refers to them.
 
-    The engine takes what depends on a target, and is not registered, for something to be deleted.
+    The engine takes what depends on a target, and is not registered, for something to be deleted. On a blueprint
+    everything depends.
     """
+    if found.blueprints:
+        return plan
     entities = found.entities
     needed = {(each.blueprint, each.identifier) for each in entities}
     needed |= {(TEMPLATE.identifier, target) for each in entities for target in each.relations.values()}

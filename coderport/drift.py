@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from time import perf_counter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -24,7 +23,7 @@ from coderport.outcome import Outcome, Tally, kind_of
 from coderport.plan import digests_of
 from coderport.settings import load_releases
 from coderport.stack import Stack, judged
-from coderport.sync import MOST_TARGETS, count_unchanged, failed, full, misfit_of, run_part
+from coderport.sync import MOST_TARGETS, count_unchanged, failed, full, run_part
 
 
 class Drifted(BaseModel):
@@ -58,7 +57,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
 
     Never raises for a refusal or a failed read. A report is not refused: what the guard says to a run is a warning.
     """
-    account, start = Account(), perf_counter()
+    account = Account()
     tally = Tally(preview=not repair)
     rows: tuple[Drifted, ...] = ()
     try:
@@ -68,17 +67,17 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
         rows = tuple(drifted(compared, found))
         if repair and rows:
             compared.insist()
-            outcome, tally = _repaired(stack, compared, found, account, start)
-            count_unchanged(tally, compared)
+            outcome, tally = _repaired(stack, compared, found, account)
             return _with(rows, outcome), tally
     except CoderportError as error:
-        outcome, tally = failed(error, account, tally, start)
+        outcome, tally = failed(error, account, tally)
         return _with(rows, outcome), tally
     tally.warnings.extend(compared.plan.notes)
     if compared.verdict.refused:
         tally.warnings.append(f"A run would be refused now.\n{compared.verdict.text()}")
-    count_unchanged(tally, compared, (row.identifier for row in rows))
-    outcome = judged(tally, account, None, "unchanged", perf_counter() - start)
+    others = sum(row.kind in ("blueprint", "action") for row in rows)
+    count_unchanged(tally, compared, (row.identifier for row in rows), others)
+    outcome = judged(tally, account, None, "unchanged")
     if rows:
         outcome = outcome.model_copy(update={"result": "drifted", "exit_code": UnexpectedChanges.exit_code})
     return _with(rows, outcome), tally
@@ -140,9 +139,7 @@ def _orphaned(compared: Comparison) -> Iterator[Drifted]:
             )
 
 
-def _repaired(
-    stack: Stack, compared: Comparison, found: Difference, account: Account, start: float
-) -> tuple[Outcome, Tally]:
+def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Account) -> tuple[Outcome, Tally]:
     memory = compared.memory
     if not compared.plan.memory.blueprints <= memory.blueprints:
         raise CoderportError(
@@ -150,16 +147,15 @@ def _repaired(
         )
     if found.for_engine > MOST_TARGETS:
         return full(stack, f"{found.for_engine} resources have drifted", account)
-    account.orphans = {name: len(ids) for name, ids in found.orphans.items()}
-    if any(account.orphans.values()):
+    if found.blueprints and compared.found.going:
+        return full(stack, "a blueprint has drifted, and something that refers to it is to go", account)
+    if any(found.orphans.values()):
         asyncio.run(delete_orphans(compared.plan, compared.settings, account))
     if not found.for_engine:
         tally = Tally(preview=False)
-        return judged(tally, account, None, "converged", perf_counter() - start), tally
-    outcome, tally = run_part(stack, compared, found, remembered(memory, found), account)
-    if misfit := misfit_of(tally):  # for one, a changed template with workspaces that are gone from Coder
-        return full(stack, misfit, account, tally)
-    return outcome, tally
+        count_unchanged(tally, compared)
+        return judged(tally, account, None, "converged"), tally
+    return run_part(stack, compared, found, remembered(memory, found), account)
 
 
 def remembered(memory: Memory, found: Difference) -> Memory:

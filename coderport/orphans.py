@@ -10,7 +10,10 @@ from coderport.settings import Settings
 
 
 async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> None:
-    """Deletes the plan's orphans from Port; the guard has judged them with all other deletions."""
+    """Deletes the plan's orphans from Port; the guard has judged them with all other deletions.
+
+    The account counts what is gone, also where the rest fails.
+    """
     secret = settings.port_client_secret.get_secret_value()
     total, done = sum(map(len, plan.orphans.values())), 0
     with account.phase("delete") as progress:
@@ -21,6 +24,8 @@ async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> No
                     for start in range(0, len(ids), DELETES_PER_CALL):
                         batch = ids[start : start + DELETES_PER_CALL]
                         await client.delete(blueprint.identifier, batch)
+                        gone = account.orphans.get(blueprint.identifier, 0)
+                        account.orphans[blueprint.identifier] = gone + len(batch)
                         done += len(batch)
                         progress("entities", done, total)
             finally:

@@ -18,6 +18,7 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 
 from coderport.account import Account, Failure
 from coderport.declaration import declare
+from coderport.difference import standing
 from coderport.errors import CoderportError, Refusal
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.orphans import delete_orphans
@@ -41,8 +42,10 @@ async def program() -> dict[str, Any]:
             now=datetime.now(timezone.utc),
             account=account,
         )
-        account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
-        if any(account.orphans.values()) and not pulumi.runtime.is_dry_run():
+        account.standing = standing(plan)
+        if pulumi.runtime.is_dry_run():
+            account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
+        elif any(plan.orphans.values()):
             await delete_orphans(plan, settings, account)
     for note in plan.notes:
         pulumi.log.warn(note)
@@ -62,7 +65,7 @@ def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memor
     """The program of a targeted run: declares a part of the plan that was made on the memory of `before`."""
 
     async def part() -> dict[str, Any]:
-        account = Account()
+        account = Account(standing=standing(plan))
         with _accounted(account):
             if await _recalled() != before:
                 raise CoderportError(

@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +28,7 @@ from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environ
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.lock import StackLocked, unlock
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
-from coderport.outcome import Outcome, Result, Tally
+from coderport.outcome import Outcome, Result, Tally, kind_of
 from coderport.progress import ENGINE, watcher
 from coderport.settings import Settings, settings_of
 from coderport.torn import COMPLAINT, mended
@@ -143,17 +142,22 @@ class Stack:
         def run(**options: Any) -> None:
             self._stack.preview(parallel=PARALLEL, suppress_outputs=True, **options)
 
-        return self._outcome(run, Tally(preview=True), changed="changes", on_line=on_line)
+        return self._outcome(run, Tally(preview=True), Account(), changed="changes", on_line=on_line)
 
     def up(
-        self, *, debug: bool = False, on_line: Callable[[str], None] | None = None, account: Account | None = None
+        self,
+        *,
+        debug: bool = False,
+        on_line: Callable[[str], None] | None = None,
+        account: Account | None = None,
+        before: Tally | None = None,
     ) -> tuple[Outcome, Tally]:
         """Makes Port match Coder; never raises for a refusal, a failed read or a failed resource.
 
-        `account` is what the command did before; the outcome has both.
+        `account` and `before` are what the command did until now; the outcome has all of it.
         """
 
-        return self._up(account, on_line, debug=debug or None)
+        return self._up(account or Account(), on_line, before, debug=debug or None)
 
     def up_part(
         self, program: Callable[[], Any], targets: Sequence[Resource], account: Account
@@ -161,17 +165,18 @@ class Stack:
         """Runs `program`, which declares a part of the stack, over just the targets.
 
         A refresh of them is not needed and cost a second: the provider holds each against Port before it changes it.
-        `account` is what the command did until now; the outcome has both. Never raises, as `up`.
+        `account` is what the command did until now, and takes in what this does. Never raises, as `up`.
         """
-        return self._up(account, None, program=program, target=[self._urn(each) for each in targets])
+        return self._up(account, None, None, program=program, target=[self._urn(each) for each in targets])
 
     def _up(
-        self, account: Account | None, on_line: Callable[[str], None] | None, **named: Any
+        self, account: Account, on_line: Callable[[str], None] | None, before: Tally | None, **named: Any
     ) -> tuple[Outcome, Tally]:
         def run(**options: Any) -> None:
             self._stack.up(parallel=PARALLEL, show_secrets=False, suppress_outputs=True, **named, **options)
 
-        return self._outcome(run, Tally(preview=False), changed="converged", on_line=on_line, account=account)
+        tally = Tally(preview=False, before=before)
+        return self._outcome(run, tally, account, changed="converged", on_line=on_line)
 
     def _urn(self, resource: Resource) -> str:
         kind, name = resource
@@ -254,14 +259,13 @@ class Stack:
         self,
         run: Callable[..., None],
         tally: Tally,
+        account: Account,
         *,
         changed: Result,
         on_line: Callable[[str], None] | None,
-        account: Account | None = None,
     ) -> tuple[Outcome, Tally]:
         folder = Path(tempfile.mkdtemp(prefix="coderport-"))
         shared = variables(folder)
-        start = perf_counter() - (account.elapsed if account else 0.0)
         error: CommandError | None = None
         locked: StackLocked | None = None
         try:
@@ -274,7 +278,9 @@ class Stack:
             locked = raised
         finally:
             watcher().ended(ENGINE)
-            account = collected(folder, since=account)
+            of_run = collected(folder)
+            tally.settle(of_run.standing)
+            account.add(of_run)
             for name in shared:
                 os.environ.pop(name, None)
             shutil.rmtree(folder, ignore_errors=True)
@@ -282,8 +288,7 @@ class Stack:
             account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
         if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
             account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
-        total = round(perf_counter() - start, 3)
-        return judged(tally, account, error, changed, total), tally
+        return judged(tally, account, error, changed), tally
 
     def _unlocked(self, run: Callable[[], None], tally: Tally) -> None:
         """Runs; where only a dead run's lock is in the way, clears it and runs once more."""
@@ -311,10 +316,12 @@ def _main() -> None:
     runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
 
-def judged(tally: Tally, account: Account, error: CommandError | None, changed: Result, total: float) -> Outcome:
+def judged(tally: Tally, account: Account, error: CommandError | None, changed: Result) -> Outcome:
     """How a run ended, by what the engine counted and what program and provider left in the account."""
     result: Result
-    exit_code = 0
+    exit_code, total = 0, account.elapsed
+    for blueprint, number in account.orphans.items():
+        tally.count_unseen(kind_of(blueprint), "deleted", number)
     if account.failure is not None:
         exit_code = account.failure.exit_code
         result = "refused" if exit_code == Refusal.exit_code else "failed"
@@ -324,10 +331,9 @@ def judged(tally: Tally, account: Account, error: CommandError | None, changed: 
         said = [text for text in tally.errors if text != _OPERATION_FAILED]
         message = "\n".join(said) or _last_words(error)
     else:
-        tally.deleted_by_program(account.orphans)
         result = changed if tally.kinds.changed else "unchanged"
         message = ""
-    rest = {"engine" if tally.engine_ran else "cli": round(max(0.0, total - account.elapsed), 3)}
+    rest = {"engine" if tally.engine_ran else "cli": round(max(0.0, total - account.phases), 3)}
     seconds = {**account.seconds, **rest, "total": round(total, 3)}
     return Outcome(
         result=result,

@@ -53,7 +53,8 @@ def _parted(stdout: str) -> tuple[str, Mapping[str, Any] | None]:
 
 def table(kinds: Mapping[str, Mapping[str, int]]) -> str:
     """What was, or would be, done with resources of each kind."""
-    columns = ("created", "updated", "deleted", "unchanged")
+    seldom = [name for name in ("adopted", "released") if any(counts.get(name) for counts in kinds.values())]
+    columns = ("created", "updated", "deleted", *seldom, "unchanged")
     lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for kind, counts in kinds.items():
         lines.append(f"| {kind} | " + " | ".join(f"{counts.get(column, 0):,}" for column in columns) + " |")

@@ -140,8 +140,8 @@ def test_four_stacks_fill_one_port_each_with_what_is_its_own(checkout: Checkout)
     others = [stack for stack in SHARDS if stack != MANAGING]
     outcomes = checkout.converge(*others)
     assert checkout.owners() == checkout.expected()
-    # Blueprints and actions are the first stack's; what else the others have is their provider.
-    assert {outcomes[stack].kinds.other.created for stack in others} == {1}
+    # Blueprints and actions are the first stack's.
+    assert {outcomes[stack].kinds.other.changed for stack in others} == {0}
     templates = checkout.pair.coder.template_ids()
     for identifier in checkout.pair.coder.workspace_ids():
         assert checkout.held()[identifier]["relations"]["template_id"] in templates
@@ -194,7 +194,7 @@ def test_an_organization_is_handed_over_in_two_steps_and_no_entity_goes(checkout
 
     checkout.configure("prod-platform", organizations=["platform", "data"], takeOver=True)
     taken = checkout.converge("prod-platform")["prod-platform"]
-    assert taken.kinds.workspace.created == len(handed_over)
+    assert (taken.kinds.workspace.created, taken.kinds.workspace.updated) == (0, len(handed_over))
     refused = checkout.up("prod-rest")["prod-rest"]
     assert (refused.code, refused.outcome.port_writes) == (3, 0)
     assert "managed by coderport/prod-platform" in refused.outcome.message
@@ -203,6 +203,8 @@ def test_an_organization_is_handed_over_in_two_steps_and_no_entity_goes(checkout
     checkout.configure("prod-platform", takeOver=False)
     ended = checkout.up("prod-rest", "prod-platform")
     assert (ended["prod-rest"].code, ended["prod-rest"].outcome.port_writes) == (0, 0)
+    released = ended["prod-rest"].outcome.kinds.workspace
+    assert (released.deleted, released.released) == (0, len(handed_over))
     note = f"{len(handed_over) + 2} of this stack's entities belong to coderport/prod-platform now"
     assert note in ended["prod-rest"].said
     assert ended["prod-rest"].said.count(" stays in Port") == 5  # by name; thousands may move at once

@@ -30,7 +30,7 @@ def ended(account: Account | None = None) -> tuple[Outcome, Tally]:
         read=READ,
         seconds={"read_port": 2.5, "read_coder": 4.0, "read": 4.125, "judge": 0.25},
     )
-    return judged(tally, given, None, "converged", 5.0), tally
+    return judged(tally, given, None, "converged"), tally
 
 
 def test_the_account_of_a_run_has_the_program_and_every_provider_process(tmp_path: Path) -> None:
@@ -39,19 +39,24 @@ def test_the_account_of_a_run_has_the_program_and_every_provider_process(tmp_pat
     for process in (1, 2):
         counts = {"requests": 100, "writes": 40, "retries": 3}
         (tmp_path / f"provider.{process}").write_text(json.dumps(counts))
-    account = collected(tmp_path, since=Account(coder_requests=5, retries=10, read=Read(coder_templates=1)))
+    account = Account(coder_requests=5, retries=10, read=Read(coder_templates=1))
+    account.add(collected(tmp_path))
     assert (account.coder_requests, account.port_requests, account.port_writes) == (65, 216, 80)
     assert account.retries == 10 + 1 + 6
     assert account.read == READ, "what was read twice is counted once"
 
 
 def test_a_part_that_reads_nothing_leaves_what_was_read_before() -> None:
-    assert Account(read=READ).plus(Account()).read == READ
+    account = Account(read=READ)
+    account.add(Account())
+    assert account.read == READ
 
 
 def test_people_read_in_three_lines_how_long_what_and_at_which_cost() -> None:
     screen = io.StringIO()
-    show(*ended(), Console(file=screen, width=200))
+    outcome, tally = ended()
+    seconds = {**outcome.seconds, "cli": 0.6, "total": 5.0}
+    show(outcome.model_copy(update={"seconds": seconds}), tally, Console(file=screen, width=200))
     assert screen.getvalue().splitlines()[-3:] == [
         "converged in 5.0 s: read port 2.5 s, read coder 4.0 s, judge 0.2 s, cli 0.6 s",
         "read 50 templates and 10,000 workspaces from Coder, 10,049 entities from Port",

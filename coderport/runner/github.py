@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 
+from coderport.account import requests_text
 from coderport.errors import CoderportError, SettingsError
 from coderport.runner.context import opened
 from coderport.runner.execution import execute
@@ -47,14 +48,21 @@ def run_once(
     lets the workflow fail: Port ends a run by its workflow's outcome if nobody else has.
     """
 
+    cost = ""
+
     async def work() -> Ended:
+        nonlocal cost
         async with opened(settings, managed_by, patience=patience) as context:
-            return await execute(run_id, context)
+            try:
+                return await execute(run_id, context)
+            finally:
+                coder, port = context.coder, context.port
+                cost = requests_text(coder.requests, port.requests, port.writes, coder.retries + port.retries)
 
     try:
         ended = asyncio.run(work())
     except CoderportError as error:
-        say(f"Run {run_id} could not be reported: {error}")
+        say(f"Run {run_id} could not be reported: {error}\n{cost}".rstrip())
         return 1
-    say(_SAID[ended].format(run=run_id))
+    say(f"{_SAID[ended].format(run=run_id)}\n{cost}")
     return 1 if ended is Ended.NOT_OURS else 0
