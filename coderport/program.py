@@ -98,12 +98,17 @@ def _accounted(account: Account) -> Iterator[None]:
 
 async def _recalled() -> Memory:
     """What the stack remembers, exported again at once: outputs that a failing run does not export are wiped."""
-    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    # A folder or bucket may keep its stacks in Pulumi's old layout, which knows no other name than the bare one.
+    named = (
+        pulumi.get_stack()
+        if _self_managed()
+        else f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    )
     try:
-        result = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackOutputs", {"name": stack})
+        result = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackOutputs", {"name": named})
     except Exception as error:
         raise Refusal(
-            f"What the stack {stack} declared before cannot be read ({error}), so no deletion can be judged. "
+            f"What the stack {named} declared before cannot be read ({error}), so no deletion can be judged. "
             "Nothing was applied. Check that the backend is reachable and run again."
         ) from None
     outputs: dict[str, Any] = (result or {}).get("outputs") or {}
@@ -112,7 +117,7 @@ async def _recalled() -> Memory:
     try:
         return recalled(outputs)
     except MemoryUnreadableError as error:
-        raise unreadable(stack, error) from None
+        raise unreadable(named, error) from None
 
 
 def _stack_config() -> dict[str, tuple[Any, bool]]:
@@ -122,15 +127,19 @@ def _stack_config() -> dict[str, tuple[Any, bool]]:
     return {key: (value, key in listed or is_config_secret(key)) for key, value in everything.items()}
 
 
+def _self_managed() -> bool:
+    """Whether the backend is a folder or bucket: all but Pulumi Cloud have one organization, of this name."""
+    return bool(pulumi.get_organization() == "organization")
+
+
 def _warn_of_checkpoints(plan: Plan) -> None:
     """Says so before a first run that rewrites the whole state after each of very many resources.
 
     Measured (2 cores, file backend): 1,000 creations take 260 s, and the time grows with their square.
     """
-    self_managed = pulumi.get_organization() == "organization"  # what every backend but Pulumi Cloud answers
     skipped = os.environ.get("PULUMI_SKIP_CHECKPOINTS", "").lower() in {"1", "true"}
     seconds = 260 * (plan.creations / 1000) ** 2
-    if self_managed and not skipped and seconds > 60:
+    if _self_managed() and not skipped and seconds > 60:
         pulumi.log.warn(
             f"{plan.creations} resources are new. This backend rewrites the whole state after each of them: "
             f"expect about {max(1, round(seconds / 60))} minutes. "

@@ -25,6 +25,8 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackN
 from coderport.account import Account, Failure, collected, variables
 from coderport.difference import Resource
 from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environment
+from coderport.engine.errors import EngineError
+from coderport.engine.refusals import known_refusal, last_words
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.lock import StackLocked, unlock
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
@@ -41,10 +43,6 @@ PARALLEL = 128
 _OPERATION_FAILED = "update failed"
 _CONFIG_REJECTED = "validating stack config"
 _KILLED = re.compile(r"^\s*code: -(\d+)$", re.MULTILINE)
-
-
-class EngineError(CoderportError):
-    """The Pulumi engine or its backend failed before or apart from the program."""
 
 
 def project_copy(directory: Path) -> Path:
@@ -103,7 +101,7 @@ class Stack:
                 f"To make it:\n  python -m coderport up --stack {name}"
             ) from None
         except CommandError as error:
-            raise EngineError(f"The stack {name} cannot be opened: {_with_remedy(_last_words(error))}") from None
+            raise self._refused("cannot be opened", error) from None
 
     def _opened(self, workspace: automation.LocalWorkspace, create: bool) -> EngineStack:
         """The stack; a run that was killed while it made it, or wrote its state, may have left something in the way."""
@@ -197,9 +195,7 @@ class Stack:
         try:
             config = self._stack.get_all_config()
         except CommandError as error:
-            raise SettingsError(
-                f"The config of the stack {self.name} cannot be read: {_with_remedy(_last_words(error))}"
-            ) from None
+            raise self._refused("has a config that cannot be read", error, SettingsError) from None
         return settings_of({key: (each.value, each.secret) for key, each in config.items()}, self.project, os.environ)
 
     def memory(self) -> Memory:
@@ -213,10 +209,16 @@ class Stack:
             raise unreadable(self.name, error) from None
 
     def last_result(self) -> str:
-        """How the stack's last run ended, in Pulumi's words (`SUCCEEDED`, "failed", …); a refusal is a failure."""
-        entries: list[dict[str, Any]] = json.loads(
-            self._asked("history", "stack", "history", "--page-size", "1") or "[]"
-        )
+        """How the stack's last run ended, in Pulumi's words (`SUCCEEDED`, "failed", …); a refusal is a failure.
+
+        It is asked for with secrets shown, because the CLI then tries the passphrase, as it does for an `up`.
+        """
+        command = ("stack", "history", "--page-size", "1")
+        try:
+            answer = self._asked("a history", *command, "--show-secrets")
+        except EngineError:  # the secrets of that time, from before another key was taken: they do not matter
+            answer = self._asked("a history", *command)
+        entries: list[dict[str, Any]] = json.loads(answer or "[]")
         return str(entries[0].get("result")) if entries else "none"
 
     def _asked(self, what: str, *command: str) -> str:
@@ -226,9 +228,12 @@ class Stack:
         try:
             return workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
         except CommandError as error:
-            raise EngineError(
-                f"The {what} of the stack {self.name} cannot be read: {_with_remedy(_last_words(error))}"
-            ) from None
+            raise self._refused(f"has {what} that cannot be read", error) from None
+
+    def _refused(self, what: str, error: CommandError, otherwise: type[CoderportError] = EngineError) -> CoderportError:
+        """The CLI's error as ours: of a known kind, or else as `otherwise` with its own words."""
+        known = known_refusal(self.name, str(error))
+        return known or otherwise(f"The stack {self.name} {what}: {_last_words(error)}")
 
     def refresh(self) -> None:
         """Takes what Port holds into the state, without the program."""
@@ -286,6 +291,8 @@ class Stack:
             shutil.rmtree(folder, ignore_errors=True)
         if locked is not None:
             account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
+        if error is not None and not tally.engine_ran and (known := known_refusal(self.name, str(error))):
+            account.failure = Failure(exit_code=known.exit_code, message=str(known))
         if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
             account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
         return judged(tally, account, error, changed), tally
@@ -349,22 +356,6 @@ def judged(tally: Tally, account: Account, error: CommandError | None, changed: 
     )
 
 
-def _with_remedy(said: str) -> str:
-    """The CLI's words on the two things that every new user meets, with what to do."""
-    if "PULUMI_ACCESS_TOKEN" in said:
-        return (
-            f"{said}.\nLog in with `pulumi login`, or name a folder or bucket: PULUMI_BACKEND_URL=file:///some/folder"
-        )
-    if "does not support environments" in said:
-        return (
-            f"{said}.\nOnly Pulumi Cloud keeps ESC environments. Log in there with "
-            "`python -m coderport pulumi -- login`, or take `environment:` out of the stack's file."
-        )
-    if "passphrase must be set" in said:
-        return f"{said}.\nChoose a passphrase, and keep it: it encrypts the secrets of this backend's stacks."
-    return said
-
-
 def _last_words(error: CommandError) -> str:
     """What the CLI said on stderr, or the error lines of its output."""
     text = str(error)
@@ -373,5 +364,4 @@ def _last_words(error: CommandError) -> str:
             f"The engine was ended by signal {killed[1]} before it was done. What it wrote to Port stands, "
             "and the next run does the rest."
         )
-    said = text.split("stderr:", 1)[-1].strip() or text.split("stdout:", 1)[-1].strip()
-    return said.removeprefix("error: ") or "the Pulumi CLI failed without a word"
+    return last_words(text)
