@@ -23,6 +23,9 @@ from coderport.conformance.command import asked
 from coderport.demo import show
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
+from coderport.history.acts import kept_runs
+from coderport.history.acts import undo as undo_run
+from coderport.history.screen import as_json, show_history, show_undo
 from coderport.loopback import spare
 from coderport.outcome import Outcome
 from coderport.settings import RELEASES
@@ -148,6 +151,37 @@ def drift(
 
 
 @app.command()
+def history(
+    stack: ExistingStack,
+    json: AsJson = False,
+) -> None:
+    """List the runs of which is kept what they changed and deleted in Port, the newest first."""
+    records = kept_runs(_existing(stack))
+    if json:
+        print(f"[{', '.join(each.model_dump_json() for each in records)}]")
+    else:
+        show_history(records, people())
+
+
+@app.command()
+def undo(
+    run: Annotated[str, typer.Argument(help="The name of the run, as `history` lists it.")],
+    stack: ExistingStack,
+    json: AsJson = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without this it is only shown.")] = False,
+    allow_deletions: AllowDeletions = None,
+) -> None:
+    """Put back in Port what one run changed and deleted, where nobody has changed it since."""
+    _release(allow_deletions, None)
+    done = undo_run(_existing(stack), run, apply_it=apply)
+    again = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
+    show_undo(done, people(stderr=json), command=f"python -m coderport undo {run} --stack {stack} --apply{again}")
+    if json:
+        print(as_json(done))
+    raise typer.Exit(1 if done.refused_by_port else 0)
+
+
+@app.command()
 def emulate(
     workspaces: Annotated[int, typer.Option(min=0, help="How many workspaces Coder has.")] = 40,
     templates: Annotated[int, typer.Option(min=1, help="How many templates Coder has.")] = 6,
@@ -226,6 +260,10 @@ def main() -> None:
     except CoderportError as error:
         people(stderr=True).print(str(error), style="red")
         sys.exit(error.exit_code)
+
+
+def _existing(name: str) -> Stack:
+    return Stack(name, obtain_cli(people(stderr=True).print), create=False)
 
 
 def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:

@@ -23,7 +23,7 @@ from coderport.outcome import Outcome, Tally, kind_of
 from coderport.plan import digests_of
 from coderport.settings import load_releases
 from coderport.stack import Stack, judged
-from coderport.sync import MOST_TARGETS, count_unchanged, failed, full, run_part
+from coderport.sync import MOST_TARGETS, count_unchanged, failed, full, keep_part, run_part
 
 
 class Drifted(BaseModel):
@@ -149,6 +149,7 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
         return full(stack, f"{found.for_engine} resources have drifted", account)
     if found.blueprints and compared.found.going:
         return full(stack, "a blueprint has drifted, and something that refers to it is to go", account)
+    keep_part(stack, compared, found, account)
     if any(found.orphans.values()):
         asyncio.run(delete_orphans(compared.plan, compared.settings, account))
     if not found.for_engine:

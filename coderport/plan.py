@@ -23,9 +23,7 @@ from coderport.coder.snapshot import Fate, Known, Snapshot
 from coderport.errors import Refusal
 from coderport.guard import Disappearances, Evidence, Verdict, deletions, identity, ownership, together
 from coderport.holdings import Holdings
-from coderport.installation import note_of
 from coderport.memory import Memory, digest
-from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
 
 
@@ -156,7 +154,7 @@ def judge(
             digests=digests_of(wanted.entities, actions),
             fit=settings.fingerprint,
         ),
-        notes=(*_notes(snapshot, held.installation), *_handed_over(going.kinds or {}, held)),
+        notes=(*_notes(snapshot), *_handed_over(going.kinds or {}, held)),
     )
     return plan, verdict
 
@@ -253,17 +251,15 @@ def _actions(
     wanted: Desired,
     forms: Mapping[str, TemplateForm],
     of_siblings: Iterable[Template],
-    installation: Integration | None,
+    installation: str | None,
 ) -> tuple[Action, ...]:
     if not declares_actions(settings):
         return ()
     shown = wanted.ids()[TEMPLATE.identifier]
     templates = {each.id: each for each in of_siblings}
     templates |= {each.id: each for each in snapshot.templates.values() if each.id in shown}
-    chosen = settings.actions
-    if installation is not None:
-        chosen = chosen.model_copy(update={"installation_id": installation.installation_id})
-    return declared(chosen, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
+    found = settings.actions.model_copy(update={"installation_id": installation})
+    return declared(found, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
 
 
 def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Memory, held: Holdings) -> Verdict:
@@ -295,10 +291,8 @@ def refusal(verdict: Verdict) -> Refusal:
     return Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")
 
 
-def _notes(snapshot: Snapshot, installation: Integration | None) -> tuple[str, ...]:
+def _notes(snapshot: Snapshot) -> tuple[str, ...]:
     notes = []
-    if installation is not None and (note := note_of(installation)):
-        notes.append(note)
     if not snapshot.deletions_provable:
         notes.append(f"Deletions cannot be proven with this token. {snapshot.breadth.text}")
     if not snapshot.whole:

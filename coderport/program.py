@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -20,6 +21,9 @@ from coderport.account import Account, Failure
 from coderport.declaration import declare
 from coderport.difference import standing
 from coderport.errors import CoderportError, Refusal
+from coderport.history.images import deleted_of
+from coderport.history.keeping import keep
+from coderport.history.store import PROJECT_FOLDER, Store
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.orphans import delete_orphans
 from coderport.plan import Past, Plan
@@ -45,8 +49,10 @@ async def program() -> dict[str, Any]:
         account.standing = standing(plan)
         if pulumi.runtime.is_dry_run():
             account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
-        elif any(plan.orphans.values()):
-            await delete_orphans(plan, settings, account)
+        else:
+            await _kept(plan, memory, settings, account)
+            if any(plan.orphans.values()):
+                await delete_orphans(plan, settings, account)
     for note in plan.notes:
         pulumi.log.warn(note)
     if orphans := sum(account.orphans.values()):
@@ -55,6 +61,16 @@ async def program() -> dict[str, Any]:
     _warn_of_checkpoints(plan)
     account.leave()
     return await _declared(plan, settings, memory, plan.memory)
+
+
+async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account) -> None:
+    """Keeps what this run changes and deletes in Port, in the stack's history."""
+    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    # Pulumi names no folder to a program that a command serves inline: the command names it.
+    folder = os.environ.get(PROJECT_FOLDER) or pulumi.get_root_directory()
+    store = Store(settings.history, stack, project=Path(folder))
+    now = datetime.now(timezone.utc)
+    await keep(plan, memory, deleted_of(plan), settings, account, how="up", stack=stack, store=store, now=now)
 
 
 async def _past(memory: Memory, settings: Settings, account: Account) -> Past:

@@ -184,6 +184,8 @@ class Settings(PortAccess, CoderAccess):
         default=timedelta(hours=24), alias="volatileRefresh"
     )
     actions: Annotated[Actions, BeforeValidator(_parsed)] = Actions()
+    keep_runs: Annotated[int, Field(ge=0, le=1000)] = Field(default=20, alias="keepRuns")
+    history: str = Field(default=".coderport/history", min_length=1)
     secrets_from_config: frozenset[str] = frozenset()
 
     @property
@@ -195,7 +197,8 @@ class Settings(PortAccess, CoderAccess):
     @property
     def fingerprint(self) -> str:
         """The same for the same version of coderport and the same settings; secrets do not count, nor do they show."""
-        plain = self.model_dump_json(exclude={"coder_session_token", "port_client_secret", "secrets_from_config"})
+        no_part_in_the_catalog = {"keep_runs", "history", "secrets_from_config"}
+        plain = self.model_dump_json(exclude={"coder_session_token", "port_client_secret", *no_part_in_the_catalog})
         return hashlib.sha256(f"{__version__} {plain}".encode()).hexdigest()[:16]
 
 

@@ -28,6 +28,7 @@ from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environ
 from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal, last_words
 from coderport.errors import CoderportError, Refusal, SettingsError
+from coderport.history.store import PROJECT_FOLDER
 from coderport.lock import StackLocked, unlock
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.outcome import Outcome, Result, Tally, kind_of
@@ -83,6 +84,7 @@ class Stack:
         create: bool = True,
     ) -> None:
         self.name = name
+        self.directory = directory
         self.project = project_name(directory)
         self._healed: list[str] = []
         environment = engine_environment(os.environ, cli=cli.path, local_state=local_state)
@@ -270,7 +272,7 @@ class Stack:
         on_line: Callable[[str], None] | None,
     ) -> tuple[Outcome, Tally]:
         folder = Path(tempfile.mkdtemp(prefix="coderport-"))
-        shared = variables(folder)
+        shared = {**variables(folder), PROJECT_FOLDER: str(self.directory)}
         error: CommandError | None = None
         locked: StackLocked | None = None
         try:

@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 
 from coderport.account import Account, Failure
 from coderport.catalog.agreement import Difference as Finding
@@ -17,6 +18,9 @@ from coderport.catalog.blueprints import BLUEPRINTS
 from coderport.comparison import Comparison, comparison_of
 from coderport.difference import Difference, part_of, targets_of
 from coderport.errors import CoderportError
+from coderport.history.acts import store_of
+from coderport.history.images import deleted_of
+from coderport.history.keeping import keep
 from coderport.memory import Memory
 from coderport.orphans import delete_orphans
 from coderport.outcome import PERMISSIONS_OF, Change, Counts, Operation, Outcome, Tally, kind_of
@@ -45,6 +49,7 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
             return full(stack, "; ".join(compared.misfits), account)
         if compared.found.for_engine > MOST_TARGETS:
             return full(stack, f"{compared.found.for_engine} resources differ", account)
+        keep_part(stack, compared, compared.found, account)
         if any(compared.found.orphans.values()):
             asyncio.run(delete_orphans(compared.plan, compared.settings, account))
     except CoderportError as error:
@@ -73,6 +78,27 @@ def preview(stack: Stack) -> tuple[Outcome, Tally]:
         tally.count(change)
     count_unchanged(tally, compared)
     return judged(tally, account, None, "changes"), tally
+
+
+def keep_part(stack: Stack, compared: Comparison, found: Difference, account: Account) -> None:
+    """Keeps what a run over the difference changes and deletes in Port, in the stack's history."""
+    asyncio.run(
+        keep(
+            part_of(compared.plan, found),
+            compared.memory,
+            {
+                name: ids & (found.leaving.get(name, frozenset()) | found.orphans.get(name, frozenset()))
+                for name, ids in deleted_of(compared.plan).items()
+            },
+            compared.settings,
+            account,
+            how="part",
+            stack=stack.managed_by,
+            store=store_of(stack, compared.settings),
+            now=datetime.now(timezone.utc),
+            leaving_actions=found.leaving_actions,
+        )
+    )
 
 
 def run_part(

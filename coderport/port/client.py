@@ -116,6 +116,10 @@ class PortClient:
         """The blueprint as Port holds it, or None where there is none."""
         return await self._member_of(_blueprint(identifier), f"reading blueprint {identifier}", "blueprint")
 
+    async def blueprints(self) -> list[dict[str, Any]]:
+        """All blueprints of the organization, whoever made them."""
+        return (await self._session.call("GET", "/v1/blueprints", "reading the blueprints")).rows("blueprints")
+
     async def create_blueprint(self, body: Mapping[str, Any], *, catalog_page: bool = True) -> dict[str, Any]:
         """Create a blueprint; 409 `identifier_taken` if it exists.
 

@@ -37,7 +37,7 @@ def create_blueprint(store: Store, body: Json, by: Writer) -> Blueprint:
         raise taken("Blueprint", body["identifier"])
     now = store.now()
     stamps = {"createdAt": now, "createdBy": by.client_id, "updatedAt": now, "updatedBy": by.client_id}
-    blueprint = Blueprint({**without_stamps(body), **stamps}, rules, default_permissions(body["identifier"]))
+    blueprint = Blueprint({**without_stamps(body), **stamps}, rules, default_permissions())
     store.blueprints[blueprint.identifier] = blueprint
     return blueprint
 

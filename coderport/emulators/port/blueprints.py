@@ -63,23 +63,18 @@ class Blueprint:
         return found
 
 
-def default_permissions(blueprint: str) -> Json:
-    """What a new blueprint lets its users do: admins and its moderators write, members read.
-
-    So says `port-permissions/references/context-lake-permissions.md` of port-labs/port-skills. Port publishes no more
-    of its defaults.
-    """
-    writers = ("Admin", f"{blueprint}-moderator")
+def default_permissions() -> Json:
+    """What a new blueprint lets its users do; Port's own defaults are not published in full."""
 
     def grant(*roles: str) -> Json:
         return {"users": [], "roles": list(roles), "teams": [], "ownedByTeam": False, "policy": None}
 
     return {
         "entities": {
-            "read": grant(*writers, "Member"),
-            "register": grant(*writers),
-            "update": grant(*writers),
-            "unregister": grant(*writers),
+            "read": grant("Admin", "Member"),
+            "register": grant("Admin"),
+            "update": grant("Admin"),
+            "unregister": grant("Admin"),
             "updateProperties": {},
             "updateRelations": {},
         }

@@ -1,0 +1,91 @@
+"""Writes an undo to Port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from coderport.catalog.blueprints import BLUEPRINTS
+from coderport.coder.together import together
+from coderport.history.images import DefinitionImage
+from coderport.history.record import Record
+from coderport.history.undoing import Now, Place, Undo, places_of
+from coderport.port.client import DELETES_PER_CALL, UPSERTS_PER_CALL, PortClient
+from coderport.port.errors import PortRejected
+from coderport.port.models import PortEntity
+
+_ORDER = tuple(each.identifier for each in BLUEPRINTS)
+"""What others relate to first; blueprints of others come after ours."""
+
+
+async def read_now(client: PortClient, record: Record, later: Mapping[Place, str]) -> Now:
+    """What Port holds of all that the record is about: a sweep for each blueprint, a request for each definition."""
+    wanted: dict[str, set[str]] = {}
+    for blueprint, identifier in places_of(record):
+        wanted.setdefault(blueprint, set()).add(identifier)
+    entities: dict[Place, PortEntity] = {}
+    for blueprint, ids in wanted.items():
+        async for entity in client.entities(blueprint):
+            if entity.identifier in ids:
+                entities[blueprint, entity.identifier] = entity
+    held = await together(_definition(client, each) for each in record.definitions)
+    definitions: dict[tuple[str, str], Mapping[str, Any]] = {
+        (image.kind, image.identifier): body
+        for image, body in zip(record.definitions, held, strict=True)
+        if body is not None
+    }
+    return Now(entities, definitions, later)
+
+
+async def _definition(client: PortClient, image: DefinitionImage) -> Mapping[str, Any] | None:
+    if image.kind == "blueprint":
+        return await client.blueprint(image.identifier)
+    if image.kind == "action":
+        return await client.action(image.identifier)
+    return await client.action_permissions(image.identifier)
+
+
+async def apply(client: PortClient, undo: Undo) -> list[str]:
+    """Writes it all; what Port refused, one sentence each. Entities of a bulk call fail one by one."""
+    refused: list[str] = []
+    for blueprint in (*reversed(_ORDER),):
+        ids = [each.identifier for each in undo.delete if each.blueprint == blueprint]
+        for batch in _batches(ids, DELETES_PER_CALL):
+            await client.delete(blueprint, batch)
+    for bodies in (undo.write, undo.point):
+        for blueprint in sorted({name for name, _ in bodies}, key=_place_of):
+            of_it = [body for (name, _), body in bodies.items() if name == blueprint]
+            for batch in _batches(of_it, UPSERTS_PER_CALL):
+                outcomes = await client.upsert(blueprint, batch)
+                refused += [str(each.error) for each in outcomes if each.error is not None]
+    # A blueprint is cut only after no entity has the values that go with it; an action before its permissions.
+    for image in sorted(undo.define, key=lambda each: ("action", "permissions", "blueprint").index(each.kind)):
+        try:
+            await _define(client, image)
+        except PortRejected as error:
+            refused.append(str(error))
+    return refused
+
+
+async def _define(client: PortClient, image: DefinitionImage) -> None:
+    if image.kind == "blueprint":
+        assert image.before is not None  # an undo never deletes a blueprint
+        await client.replace_blueprint(image.identifier, image.before)
+    elif image.kind == "permissions":
+        if image.before is not None:
+            await client.patch_action_permissions(image.identifier, image.before)
+    elif image.before is None:
+        await client.delete_action(image.identifier)
+    elif image.after is None:
+        await client.create_action(image.before)
+    else:
+        await client.replace_action(image.identifier, image.before)
+
+
+def _place_of(blueprint: str) -> tuple[int, str]:
+    return (_ORDER.index(blueprint) if blueprint in _ORDER else len(_ORDER), blueprint)
+
+
+def _batches(values: Sequence[Any] | Iterable[Any], size: int) -> Iterable[list[Any]]:
+    several = list(values)
+    return (several[start : start + size] for start in range(0, len(several), size))

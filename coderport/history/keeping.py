@@ -1,0 +1,129 @@
+"""Keeps what a run is about to change or delete, before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from coderport.account import Account
+from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.actions.agreement import permission_differences
+from coderport.catalog.actions.values import permissions_to_port, to_port
+from coderport.catalog.agreement import differences as blueprint_differences
+from coderport.catalog.blueprints import BLUEPRINTS
+from coderport.catalog.blueprints import to_port as blueprint_to_port
+from coderport.coder.together import together
+from coderport.history.images import (
+    DefinitionImage,
+    Pointer,
+    entity_images,
+    pointers_among,
+    targets_of,
+)
+from coderport.history.record import How, Record, run_name
+from coderport.history.store import Store
+from coderport.memory import Memory
+from coderport.plan import Plan
+from coderport.port.client import PortClient
+from coderport.settings import Settings
+
+
+async def keep(
+    plan: Plan,
+    memory: Memory,
+    deleted: Mapping[str, frozenset[str]],
+    settings: Settings,
+    account: Account,
+    *,
+    how: How,
+    stack: str,
+    store: Store,
+    now: datetime,
+    leaving_actions: frozenset[str] | None = None,
+) -> Record | None:
+    """Keeps the images of a run of the plan that deletes `deleted`, by blueprint; None where it would write nothing.
+
+    `leaving_actions` are the actions that it deletes: all that the memory has and the plan has not, if not given.
+    Reads from Port only what the plan does not hold: who points at what goes, and the permissions of actions.
+    Raises HistoryError where the record cannot be kept: then nothing may be written.
+    """
+    if not settings.keep_runs:
+        return None
+    leaving = memory.actions - plan.memory.actions if leaving_actions is None else leaving_actions
+    definitions = [*_blueprints(plan), *_actions(plan, leaving)]
+    entities = tuple(entity_images(plan, deleted))
+    if not entities and not definitions:
+        return None
+    names = sorted({each.identifier for each in definitions if each.kind == "action" and each.before is not None})
+    secret = settings.port_client_secret.get_secret_value()
+    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
+        try:
+            permissions = dict(
+                zip(names, await together(client.action_permissions(each) for each in names), strict=True)
+            )
+            pointers = await _pointers(client, plan, deleted)
+        finally:
+            account.port_requests += client.requests
+            account.retries += client.retries
+    record = Record(
+        run=run_name(now),
+        how=how,
+        stack=stack,
+        deployment=plan.memory.deployment or "",
+        port_organization=plan.memory.port_organization or "",
+        started=now,
+        entities=entities,
+        pointers=tuple(pointers),
+        definitions=(*definitions, *_permissions(plan, permissions)),
+    )
+    store.keep(record, settings.keep_runs)
+    return record
+
+
+def _blueprints(plan: Plan) -> Iterator[DefinitionImage]:
+    for blueprint in plan.blueprints:
+        live = plan.held.blueprints.get(blueprint.identifier)
+        if live is None or list(blueprint_differences(blueprint, live)):
+            yield DefinitionImage("blueprint", blueprint.identifier, live, blueprint_to_port(blueprint))
+
+
+def _actions(plan: Plan, leaving: frozenset[str]) -> Iterator[DefinitionImage]:
+    for action in plan.actions:
+        live = plan.held.actions.get(action.identifier)
+        if live is None or action_differences(action, live):
+            yield DefinitionImage("action", action.identifier, live, to_port(action))
+    for identifier in sorted(leaving & plan.held.actions.keys()):
+        yield DefinitionImage("action", identifier, plan.held.actions[identifier], None)
+
+
+def _permissions(plan: Plan, held: Mapping[str, Mapping[str, Any] | None]) -> Iterator[DefinitionImage]:
+    """The permissions of those actions that the run changes or deletes; what a deleted one had goes with it."""
+    ours = {each.identifier: each.permissions for each in plan.actions}
+    for identifier, live in held.items():
+        if live is None:
+            continue
+        if identifier not in ours:
+            yield DefinitionImage("permissions", identifier, live, None)
+        elif permission_differences(identifier, ours[identifier], live):
+            yield DefinitionImage("permissions", identifier, live, permissions_to_port(ours[identifier]))
+
+
+async def _pointers(client: PortClient, plan: Plan, deleted: Mapping[str, frozenset[str]]) -> list[Pointer]:
+    """The relations that Port will empty when the entities are deleted; none of it is asked where nothing goes."""
+    going = {name for name, ids in deleted.items() if ids}
+    if not going:
+        return []
+    found: list[Pointer] = []
+    ours = {each.identifier for each in BLUEPRINTS}
+    for blueprint in await client.blueprints():
+        name = str(blueprint.get("identifier") or "")
+        targets = {key: target for key, target in targets_of(blueprint).items() if target in going}
+        if not targets:
+            continue
+        if name in ours:
+            rows = plan.held.entities.get(name, {})
+        else:
+            rows = {each.identifier: each async for each in client.entities(name)}
+        found += pointers_among(rows, targets, deleted)
+    return found

@@ -1,0 +1,74 @@
+"""One run as the history keeps it: when it was, and all that it was about to change or delete."""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+import zlib
+from datetime import datetime, timezone
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from coderport import __version__
+from coderport.errors import CoderportError
+from coderport.history.images import DefinitionImage, EntityImage, Pointer, Step
+
+FORMAT = 1
+
+How = Literal["up", "part", "undo"]
+"""A full run; a run over a difference, by `sync` or `drift --repair`; an undo."""
+
+
+class HistoryError(CoderportError):
+    """A record cannot be kept, found or understood."""
+
+
+class Record(BaseModel):
+    """`run` names it: its time in UTC to the second and four random digits. `stack` is project/stack."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    run: str
+    how: How
+    stack: str
+    deployment: str
+    port_organization: str
+    version: str = __version__
+    started: datetime
+    entities: tuple[EntityImage, ...] = ()
+    pointers: tuple[Pointer, ...] = ()
+    definitions: tuple[DefinitionImage, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether the run was about to write nothing."""
+        return not self.entities and not self.definitions
+
+    def count(self, step: Step) -> int:
+        """How many entities the run was about to create, change or delete."""
+        return sum(each.step == step for each in self.entities)
+
+
+def run_name(now: datetime) -> str:
+    """A name for a run of this moment. Names sort by time; two runs of one second differ."""
+    return f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def packed(record: Record) -> bytes:
+    """The record as compressed JSON."""
+    return gzip.compress(record.model_dump_json().encode(), mtime=0)
+
+
+def unpacked(content: bytes, name: str) -> Record:
+    """The record that `packed` made the content from; HistoryError, with the name of the record, if it is none."""
+    try:
+        record = Record.model_validate_json(gzip.decompress(content))
+    except (OSError, EOFError, zlib.error, ValidationError):
+        raise HistoryError(f"The record {name} in the history is damaged or written by another version.") from None
+    if record.format != FORMAT:
+        raise HistoryError(
+            f"The record {name} in the history has format {record.format}. Use version {record.version} of coderport."
+        )
+    return record

@@ -1,0 +1,102 @@
+"""The history and an undo as text for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from coderport.catalog.meaning import TITLE
+from coderport.history.acts import Undone
+from coderport.history.images import EntityImage
+from coderport.history.record import Record
+
+SHOWN = 20
+_HOW = {"up": "up", "part": "sync or repair", "undo": "undo"}
+
+
+def show_history(records: Iterable[Record], console: Console) -> None:
+    """A line for each run: its name, what it was, and how much it was about to create, change and delete."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("run")
+    table.add_column("by")
+    for heading in ("created", "changed", "deleted", "definitions"):
+        table.add_column(heading, justify="right")
+    for each in records:
+        counts = (each.count("created"), each.count("changed"), each.count("deleted"), len(each.definitions))
+        table.add_row(each.run, _HOW[each.how], *(f"{number:,}" for number in counts))
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print("No run is kept yet: the history begins with the next run that changes something in Port.")
+
+
+def show_undo(done: Undone, console: Console, *, command: str) -> None:
+    """What goes back, what stays and why; `command` is the command line that applies what was only shown."""
+    undo = done.undo
+    lines = list(_lines(done))
+    for line in lines[:SHOWN]:
+        console.print(f"  {line}")
+    if len(lines) > SHOWN:
+        console.print(f"  … and {len(lines) - SHOWN} more (--json has all)")
+    for each in undo.stays[:SHOWN]:
+        console.print(f"  stays: {each.what} {each.why}", style="yellow")
+    if len(undo.stays) > SHOWN:
+        console.print(f"  … and {len(undo.stays) - SHOWN} more stay (--json has all)", style="yellow")
+    for text in done.refused_by_port:
+        console.print(text, style="red")
+    if undo.nothing:
+        console.print(f"Nothing of run {done.record.run} is left to undo.")
+    elif not done.applied:
+        console.print(f"This is what it would do. Nothing was changed. To do it:\n  {command}")
+    else:
+        refused = len(done.refused_by_port)
+        said = f", {refused} were refused by Port" if refused else ""
+        console.print(
+            f"Undone{said}. This undo is kept as {done.applied}.\n"
+            "The next run makes Port match Coder again: change the settings first if those were wrong."
+        )
+
+
+def _lines(done: Undone) -> Iterator[str]:
+    undo = done.undo
+    images = {(each.blueprint, each.identifier): each for each in done.record.entities}
+    for entity in undo.delete:
+        yield f"- {entity.blueprint} {entity.title} (that run created it)"
+    for place, body in undo.write.items():
+        image = images[place]
+        if image.step == "deleted":
+            yield f"+ {image.blueprint} {image.title} (that run deleted it)"
+        else:
+            yield f"~ {image.blueprint} {image.title} ({', '.join(_keys(image, body))})"
+    for (blueprint, identifier), body in undo.point.items():
+        yield f"~ {blueprint} {body['title'] or identifier} ({', '.join(sorted(body['relations']))})"
+    for definition in undo.define:
+        sign = "-" if definition.before is None else "+" if definition.after is None else "~"
+        yield f"{sign} {definition.kind} {definition.identifier}"
+
+
+def _keys(image: EntityImage, body: Mapping[str, Any]) -> list[str]:
+    """The names of the values that go back."""
+    renamed = {"title"} if TITLE in image.values and body["title"] == image.values[TITLE][0] else set()
+    return sorted({*body.get("properties", {}), *body.get("relations", {}), *renamed})
+
+
+def as_json(done: Undone) -> str:
+    """All of it as one JSON object; entities are named by blueprint and identifier."""
+    undo = done.undo
+    return json.dumps(
+        {
+            "run": done.record.run,
+            "applied": done.applied or None,
+            "delete": [{"blueprint": each.blueprint, "identifier": each.identifier} for each in undo.delete],
+            "write": [{"blueprint": blueprint, **body} for (blueprint, _), body in undo.write.items()],
+            "relations": [{"blueprint": blueprint, **body} for (blueprint, _), body in undo.point.items()],
+            "definitions": [{"kind": each.kind, "identifier": each.identifier} for each in undo.define],
+            "stays": [{"what": each.what, "why": each.why} for each in undo.stays],
+            "refused": list(done.refused_by_port),
+        }
+    )

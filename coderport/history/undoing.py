@@ -1,0 +1,259 @@
+"""How to undo a run: what goes back to how it was, and what stays because somebody changed it since. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from coderport.catalog.meaning import TITLE, same_value
+from coderport.history.images import DefinitionImage, EntityImage, Pointer
+from coderport.history.record import Record
+from coderport.port.models import PortEntity
+
+Place = tuple[str, str]
+"""Blueprint and identifier of an entity."""
+
+
+@dataclass(frozen=True)
+class Stays:
+    """Something of the run that an undo leaves as it is, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What an undo writes, in this order: `delete`, `write`, then the relations in `point`, then `define`.
+
+    `write` and `point` are bodies for a merging upsert by place: what a body does not name keeps its value.
+    """
+
+    delete: tuple[PortEntity, ...] = ()
+    write: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
+    point: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
+    define: tuple[DefinitionImage, ...] = ()
+    stays: tuple[Stays, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing would be written."""
+        return not (self.delete or self.write or self.point or self.define)
+
+
+@dataclass(frozen=True)
+class Now:
+    """What Port holds at this moment of all that a record is about; what it does not hold is absent.
+
+    `later` are by place the runs of this stack that came after and wrote there, the last one.
+    """
+
+    entities: Mapping[Place, PortEntity]
+    definitions: Mapping[tuple[str, str], Mapping[str, Any]]
+    later: Mapping[Place, str] = field(default_factory=dict)
+
+
+def undo_of(record: Record, now: Now) -> Undo:
+    """The undo of a run, where nobody has changed since what that run wrote."""
+    delete: list[PortEntity] = []
+    write: dict[Place, Mapping[str, Any]] = {}
+    stays: list[Stays] = []
+    for image in record.entities:
+        held = now.entities.get((image.blueprint, image.identifier))
+        since = _since(image, held, now)
+        if image.step == "created":
+            if held is not None and _same_entity(held, image.created):
+                delete.append(held)
+            elif held is not None:
+                stays.append(Stays(_named(image), f"is not deleted: {since}"))
+        elif image.step == "deleted":
+            if held is None:
+                write[image.blueprint, image.identifier] = _whole(image)
+            elif not _same_entity(held, image.before):
+                stays.append(Stays(_named(image), f"exists again: {since}"))
+        elif held is None:
+            stays.append(Stays(_named(image), "does not exist any more"))
+        else:
+            body, kept = _values_back(image, held)
+            if body:
+                write[image.blueprint, image.identifier] = {"identifier": image.identifier, "title": held.title, **body}
+            stays += [Stays(f"{key} of {_named(image)}", f"keeps its value: {since}") for key in kept]
+    write, unfit = _with_targets(write, now, {(each.blueprint, each.identifier) for each in delete}, record)
+    point, lost = _pointers(record.pointers, now, write)
+    define, unlike = _definitions(record.definitions, now)
+    return Undo(
+        delete=tuple(delete),
+        write=write,
+        point=point,
+        define=define,
+        stays=(*stays, *unfit, *lost, *unlike),
+    )
+
+
+def _named(image: EntityImage) -> str:
+    return f"{image.blueprint} {image.title} ({image.identifier})"
+
+
+def _since(image: EntityImage, held: PortEntity | None, now: Now) -> str:
+    if run := now.later.get((image.blueprint, image.identifier)):
+        return f"the later run {run} changed it (undo that one first)"
+    if held is None:
+        return "it is gone"
+    return f"changed since, last by {held.updated_by or 'somebody'} at {held.updated_at or 'an unknown time'}"
+
+
+def _same_entity(held: PortEntity, other: PortEntity | None) -> bool:
+    return other is not None and (
+        held.title == other.title
+        and held.icon == other.icon
+        and set(held.team) == set(other.team)
+        and same_value(held.properties, other.properties, times=True)
+        and same_value(held.relations, other.relations)
+    )
+
+
+def _whole(image: EntityImage) -> dict[str, Any]:
+    """The entity as it was, for an upsert; what had no value is not sent."""
+    assert image.before is not None
+    was = image.before
+    body: dict[str, Any] = {
+        "identifier": was.identifier,
+        "title": was.title,
+        "properties": {key: value for key, value in was.properties.items() if value is not None},
+        "relations": {key: value for key, value in was.relations.items() if value is not None and value != []},
+    }
+    if was.icon:
+        body["icon"] = was.icon
+    if was.team:
+        body["team"] = list(was.team)
+    return body
+
+
+def _values_back(image: EntityImage, held: PortEntity) -> tuple[dict[str, Any], list[str]]:
+    """What of the run's changes goes back (null where there was no value), and what somebody changed since."""
+    back: dict[str, Any] = {}
+    kept: list[str] = []
+    for key, (before, after) in image.values.items():
+        has = held.title if key == TITLE else held.properties.get(key)
+        if same_value(has, before, times=True):
+            continue
+        if not same_value(has, after, times=True):
+            kept.append(key)
+        elif key == TITLE:
+            back["title"] = before
+        else:
+            back.setdefault("properties", {})[key] = before
+    for key, (before, after) in image.relations.items():
+        has = held.relations.get(key)
+        if same_value(has, before):
+            continue
+        if same_value(has, after):
+            back.setdefault("relations", {})[key] = before
+        else:
+            kept.append(key)
+    return back, kept
+
+
+def _with_targets(
+    write: Mapping[Place, Mapping[str, Any]], now: Now, going: set[Place], record: Record
+) -> tuple[dict[Place, Mapping[str, Any]], list[Stays]]:
+    """The bodies without relations of ours to an entity that does not exist (any more), and what that leaves out."""
+    images = {(each.blueprint, each.identifier) for each in record.entities}
+    absent = {place for place in images if place not in write and (place not in now.entities or place in going)}
+    lost = {identifier for _, identifier in absent}
+    fit: dict[Place, Mapping[str, Any]] = {}
+    stays: list[Stays] = []
+    for place, body in write.items():
+        relations = body.get("relations") or {}
+        empty = {key for key, value in relations.items() if isinstance(value, str) and value in lost}
+        fit[place] = {**body, "relations": {k: v for k, v in relations.items() if k not in empty}} if empty else body
+        stays += [
+            Stays(f"{key} of {' '.join(place)}", f"stays empty: {relations[key]} does not exist") for key in empty
+        ]
+    return fit, stays
+
+
+def _pointers(
+    pointers: Iterable[Pointer], now: Now, write: Mapping[Place, Mapping[str, Any]]
+) -> tuple[dict[Place, Mapping[str, Any]], list[Stays]]:
+    """The relations of others that Port emptied when their targets went, for those targets that come back."""
+    point: dict[Place, dict[str, Any]] = {}
+    stays: list[Stays] = []
+    back = {identifier for _, identifier in write}
+    for each in pointers:
+        place = (each.blueprint, each.identifier)
+        held = now.entities.get(place)
+        has = held.relations.get(each.relation) if held else None
+        if held is None or same_value(has, each.value):
+            continue
+        if isinstance(each.value, list):
+            has = has if isinstance(has, list) else []
+            whole = [one for one in each.value if one in back or one in has]
+            fits = not (set(has) - set(each.value))
+        else:
+            whole, fits = each.value, has is None and each.value in back
+        if not fits or same_value(has, whole):
+            stays.append(Stays(f"{each.relation} of {' '.join(place)}", "keeps its value: it was changed since"))
+            continue
+        body = point.setdefault(place, {"identifier": each.identifier, "title": held.title, "relations": {}})
+        body["relations"][each.relation] = whole
+    return dict(point), stays
+
+
+# What Port adds to an action that does not say otherwise.
+_DEFAULTS = (("publish", True), ("allowAnyoneToViewRuns", True), ("type", "self-service"), ("visible", True))
+_STAMPS = frozenset({"id", "createdAt", "createdBy", "updatedAt", "updatedBy"})
+
+
+def _definitions(images: Iterable[DefinitionImage], now: Now) -> tuple[tuple[DefinitionImage, ...], list[Stays]]:
+    define: list[DefinitionImage] = []
+    stays: list[Stays] = []
+    for image in images:
+        has = now.definitions.get((image.kind, image.identifier))
+        what = f"{image.kind} {image.identifier}"
+        if image.kind == "blueprint" and image.before is None:
+            if has is not None:
+                stays.append(Stays(what, "stays: others may use it by now. Delete it in Port, where it is empty"))
+        elif _as_before(image, has):
+            continue
+        elif not written(image, has):
+            stays.append(Stays(what, "is not as that run left it: somebody changed it since"))
+        else:
+            define.append(replace(image, before=_plain(image.before)))
+    return tuple(define), stays
+
+
+def _as_before(image: DefinitionImage, has: Mapping[str, Any] | None) -> bool:
+    return (has is None) == (image.before is None) and (has is None or same_value(_plain(has), _plain(image.before)))
+
+
+def written(image: DefinitionImage, has: Mapping[str, Any] | None) -> bool:
+    """Whether Port still holds what the run wrote and nothing that somebody added since."""
+    if image.after is None or has is None:
+        return image.after is None and has is None
+    return _still(image.after, _plain(image.before) or {}, _plain(has) or {})
+
+
+def _still(after: Any, before: Any, has: Any) -> bool:
+    if not (isinstance(after, Mapping) and isinstance(has, Mapping)):
+        return same_value(after, has) or (not after and not has)
+    was: Mapping[str, Any] = before if isinstance(before, Mapping) else {}
+    return all(
+        _still(after[key], was.get(key), has.get(key))
+        if key in after
+        else not has[key] or same_value(has[key], was.get(key)) or (key, has[key]) in _DEFAULTS
+        for key in after.keys() | has.keys()
+    )
+
+
+def _plain(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if body is None else {key: value for key, value in body.items() if key not in _STAMPS}
+
+
+def places_of(record: Record) -> Iterator[Place]:
+    """All entities that an undo of the record looks at."""
+    for image in record.entities:
+        yield image.blueprint, image.identifier
+    for pointer in record.pointers:
+        yield pointer.blueprint, pointer.identifier
