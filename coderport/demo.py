@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import httpx
-import stamina
 from rich.console import Console
 from rich.table import Table
 
@@ -31,6 +30,7 @@ from coderport.outcome import Counts, Outcome
 from coderport.stack import ROOT, Stack, project_copy
 
 FOLDER = ROOT / ".coderport" / "demo"
+ACTIONS = {"backend": "github", "repository": "acme/coderport"}
 _SHOWN = ("status", "template_version", "outdated")
 
 
@@ -48,8 +48,8 @@ def show(*, workspaces: int, templates: int) -> None:
     with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
         console.print(pair.banner())
         stack = isolated_stack("demo", FOLDER, pair, cli)
-        service = _Service(pair, stack.name)
-        stack.configure({"actions": {"backend": "webhook", "url": f"{service.url}/runs"}})
+        pair.port.on_dispatch(_Workflow(pair, stack.name))
+        stack.configure({"actions": ACTIONS})
         _headline(console, "1 · The first run: Port is empty")
         first = _run(stack, pair, console)
         _expect(first.result == "converged", "the first run should converge")
@@ -72,9 +72,8 @@ def show(*, workspaces: int, templates: int) -> None:
         _expect(third.kinds.template == Counts(updated=1, unchanged=templates - 1), "1 template should change")
 
         _headline(console, "4 · Somebody presses *Create Coder Workspace* in Port")
-        with service:
-            for line in _button_pressed(pair):
-                console.print(f"  {line}")
+        for line in _button_pressed(pair):
+            console.print(f"  {line}")
         fourth = _run(stack, pair, console)
         _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
         _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
@@ -84,49 +83,37 @@ def show(*, workspaces: int, templates: int) -> None:
     )
 
 
-class _Service:
-    """The webhook backend, `python -m coderport serve`, as a process of its own beside the emulated Coder."""
+class _Workflow:
+    """GitHub's part: the workflow that Port's integration dispatches, as a process beside the emulated Coder."""
 
     def __init__(self, pair: Pair, stack: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
         self._stack, self._servers = stack, pair.describe()
 
-    def __enter__(self) -> _Service:
+    def __call__(self, dispatch: Mapping[str, Any]) -> int:
+        """The exit code of `python -m coderport run`, which gets no more than GitHub would give it."""
         servers = self._servers
         config = FOLDER / "config.json"
         config.write_text("{}")  # all that it needs is in the environment
-        actions = {"backend": "webhook", "url": f"{self.url}/runs"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "coderport", "serve", "--stack", self._stack, "--config", str(config)],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "CODER_API_BASE_URL": servers["coder_url"],
-                "CODER_SESSION_TOKEN": servers["coder_token"],
-                "PORT_BASE_URL": servers["port_url"],
-                "PORT_CLIENT_ID": servers["port_client_id"],
-                "PORT_CLIENT_SECRET": servers["port_client_secret"],
-                "CODERPORT_ACTIONS": json.dumps(actions),
-                "CODERPORT_SERVE_PORT": str(self._port),
-                "CODERPORT_SERVE_DATABASE": str(FOLDER / "runs.sqlite"),
-            },
-            stderr=(FOLDER / "serve.log").open("w"),
-        )
-        for attempt in stamina.retry_context(
-            on=(httpx.HTTPError, DemoError), timeout=20, wait_initial=0.1, wait_max=0.5
-        ):
-            with attempt:
-                _expect(
-                    httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200, "the service should be ready"
-                )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
+        with (FOLDER / "workflow.log").open("w") as log:
+            done = subprocess.run(
+                [sys.executable, "-m", "coderport", "run", "--stack", self._stack, "--config", str(config)],
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    "CODERPORT_RUN_ID": str(dispatch["inputs"]["run_id"]),
+                    "CODER_API_BASE_URL": servers["coder_url"],
+                    "CODER_SESSION_TOKEN": servers["coder_token"],
+                    "PORT_BASE_URL": servers["port_url"],
+                    "PORT_CLIENT_ID": servers["port_client_id"],
+                    "PORT_CLIENT_SECRET": servers["port_client_secret"],
+                    "CODERPORT_ACTIONS": json.dumps(ACTIONS),
+                },
+                stdout=log,
+                stderr=log,
+                timeout=120,
+                check=False,
+            )
+        return done.returncode
 
 
 def _button_pressed(pair: Pair) -> list[str]:
@@ -138,10 +125,12 @@ def _button_pressed(pair: Pair) -> list[str]:
     inputs = {"template": template.id, "name": "from-port", "ttl_hours": 8}
     pressed = pair.port.run_action("coder_create_workspace", by=email, inputs=inputs)
     run = pair.port.wait_for_run(pressed["id"], timeout=60)
+    [dispatch] = pair.port.dispatches
     _expect(run["status"] == "SUCCESS", f"the run should succeed: {run.get('summary')}")
     log = [line for entry in pair.port.run_logs(run["id"]) for line in str(entry["message"]).splitlines() if line]
     return [
         f"by {email}, with template {template.name}, name from-port, time to live 8 hours",
+        f"Port's GitHub integration dispatches {dispatch['workflow']} of {dispatch['org']}/{dispatch['repo']}",
         *(f"| {line}" for line in log),
         f"{run['status']}: {run['statusLabel']}",
     ]
