@@ -63,7 +63,7 @@ async def _upsert(entities: list[Any]) -> tuple[float, bool]:
 def main() -> None:
     """Upserts the entities of the catalog's file, or those that changed."""
     logger.remove()
-    catalog = json.loads(Path(sys.argv[1]).read_text())
+    catalog = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     changed = set(catalog["changed"]) if "changed" in sys.argv[2:] else None
     chosen = [each for each in catalog["entities"] if changed is None or each["identifier"] in changed]
     seconds, in_bulk = asyncio.run(_upsert([Entity.parse_obj({"icon": None, **each}) for each in chosen]))

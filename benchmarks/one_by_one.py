@@ -57,7 +57,7 @@ async def upsert_all(entities: Sequence[dict[str, Any]]) -> float:
 
 def main() -> None:
     """Upserts the first LIMIT entities of the catalog's file."""
-    catalog = json.loads(Path(sys.argv[1]).read_text())
+    catalog = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     entities = catalog["entities"][: int(sys.argv[2]) if len(sys.argv) > 2 else None]
     seconds = asyncio.run(upsert_all(entities))
     print(json.dumps({"seconds": seconds, "entities": len(entities)}))

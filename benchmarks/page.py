@@ -125,15 +125,15 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def write(page: Path, rows: Sequence[Row]) -> None:
     """Puts the tables between the marks of the page."""
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{markdown(rows)}{END}{after}")
+    page.write_text(f"{before}{BEGIN}\n{markdown(rows)}{END}{after}", encoding="utf-8")
 
 
 def between_marks(page: Path) -> str:
     """What stands between the marks of the page now."""
-    return page.read_text().partition(BEGIN)[2].partition(END)[0].removeprefix("\n")
+    return page.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].removeprefix("\n")
 
 
 def show(rows: Sequence[Row], console: Console) -> None:

@@ -46,7 +46,10 @@ def measured(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], expected: int = 0, timeout: float = 3600
 ) -> Measured:
     """Runs the command to its end in the folder. BenchError if it does not end with the expected exit code."""
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as output,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+    ):
         begun = perf_counter()
         process = subprocess.Popen(
             command,
@@ -171,7 +174,7 @@ class _Watch:
 def _text(path: Path) -> str:
     """The file's text; nothing where the process is gone by now."""
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError:
         return ""
 

@@ -89,7 +89,7 @@ def read(path: Path) -> list[Row]:
     """The rows of a file; none where there is no file yet."""
     if not path.exists():
         return []
-    return [Row(**entry) for entry in json.loads(path.read_text())]
+    return [Row(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _write(path: Path, text: str) -> None:

@@ -111,7 +111,7 @@ class Account(BaseModel):
         if folder := environ.get(FOLDER):
             target = Path(folder) / _PROGRAM_FILE
             partial = target.with_suffix(".partial")
-            partial.write_text(self.model_dump_json())
+            partial.write_text(self.model_dump_json(), encoding="utf-8")
             partial.replace(target)
 
 
@@ -123,9 +123,9 @@ def variables(folder: Path) -> dict[str, str]:
 def collected(folder: Path) -> Account:
     """The accounts of the program and of each provider process in the folder, added up."""
     program = folder / _PROGRAM_FILE
-    total = Account.model_validate_json(program.read_text()) if program.exists() else Account()
+    total = Account.model_validate_json(program.read_text(encoding="utf-8")) if program.exists() else Account()
     for path in sorted(folder.glob(f"{_PROVIDER_FILE}.*")):
-        stats: dict[str, Any] = json.loads(path.read_text())
+        stats: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         total.port_requests += int(stats.get("requests", 0))
         total.port_writes += int(stats.get("writes", 0))
         total.retries += int(stats.get("retries", 0))

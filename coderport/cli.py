@@ -13,9 +13,11 @@ from coderport.commands import (
     converge,
     emulate_until_interrupted,
     people,
+    print_json,
     report_drift,
     run_pulumi,
     serve_until_told,
+    show_what_can_be_shown,
     work_on_run,
     write_summary,
 )
@@ -255,6 +257,7 @@ def serve(stack: ExistingStack, config: Config = None) -> None:
 def main() -> None:
     """Runs the command line; a known failure is one plain message and its exit code, never a traceback."""
     spare(os.environ)
+    show_what_can_be_shown()
     try:
         app(standalone_mode=True)
     except CoderportError as error:
@@ -268,7 +271,7 @@ def _existing(name: str) -> Stack:
 
 def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
     if json:
-        print(outcome.model_dump_json())
+        print_json(outcome)
     if summary is not None:
         write_summary(outcome, summary)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +51,18 @@ _SIGNS: Mapping[Operation, tuple[str, str]] = {
 def people(*, stderr: bool = False) -> Console:
     """A console for text that is shown as it is: no markup in names that users chose, no lines broken in URLs."""
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+def show_what_can_be_shown() -> None:
+    """From now on a character that an output's encoding does not have is a question mark there, and no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def print_json(outcome: Outcome) -> None:
+    """Ends standard output with the outcome, in ASCII, so that it is whole in every encoding."""
+    print(json.dumps(outcome.model_dump(mode="json")))
 
 
 Act = Callable[[Stack], tuple[Outcome, Tally]]
@@ -113,11 +127,11 @@ def write_summary(outcome: Outcome, file: Path) -> None:
     text = f"{outcome.model_dump_json(indent=2)}\n"
     try:
         if file.exists() and not file.is_file():
-            file.write_text(text)
+            file.write_text(text, encoding="utf-8")
             return
         target = file.resolve()
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")
         partial.replace(target)
     except OSError as error:
         raise CoderportError(f"The summary cannot be written to {file}: {error.strerror or error}") from None

@@ -93,8 +93,8 @@ class _Workflow:
         """The exit code of `python -m coderport run`, which gets no more than GitHub would give it."""
         servers = self._servers
         config = FOLDER / "config.json"
-        config.write_text("{}")  # all that it needs is in the environment
-        with (FOLDER / "workflow.log").open("w") as log:
+        config.write_text("{}", encoding="utf-8")  # all that it needs is in the environment
+        with (FOLDER / "workflow.log").open("w", encoding="utf-8") as log:
             done = subprocess.run(
                 [sys.executable, "-m", "coderport", "run", "--stack", self._stack, "--config", str(config)],
                 cwd=ROOT,

@@ -162,7 +162,9 @@ def _started(pid: int) -> datetime | None:
         pass  # it lives, and is somebody else's
     booted = _booted()
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        state, *fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+        )
     except OSError:
         return _LONG_AGO
     if state in "ZX":  # dead, and its parent has not asked how it ended
@@ -173,7 +175,7 @@ def _started(pid: int) -> datetime | None:
 
 def _booted() -> datetime | None:
     try:
-        lines = Path("/proc/stat").read_text().splitlines()
+        lines = Path("/proc/stat").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     seconds = next((line.split()[1] for line in lines if line.startswith("btime ")), None)

@@ -269,7 +269,7 @@ def printed_settings(file: Path, project: str, environ: Mapping[str, str]) -> Se
     Raises SettingsError where the file is none of that, and as `load_settings` does.
     """
     try:
-        printed = json.loads(file.read_text())
+        printed = json.loads(file.read_text(encoding="utf-8"))
         config = {str(key): (each.get("value"), bool(each.get("secret"))) for key, each in printed.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise SettingsError(

@@ -52,15 +52,17 @@ def project_copy(directory: Path) -> Path:
     The provider's path is made absolute; the program stays the one of the checkout.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    text = (ROOT / "Pulumi.yaml").read_text()
-    (directory / "Pulumi.yaml").write_text(text.replace("path: plugins/port", f"path: {ROOT / 'plugins' / 'port'}"))
+    text = (ROOT / "Pulumi.yaml").read_text(encoding="utf-8")
+    (directory / "Pulumi.yaml").write_text(
+        text.replace("path: plugins/port", f"path: {ROOT / 'plugins' / 'port'}"), encoding="utf-8"
+    )
     return directory
 
 
 def project_name(directory: Path = ROOT) -> str:
     """The name that the folder's `Pulumi.yaml` gives the project; it is the first half of what entities name."""
     try:
-        name = yaml.safe_load((directory / "Pulumi.yaml").read_text())["name"]
+        name = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise SettingsError(f"{directory / 'Pulumi.yaml'} names no project: {error}") from None
     return str(name)

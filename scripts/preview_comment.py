@@ -80,4 +80,6 @@ def _end(text: str, longest: int) -> str:
 
 if __name__ == "__main__":
     name, exit_code, *files = sys.argv[1:]
-    print(comment(name, int(exit_code), *(Path(file).read_text(errors="replace") for file in files)), end="")
+    texts = [Path(file).read_text(encoding="utf-8", errors="replace") for file in files]
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # what GitHub takes
+    print(comment(name, int(exit_code), *texts), end="")

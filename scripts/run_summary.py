@@ -36,7 +36,7 @@ def page(command: str, stack: str, result: Mapping[str, Any] | None) -> str:
 
 def _read(file: Path) -> Mapping[str, Any] | None:
     try:
-        result = json.loads(file.read_text())
+        result = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return result if isinstance(result, dict) else None
@@ -44,4 +44,5 @@ def _read(file: Path) -> Mapping[str, Any] | None:
 
 if __name__ == "__main__":
     name, of, left = sys.argv[1:]
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # what GitHub takes
     print(page(name, of, _read(Path(left))), end="")

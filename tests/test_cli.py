@@ -116,16 +116,6 @@ def test_a_summary_that_could_not_be_written_stops_the_command_before_it_begins(
     assert checkout.pair.port.log.total == 0
 
 
-def test_a_backend_that_cannot_be_opened_is_one_plain_message(checkout: Checkout) -> None:
-    backend = "file:///nonexistent/folder"
-    done = checkout.run("up", "--stack", "shell", PULUMI_BACKEND_URL=backend)
-    assert done.returncode == 1
-    assert "The stack shell cannot be opened" in done.stdout and "Traceback" not in done.stdout + done.stderr
-    outcome = checkout.json("up", "--stack", "shell", "--summary", "summary.json", code=1, PULUMI_BACKEND_URL=backend)
-    assert json.loads((checkout.folder / "summary.json").read_text()) == outcome
-    assert outcome["result"] == "failed" and "cannot be opened" in outcome["message"]
-
-
 def test_engine_prints_where_the_cli_is(checkout: Checkout, cli: CliInfo) -> None:
     assert str(cli.path) in checkout.run("engine").stdout
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from checkout import Checkout
@@ -68,3 +69,45 @@ def test_every_python_of_the_environment_spares_this_machine_before_a_program_ru
     environment = {**os.environ, "http_proxy": "http://proxy.corp:3128"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ",".join(NAMES)
+
+
+ENCODINGS = {
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "a terminal of Western Europe": {"PYTHONIOENCODING": "cp1252"},
+    "strict in the locale of C": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+FOREIGN = "Größe 大きい ✓"
+
+
+@pytest.mark.parametrize("case", ENCODINGS)
+def test_what_a_terminal_cannot_show_is_replaced_there_and_whole_in_the_summary(
+    case: str, cli: CliInfo, tmp_path: Path
+) -> None:
+    with Pair(seed=5, workspaces=0, templates=1) as pair:
+        checkout = Checkout(tmp_path, cli, pair)
+        (template,) = pair.coder.template_ids()
+        pair.coder.template(template).display_name = FOREIGN
+        for command in ("up", "sync"):
+            done = raw(checkout, *command.split(), **ENCODINGS[case])
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert b"Traceback" not in done.stdout + done.stderr
+            shown = done.stdout.decode("ascii" if case != "a terminal of Western Europe" else "cp1252")
+            assert "?" in shown or "·" in shown
+        pair.port.delete_entity("coder_template", template)
+        file = tmp_path / "summary.json"
+        done = raw(checkout, "drift", "--json", "--summary", str(file), **ENCODINGS[case])
+        assert done.returncode == 4, done.stderr
+        printed = json.loads(done.stdout.splitlines()[-1])
+        assert [each["title"] for each in printed["drift"]] == [FOREIGN]
+        assert json.loads(file.read_bytes().decode("utf-8")) == printed
+
+
+def raw(checkout: Checkout, command: str, *more: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """The command with its output as bytes, on the stack `foreign`."""
+    return subprocess.run(
+        [sys.executable, "-m", "coderport", command, *more, "--stack", "foreign"],
+        cwd=checkout.folder,
+        env={**checkout.environment, **environment},
+        capture_output=True,
+        timeout=180,
+    )

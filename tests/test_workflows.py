@@ -201,7 +201,7 @@ class Runner:
 
     def command(self, path: Path, body: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!{sys.executable}\nimport json, pathlib, sys\n{body}\n")
+        path.write_text(f"#!{sys.executable}\nimport json, pathlib, sys\n{body}\n", encoding="utf-8")
         path.chmod(0o755)
 
     def noted(self, path: Path, body: str = "") -> None:

@@ -102,7 +102,7 @@ def finish(report: Report, out: Path | None, console: Console) -> int:
 
 def _write(out: Path, recording: Mapping[str, Any]) -> None:
     try:
-        out.write_text(json.dumps(recording, indent=2, ensure_ascii=False) + "\n")
+        out.write_text(json.dumps(recording, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise ConformanceError(f"The recording cannot be written to {out}: {error.strerror or error}") from None
 

@@ -45,4 +45,4 @@ def _between(page: str, start: str, end: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(documented(PAGE.read_text()))
+    PAGE.write_text(documented(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -38,7 +38,7 @@ def as_json(report: Report) -> dict[str, Any]:
 def read_recording(file: Path) -> dict[str, Any]:
     """A recording that `--out` wrote."""
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CoderportError(f"{file} cannot be read as a recording of `conformance`: {error}") from None
     if not isinstance(found, Mapping) or found.get("format") != FORMAT or not isinstance(found.get("probes"), list):

@@ -94,7 +94,7 @@ class _GoStep:
     def output(self, progress: Callable[[str], None], every: float, text: Callable[[int], str]) -> str:
         """Standard output; until it is there, `text(lines so far)` and the time go to `progress`."""
         started = time.monotonic()
-        with tempfile.TemporaryFile("w+") as output:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
             process = subprocess.Popen(
                 self._command,
                 cwd=_MODULE,
@@ -103,6 +103,7 @@ class _GoStep:
                 stdout=output,
                 stderr=subprocess.PIPE,
                 text=True,
+                encoding="utf-8",
                 errors="replace",
             )
             reader = threading.Thread(target=self._read, args=(process,), daemon=True)

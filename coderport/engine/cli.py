@@ -113,6 +113,8 @@ def _version_of(path: Path, environment: Mapping[str, str]) -> Version | None:
             env={**environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
             capture_output=True,
             text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_ANSWER_SECONDS,
             check=True,
         )
@@ -141,7 +143,7 @@ def _alone(lock: Path, progress: Progress) -> Iterator[None]:
     """Holds a lock that the system releases when this process ends, however it ends."""
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = lock.open("w")
+        handle = lock.open("w", encoding="utf-8")
     except OSError as error:
         raise CliUnavailable(
             f"The Pulumi CLI is kept in {lock.parent}, which cannot be written: {error.strerror}. "

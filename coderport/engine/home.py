@@ -41,7 +41,7 @@ def _variables(home: Path, folder: Path, environment: Mapping[str, str]) -> dict
         for entry in home.iterdir():
             if entry.name != _LOGS:
                 (folder / entry.name).symlink_to(entry.absolute())
-        (folder / _LOGS).write_text(_WHY)
+        (folder / _LOGS).write_text(_WHY, encoding="utf-8")
     except OSError:
         return {}
     # A login that is renewed is written by renaming a file, which would put it in the place of its link.

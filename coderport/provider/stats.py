@@ -40,5 +40,5 @@ class Stats:
         self._written = counts
         partial = self._path.with_name(f".{self._path.name}.partial")
         with contextlib.suppress(OSError):
-            partial.write_text(json.dumps(counts))
+            partial.write_text(json.dumps(counts), encoding="utf-8")
             partial.replace(self._path)
