@@ -150,6 +150,7 @@ def emulate_until_interrupted(*, workspaces: int, templates: int, seed: int, fre
         control_port=control_port,
         workspaces=workspaces,
         templates=templates,
+        renames=True,
     ) as pair:
         console = people(stderr=True)
         console.print(pair.banner())

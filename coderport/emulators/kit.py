@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -43,6 +44,7 @@ __all__ = [
     "serve",
 ]
 
+_FIRST_MESSAGES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HTML = "<!doctype html><html><head><title>Sign in</title></head><body><div id=root></div></body></html>"
 
@@ -62,10 +64,12 @@ class Instrumented:
         self._app, self._faults, self._log = app, faults, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        method, path = scope["method"], scope["path"]
+        # A WebSocket begins as a GET, which is what is counted and broken; `cut`, which needs an answer's length, is
+        # then a connection that is dropped.
+        method, path = scope.get("method", "GET"), scope["path"]
         query = scope["query_string"].decode("latin-1")
         counted = False
 
@@ -73,15 +77,17 @@ class Instrumented:
             nonlocal counted
             # Counted before the client can see the answer, or it would read a count that lacks its own
             # request.
-            if message["type"] == "http.response.start" and not counted:
+            if message["type"] in _FIRST_MESSAGES and not counted:
                 counted = True
-                self._log.record(method, path, _route(scope), message["status"])
+                self._log.record(method, path, _route(scope), message.get("status", 101))
             await send(message)
 
         try:
             wait, fault = self._faults.strike(method, f"{path}?{query}" if query else path)
             if wait > 0:
                 await asyncio.sleep(wait)
+            if fault is not None and fault.kind == "cut" and scope["type"] == "websocket":
+                fault = replace(fault, kind="drop_connection")
             if fault is not None and fault.kind == "drop_connection":
                 counted = True
                 self._log.record(method, path, _route(scope), 0)
@@ -97,7 +103,7 @@ class Instrumented:
         if fault.kind == "cut":
             await _cut(self._app, scope, receive, send)
             return
-        if fault.applied:
+        if fault.applied and scope["type"] == "http":
             await self._app(scope, receive, _discard)
         if fault.kind == "drop_connection":
             await _hang_up(scope, receive)
@@ -170,7 +176,7 @@ async def _hang_up(scope: Scope, receive: Receive) -> None:
 
 async def _disconnect(receive: Receive) -> None:
     """Returns once the server has seen its connection end; else it complains of a missing answer."""
-    while (await receive())["type"] != "http.disconnect":
+    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
         pass
 
 

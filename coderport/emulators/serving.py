@@ -8,11 +8,12 @@ import threading
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, final
+from typing import Any, Final, final
 
 import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from coderport.emulators.faults import EmulatorError
 
@@ -33,6 +34,20 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         if self.client is not None:
             _open_connections[self.client] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.client is not None:
+            _open_connections.pop(self.client, None)
+        super().connection_lost(exc)
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's, which takes a connection over from `_Protocol`, and for which a refusal is an end as well."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True  # or uvicorn complains that none was completed
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.client is not None:
@@ -75,7 +90,7 @@ class Served:
         config = uvicorn.Config(
             app,
             http=_Protocol,
-            ws="none",
+            ws=_WebSocket,
             lifespan="off",
             log_level="warning",
             access_log=False,

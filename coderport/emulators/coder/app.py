@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
-from coderport.emulators.coder import build_routes, reading, template_routes, workspace_routes
+from coderport.emulators.coder import (
+    agent_routes,
+    build_routes,
+    deployment_routes,
+    file_routes,
+    job_routes,
+    member_routes,
+    reading,
+    template_routes,
+    token_routes,
+    workspace_routes,
+)
+from coderport.emulators.coder.following import Followed, follow
 from coderport.emulators.coder.http import Call, Refused, json_response, subject_of
 from coderport.emulators.coder.listing import ListFaults, list_workspaces
 from coderport.emulators.coder.roles import Subject
@@ -27,7 +40,34 @@ _OPEN = frozenset({"/buildinfo"})
 _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/buildinfo": {"GET": reading.build_info},
     "/authcheck": {"POST": reading.authcheck},
+    "/entitlements": {"GET": deployment_routes.get_entitlements},
+    "/experiments": {"GET": deployment_routes.get_experiments},
+    "/appearance": {"GET": deployment_routes.get_appearance},
+    "/updatecheck": {"GET": deployment_routes.get_update_check},
+    "/deployment/config": {"GET": deployment_routes.get_deployment_config},
+    "/deployment/ssh": {"GET": deployment_routes.get_ssh_config},
+    "/deployment/stats": {"GET": deployment_routes.get_deployment_stats},
+    "/regions": {"GET": deployment_routes.get_regions},
+    "/licenses": {"GET": deployment_routes.list_licences},
+    "/workspaceproxies": {"GET": deployment_routes.list_proxies},
+    "/insights/templates": {"GET": deployment_routes.get_template_insights},
+    "/insights/user-activity": {"GET": deployment_routes.get_user_activity},
+    "/groups": {"GET": member_routes.list_groups},
+    "/files/{file}": {"GET": file_routes.get_file},
+    "/workspace-quota/{user}": {"GET": member_routes.get_user_quota},
+    "/workspaceagents/{agent}": {"GET": agent_routes.get_agent},
+    "/workspaceagents/{agent}/listening-ports": {"GET": agent_routes.get_listening_ports},
+    "/workspaceagents/{agent}/containers": {"GET": agent_routes.get_containers},
     "/users": {"GET": reading.list_users},
+    "/users/first": {"GET": deployment_routes.get_first_user},
+    "/users/logout": {"POST": deployment_routes.log_out},
+    "/users/{user}/login-type": {"GET": deployment_routes.get_login_type},
+    "/users/{user}/keys": {"POST": token_routes.create_session},
+    "/users/{user}/keys/tokens": {"GET": token_routes.list_tokens, "POST": token_routes.create_token},
+    "/users/{user}/keys/tokens/tokenconfig": {"GET": token_routes.get_token_config},
+    "/users/{user}/keys/tokens/{name}": {"GET": token_routes.get_token_by_name},
+    "/users/{user}/keys/{key}": {"GET": token_routes.get_key, "DELETE": token_routes.delete_key},
+    "/users/{user}/keys/{key}/expire": {"PUT": token_routes.expire_key},
     "/users/{user}": {"GET": reading.get_user},
     "/users/{user}/organizations": {"GET": reading.user_organizations},
     "/users/{user}/workspaces": {"POST": workspace_routes.create_workspace},
@@ -37,7 +77,18 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/organizations/{organization}": {"GET": reading.get_organization},
     "/organizations/{organization}/templates": {"GET": template_routes.list_organization_templates},
     "/organizations/{organization}/templates/{name}": {"GET": template_routes.get_template_by_name},
+    "/organizations/{organization}/templates/{name}/versions/{version}": {
+        "GET": template_routes.get_organization_version,
+    },
+    "/organizations/{organization}/members": {"GET": member_routes.list_members},
+    "/organizations/{organization}/members/roles": {"GET": member_routes.list_member_roles},
+    "/organizations/{organization}/members/{user}": {"GET": member_routes.get_member},
     "/organizations/{organization}/members/{user}/workspaces": {"POST": workspace_routes.create_member_workspace},
+    "/organizations/{organization}/members/{user}/workspace-quota": {"GET": member_routes.get_member_quota},
+    "/organizations/{organization}/paginated-members": {"GET": member_routes.list_members_in_pages},
+    "/organizations/{organization}/groups": {"GET": member_routes.list_organization_groups},
+    "/organizations/{organization}/provisionerkeys": {"GET": deployment_routes.list_provisioner_keys},
+    "/organizations/{organization}/provisionerkeys/daemons": {"GET": deployment_routes.list_provisioner_keys},
     "/templates": {"GET": template_routes.list_templates},
     "/templates/{template}": {
         "GET": template_routes.get_template,
@@ -45,13 +96,26 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
         "DELETE": template_routes.delete_template,
     },
     "/templates/{template}/acl": {"GET": template_routes.get_acl},
+    "/templates/{template}/daus": {"GET": deployment_routes.get_daily_users},
+    "/templates/{template}/versions/{version}": {"GET": template_routes.get_version_by_name},
     "/templates/{template}/versions": {
         "GET": template_routes.list_versions,
         "PATCH": template_routes.promote_version,
     },
     "/templateversions/{version}": {"GET": template_routes.get_version},
     "/templateversions/{version}/rich-parameters": {"GET": template_routes.get_parameters},
+    "/templateversions/{version}/external-auth": {"GET": template_routes.get_external_auth},
+    "/templateversions/{version}/variables": {"GET": template_routes.get_variables},
     "/templateversions/{version}/presets": {"GET": template_routes.get_presets},
+    "/templateversions/{version}/dry-run": {"POST": job_routes.create_dry_run},
+    "/templateversions/{version}/dry-run/{job}": {"GET": job_routes.get_dry_run},
+    "/templateversions/{version}/dry-run/{job}/resources": {"GET": job_routes.get_dry_run_resources},
+    "/templateversions/{version}/dry-run/{job}/logs": {"GET": job_routes.get_dry_run_logs},
+    "/templateversions/{version}/dry-run/{job}/matched-provisioners": {"GET": job_routes.get_matched_provisioners},
+    "/templateversions/{version}/dry-run/{job}/cancel": {"PATCH": job_routes.cancel_dry_run},
+    "/organizations/{organization}/provisionerjobs": {"GET": job_routes.list_jobs},
+    "/organizations/{organization}/provisionerjobs/{job}": {"GET": job_routes.get_job},
+    "/organizations/{organization}/provisionerdaemons": {"GET": job_routes.list_daemons},
     "/workspaces/{workspace}": {
         "GET": workspace_routes.get_workspace,
         "PATCH": workspace_routes.patch_workspace,
@@ -69,9 +133,17 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/workspaces/{workspace}/resolve-autostart": {"GET": workspace_routes.resolve_autostart},
     "/workspacebuilds/{build}": {"GET": build_routes.get_build},
     "/workspacebuilds/{build}/logs": {"GET": build_routes.get_logs},
+    "/workspacebuilds/{build}/state": {"GET": file_routes.get_state},
     "/workspacebuilds/{build}/parameters": {"GET": build_routes.get_build_parameters},
     "/workspacebuilds/{build}/cancel": {"PATCH": build_routes.cancel_build},
 }
+
+
+_FOLLOWED: Mapping[str, Callable[[Call], Followed]] = {
+    "/workspacebuilds/{build}/logs": build_routes.followed_build,
+    "/templateversions/{version}/dry-run/{job}/logs": job_routes.followed_dry_run,
+}
+"""The logs that can be followed by a WebSocket."""
 
 
 class Api:
@@ -91,9 +163,10 @@ class Api:
 
     def application(self) -> ASGIApp:
         """Everything that the server answers, the site around the API included."""
-        routes = [Route("/healthz", _healthz)]
+        routes: list[BaseRoute] = [Route("/healthz", _healthz)]
         routes.append(self._route("/workspaces", {"GET": self._list_workspaces}))
         routes += [self._route(path, handlers) for path, handlers in _ROUTES.items()]
+        routes += [self._followed(path, find) for path, find in _FOLLOWED.items()]
         router = Router(routes, redirect_slashes=False, default=self._unrouted)
         return router
 
@@ -109,6 +182,10 @@ class Api:
 
     async def _answer(self, request: Request, handler: Handler, open_to_all: bool) -> Response:
         body = b"" if request.method == "GET" else await request.body()
+        return self._judged(request, body, open_to_all, handler)
+
+    def _judged(self, connection: HTTPConnection, body: bytes, open_to_all: bool, handler: Handler) -> Response:
+        """What the handler answers, or why it was not asked: no token, or too many requests."""
         state = self.state
         with state.lock:
             state.advance()
@@ -117,19 +194,19 @@ class Api:
                 subject = None
                 refused = None
                 try:
-                    subject = subject_of(state, request.headers)
+                    subject = subject_of(state, connection)
                 except Refused as error:
                     refused = error
-                limited = self._limited(request, subject)
+                limited = self._limited(connection, subject)
                 if not open_to_all:
                     _require(subject, refused)
                 response = handler(
                     Call(
                         state,
                         subject,
-                        request.path_params,
-                        request.query_params,
-                        request.headers.get("host", ""),
+                        connection.path_params,
+                        connection.query_params,
+                        connection.headers.get("host", ""),
                         body,
                     )
                 )
@@ -138,7 +215,27 @@ class Api:
         response.headers.update({**limited, "x-coder-build-version": state.flavour.version})
         return response
 
-    def _limited(self, request: Request, subject: Subject | None) -> dict[str, str]:
+    def _followed(self, path: str, find: Callable[[Call], Followed]) -> WebSocketRoute:
+        """A log that is followed; a client that may not is answered as over HTTP, without the WebSocket."""
+
+        async def endpoint(websocket: WebSocket) -> None:
+            found: list[tuple[Followed, int]] = []
+
+            def handler(call: Call) -> Response:
+                if "follow" not in call.query:
+                    return json_response({"message": "Route not found."}, 404)
+                found.append((find(call), call.number("after")))
+                return Response()
+
+            answer = self._judged(websocket, b"", False, handler)
+            if found:
+                await follow(websocket, self.state, *found[0])
+            else:
+                await websocket.send_denial_response(answer)
+
+        return WebSocketRoute(_API + path, endpoint)
+
+    def _limited(self, request: HTTPConnection, subject: Subject | None) -> dict[str, str]:
         """The rate headers; 429 once the user (or address) has spent the path's budget.
 
         The header that lifts the limit is for owners; from others it is 428.
@@ -167,6 +264,10 @@ class Api:
         )
 
     async def _unrouted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            websocket = WebSocket(scope, receive, send)
+            await websocket.send_denial_response(json_response({"message": "Route not found."}, 404))
+            return
         request = Request(scope)
         response: Response = HTMLResponse(_PAGE)
         if request.url.path == _API or request.url.path.startswith(_API + "/"):

@@ -6,12 +6,14 @@ from starlette.responses import PlainTextResponse, Response
 
 from coderport.emulators.coder import builds
 from coderport.emulators.coder.build_rows import build_json, log_json
+from coderport.emulators.coder.following import Followed
 from coderport.emulators.coder.http import Body, Call, Refused, forbidden, invalid, json_response, not_found
 from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
 from coderport.emulators.coder.records import Build, Template, Version, Workspace
 from coderport.emulators.coder.workspace_routes import set_dormant, workspace_of
 from coderport.emulators.coder.written import stamp
 
+_ONLY_MANAGERS = "Only template managers may provide custom state"
 _REASONS = ("dashboard", "cli", "ssh_connection", "vscode_connection", "jetbrains_connection")
 
 
@@ -29,6 +31,9 @@ def create_build(call: Call) -> Response:
     if not call.subject.may_workspace("update" if wakes else transition, workspace):
         raise _insert_forbidden()
     template = call.state.templates[workspace.template_id]
+    pushed = body.bytes("state")
+    if (pushed or body.flag("orphan")) and not call.subject.may_template("update", template):
+        raise Refused(403, _ONLY_MANAGERS, _ONLY_MANAGERS)
     version = _version(call, workspace, template, body)
     _refuse_old_version(call, template, version, transition)
     if workspace.build.active:
@@ -45,7 +50,7 @@ def create_build(call: Call) -> Response:
     build = builds.begin(
         call.state, workspace, transition, call.subject.user.id, version_id=version.id, parameters=values,
         reason=reason, preset_id=body.id("template_version_preset_id") or workspace.build.preset_id,
-        fails_with=fails_with, then=_then(call, body, transition),
+        provisioner_state=pushed or None, fails_with=fails_with, then=_then(call, body, transition),
     )  # fmt: skip
     return json_response(build_json(call.state, build, fresh=True), 201)
 
@@ -149,6 +154,12 @@ def get_logs(call: Call) -> Response:
         text = "".join(f"{stamp(line['created_at'])} [{line['log_level']}] {line['output']}\n" for line in lines)
         return PlainTextResponse(text)
     return json_response([log_json(line) for line in lines])
+
+
+def followed_build(call: Call) -> Followed:
+    """``GET …/logs?follow`` as a WebSocket."""
+    state, build = call.state, build_of(call)
+    return Followed(lambda: builds.logs_of(state, build), lambda: not build.active)
 
 
 def get_build_parameters(call: Call) -> Response:

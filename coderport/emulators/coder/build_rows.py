@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from coderport.emulators.coder.records import AgentSpec, Build, ResourceSpec, Version, Workspace
+from coderport.emulators.coder.job_rows import job_json
+from coderport.emulators.coder.jobs import Work, job_id
+from coderport.emulators.coder.records import AgentSpec, Build, DryRun, ResourceSpec, Version, Workspace
 from coderport.emulators.coder.state import State
-from coderport.emulators.coder.written import NIL_ID, Json, derived_id, nullable, stamp
+from coderport.emulators.coder.written import Json, derived_id, nullable, stamp
 
 
 def build_json(state: State, build: Build, fresh: bool = False) -> Json:
@@ -30,7 +32,7 @@ def build_json(state: State, build: Build, fresh: bool = False) -> Json:
         "transition": build.transition,
         "initiator_id": initiator.id,
         "initiator_name": initiator.username,
-        "job": _build_job(state, build, workspace, version),
+        "job": job_json(state, build),
         "reason": build.reason,
         "resources": _resources(build, workspace, version),
         "deadline": nullable(build.deadline),
@@ -60,41 +62,6 @@ def _daily_cost(state: State, build: Build, version: Version) -> int:
     return sum(spec.daily_cost for spec in _specs(build, version))
 
 
-def _build_job(state: State, build: Build, workspace: Workspace, version: Version) -> Json:
-    place = state.queue_place(build)
-    job: Json = {
-        "id": derived_id(build.id, "job"),
-        "created_at": stamp(build.created_at),
-        "started_at": nullable(build.started_at),
-        "completed_at": nullable(build.completed_at),
-        "canceled_at": nullable(build.canceled_at),
-        "error": build.error or None,
-        "status": build.job_status,
-        "worker_id": derived_id(build.id, "worker") if build.started_at else None,
-        "file_id": derived_id(version.id, "file"),
-        "tags": {"owner": "", "scope": "organization"},
-        "queue_position": place,
-        "queue_size": len(state.queue) if place else 0,
-    }
-    job = {key: value for key, value in job.items() if value is not None}
-    if state.flavour.job_details:
-        job |= {
-            "organization_id": workspace.organization_id,
-            "input": {"workspace_build_id": build.id},
-            "type": "workspace_build",
-            "metadata": {
-                "template_version_name": "",
-                "template_id": NIL_ID,
-                "template_name": "",
-                "template_display_name": "",
-                "template_icon": "",
-            },
-        }
-    if state.flavour.prebuild_fields:
-        job |= {"initiator_id": build.initiator_id, "logs_overflowed": False}
-    return job
-
-
 def _specs(build: Build, version: Version) -> list[ResourceSpec]:
     return [spec for spec in version.resources if build.transition == "start" or spec.kept]
 
@@ -102,28 +69,54 @@ def _specs(build: Build, version: Version) -> list[ResourceSpec]:
 def _resources(build: Build, workspace: Workspace, version: Version) -> list[Json]:
     if build.job_status != "succeeded":
         return []
-    made = stamp(build.completed_at)
     rows = []
     for spec in _specs(build, version):
-        row: Json = {
-            "id": derived_id(build.id, spec.name),
-            "created_at": made,
-            "job_id": derived_id(build.id, "job"),
-            "workspace_transition": build.transition,
-            "type": spec.type,
-            "name": spec.name,
-            "hide": False,
-            "icon": spec.icon,
-        }
+        row = _resource(spec, build, build.transition)
         if spec.agents:
-            row["agents"] = [_agent(build, workspace, agent, row["id"]) for agent in spec.agents]
-        if spec.metadata:
-            row["metadata"] = [
-                {"key": key, "value": value, "sensitive": sensitive} for key, value, sensitive in spec.metadata
-            ]
-        row["daily_cost"] = spec.daily_cost
-        rows.append(row)
+            row["agents"] = [_agent(build, agent, row["id"], workspace.failing_agents) for agent in spec.agents]
+        rows.append(_completed(row, spec))
     return rows
+
+
+def _resource(spec: ResourceSpec, job: Work, transition: str) -> Json:
+    return {
+        "id": derived_id(job.id, spec.name),
+        "created_at": stamp(job.completed_at),
+        "job_id": job_id(job),
+        "workspace_transition": transition,
+        "type": spec.type,
+        "name": spec.name,
+        "hide": False,
+        "icon": spec.icon,
+    }
+
+
+def _completed(row: Json, spec: ResourceSpec) -> Json:
+    if spec.metadata:
+        row["metadata"] = [
+            {"key": key, "value": value, "sensitive": sensitive} for key, value, sensitive in spec.metadata
+        ]
+    row["daily_cost"] = spec.daily_cost
+    return row
+
+
+def planned_resources(state: State, dry_run: DryRun) -> list[Json]:
+    """What a dry run plans: the resources of a start, with agents that nobody has seen."""
+    if dry_run.job_status != "succeeded":
+        return []
+    rows = []
+    for spec in state.versions[dry_run.version_id].resources:
+        row = _resource(spec, dry_run, "start")
+        if spec.agents:
+            row["agents"] = [_agent(dry_run, agent, row["id"]) for agent in spec.agents]
+        rows.append(_completed(row, spec))
+    return rows
+
+
+def agents_of(state: State, workspace: Workspace) -> list[Json]:
+    """The agents of a workspace's latest build."""
+    rows = _resources(workspace.build, workspace, state.versions[workspace.build.version_id])
+    return [agent for row in rows for agent in row.get("agents", ())]
 
 
 def agent_id(build: Build, resource: ResourceSpec, agent: AgentSpec) -> str:
@@ -131,12 +124,13 @@ def agent_id(build: Build, resource: ResourceSpec, agent: AgentSpec) -> str:
     return derived_id(derived_id(build.id, resource.name), agent.name)
 
 
-def _agent(build: Build, workspace: Workspace, spec: AgentSpec, resource_id: str) -> Json:
-    made = stamp(build.completed_at)
+def _agent(job: Work, spec: AgentSpec, resource_id: str, failing_agents: Sequence[str] = ()) -> Json:
+    made = stamp(job.completed_at)
     id = derived_id(resource_id, spec.name)
-    failing = id in workspace.failing_agents
-    stage = build.agents if spec.connects else "created"
-    connected = build.transition == "start" and stage not in ("created", "timeout")
+    failing = id in failing_agents
+    comes_up = isinstance(job, Build) and job.transition == "start" and spec.connects
+    stage = job.agents if isinstance(job, Build) and comes_up else "created"
+    connected = stage not in ("created", "timeout")
     source = derived_id(id, "log source")
     row: Json = {
         "id": id,

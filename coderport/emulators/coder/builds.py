@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from coderport.emulators.coder.jobs import Work
 from coderport.emulators.coder.parameters import resolved_parameters
-from coderport.emulators.coder.records import Build, Workspace
+from coderport.emulators.coder.records import Build, DryRun, Version, Workspace
 from coderport.emulators.coder.schedule import next_start
 from coderport.emulators.coder.state import State
 
@@ -24,6 +25,7 @@ def begin(
     parameters: Mapping[str, str] | None = None,
     reason: str = "initiator",
     preset_id: str | None = None,
+    provisioner_state: bytes | None = None,
     fails_with: str = "",
     then: Mapping[str, Any] | None = None,
     instant: bool = False,
@@ -43,7 +45,7 @@ def begin(
         parameters = previous.parameters if previous else {}
     build = Build(
         state.new_id(), workspace.id, len(workspace.builds) + 1, transition, version_id, initiator_id, now, now,
-        reason=reason, parameters=dict(parameters), preset_id=preset_id, then=then,
+        reason=reason, parameters=dict(parameters), preset_id=preset_id, then=then, state=provisioner_state,
         fails_with=fails_with or (state.fail_builds.pop(0) if state.fail_builds and not instant else ""),
         matched=(state.provisioners, max(0, state.provisioners - len(state.at_work))), logs=(),
     )  # fmt: skip
@@ -52,8 +54,9 @@ def begin(
         build.agents_after = state.agent_seconds
     workspace.builds = (*workspace.builds, build)
     state.builds[build.id] = build
+    state.jobs.add(workspace.organization_id, build)
     if instant:
-        _start(state, build)
+        _start(state, build, next(iter(state.daemon_ids), None))
         _finish(state, build)
     else:
         state.place(workspace)
@@ -62,65 +65,87 @@ def begin(
     return build
 
 
-def take_pending(state: State) -> None:
-    """Let the builds that wait for a provisioner begin, as far as there are free ones."""
-    for build in list(state.queue.values()):
-        _begin_soon(state, build, state.pending_seconds)
-
-
-def _begin_soon(state: State, build: Build, seconds: float) -> None:
-    state.after(seconds, lambda: _start_and_follow(state, build))
-
-
-def _start_and_follow(state: State, build: Build) -> None:
-    if build.job_status != "pending" or len(state.at_work) >= state.provisioners:
-        return  # not any more, or not before a provisioner is free
-    state.at_work.add(build.id)
-    state.queue.pop(build.id, None)
-    _start(state, build)
-    state.after(state.running_seconds / 2, lambda: _apply(state, build))
-    state.after(state.running_seconds, lambda: _finish(state, build))
-
-
-def _start(state: State, build: Build) -> None:
-    build.job_status, build.started_at = "running", state.now()
-    build.updated_at = build.started_at
-    _log(state, build, "provisioner_daemon", "Setting up", "")
-    _log(state, build, "provisioner", "Planning infrastructure", "planning")
-
-
-def _apply(state: State, build: Build) -> None:
-    if build.job_status == "running":
-        _log(state, build, "provisioner_daemon", _STAGES[build.transition], "")
-        _log(state, build, "provisioner", _STAGES[build.transition], "applying")
-        for line in state.build_log:
-            _log(state, build, "provisioner", _STAGES[build.transition], line)
-
-
-def _finish(state: State, build: Build) -> None:
-    if build.job_status not in ("running", "canceling"):
-        return
-    workspace = state.workspaces[build.workspace_id]
+def begin_dry_run(state: State, version: Version, initiator_id: str, workspace_name: str) -> DryRun:
+    """Queue a plan of a version."""
     now = state.now()
-    if build.id in state.at_work:
-        state.at_work.discard(build.id)
+    dry_run = DryRun(state.new_id(), version.id, initiator_id, now, now, workspace_name, logs=())
+    state.dry_runs[dry_run.id] = dry_run
+    state.jobs.add(version.organization_id, dry_run)
+    state.queue[dry_run.id] = dry_run
+    _begin_soon(state, dry_run, state.pending_seconds)
+    return dry_run
+
+
+def take_pending(state: State) -> None:
+    """Let the jobs that wait for a provisioner begin, as far as there are free ones."""
+    for job in list(state.queue.values()):
+        _begin_soon(state, job, state.pending_seconds)
+
+
+def _begin_soon(state: State, job: Work, seconds: float) -> None:
+    state.after(seconds, lambda: _start_and_follow(state, job))
+
+
+def _start_and_follow(state: State, job: Work) -> None:
+    busy = set(state.at_work.values())
+    free = [daemon for daemon in state.daemon_ids if daemon not in busy]
+    if job.job_status != "pending" or not free:
+        return  # not any more, or not before a provisioner is free
+    state.at_work[job.id] = free[0]
+    state.queue.pop(job.id, None)
+    _start(state, job, free[0])
+    state.after(state.running_seconds / 2, lambda: _apply(state, job))
+    state.after(state.running_seconds, lambda: _finish(state, job))
+
+
+def _start(state: State, job: Work, daemon_id: str | None) -> None:
+    job.job_status, job.started_at, job.worker_id = "running", state.now(), daemon_id
+    job.updated_at = job.started_at
+    _log(state, job, "provisioner_daemon", "Setting up", "")
+    _log(state, job, "provisioner", "Planning infrastructure", "planning")
+
+
+def _apply(state: State, job: Work) -> None:
+    if isinstance(job, Build) and job.job_status == "running":
+        stage = _STAGES[job.transition]
+        _log(state, job, "provisioner_daemon", stage, "")
+        _log(state, job, "provisioner", stage, "applying")
+        for line in state.build_log:
+            _log(state, job, "provisioner", stage, line)
+
+
+def _finish(state: State, job: Work) -> None:
+    if job.job_status not in ("running", "canceling"):
+        return
+    daemon_id = state.at_work.pop(job.id, None) or job.worker_id
+    if daemon_id is not None:
+        state.jobs.ended(job, daemon_id)
         waiting = next(iter(state.queue.values()), None)
         if waiting is not None:
             _begin_soon(state, waiting, 0)
-    build.completed_at = build.updated_at = now
-    if build.job_status == "canceling":
-        build.job_status, build.error = "canceled", "canceled"
-        _log(state, build, "provisioner", _STAGES[build.transition], "canceled", "warn")
-    elif build.fails_with:
-        build.job_status, build.error = "failed", build.fails_with
-        _log(state, build, "provisioner", _STAGES[build.transition], build.fails_with, "error")
+    job.completed_at = job.updated_at = state.now()
+    stage = _STAGES[job.transition] if isinstance(job, Build) else "Planning infrastructure"
+    if job.job_status == "canceling":
+        job.job_status, job.error = "canceled", "canceled"
+        _log(state, job, "provisioner", stage, "canceled", "warn")
+    elif isinstance(job, Build) and job.fails_with:
+        job.job_status, job.error = "failed", job.fails_with
+        _log(state, job, "provisioner", stage, job.fails_with, "error")
     else:
-        build.job_status = "succeeded"
-        _succeed(state, workspace, build, now)
-    _log(state, build, "provisioner_daemon", "Cleaning Up", "")
+        job.job_status = "succeeded"
+    if isinstance(job, Build):
+        _settle(state, job)
+    _log(state, job, "provisioner_daemon", "Cleaning Up", "")
+    if isinstance(job, Build) and job.job_status == "succeeded" and job.then is not None:
+        _chain(state, state.workspaces[job.workspace_id], job, job.then)
+
+
+def _settle(state: State, build: Build) -> None:
+    """What the end of a build does to its workspace."""
+    workspace = state.workspaces[build.workspace_id]
+    if build.job_status == "succeeded":
+        _succeed(state, workspace, build, state.now())
     state.place(workspace)
-    if build.job_status == "succeeded" and build.then is not None:
-        _chain(state, workspace, build, build.then)
 
 
 def _succeed(state: State, workspace: Workspace, build: Build, now: datetime) -> None:
@@ -166,18 +191,19 @@ def schedule_next_start(state: State, workspace: Workspace) -> None:
         workspace.next_start_at = next_start(workspace.autostart_schedule, state.now())
 
 
-def cancel(state: State, build: Build) -> None:
-    """Cancel an active build: a pending one at once, a running one when it next gives way."""
-    build.canceled_at = build.updated_at = state.now()
-    if build.job_status == "pending":
-        state.queue.pop(build.id, None)
-        build.job_status, build.completed_at, build.error = "canceled", build.canceled_at, "canceled"
-        state.place(state.workspaces[build.workspace_id])
+def cancel(state: State, job: Work) -> None:
+    """Cancel an active job: a pending one at once, a running one when it next gives way."""
+    job.canceled_at = job.updated_at = state.now()
+    if job.job_status == "pending":
+        state.queue.pop(job.id, None)
+        job.job_status, job.completed_at, job.error = "canceled", job.canceled_at, "canceled"
+        if isinstance(job, Build):
+            state.place(state.workspaces[job.workspace_id])
     else:
-        build.job_status = "canceling"
+        job.job_status = "canceling"
 
 
-def _log(state: State, build: Build, source: str, stage: str, output: str, level: str = "info") -> None:
+def _log(state: State, job: Work, source: str, stage: str, output: str, level: str = "info") -> None:
     state.log_ids += 1
     line = {
         "id": state.log_ids,
@@ -187,7 +213,7 @@ def _log(state: State, build: Build, source: str, stage: str, output: str, level
         "stage": stage,
         "output": output,
     }
-    build.logs = (*(build.logs or ()), line)
+    job.logs = (*(job.logs or ()), line)
 
 
 def logs_of(state: State, build: Build) -> tuple[Mapping[str, Any], ...]:

@@ -219,7 +219,7 @@ class Deployment:
             creator = next(user for user in state.users.values() if "owner" in user.roles)
             template = Template(
                 state.new_id(), self.organization(organization).id, name, now, now, creator.id,
-                allow_workspace_renames=state.flavour.newest_fields,
+                allow_workspace_renames=state.renames,
             )  # fmt: skip
             self._set(template, fields)
             state.templates[template.id] = template

@@ -19,6 +19,8 @@ class Flavour:
     """`GET /templates` takes `q`; before, it ignored it and listed everything."""
     job_details: bool = True
     """Jobs say their organization, type, input and metadata; builds say their matched provisioners."""
+    job_lists: bool = True
+    """Provisioner jobs and daemons are listed for each organization."""
     hides_deprecated: bool = False
     """`GET /templates` leaves deprecated ones out unless `q` names `deprecated`."""
     prebuild_fields: bool = False
@@ -48,7 +50,9 @@ class Flavour:
 _FLAVOURS = {
     flavour.name: flavour
     for flavour in (
-        Flavour("2.13", "v2.13.0", organization_names=False, template_queries=False, job_details=False),
+        Flavour(
+            "2.13", "v2.13.0", organization_names=False, template_queries=False, job_details=False, job_lists=False
+        ),
         Flavour("2.20", "v2.20.0"),
         Flavour(
             "2.29",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import uuid
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from coderport.emulators.coder.query import QueryError
@@ -63,8 +65,14 @@ def not_found() -> Refused:
     return Refused(404, "Resource not found or you do not have access to this resource")
 
 
+FORBIDDEN_DETAIL = (
+    "You don't have permission to view this content. If you believe this is a mistake, please contact your "
+    "administrator or try signing in with different credentials."
+)
+
+
 def forbidden(message: str = "Forbidden.") -> Refused:
-    return Refused(403, message, "You don't have permission to view this content." if message == "Forbidden." else "")
+    return Refused(403, message, FORBIDDEN_DETAIL if message == "Forbidden." else "")
 
 
 def invalid(field: str, detail: str, message: str = "Validation failed.") -> Refused:
@@ -74,12 +82,19 @@ def invalid(field: str, detail: str, message: str = "Validation failed.") -> Ref
 # ---------------------------------------------------------------- who asks
 
 
-def subject_of(state: State, headers: Headers) -> Subject | None:
-    """Whose token is in `Coder-Session-Token` or is the bearer; None without one, 401 if it is no good."""
-    given = headers.get("coder-session-token")
-    if given is None:
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        given = bearer if scheme.lower() == "bearer" else ""
+def subject_of(state: State, connection: HTTPConnection) -> Subject | None:
+    """Whose token a request carries; None without one, 401 if it is no good.
+
+    The first place that has one counts: the cookie, the query, Coder's header, the bearer, `access_token` in the query
+    (source: `APITokenFromRequest` in coder/coder, `coderd/httpmw/apikey.go`).
+    """
+    given = (
+        connection.cookies.get("coder_session_token")
+        or connection.query_params.get("coder_session_token")
+        or connection.headers.get("coder-session-token")
+        or _bearer(connection)
+        or connection.query_params.get("access_token")
+    )
     if not given:
         return None
     key, dash, secret = given.partition("-")
@@ -96,6 +111,11 @@ def subject_of(state: State, headers: Headers) -> Subject | None:
     if token.secret != secret:
         raise unauthorized("API key secret is invalid.")
     return Subject(state, _active_user(state, token), token)
+
+
+def _bearer(connection: HTTPConnection) -> str:
+    scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
+    return bearer if scheme.lower() == "bearer" else ""
 
 
 def _active_user(state: State, token: Token) -> User:
@@ -225,6 +245,13 @@ class Body:
         except ValueError:
             raise Refused(400, "Request body must be valid JSON.", f"invalid UUID length: {len(value)}") from None
         return str(parsed) if parsed.int else None
+
+    def bytes(self, key: str) -> bytes:
+        """Bytes as Go's JSON has them, in base64; none where it is null or absent."""
+        try:
+            return base64.b64decode(self.text(key), validate=True)
+        except ValueError:
+            raise Refused(400, "Request body must be valid JSON.", "illegal base64 data") from None
 
     def time(self, key: str) -> datetime | None:
         value = self.text(key)

@@ -67,8 +67,9 @@ class Members(Deployment):
         scopes: Iterable[str] = ("all",),
         allow_list: Iterable[str] | None = None,
         expires_at: datetime | None = None,
+        name: str | None = None,
     ) -> str:
-        """A token of an existing `user`, or else of a new one with that role.
+        """A token of an existing `user`, or else of a new one with that role. With a `name` it is listed among tokens.
 
         `role` is a site role, ``member``, or an organization's role (`organization` says whose). `scopes`
         such as ``workspace:read`` and `allow_list` (``<type>:<id>``, ``<type>:*``) narrow what the token may
@@ -85,6 +86,8 @@ class Members(Deployment):
                 scopes=frozenset(scopes),
                 allow_list=None if allow_list is None else frozenset(allow_list),
                 expires_at=expires_at,
+                name=name,
+                created_at=self.state.now(),
             )
 
     def revoke_token(self, token: str) -> None:

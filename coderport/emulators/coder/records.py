@@ -64,13 +64,20 @@ class User(Record):
 
 @dataclass(frozen=True)
 class Token:
-    """A session token's user and what it is narrowed to; `allow_list` None is no narrowing by id."""
+    """A session token's user and what it is narrowed to; `allow_list` None is no narrowing by id.
+
+    A token that was made as one has a `name`, which may be "", and is listed; a session has none (None).
+    """
 
     user_id: str
     secret: str
     scopes: frozenset[str] = frozenset({"all"})
     allow_list: frozenset[str] | None = None
     expires_at: datetime | None = None
+    name: str | None = None
+    created_at: datetime | None = None
+    last_used_at: datetime | None = None
+    lifetime_seconds: int = 86_400
 
 
 @dataclass(frozen=True)
@@ -223,6 +230,10 @@ class Build(Record):
     parameters: Mapping[str, str] = field(default_factory=dict)
     preset_id: str | None = None
     matched: tuple[int, int] = (0, 0)
+    worker_id: str | None = None
+    """The provisioner daemon that has or had the job."""
+    state: bytes | None = None
+    """The provisioner's state that was pushed with it; None: the one that its resources stand for."""
     logs: tuple[Mapping[str, Any], ...] | None = None
     agents: str = "ready"
     """How far its agents are, once it has succeeded: a lifecycle state, or ``timeout`` for one that never connects."""
@@ -243,6 +254,30 @@ class Build(Record):
         if self.job_status == "succeeded":
             return {"start": "running", "stop": "stopped", "delete": "deleted"}[self.transition]
         return self.job_status
+
+
+@dataclass(eq=False)
+class DryRun(Record):
+    """A plan of a version that nobody applies; its id is its job's."""
+
+    id: str
+    version_id: str
+    initiator_id: str
+    created_at: datetime
+    updated_at: datetime
+    workspace_name: str = ""
+    job_status: str = "pending"
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    canceled_at: datetime | None = None
+    error: str = ""
+    worker_id: str | None = None
+    logs: tuple[Mapping[str, Any], ...] | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.job_status in ("pending", "running", "canceling")
 
 
 @dataclass(eq=False)

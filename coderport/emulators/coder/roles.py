@@ -31,8 +31,8 @@ _SITE: dict[str, frozenset[tuple[str, str]]] = {
         ("prebuilt_workspace", "update"), ("prebuilt_workspace", "delete"),
     }),
     "auditor": frozenset({
-        ("template", "read"), ("organization", "read"), ("organization_member", "read"), ("user", "read"),
-        ("group", "read"), ("audit_log", "read"), ("deployment_stats", "read"),
+        ("template", "read"), ("template", "view_insights"), ("organization", "read"), ("organization_member", "read"),
+        ("user", "read"), ("group", "read"), ("audit_log", "read"), ("deployment_stats", "read"),
     }),
     "user-admin": frozenset({
         ("user", "*"), ("organization", "read"), ("organization_member", "*"), ("group", "*"), ("assign_role", "*"),
@@ -41,7 +41,7 @@ _SITE: dict[str, frozenset[tuple[str, str]]] = {
 _ORGANIZATION: dict[str, frozenset[tuple[str, str]]] = {
     "organization-template-admin": frozenset({
         ("template", "*"), ("workspace", "read"), ("organization", "read"), ("organization_member", "read"),
-        ("group", "read"), ("file", "*"),
+        ("group", "read"), ("file", "*"), ("provisioner_jobs", "read"),
     }),
     "organization-user-admin": frozenset({
         ("organization", "read"), ("organization_member", "*"), ("group", "*"),
@@ -50,6 +50,8 @@ _ORGANIZATION: dict[str, frozenset[tuple[str, str]]] = {
         ("organization", "read"), ("organization_member", "read"), ("group", "read"), ("audit_log", "read"),
     }),
 }  # fmt: skip
+_MEMBERS_READ = frozenset({"organization", "provisioner_daemon"})
+_KNOW_PEOPLE = frozenset({"organization-admin", "organization-user-admin"})
 _OWN = frozenset({"workspace", "workspace_dormant", "api_key", "user_secret"})
 _DORMANT_ACTIONS = frozenset({"read", "create", "update", "delete", "stop"})
 
@@ -114,7 +116,9 @@ class Subject:
             or "organization-admin" in roles
             or any(_grants(_ORGANIZATION.get(role, frozenset()), action, kind) for role in roles)
             or (owner == self.user.id and (kind in _OWN or (kind == "user" and action in ("read", "update_personal"))))
-            or (kind == "organization" and action == "read" and (organization in mine or any_organization))
+            or (kind in _MEMBERS_READ and action == "read" and (organization in mine or any_organization))
+            # Who manages members has to know that people exist, in every organization.
+            or (kind == "user" and action == "read" and bool(_KNOW_PEOPLE & frozenset().union(*mine.values())))
         )
 
     def _site_allows(self, action: str, kind: str) -> bool:

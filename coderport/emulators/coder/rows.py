@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coderport.emulators.coder.build_rows import build_json
+from coderport.emulators.coder.job_rows import job_json
 from coderport.emulators.coder.records import (
     Organization,
     Parameter,
@@ -14,7 +15,7 @@ from coderport.emulators.coder.records import (
 )
 from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
 from coderport.emulators.coder.state import State
-from coderport.emulators.coder.written import Json, derived_id, nullable, stamp
+from coderport.emulators.coder.written import Json, nullable, stamp
 from coderport.emulators.kit import compact_json
 
 
@@ -133,7 +134,7 @@ def version_json(state: State, version: Version) -> Json:
         "updated_at": stamp(version.created_at),
         "name": version.name,
         "message": version.message,
-        "job": _version_job(state, version),
+        "job": job_json(state, version),
         "readme": version.readme,
         "created_by": {"id": creator.id, "username": creator.username, "avatar_url": creator.avatar_url},
         "archived": version.archived,
@@ -143,27 +144,6 @@ def version_json(state: State, version: Version) -> Json:
     if state.flavour.sharing_queries:
         row["has_external_agent"] = version.has_external_agent
     return row
-
-
-def _version_job(state: State, version: Version) -> Json:
-    job: Json = {
-        "id": derived_id(version.id, "job"),
-        "created_at": stamp(version.created_at),
-        "status": "succeeded" if version.imported else "running",
-        "file_id": derived_id(version.id, "file"),
-        "tags": {"owner": "", "scope": "organization"},
-        "queue_position": 0,
-        "queue_size": 0,
-    }
-    if version.imported:
-        job |= {"started_at": stamp(version.created_at), "completed_at": stamp(version.created_at)}
-    if state.flavour.job_details:
-        job |= {
-            "organization_id": version.organization_id,
-            "input": {"template_version_id": version.id},
-            "type": "template_version_import",
-        }
-    return job
 
 
 def parameter_json(state: State, parameter: Parameter) -> Json:

@@ -144,7 +144,7 @@ def _template(state: State, index: int, organizations: list[Organization], admin
         default_ttl_ms=8 * 3_600_000 if index % 3 else 0, failure_ttl_ms=3_600_000 if index % 4 == 2 else 0,
         time_til_dormant_ms=14 * 86_400_000 if index % 4 == 1 else 0,
         time_til_dormant_autodelete_ms=30 * 86_400_000 if index % 4 == 1 else 0,
-        allow_workspace_renames=state.flavour.newest_fields, allow_user_cancel_workspace_jobs=index % 2 == 0,
+        allow_workspace_renames=state.renames, allow_user_cancel_workspace_jobs=index % 2 == 0,
         autostop_days=("saturday", "sunday") if index % 5 == 3 else (),
         build_times={
             "start": (40_000 + 500 * index, 95_000 + 900 * index), "stop": (9_000, 21_000), "delete": (11_000, 30_000),
@@ -169,6 +169,7 @@ def add_version(state: State, template: Template, name: str, at: datetime | None
         values = {"region": "eu", "cpu": "4"}
         version.presets = (Preset(state.new_id(), "Standard", values, default=True, prebuilds=2),)
     state.versions[version.id] = version
+    state.jobs.add(version.organization_id, version)
     return version
 
 
@@ -258,6 +259,7 @@ def _past_build(
         error=error, deadline=ended + timedelta(milliseconds=ttl) if ttl and not error else None,
         parameters={parameter.name: parameter.default_value for parameter in version.parameters},
         reason="autostart" if number > 2 else "initiator",
+        worker_id=state.daemon_ids[len(state.builds) % state.provisioners],
     )  # fmt: skip
     state.builds[build.id] = build
     return build
@@ -329,6 +331,7 @@ def seed_like_recording(state: State) -> str:
                 resources=(container,),
             )  # fmt: skip
             state.versions[version.id] = version
+            state.jobs.add(version.organization_id, version)
             template.active_version_id = version.id
     for index, owner in enumerate(("alice", "bob", "carol", "admin") * 3):
         template = templates["old" if index % 3 == 0 else "docker"]

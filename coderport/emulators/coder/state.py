@@ -13,9 +13,11 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from coderport.emulators.coder.flavour import Flavour
+from coderport.emulators.coder.jobs import JobIndex, Work
 from coderport.emulators.coder.records import (
     PREBUILDS_USER_ID,
     Build,
+    DryRun,
     Organization,
     Template,
     Token,
@@ -23,6 +25,7 @@ from coderport.emulators.coder.records import (
     Version,
     Workspace,
 )
+from coderport.emulators.coder.written import derived_id
 from coderport.emulators.kit import Clock
 
 Place = tuple[bool, str, str, str]
@@ -46,6 +49,8 @@ class State:
         self.flavour = flavour
         self.clock = clock
         self.licensed = licensed
+        self.renames = False
+        """Whether templates made from now on let workspaces be renamed."""
         self.deployment_id = self.new_id()
         self.organizations: dict[str, Organization] = {}
         self.users: dict[str, User] = {}
@@ -65,12 +70,15 @@ class State:
         """How the agents of the next starts end up instead of ready, first come first served."""
         self.build_log: tuple[str, ...] = ()
         """Lines that builds log while they are applied."""
-        self.queue: dict[str, Build] = {}
-        """Pending builds in the order in which they came."""
-        self.at_work: set[str] = set()
-        """The ids of the running builds: each keeps one provisioner busy."""
+        self.queue: dict[str, Work] = {}
+        """Pending builds and dry runs in the order in which they came."""
+        self.at_work: dict[str, str] = {}
+        """The ids of the running ones: each keeps one provisioner daemon busy, whose id is beside it."""
+        self.dry_runs: dict[str, DryRun] = {}
+        self.jobs = JobIndex()
         self.stats_at = 0.0
         self.log_ids = 0
+        self._daemon_ids: list[str] = []
         self._places: dict[str, Place] = {}
         self._parts: dict[tuple[Part, str], list[Place]] = {}
         self._standing: dict[str, tuple[tuple[Part, str], ...]] = {}
@@ -78,6 +86,13 @@ class State:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._due_number = 0
         self._moment: float | None = None
+
+    @property
+    def daemon_ids(self) -> list[str]:
+        """The provisioner daemons that are there, each for one job at a time."""
+        for number in range(len(self._daemon_ids), self.provisioners):
+            self._daemon_ids.append(derived_id(self.deployment_id, f"daemon {number}"))
+        return self._daemon_ids[: self.provisioners]
 
     # ------------------------------------------------------------ making things
 
@@ -119,8 +134,8 @@ class State:
             return found
         return next((user for user in self.users.values() if user.username.lower() == name.lower()), None)
 
-    def queue_place(self, build: Build) -> int:
-        """How many builds, itself included, wait before a provisioner is free; 0 for one that need not wait."""
+    def queue_place(self, build: Work) -> int:
+        """How many jobs, itself included, wait before a provisioner is free; 0 for one that need not wait."""
         if build.id not in self.queue or len(self.at_work) < self.provisioners:
             return 0
         return list(self.queue).index(build.id) + 1
@@ -173,6 +188,10 @@ class State:
         for place in sorted(self._places.values()):
             for part in self._standing[place[3]]:
                 self._parts.setdefault(part, []).append(place)
+        for build in sorted(self.builds.values(), key=lambda build: build.created_at):
+            self.jobs.add(self.workspaces[build.workspace_id].organization_id, build)
+            if build.worker_id is not None:
+                self.jobs.ended(build, build.worker_id)
 
     def displace(self, workspace: Workspace) -> None:
         """Take the workspace out of the order."""

@@ -15,6 +15,7 @@ from coderport.emulators.coder.http import (
     json_response,
     not_found,
 )
+from coderport.emulators.coder.member_routes import everyone_json, require_licence
 from coderport.emulators.coder.query import QueryError, Terms
 from coderport.emulators.coder.reading import organization_of
 from coderport.emulators.coder.records import Organization, Template, Version
@@ -126,45 +127,29 @@ def get_template(call: Call) -> Response:
 def get_acl(call: Call) -> Response:
     """``GET /templates/{template}/acl``: who may use it; for deployments with a licence only.
 
-    Without one older servers have no such route, newer ones say what it would take. The group of everybody has its
-    organization's id.
+    The group of everybody has its organization's id.
     """
     state = call.state
-    if not state.licensed and state.flavour.unknown_user_is_400:
-        raise Refused(404, "Route not found.")
-    if not state.licensed:
-        raise forbidden("Template RBAC is a Premium feature. Contact sales!")
+    require_licence(call, "Template RBAC")
     template = template_of(call, "update")
     organization = state.organizations[template.organization_id]
-    people = [user for user in state.users.values() if not user.system]
     if template.readers is not None:
-        named = [{**user_json(state, user), "role": "use"} for user in people if user.id in template.readers]
-        return json_response({"users": named, "group": []})
-    members = [user_json(state, user) for user in people if organization.id in user.organizations]
-    everyone = {
-        "id": organization.id,
-        "name": "Everyone",
-        "display_name": "",
-        "organization_id": organization.id,
-        "members": members,
-        "total_member_count": len(members),
-        "avatar_url": "",
-        "quota_allowance": 0,
-        "source": "user",
-        "organization_name": organization.name,
-        "organization_display_name": organization.display_name,
-        "role": "use",
-    }
-    return json_response({"users": [], "group": [everyone]})
+        people = [user for user in state.users.values() if user.id in template.readers and not user.system]
+        return json_response({"users": [{**user_json(state, user), "role": "use"} for user in people], "group": []})
+    return json_response({"users": [], "group": [{**everyone_json(state, organization), "role": "use"}]})
 
 
 def get_template_by_name(call: Call) -> Response:
     """``GET /organizations/{organization}/templates/{name}``."""
+    return json_response(template_json(call.state, _template_by_name(call)))
+
+
+def _template_by_name(call: Call) -> Template:
     organization, name = organization_of(call), call.path["name"].lower()
     for template in call.state.templates.values():
         named = template.organization_id == organization.id and template.name.lower() == name
         if named and not template.deleted and call.subject.may_template("read", template):
-            return json_response(template_json(call.state, template))
+            return template
     raise not_found()
 
 
@@ -254,6 +239,35 @@ def version_of(call: Call) -> Version:
 def get_version(call: Call) -> Response:
     """``GET /templateversions/{version}``."""
     return json_response(version_json(call.state, version_of(call)))
+
+
+def get_version_by_name(call: Call) -> Response:
+    """``GET /templates/{template}/versions/{name}``."""
+    return json_response(version_json(call.state, _named_version(call, template_of(call))))
+
+
+def get_organization_version(call: Call) -> Response:
+    """``GET /organizations/{organization}/templates/{name}/versions/{version}``."""
+    return json_response(version_json(call.state, _named_version(call, _template_by_name(call))))
+
+
+def _named_version(call: Call, template: Template) -> Version:
+    for version in call.state.versions_of(template.id):
+        if version.name == call.path["version"]:
+            return version
+    raise not_found()
+
+
+def get_external_auth(call: Call) -> Response:
+    """``GET /templateversions/{version}/external-auth``: no version here needs a sign-in elsewhere."""
+    version_of(call)
+    return json_response([])
+
+
+def get_variables(call: Call) -> Response:
+    """``GET /templateversions/{version}/variables``: no version here has any."""
+    version_of(call)
+    return json_response([])
 
 
 def get_parameters(call: Call) -> Response:

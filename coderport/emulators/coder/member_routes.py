@@ -1,0 +1,163 @@
+"""Routes of who belongs to an organization, of groups, and of quotas."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from coderport.emulators.coder.http import Call, Refused, forbidden, json_response, not_found
+from coderport.emulators.coder.reading import organization_of, user_of
+from coderport.emulators.coder.records import Organization, User
+from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
+from coderport.emulators.coder.rows import member_roles_json, user_json
+from coderport.emulators.coder.state import State
+from coderport.emulators.coder.written import Json, stamp
+
+
+def require_licence(call: Call, feature: str) -> None:
+    """403 on a deployment without a licence, in the words that a feature of Premium has."""
+    if not call.state.licensed:
+        raise forbidden(f"{feature} is a Premium feature. Contact sales!")
+
+
+def _member_json(user: User, organization: Organization) -> Json:
+    return {
+        "username": user.username,
+        "name": user.name,
+        "avatar_url": user.avatar_url,
+        "email": user.email,
+        "global_roles": [
+            {"name": role, "display_name": SITE_ROLES.get(role, role)} for role in sorted(user.roles)
+        ],
+        "user_id": user.id,
+        "organization_id": organization.id,
+        "created_at": stamp(user.created_at),
+        "updated_at": stamp(user.created_at),
+        "roles": member_roles_json(user, organization),
+    }  # fmt: skip
+
+
+def members_of(state: State, organization: Organization) -> list[User]:
+    """The people of an organization by username; the system user that owns prebuilt workspaces is none."""
+    people = (user for user in state.users.values() if not user.system and organization.id in user.organizations)
+    return sorted(people, key=lambda user: user.username.lower())
+
+
+def _visible(call: Call, organization: Organization) -> list[User]:
+    """Who the caller may see there: all, or only themselves."""
+    me = call.subject.user
+    if call.subject.may("read", "organization_member", organization=organization.id):
+        return members_of(call.state, organization)
+    return [user for user in members_of(call.state, organization) if user is me]
+
+
+def list_members(call: Call) -> Response:
+    """``GET /organizations/{organization}/members``: all at once; a plain member sees themselves."""
+    organization = organization_of(call)
+    return json_response([_member_json(user, organization) for user in _visible(call, organization)])
+
+
+def list_members_in_pages(call: Call) -> Response:
+    """``GET /organizations/{organization}/paginated-members``, on servers that have it."""
+    if not call.state.flavour.prebuild_fields:
+        raise Refused(404, "Route not found.")
+    organization = organization_of(call)
+    found, limit, offset = _visible(call, organization), call.number("limit"), call.number("offset")
+    page = found[offset : offset + limit] if limit else found[offset:]
+    rows = [_member_json(user, organization) for user in page]
+    return json_response({"members": rows, "count": len(found)})
+
+
+def _member(call: Call) -> tuple[User, Organization]:
+    organization, user = organization_of(call), user_of(call)
+    if organization.id not in user.organizations:
+        raise not_found()
+    return user, organization
+
+
+def get_member(call: Call) -> Response:
+    """``GET /organizations/{organization}/members/{user}``."""
+    user, organization = _member(call)
+    if user not in _visible(call, organization):
+        raise not_found()
+    return json_response(_member_json(user, organization))
+
+
+def list_member_roles(call: Call) -> Response:
+    """``GET /organizations/{organization}/members/roles``: what a member can be made."""
+    organization = organization_of(call)
+    if not call.subject.may("read", "assign_org_role", organization=organization.id) and not call.subject.may(
+        "read", "organization_member", organization=organization.id
+    ):
+        raise not_found()
+    assigns = call.subject.may("assign", "assign_org_role", organization=organization.id)
+    return json_response([
+        {"name": name, "display_name": shown, "organization_id": organization.id, "assignable": assigns,
+         "built_in": True, "site_permissions": [], "organization_permissions": [], "user_permissions": []}
+        for name, shown in ORGANIZATION_ROLES.items()
+    ])  # fmt: skip
+
+
+# ---------------------------------------------------------------- groups
+
+
+def everyone_json(state: State, organization: Organization) -> Json:
+    """The group of everybody, which has its organization's id and which each organization has."""
+    members = [user_json(state, user) for user in members_of(state, organization)]
+    return {
+        "id": organization.id,
+        "name": "Everyone",
+        "display_name": "",
+        "organization_id": organization.id,
+        "members": members,
+        "total_member_count": len(members),
+        "avatar_url": "",
+        "quota_allowance": 0,
+        "source": "user",
+        "organization_name": organization.name,
+        "organization_display_name": organization.display_name,
+    }
+
+
+def list_groups(call: Call) -> Response:
+    """``GET /groups``: of every organization whose groups the caller may read."""
+    require_licence(call, "Template RBAC")
+    readable = [
+        organization
+        for organization in call.state.organizations.values()
+        if call.subject.may("read", "group", organization=organization.id)
+    ]
+    return json_response([everyone_json(call.state, organization) for organization in readable])
+
+
+def list_organization_groups(call: Call) -> Response:
+    """``GET /organizations/{organization}/groups``."""
+    require_licence(call, "Template RBAC")
+    organization = organization_of(call)
+    if not call.subject.may("read", "group", organization=organization.id):
+        return json_response([])
+    return json_response([everyone_json(call.state, organization)])
+
+
+# ---------------------------------------------------------------- quotas
+
+
+def get_user_quota(call: Call) -> Response:
+    """``GET /workspace-quota/{user}``: what the user's workspaces use; a budget of -1 is none."""
+    return json_response(_quota(call, user_of(call)))
+
+
+def get_member_quota(call: Call) -> Response:
+    """``GET /organizations/{organization}/members/{user}/workspace-quota``."""
+    return json_response(_quota(call, _member(call)[0]))
+
+
+def _quota(call: Call, user: User) -> Json:
+    state = call.state
+    if not state.licensed:
+        return {"credits_consumed": 0, "budget": -1}
+    used = 0
+    for place in state.listed("owner", user.id):
+        build = state.workspaces[place[3]].build
+        specs = state.versions[build.version_id].resources
+        used += sum(spec.daily_cost for spec in specs if build.transition == "start" or spec.kept)
+    return {"credits_consumed": used, "budget": -1}
