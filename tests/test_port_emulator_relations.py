@@ -120,9 +120,9 @@ def test_a_bulk_deletion_with_a_dependent_deletes_nothing() -> None:
     refused(one("POST", path, {"entities": ["free", "s"]}), 403, "has_dependents")
     assert one.emulator.entity("service", "free") is not None
     reply = one("POST", path, {"entities": ["free", "unknown", "free"]})
-    assert reply.json() == {"ok": True, "deletedEntities": ["free"]}
+    assert reply.json() == {"ok": True, "deletedEntities": ["free"], "maxBulkSize": 100}
     reply = one("POST", path, {"entities": ["s"]}, delete_dependents="true")
-    assert reply.json() == {"ok": True, "deletedEntities": ["s"]}
+    assert reply.json() == {"ok": True, "deletedEntities": ["s"], "maxBulkSize": 100}
     assert one.emulator.entities("check") == []
 
 
@@ -132,7 +132,11 @@ def test_a_bulk_deletion_names_one_to_a_hundred() -> None:
     for names in ([], [f"a{number}" for number in range(101)], [5], "a", None):
         refused(one("POST", path, {"entities": names}), 422, "invalid_request")
     refused(one("POST", "/blueprints/none/bulk/entities/delete", {"entities": ["a"]}), 404, "not_found")
-    assert one("POST", path, {"entities": ["unknown"]}).json() == {"ok": True, "deletedEntities": []}
+    assert one("POST", path, {"entities": ["unknown"]}).json() == {
+        "ok": True,
+        "deletedEntities": [],
+        "maxBulkSize": 100,
+    }
 
 
 def test_relations_that_are_not_required_lose_what_was_deleted() -> None:

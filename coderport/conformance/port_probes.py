@@ -42,8 +42,9 @@ PORT_PROBES: tuple[Probe[PortBench], ...] = (
         "entity.unset-property",
         "How does an answer show a property that was never written?",
         "Terraform provider, acceptance test EntityWithNulls",
-        "absent",
+        "null",
         _unset,
+        behaviour="unset_property",
     ),
     Probe(
         "entity.unknown-property",

@@ -43,7 +43,7 @@ class Access:
         """The client's active token (a new one where that has expired) and its remaining seconds; else 401."""
         known = self._secrets.get(client_id)
         if known is None or not hmac.compare_digest(known.encode(), secret.encode()):
-            raise Problem(401, "unauthorized", "the client id or the client secret is wrong")
+            raise Problem(401, "invalid_credentials", "the client id or the client secret is wrong")
         token = self._active.get(client_id)
         if token is None or token.expires <= self._clock():
             if token is not None:

@@ -52,6 +52,8 @@ _ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     f"{_BLUEPRINT}/entities": {"GET": entity_routes.read_all, "POST": entity_routes.create},
     f"{_BLUEPRINT}/entities/bulk": {"POST": entity_routes.bulk_write},
     f"{_BLUEPRINT}/entities/search": {"POST": entity_routes.search_blueprint},
+    f"{_BLUEPRINT}/entities/search/count": {"POST": entity_routes.count_found},
+    f"{_BLUEPRINT}/actions": {"GET": blueprint_routes.read_actions},
     f"{_BLUEPRINT}/bulk/entities/delete": {"POST": entity_routes.bulk_delete},
     f"{_BLUEPRINT}/entities/{{entity}}": {
         "GET": entity_routes.read,
@@ -158,7 +160,7 @@ class Api:
             with self._store.lock:
                 response = handlers[request.method](Call(self._store, names, request.query_params, body, writer))
         except Problem as problem:
-            response = json_response(problem.body(), problem.status)
+            response = json_response(problem.body(details=self._store.behaviour.error_details), problem.status)
             headers = problem.headers if isinstance(problem, _Limited) else headers
         except Exception:
             logging.getLogger(__name__).exception("the emulated Port failed at %s %s", request.method, template)
@@ -176,10 +178,12 @@ class Api:
         if client is None:
             kind, who = "unauthenticated", request.client.host if request.client else ""
         else:
-            kind, who = kind_of(request.method, template or ""), "organization"
+            single = self._store.behaviour.single_write_budget
+            kind, who = kind_of(request.method, template or "", single), "organization"
         allowed, headers = self._budgets.spend(kind, who)
         if not allowed:
-            raise _Limited(headers)
+            wait = {"retry-after": headers["x-ratelimit-reset"]} if self._store.behaviour.retry_after else {}
+            raise _Limited({**headers, **wait})
         return headers
 
     def _token(self, call: Call) -> Response:
@@ -195,7 +199,7 @@ class Api:
 
 
 class _Limited(Problem):
-    """429; Port does not publish its body, and sends no `Retry-After`."""
+    """429; Port does not publish its body."""
 
     def __init__(self, headers: dict[str, str]) -> None:
         super().__init__(429, "too_many_requests", "the rate limit of the organization is exceeded")

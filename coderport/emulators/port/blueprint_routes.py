@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_fields
 from typing import Final
 
 from starlette.responses import Response
@@ -15,10 +16,11 @@ from coderport.emulators.port.blueprints import (
 )
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import merged, without_stamps
-from coderport.emulators.port.problems import has_dependents, invalid, not_found, taken
+from coderport.emulators.port.problems import Problem, has_dependents, invalid, not_found, taken, unknown_fields
 from coderport.emulators.port.records import Json, Writer
-from coderport.emulators.port.shapes import only, typed
+from coderport.emulators.port.shapes import member, only, typed
 from coderport.emulators.port.store import Store
+from coderport.emulators.port.views import calculated
 
 _MERGED: Final = ("relations", "mirrorProperties", "calculationProperties", "aggregationProperties")
 
@@ -37,7 +39,8 @@ def create_blueprint(store: Store, body: Json, by: Writer) -> Blueprint:
         raise taken("Blueprint", body["identifier"])
     now = store.now()
     stamps = {"createdAt": now, "createdBy": by.client_id, "updatedAt": now, "updatedBy": by.client_id}
-    blueprint = Blueprint({**without_stamps(body), **stamps}, rules, default_permissions())
+    permissions = default_permissions(body["identifier"], moderators=store.behaviour.moderators)
+    blueprint = Blueprint({**without_stamps(body), **stamps}, rules, permissions)
     store.blueprints[blueprint.identifier] = blueprint
     return blueprint
 
@@ -48,11 +51,14 @@ def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> 
     if body["identifier"] != held.identifier:
         raise invalid("body.identifier", "cannot be changed")
     rules = checked_rules(body, store.blueprints)
-    check_change(held, body, rules)
+    check_change(held, body, rules, store.behaviour)
     store.forget_values(held, rules.checks, rules.relations)
     kept = {key: held.body[key] for key in ("createdAt", "createdBy")}
     held.body = {**body, **kept, "updatedAt": store.now(), "updatedBy": by.client_id}
     held.rules = rules
+    if store.behaviour.calculations == "stored":
+        for entity in list(held.rows.by_identifier.values()):
+            store.put(replace_fields(entity, calculated=calculated(store, entity)), entity)
     return held
 
 
@@ -162,6 +168,15 @@ def read_migrations(call: Call) -> Response:
     return answer(migrations=list(call.store.migrations.values()))
 
 
+def read_actions(call: Call) -> Response:
+    """The actions of a blueprint; the route is gone in some organizations."""
+    name = _of(call).identifier
+    if not call.store.behaviour.lists_blueprint_actions:
+        raise Problem(410, "gone", "this route has been removed; use /v1/actions")
+    actions = call.store.actions.values()
+    return answer(actions=[each for each in actions if each["trigger"].get("blueprintIdentifier") == name])
+
+
 def read_permissions(call: Call) -> Response:
     return answer(permissions=_of(call).permissions)
 
@@ -169,6 +184,13 @@ def read_permissions(call: Call) -> Response:
 def patch_permissions(call: Call) -> Response:
     held, body = _of(call), call.body()
     only(body, {"entities"}, "body")
+    entities = member(body, "entities", dict, "body") or {}
+    properties = member(entities, "updateProperties", dict, "body.entities") or {}
+    relations = member(entities, "updateRelations", dict, "body.entities") or {}
+    unknown = [key for key in properties if key not in held.rules.checks and not key.startswith("$")]
+    loose = [key for key in relations if key not in held.rules.relations]
+    if unknown or loose:
+        raise unknown_fields(unknown, loose)
     held.permissions = merged(held.permissions, body)
     return answer(permissions=held.permissions)
 

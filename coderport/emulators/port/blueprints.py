@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.calculation import Program, compiled_program
-from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.formats import strict_format
+from coderport.emulators.port.problems import Problem, invalid
 from coderport.emulators.port.records import Json, Rows
 from coderport.emulators.port.shapes import (
     BLUEPRINT_IDENTIFIER,
@@ -44,7 +46,10 @@ class Rules:
     relations: Mapping[str, Relation]
     mirrors: Mapping[str, tuple[str, ...]]
     calculations: Mapping[str, Program]
-    inherits_team: bool
+    inherits_team: str | None
+    """The error code of an entity that sets its own team where the blueprint inherits it; None where it does not."""
+    strict_checks: Mapping[str, Check]
+    """The checks of formats as common JSON validators do them, for the properties that have one."""
 
 
 @dataclass
@@ -63,8 +68,9 @@ class Blueprint:
         return found
 
 
-def default_permissions() -> Json:
-    """What a new blueprint lets its users do; Port's own defaults are not published in full."""
+def default_permissions(identifier: str, *, moderators: bool) -> Json:
+    """What a new blueprint lets its users do, by port-labs/port-skills; Port does not publish it in full."""
+    writers = ("Admin", f"{identifier}-moderator") if moderators else ("Admin",)
 
     def grant(*roles: str) -> Json:
         return {"users": [], "roles": list(roles), "teams": [], "ownedByTeam": False, "policy": None}
@@ -72,9 +78,9 @@ def default_permissions() -> Json:
     return {
         "entities": {
             "read": grant("Admin", "Member"),
-            "register": grant("Admin"),
-            "update": grant("Admin"),
-            "unregister": grant("Admin"),
+            "register": grant(*writers),
+            "update": grant(*writers),
+            "unregister": grant(*writers),
             "updateProperties": {},
             "updateRelations": {},
         }
@@ -87,7 +93,8 @@ def checked_rules(body: Mapping[str, Any], blueprints: Mapping[str, Blueprint]) 
     A relation may point at its own blueprint; any other target must be in `blueprints`.
     """
     name = identifier(body.get("identifier"), BLUEPRINT_IDENTIFIER, 100, "body.identifier")
-    text(body.get("title"), "body.title", longest=100)
+    text(body.get("title"), "body.title", shortest=1, longest=100)
+    typed(body.get("includeInGlobalSearch"), bool, "body.includeInGlobalSearch", nullable=True)
     if body.get("description") is not None:
         text(body["description"], "body.description", longest=200)
     if body.get("icon") is not None:
@@ -122,24 +129,32 @@ def checked_rules(body: Mapping[str, Any], blueprints: Mapping[str, Blueprint]) 
             for key, each in maps["calculationProperties"].items()
         },
         _inherits_team(body, relations),
+        {
+            key: check
+            for key, each in schema["properties"].items()
+            if (check := strict_format(each.get("format"), each.get("items"))) is not None
+        },
     )
 
 
-def check_change(before: Blueprint, after: Mapping[str, Any], rules: Rules) -> None:
-    """Refuse what cannot be changed about a property or relation that exists.
-
-    Port calls a property's type permanent and says nothing of how its API answers a change; 422 is this emulator's
-    choice, for a relation's `target` and `many` as well.
-    """
+def check_change(before: Blueprint, after: Mapping[str, Any], rules: Rules, behaviour: Behaviour) -> None:
+    """Refuse what cannot be changed about a property or relation that exists."""
     new = after["schema"]["properties"]
     for key, held in before.body["schema"]["properties"].items():
-        if key in new and new[key]["type"] != held["type"]:
+        if key not in new:
+            continue
+        if behaviour.type_is_permanent and new[key]["type"] != held["type"]:
             where = f"body.schema.properties.{key}.type"
             raise invalid(where, f"cannot be changed from {held['type']} to {new[key]['type']}")
+        if behaviour.format_is_permanent and new[key].get("format") != held.get("format"):
+            what = f'The format of property "{key}" cannot be changed'
+            raise Problem(422, "forbidden_format_change", what, {"property": key})
     for key, relation in before.rules.relations.items():
         other = rules.relations.get(key, relation)
-        if (other.target, other.many) != (relation.target, relation.many):
-            raise invalid(f"body.relations.{key}", "cannot be changed to another target or between one and many")
+        if behaviour.target_is_permanent and other.target != relation.target:
+            raise invalid(f"body.relations.{key}", "cannot be changed to another target")
+        if behaviour.many_is_permanent and other.many != relation.many:
+            raise invalid(f"body.relations.{key}", "cannot be changed between one and many")
 
 
 def _key(key: str, path: str) -> str:
@@ -211,16 +226,17 @@ def _check_aggregation(body: Any, path: str, own: str, blueprints: Mapping[str, 
     one_of(spec.get("func"), _AGGREGATIONS, f"{path}.calculationSpec.func")
 
 
-def _inherits_team(body: Mapping[str, Any], relations: Mapping[str, Relation]) -> bool:
+def _inherits_team(body: Mapping[str, Any], relations: Mapping[str, Relation]) -> str | None:
+    code = "team_inheritance_enabled"
     ownership = member(body, "ownership", dict, "body") if body.get("ownership") is not None else {}
     inherited = body.get("teamInheritance")
     if ownership:
         kind = one_of(ownership.get("type"), {"Direct", "Inherited"}, "body.ownership.type")
         if kind == "Inherited":
-            inherited = ownership
+            inherited, code = ownership, "inherited_ownership_enabled"
     if not inherited:
-        return False
+        return None
     path = member(typed(inherited, dict, "body.teamInheritance"), "path", str, "body.ownership", required=True)
     if path.split(".")[0] not in relations:
         raise invalid("body.ownership.path", "must start with a relation of the blueprint")
-    return True
+    return code

@@ -46,9 +46,11 @@ class Budgets:
         return verdict.allowed, _headers(limit, verdict.remaining, math.ceil(verdict.reset))
 
 
-def kind_of(method: str, template: str) -> str:
-    """The bucket of a route. Which one a PUT, PATCH or DELETE of one entity uses is not documented: `entities` here."""
-    if template.endswith("/entities/search"):
+def kind_of(method: str, template: str, single: str = "entities") -> str:
+    """The bucket of a route; `single` is that of a PUT, PATCH or DELETE of one entity, which is not documented."""
+    if template.endswith("/entities/{entity}") and method != "GET":
+        return single
+    if template.endswith(("/entities/search", "/entities/search/count")):
         return "search"
     if template.endswith("/entities/bulk"):
         return "bulk upsert"

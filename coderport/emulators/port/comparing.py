@@ -16,7 +16,9 @@ Comparison = Callable[[Any], bool]
 
 _DAYS: Final[Mapping[str, int]] = {
     "lastDay": 1, "lastWeek": 7, "last2Weeks": 14, "lastMonth": 30, "last3Months": 91, "last6Months": 182,
-    "last12Months": 365,
+    "last12Months": 365, "last2Years": 730, "last3Years": 1095,
+    "nextDay": -1, "nextWeek": -7, "next2Weeks": -14, "nextMonth": -30, "next3Months": -91, "next6Months": -182,
+    "next12Months": -365,
 }  # fmt: skip
 _PRESETS: Final = frozenset(_DAYS) | {"today", "tomorrow", "yesterday"}
 _OPPOSITES: Final[Mapping[str, str]] = {
@@ -160,7 +162,8 @@ def _between(value: Any, clock: Clock, path: str) -> Comparison:
 def _preset(name: str, clock: Clock) -> tuple[datetime, datetime]:
     now = datetime.fromtimestamp(clock(), timezone.utc)
     if name in _DAYS:
-        return now - timedelta(days=_DAYS[name]), now
+        other = now - timedelta(days=_DAYS[name])
+        return min(other, now), max(other, now)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     start = midnight + timedelta(days={"today": 0, "tomorrow": 1, "yesterday": -1}[name])
     return start, start + timedelta(days=1)

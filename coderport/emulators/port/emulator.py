@@ -13,6 +13,7 @@ from coderport.emulators.kit import Clock, EmulatorError, Faults, Instrumented, 
 from coderport.emulators.port.access import Access
 from coderport.emulators.port.app import TOKEN_ROUTE, Api
 from coderport.emulators.port.approvals import decide
+from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.blueprint_routes import create_blueprint, replace_blueprint
 from coderport.emulators.port.budgets import Budgets
 from coderport.emulators.port.deliveries import Deliveries, WorkflowHook
@@ -24,7 +25,7 @@ from coderport.emulators.port.records import Json, Writer
 from coderport.emulators.port.runs import Run, RunFilter, run_json, the_run
 from coderport.emulators.port.store import ItemFault, Store
 from coderport.emulators.port.triggering import trigger
-from coderport.emulators.port.views import PLAIN, entities_json, entity_json
+from coderport.emulators.port.views import STORED, entities_json, entity_json
 from coderport.emulators.port.writing import Manner, write
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -40,7 +41,8 @@ class PortEmulator:
 
     It starts empty but for its GitHub `integrations`, which Port hosts and which carry out actions. The permissions of
     a new action are there after `permissions_delay` seconds of the clock. `serves_github_app` lets actions have the
-    type GITHUB, as before Port's former GitHub app was shut down.
+    type GITHUB, as before Port's former GitHub app was shut down. `behaviour` is how it answers where Port changed,
+    where organizations differ or where nobody knows.
 
     `organization_id`, generated identifiers and tokens follow from `seed`. `rate_limits` is how many times Port's
     documented budgets hold: True (1) as documented, 0.01 a hundredth of them, False (0) no limit; the clock is in
@@ -63,6 +65,7 @@ class PortEmulator:
         integrations: tuple[str, ...] = (GITHUB,),
         permissions_delay: float = 0.0,
         serves_github_app: bool = False,
+        behaviour: Behaviour | None = None,
         clock: Clock = time.time,
     ) -> None:
         chance = random.Random(f"port {seed}")
@@ -73,7 +76,13 @@ class PortEmulator:
         self.faults.latency_ms = latency_ms
         self._random = chance
         self._store = Store(
-            clock, chance, self.organization_id, strict_destinations, serves_github_app, permissions_delay
+            clock,
+            chance,
+            self.organization_id,
+            strict_destinations,
+            serves_github_app,
+            permissions_delay,
+            behaviour or Behaviour(),
         )
         for name in integrations:
             self.put_integration(name)
@@ -90,6 +99,16 @@ class PortEmulator:
         served = serve(self.app, port)
         self.url = served.url
         return served
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How it answers; may be replaced while it serves."""
+        return self._store.behaviour
+
+    @behaviour.setter
+    def behaviour(self, behaviour: Behaviour) -> None:
+        with self._store.lock:
+            self._store.behaviour = behaviour
 
     def control_routes(self) -> list[Route]:
         """Routes to look into it, change and break it, for a server of their own."""
@@ -117,13 +136,13 @@ class PortEmulator:
         """The entity without calculated properties, or None."""
         with self._store.lock:
             found = self._store.find((blueprint, identifier))
-            return None if found is None else copy.deepcopy(entity_json(self._store, found, PLAIN))
+            return None if found is None else copy.deepcopy(entity_json(self._store, found, STORED))
 
     def entities(self, blueprint: str) -> list[Json]:
         """All entities of the blueprint in the order of creation; none where there is no such blueprint."""
         with self._store.lock:
             held = self._store.blueprints.get(blueprint)
-            return [] if held is None else copy.deepcopy(entities_json(self._store, held.rows.since(0), PLAIN))
+            return [] if held is None else copy.deepcopy(entities_json(self._store, held.rows.since(0), STORED))
 
     def put_entity(self, blueprint: str, body: Json, by: str = "someone") -> Json:
         """Create or change an entity (upsert with merge) as another writer would."""
@@ -131,7 +150,7 @@ class PortEmulator:
             manner = Manner(upsert=True, merge=True)
             held = self._store.blueprint(blueprint)
             entity, _ = write(self._store, held, copy.deepcopy(body), manner, Writer(by, by))
-            return copy.deepcopy(entity_json(self._store, entity, PLAIN))
+            return copy.deepcopy(entity_json(self._store, entity, STORED))
 
     def delete_entity(self, blueprint: str, identifier: str) -> None:
         """Delete an entity as another writer would."""

@@ -70,18 +70,33 @@ class Call:
             self.flag("validation_only"),
         )
 
-    def look(self, include: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> Look:
-        """The query of the routes that read entities; the paged search has the paths in its body."""
+    def look(self, include: Sequence[str] | None = None, exclude: Sequence[str] = (), *, short: bool = False) -> Look:
+        """The query of the routes that read entities; the paged search has the paths in its body.
+
+        `short` takes ``$title`` and the bare name of a property or relation for its path as well.
+        """
         wanted = [*self._list("include"), *(include or ())]
+        unwanted = [*self._list("exclude"), *exclude]
+        if short:
+            wanted, unwanted = _whole_paths(wanted), _whole_paths(unwanted)
         return Look(
             self.flag("exclude_calculated_properties"),
             self.flag("attach_title_to_relation"),
             frozenset(wanted) if wanted else None,
-            frozenset([*self._list("exclude"), *exclude]),
+            frozenset(unwanted),
         )
 
     def _list(self, name: str) -> list[str]:
         return [*self.query.getlist(name), *self.query.getlist(f"{name}[]")]
+
+
+def _whole_paths(names: Sequence[str]) -> list[str]:
+    paths: list[str] = []
+    for name in names:
+        paths += [name] if not name.startswith("$") else [name[1:]]
+        if "." not in name and not name.startswith("$"):
+            paths += [f"properties.{name}", f"relations.{name}"]
+    return paths
 
 
 def _refused(constant: str) -> float:

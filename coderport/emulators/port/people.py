@@ -16,6 +16,7 @@ from coderport.emulators.port.records import Json
 
 USER_FIELDS: Final = frozenset(
     {"id", "email", "firstName", "lastName", "picture", "status", "type", "providers", "createdAt", "updatedAt"}
+    | {"managedByScim"}
     | {"teams.name", "teams.provider", "teams.createdAt", "teams.updatedAt"}
     | {"roles.name", "roles.description", "roles.isAdmin", "roles.protected", "roles.createdAt", "roles.updatedAt"}
 )
@@ -31,6 +32,8 @@ class User:
     roles: tuple[str, ...]
     teams: tuple[str, ...]
     created_at: str
+    by_scim: bool = False
+    """Whether an identity provider manages the person."""
 
     @property
     def is_admin(self) -> bool:
@@ -72,7 +75,7 @@ class User:
             "teamsIdentifiers": list(self.teams),
         }
 
-    def shown(self, organization_id: str, fields: Iterable[str] = ()) -> Json:
+    def shown(self, organization_id: str, fields: Iterable[str] = (), *, scim: bool = True) -> Json:
         """The person as the users routes answer it, cut down to `fields` where there are any."""
         first, last = self.names
         whole = {
@@ -89,6 +92,7 @@ class User:
             "orgs": [{"id": organization_id}],
             "teams": list(self.teams),
             "roles": [{"name": role} for role in self.roles],
+            **({"managedByScim": self.by_scim} if scim else {}),
         }
         wanted = {name.partition(".")[0] for name in fields}
         return {key: value for key, value in whole.items() if not wanted or key in wanted}

@@ -1,22 +1,30 @@
 """The refusals of the emulated Port API: a status, a short code and a text.
 
-Which code goes with which status and route is the table that Port's older API description carried (port-api.md
-§1.4). The texts are ours: Port's are not published.
+Which code goes with which status and route is the table that Port's older API description carried. The texts are ours,
+except where a public program quotes Port's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class Problem(Exception):
-    """A request that is answered with ``{ok: false, error, message}`` and `status`."""
+    """A request that is answered with ``{ok: false, error, message}`` and `status`.
 
-    def __init__(self, status: int, error: str, message: str) -> None:
+    `details` says what the request had wrong, for programs: the ``property``, or ``invalidProperties`` and
+    ``invalidRelations``. Port's own CLI reads them (port-labs/port-cli); its OpenAPI documents do not have them.
+    """
+
+    def __init__(self, status: int, error: str, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.status, self.error, self.message = status, error, message
+        self.status, self.error, self.message, self.details = status, error, message, details
 
-    def body(self) -> dict[str, object]:
-        """The JSON answer."""
-        return {"ok": False, "error": self.error, "message": self.message}
+    def body(self, *, details: bool = True) -> dict[str, object]:
+        """The JSON answer, without its `details` where the emulated Port sends none."""
+        shown: dict[str, object] = {"ok": False, "error": self.error, "message": self.message}
+        return {**shown, "details": dict(self.details)} if details and self.details is not None else shown
 
 
 def invalid(path: str, why: str) -> Problem:
@@ -32,6 +40,17 @@ def mismatch(path: str, why: str) -> Problem:
 def not_found(kind: str, identifier: str) -> Problem:
     """Something that the path or a relation names and that does not exist."""
     return Problem(404, "not_found", f'{kind} with identifier "{identifier}" was not found')
+
+
+def no_entity(blueprint: str, identifier: str) -> Problem:
+    """An entity that does not exist, in Port's words as an importer saw them (port-experimental/port-cli)."""
+    return Problem(404, "not_found", f'Entity "{identifier}" does not exist in blueprint "{blueprint}"')
+
+
+def unknown_fields(properties: list[str], relations: list[str]) -> Problem:
+    """Permissions that name properties or relations which the blueprint lacks, as port-labs/port-cli saw it."""
+    details = {"invalidProperties": properties, "invalidRelations": relations}
+    return Problem(422, "invalid_permissions", "You cannot update permissions on unknown fields", details)
 
 
 def taken(kind: str, identifier: str) -> Problem:

@@ -49,6 +49,8 @@ class Entity:
     updated_at: str
     updated_by: str
     datasource: str
+    calculated: Mapping[str, Any] | None = None
+    """The values of calculated properties where they are kept and not computed on each read."""
 
     @property
     def key(self) -> Key:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from coderport.emulators.port.blueprints import Blueprint
 from coderport.emulators.port.comparing import OPERATORS, Comparison, comparison
 from coderport.emulators.port.problems import Problem, invalid
-from coderport.emulators.port.records import Entity, Json
+from coderport.emulators.port.records import Entity, Json, port_time
 from coderport.emulators.port.relating import match_any, related_to
 from coderport.emulators.port.shapes import member, one_of, text, typed
 from coderport.emulators.port.store import Store
@@ -30,14 +30,24 @@ def matches(store: Store, query: Any, path: str) -> list[Entity]:
     fits = predicate(store, query, path)
     names = _named(query, "$blueprint")
     asked = [held for held in store.blueprints.values() if names is None or held.identifier in names]
-    return [entity for held in asked for entity in candidates(held, query) if fits(entity)]
+    return [entity for held in asked for entity in candidates(store, held, query) if fits(entity)]
 
 
-def candidates(blueprint: Blueprint, query: Any, start: int = 0) -> Iterator[Entity]:
+def candidates(store: Store, blueprint: Blueprint, query: Any, start: int = 0) -> Iterator[Entity]:
     """The entities of the blueprint that could match a checked query, from row number `start` on, in their order.
 
-    Those that the query names by identifier, where it does so at its top, are looked up and not searched for.
+    Those that the query names by identifier, where it does so at its top, are looked up and not searched for. One that
+    is too young for the search to have noticed is none.
     """
+    found = _rows(blueprint, query, start)
+    delay = store.behaviour.search_delay
+    if delay <= 0:
+        return found
+    known = port_time(store.clock() - delay)
+    return (entity for entity in found if entity.created_at <= known)
+
+
+def _rows(blueprint: Blueprint, query: Any, start: int) -> Iterator[Entity]:
     names = None if query is None else _named(query, "$identifier")
     if names is None:
         yield from blueprint.rows.since(start)
@@ -53,7 +63,7 @@ def named_by_search(store: Store, query: Any, blueprint: str, path: str) -> list
         typed(rule, dict, f"{path}.rules[{at}]")
         one_of(rule.get("operator"), _NAMING, f"{path}.rules[{at}].operator")
     fits = predicate(store, query, path)
-    found = [entity.identifier for entity in candidates(store.blueprint(blueprint), query) if fits(entity)]
+    found = [entity.identifier for entity in candidates(store, store.blueprint(blueprint), query) if fits(entity)]
     if not found:
         raise Problem(404, "not_found", f'{path}: no entity of "{blueprint}" matches the search')
     return found

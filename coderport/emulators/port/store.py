@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from coderport.emulators.kit import Clock
+from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.blueprints import Blueprint
 from coderport.emulators.port.people import User
-from coderport.emulators.port.problems import Problem, has_dependents, not_found
+from coderport.emulators.port.problems import Problem, has_dependents, no_entity, not_found
 from coderport.emulators.port.records import Entity, Json, Key, Source, port_time, targets
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Store:
     """Take actions of the type GITHUB, as Port did while its former GitHub app was served."""
     permissions_delay: float = 0.0
     """Seconds for which a new action has no permissions yet."""
+    behaviour: Behaviour = field(default_factory=Behaviour)
     lock: threading.RLock = field(default_factory=threading.RLock)
     changed: threading.Condition = field(init=False)
     """Notified, with the lock held, whenever a run has changed."""
@@ -90,7 +92,7 @@ class Store:
         """The entity, or 404 for it or for its blueprint."""
         found = self.blueprint(blueprint).rows.by_identifier.get(identifier)
         if found is None:
-            raise not_found("Entity", identifier)
+            raise no_entity(blueprint, identifier)
         return found
 
     def find(self, key: Key) -> Entity | None:

@@ -13,10 +13,13 @@ def read_users(call: Call) -> Response:
     """All users, with no paging; ``?fields=`` (repeated) cuts each one down."""
     fields = [one_of(name, USER_FIELDS, "querystring.fields") for name in call.several("fields")]
     store = call.store
-    return answer(users=[user.shown(store.organization_id, fields) for user in store.users.values()])
+    scim = store.behaviour.users_have_scim
+    return answer(users=[user.shown(store.organization_id, fields, scim=scim) for user in store.users.values()])
 
 
 def read_user(call: Call) -> Response:
     """One user by e-mail; by id there is no documented route, so an id is 404 here."""
-    user = person(call.store.users, call.names["email"])
-    return answer(user={**user.shown(call.store.organization_id), "teamsIdentifiers": list(user.teams)})
+    store = call.store
+    user = person(store.users, call.names["email"])
+    shown = user.shown(store.organization_id, scim=store.behaviour.users_have_scim)
+    return answer(user={**shown, "teamsIdentifiers": list(user.teams)})

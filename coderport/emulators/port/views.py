@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from coderport.emulators.port.behaviour import Behaviour
+from coderport.emulators.port.blueprints import Rules
 from coderport.emulators.port.records import Entity, Json, targets
 from coderport.emulators.port.store import Store
 
@@ -31,17 +33,22 @@ class Look:
     titles: bool = False
     include: frozenset[str] | None = None
     exclude: frozenset[str] = frozenset()
+    as_written: bool = False
+    """For those who look into the emulator: without what an answer puts in the place of values that are not there."""
 
 
 PLAIN: Final = Look(plain=True)
+STORED: Final = Look(plain=True, as_written=True)
 
 
 def entity_json(store: Store, entity: Entity, look: Look) -> Json:
     """The entity as one answer shows it; property values are those that were written."""
-    relations: Mapping[str, Any] = entity.relations
-    if look.titles:
-        relations = _titled(store, entity)
+    relations: Mapping[str, Any] = _titled(store, entity) if look.titles else entity.relations
     properties: Mapping[str, Any] = entity.properties
+    if not look.as_written:
+        rules = store.blueprints[entity.blueprint].rules
+        properties = {**_unset_properties(store.behaviour, rules), **properties}
+        relations = {**_unset_relations(store.behaviour, rules), **relations}
     if not look.plain:
         properties = {**properties, **derived(store, entity)}
     shown = {
@@ -57,9 +64,26 @@ def entity_json(store: Store, entity: Entity, look: Look) -> Json:
         "updatedAt": entity.updated_at,
         "updatedBy": entity.updated_by,
     }
+    if not look.as_written and store.behaviour.unset_label == "absent":
+        for key in ("title", "icon"):
+            if shown[key] is None:
+                del shown[key]
     if look.include is None and not look.exclude:
         return shown
     return _chosen(shown, look)
+
+
+def _unset_properties(behaviour: Behaviour, rules: Rules) -> Json:
+    return dict.fromkeys(rules.checks) if behaviour.unset_property == "null" else {}
+
+
+def _unset_relations(behaviour: Behaviour, rules: Rules) -> Json:
+    values: Json = {}
+    for key, relation in rules.relations.items():
+        unset = behaviour.unset_many_relation if relation.many else behaviour.unset_relation
+        if unset != "absent":
+            values[key] = [] if unset == "empty" else None
+    return values
 
 
 def derived(store: Store, entity: Entity) -> Json:
@@ -68,12 +92,22 @@ def derived(store: Store, entity: Entity) -> Json:
     if not rules.mirrors and not rules.calculations:
         return {}
     values: Json = {key: _mirrored(store, [entity], steps) for key, steps in rules.mirrors.items()}
-    if rules.calculations:
-        seen = entity_json(store, entity, PLAIN)
-        seen["properties"] = {**entity.properties, **values}
-        seen["relations"] = dict(entity.relations)
-        values.update({key: program(seen) for key, program in rules.calculations.items()})
-    return values
+    if store.behaviour.calculations == "stored":
+        kept = entity.calculated or {}
+        return {**values, **{key: kept.get(key) for key in rules.calculations}}
+    return {**values, **calculated(store, entity)}
+
+
+def calculated(store: Store, entity: Entity) -> Json:
+    """The calculated properties as they would be computed now."""
+    rules = store.blueprints[entity.blueprint].rules
+    if not rules.calculations:
+        return {}
+    seen = entity_json(store, entity, PLAIN)
+    mirrored = {key: _mirrored(store, [entity], steps) for key, steps in rules.mirrors.items()}
+    seen["properties"] = {**entity.properties, **mirrored}
+    seen["relations"] = dict(entity.relations)
+    return {key: program(seen) for key, program in rules.calculations.items()}
 
 
 def meta_value(entity: Entity, name: str) -> Any:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from coderport.emulators.port.blueprints import Blueprint, Relation, Rules
-from coderport.emulators.port.problems import Problem, invalid, mismatch, not_found, taken
+from coderport.emulators.port.problems import Problem, invalid, mismatch, no_entity, taken
 from coderport.emulators.port.records import Entity, Json, Key, Writer, targets
 from coderport.emulators.port.search import named_by_search
 from coderport.emulators.port.shapes import ENTITY_IDENTIFIER, identifier, only, strings, text, typed
 from coderport.emulators.port.store import Store
+from coderport.emulators.port.views import calculated
 
 LONGEST_IDENTIFIER: Final = 1000
 _PATCHABLE: Final = frozenset(
@@ -31,6 +32,10 @@ class Manner:
     merge: bool = False
     create_missing: bool = False
     validation_only: bool = False
+    patch: bool = False
+    """A PATCH, in which `icon`, `title` and `team` may be null."""
+    unseen: Container[Key] | None = None
+    """Entities of the same bulk call that its other items cannot relate to."""
 
 
 def write(store: Store, blueprint: Blueprint, body: Any, manner: Manner, by: Writer) -> tuple[Entity, bool]:
@@ -52,7 +57,7 @@ def _name(store: Store, blueprint: Blueprint, body: Json) -> str:
     if given is None:
         return store.new_id("e_")
     if not isinstance(given, dict):
-        return checked_identifier(given)
+        return _allowed(store, checked_identifier(given))
     found = named_by_search(store, given, blueprint.identifier, "body.identifier")
     if len(found) > 1:
         raise invalid("body.identifier", f"must find one entity; it finds {len(found)}")
@@ -63,11 +68,11 @@ def change(store: Store, blueprint: Blueprint, name: str, body: Any, manner: Man
     """Replace (or with `merge` patch) the entity of that name, which the body may rename."""
     held = blueprint.rows.by_identifier.get(name)
     if held is None:
-        raise not_found("Entity", name)
+        raise no_entity(blueprint.identifier, name)
     typed(body, dict, "body")
     if manner.merge:
         only(body, _PATCHABLE, "body")
-    new = name if body.get("identifier") is None else checked_identifier(body["identifier"])
+    new = name if body.get("identifier") is None else _allowed(store, checked_identifier(body["identifier"]))
     if new != name and new in blueprint.rows.by_identifier:
         raise taken("Entity", new)
     return _store(store, blueprint, new, body, held, manner, by)
@@ -78,6 +83,12 @@ def checked_identifier(value: Any, path: str = "body.identifier") -> str:
     return identifier(value, ENTITY_IDENTIFIER, LONGEST_IDENTIFIER, path)
 
 
+def _allowed(store: Store, name: str) -> str:
+    if "'" in name and not store.behaviour.apostrophe:
+        raise invalid("body.identifier", f"must match the identifier pattern; got {name!r}")
+    return name
+
+
 def _store(
     store: Store, blueprint: Blueprint, name: str, body: Json, held: Entity | None, manner: Manner, by: Writer
 ) -> Entity:
@@ -85,19 +96,20 @@ def _store(
         raise invalid("body.blueprint", f'must be "{blueprint.identifier}", the blueprint of the path')
     rules = blueprint.rules
     before = held if manner.merge else None
-    properties = _properties(rules, body, before)
+    nullable = manner.patch or store.behaviour.takes_null_label
+    properties = _properties(rules, body, before, strict=store.behaviour.strict_formats)
     relations = _relations(store, rules, body, before, held)
-    missing = _missing_targets(store, rules, relations, body, (blueprint.identifier, name))
+    missing = _missing_targets(store, rules, relations, body, (blueprint.identifier, name), manner.unseen or ())
     if missing and not manner.create_missing:
-        raise not_found("Entity", missing[0][1])
+        raise no_entity(*missing[0])
     now = store.now()
     entity = Entity(
         blueprint=blueprint.identifier,
         identifier=name,
         number=0 if held is None else held.number,
-        title=_label(body, "title", before.title if before else None),
-        icon=_label(body, "icon", before.icon if before else None),
-        team=_team(rules, body, before),
+        title=_label(body, "title", before.title if before else None, nullable),
+        icon=_label(body, "icon", before.icon if before else None, nullable),
+        team=_team(rules, body, before, nullable),
         properties=properties,
         relations=relations,
         created_at=held.created_at if held else now,
@@ -106,6 +118,8 @@ def _store(
         updated_by=by.client_id,
         datasource=by.datasource,
     )
+    if held is not None and not store.behaviour.moves_updated_at and _same(entity, held):
+        return held
     if manner.validation_only:
         return entity
     for place in missing:
@@ -116,29 +130,39 @@ def _store(
 def _stored(store: Store, blueprint: Blueprint, entity: Entity, held: Entity | None) -> Entity:
     if held is None:
         entity = replace(entity, number=blueprint.rows.next_number())
+    if store.behaviour.calculations == "stored":
+        entity = replace(entity, calculated=calculated(store, entity))
     store.put(entity, held)
     return entity
 
 
-def _label(body: Json, key: str, before: str | None) -> str | None:
+def _same(entity: Entity, held: Entity) -> bool:
+    """Whether a write has changed nothing but the times and writers."""
+    stamped = replace(held, updated_at=entity.updated_at, updated_by=entity.updated_by)
+    return entity == replace(stamped, datasource=entity.datasource, calculated=entity.calculated)
+
+
+def _label(body: Json, key: str, before: str | None, nullable: bool) -> str | None:
     if key not in body:
         return before
-    return None if body[key] is None else text(body[key], f"body.{key}")
+    return None if body[key] is None and nullable else text(body[key], f"body.{key}")
 
 
-def _team(rules: Rules, body: Json, before: Entity | None) -> tuple[str, ...]:
+def _team(rules: Rules, body: Json, before: Entity | None, nullable: bool) -> tuple[str, ...]:
     if "team" not in body:
         return before.team if before else ()
     value = body["team"]
+    if value is None and not nullable:
+        raise invalid("body.team", "must be string, array or object")
     if value is None or value == "":
         return ()
     team = (value,) if isinstance(value, str) else tuple(strings(value, "body.team"))
     if team and rules.inherits_team:
-        raise Problem(422, "team_inheritance_enabled", "body.team cannot be set: the blueprint inherits its team")
+        raise Problem(422, rules.inherits_team, "body.team cannot be set: the blueprint inherits its team")
     return team
 
 
-def _properties(rules: Rules, body: Json, before: Entity | None) -> Mapping[str, Any]:
+def _properties(rules: Rules, body: Json, before: Entity | None, *, strict: bool) -> Mapping[str, Any]:
     given = typed(body.get("properties", {}), dict, "body.properties")
     checks = rules.checks
     for key, value in given.items():
@@ -146,7 +170,7 @@ def _properties(rules: Rules, body: Json, before: Entity | None) -> Mapping[str,
         if check is None:
             raise mismatch("body.properties", f"must NOT have additional properties: '{key}'")
         if value is not None:
-            wrong = check(value)
+            wrong = check(value) or (rules.strict_checks[key](value) if strict and key in rules.strict_checks else None)
             if wrong is not None:
                 raise mismatch(f"body.properties.{key}", wrong)
     result = {**before.properties, **given} if before else given
@@ -196,7 +220,9 @@ def _check_relation(relation: Relation, value: Any, path: str) -> None:
         checked_identifier(value, path)
 
 
-def _missing_targets(store: Store, rules: Rules, relations: Mapping[str, Any], body: Json, own: Key) -> list[Key]:
+def _missing_targets(
+    store: Store, rules: Rules, relations: Mapping[str, Any], body: Json, own: Key, unseen: Container[Key]
+) -> list[Key]:
     """Entities that the body relates to and that do not exist; an entity may relate to itself."""
     missing: list[Key] = []
     for key in body.get("relations", ()):
@@ -204,7 +230,7 @@ def _missing_targets(store: Store, rules: Rules, relations: Mapping[str, Any], b
         rows = store.blueprints[relation.target].rows.by_identifier
         for target in targets(relations[key]):
             place = (relation.target, target)
-            if target not in rows and place != own and place not in missing:
+            if (target not in rows or place in unseen) and place != own and place not in missing:
                 missing.append(place)
     return missing
 

@@ -1,0 +1,109 @@
+"""How a Port behaves where it changed, where organizations differ, or where nobody outside knows: one field each.
+
+The defaults follow the best public evidence; where there is none they are assumptions. Most fields are what a probe of
+`conformance` sees (the probe names the field), so that a recording of a live Port makes an emulated one of the same
+behaviour: `as_seen`. The others say why no probe finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from coderport.emulators.kit import EmulatorError
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """One behaviour. Immutable: an emulator's whole behaviour is replaced at once."""
+
+    unset_property: Literal["null", "absent"] = "null"
+    """A property without a value, in every answer with an entity. The Terraform provider's acceptance test
+    EntityWithNulls passes on a live Port only with null."""
+    unset_relation: Literal["null", "absent"] = "null"
+    """The same of a relation to one (the provider's test EntityWithEmptyRelation)."""
+    unset_many_relation: Literal["null", "empty", "absent"] = "null"
+    """The same of a relation to many. An assumption."""
+    unset_label: Literal["null", "absent"] = "absent"
+    """An icon or title that was never set: both OpenAPI documents have strings only."""
+    takes_null_label: bool = False
+    """`icon`, `title` or `team` null in a creation or replacement; both OpenAPI documents allow it in a patch only."""
+    apostrophe: bool = True
+    """Whether an entity's identifier may hold ``'`` (OpenAPI of August 2026)."""
+    strict_formats: bool = False
+    """Whether values are held to formats as common JSON validators do (a `url` needs a public host, …). An assumption:
+    what Port uses is not established."""
+    format_is_permanent: bool = True
+    """422 `forbidden_format_change` for a property that gets, loses or changes its format (port-labs/port-cli)."""
+    type_is_permanent: bool = True
+    """422 for a property of another type. Port calls types permanent; how its API says so is not documented."""
+    target_is_permanent: bool = True
+    """422 for a relation to another target. An assumption."""
+    many_is_permanent: bool = True
+    """422 for a relation that turns from one to many or back. An assumption."""
+    error_details: bool = True
+    """Refusals name what is wrong in `details` (port-labs/port-cli: `property`, `invalidProperties`,
+    `invalidRelations`)."""
+    max_bulk_upserts: int = 20
+    """Entities in one bulk write (OpenAPI); the answer's `maxBulkSize` may differ between organizations."""
+    max_bulk_deletes: int = 100
+    """Entities in one bulk deletion (OpenAPI)."""
+    announces_bulk_size: bool = True
+    """Answers of both bulk routes carry `maxBulkSize` (OpenAPI of August 2026)."""
+    bulk_too_large: Literal[422, 413] = 422
+    """The status of a bulk call with more items than that."""
+    bulk_sees_itself: bool = True
+    """Whether an item of a bulk call may relate to an earlier one of the same call. An assumption."""
+    bulk_is_atomic: bool = False
+    """Whether one bad item of a bulk call keeps the others out. OpenAPI says that some may succeed."""
+    moves_updated_at: bool = True
+    """Whether a write that changes nothing moves `updatedAt`. An assumption."""
+    search_delay: float = 0.0
+    """Seconds until a search finds a new entity. An assumption; the Terraform provider waits up to 10 for `_team`."""
+    single_write_budget: Literal["entities", "single upsert"] = "entities"
+    """The rate budget of PUT, PATCH and DELETE of one entity. An assumption."""
+    calculations: Literal["read", "stored"] = "read"
+    """When calculated properties are computed: on each read, or after a write and then kept (accounts made after
+    2026-03-30, port-labs/port-skills)."""
+    lists_blueprint_actions: bool = True
+    """Whether ``/v1/blueprints/{blueprint}/actions`` answers, or 410 (port-labs/port-cli 0.3.7: some organizations)."""
+    short_include: bool = True
+    """Whether `include` of a search takes ``$identifier``, ``$title`` and bare names of properties (OpenAPI)."""
+    moderators: bool = True
+    """Whether a new blueprint may be written by Admin and ``<blueprint>-moderator`` (port-labs/port-skills)."""
+    permissions_name_anybody: bool = True
+    """Whether permissions may name people, teams and roles that do not exist. An assumption."""
+    users_have_scim: bool = True
+    """Whether a user carries `managedByScim` (OpenAPI of August 2026)."""
+    most_unpaged: int = 10_000
+    """The unpaged list of a blueprint's entities ends in 504 above this (port-experimental/port-cli). No probe: it
+    would have to write as many entities."""
+    retry_after: bool = True
+    """A 429 carries `Retry-After`, which Port's own CLI reads (port-labs/port-cli). No probe: it would have to spend an
+    organization's whole budget."""
+
+
+def as_seen(behaviour: Behaviour, probes: Iterable[Mapping[str, Any]]) -> Behaviour:
+    """The behaviour with what the probes of a recording saw; a probe that saw no value of its field changes nothing."""
+    known = {field.name for field in fields(Behaviour)}
+    seen: dict[str, Any] = {}
+    for probe in probes:
+        name = probe.get("behaviour")
+        if name is None or probe.get("result") not in ("same", "different"):
+            continue
+        if name not in known:
+            raise EmulatorError(f"the recording names the behaviour {name!r}, which this version does not know")
+        if fits(name, probe["seen"]):
+            seen[name] = probe["seen"]
+    return replace(behaviour, **seen)
+
+
+def fits(name: str, value: Any) -> bool:
+    """Whether the field can have the value."""
+    kind = get_type_hints(Behaviour)[name]
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    return isinstance(value, int | float) if kind is float else isinstance(value, int)
