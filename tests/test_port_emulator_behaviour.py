@@ -47,14 +47,8 @@ def test_it_can_be_absent_or_an_empty_list_as_well() -> None:
 def test_the_emulator_shows_those_who_look_into_it_what_was_written() -> None:
     one = behaving()
     one.put("deployment", "d")
-    assert one.emulator.entity("deployment", "d") == {
-        **one.get("deployment", "d"),
-        "properties": {},
-        "relations": {},
-    } | {
-        "title": None,
-        "icon": None,
-    }
+    stored: Json = {"properties": {}, "relations": {}, "title": None, "icon": None}
+    assert one.emulator.entity("deployment", "d") == {**one.get("deployment", "d"), **stored}
 
 
 @pytest.mark.parametrize("key", ["icon", "title", "team"])
@@ -125,7 +119,7 @@ def test_a_new_blueprint_may_be_written_by_its_moderators() -> None:
 
 def test_permissions_on_fields_that_the_blueprint_lacks_are_refused_by_name() -> None:
     one = behaving()
-    body = {"entities": {"updateProperties": {"x": {}, "state": {}}, "updateRelations": {"y": {}, "of": {}}}}
+    body: Json = {"entities": {"updateProperties": {"x": {}, "state": {}}, "updateRelations": {"y": {}, "of": {}}}}
     reply = one("PATCH", "/blueprints/deployment/permissions", body)
     assert refused(reply, 422, "invalid_permissions") == "You cannot update permissions on unknown fields"
     assert reply.json()["details"] == {"invalidProperties": ["x"], "invalidRelations": ["y"]}
@@ -345,7 +339,7 @@ def test_the_budget_of_a_change_of_one_entity_is_a_switch() -> None:
 
 
 def test_a_behaviour_follows_from_what_probes_saw() -> None:
-    probes = [
+    probes: list[Json] = [
         {"behaviour": "unset_property", "result": "different", "seen": "absent"},
         {"behaviour": "max_bulk_upserts", "result": "same", "seen": 20},
         {"behaviour": "moves_updated_at", "result": "not asked", "seen": "no requests left"},
@@ -361,8 +355,5 @@ def test_a_behaviour_follows_from_what_probes_saw() -> None:
 def test_every_default_is_a_value_of_its_field() -> None:
     for field in fields(Behaviour):
         assert fits(field.name, field.default), field.name
-    assert (
-        not fits("unset_property", "sometimes")
-        and not fits("moves_updated_at", 1)
-        and not fits("max_bulk_upserts", True)
-    )
+    for name, value in (("unset_property", "sometimes"), ("moves_updated_at", 1), ("max_bulk_upserts", True)):
+        assert not fits(name, value)

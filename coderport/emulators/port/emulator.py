@@ -30,9 +30,11 @@ from coderport.emulators.port.writing import Manner, write
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
+_SEARCHES = ("/entities/search", "/entities/search/count")
+
 
 def _is_write(method: str, path: str) -> bool:
-    reads = method in ("GET", "HEAD", "OPTIONS") or path == TOKEN_ROUTE or path.endswith("/entities/search")
+    reads = method in ("GET", "HEAD", "OPTIONS") or path == TOKEN_ROUTE or path.endswith(_SEARCHES)
     return not reads
 
 
