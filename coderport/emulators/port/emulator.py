@@ -149,7 +149,7 @@ class PortEmulator:
     def put_entity(self, blueprint: str, body: Json, by: str = "someone") -> Json:
         """Create or change an entity (upsert with merge) as another writer would."""
         with self._store.lock:
-            manner = Manner(upsert=True, merge=True)
+            manner = Manner(upsert=True, merge=True, patch=True)
             held = self._store.blueprint(blueprint)
             entity, _ = write(self._store, held, copy.deepcopy(body), manner, Writer(by, by))
             return copy.deepcopy(entity_json(self._store, entity, STORED))
