@@ -39,7 +39,7 @@ class Emulated:
     """The emulator in this process, with the recording's client."""
 
     def __init__(self) -> None:
-        self.emulator = PortEmulator(client_id="client", client_secret="hidden")
+        self.emulator = PortEmulator(client_id="client", client_secret="hidden", serves_github_app=True)
 
     def transport(self) -> httpx.ASGITransport:
         return httpx.ASGITransport(app=self.emulator.app)

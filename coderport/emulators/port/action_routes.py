@@ -19,7 +19,7 @@ from coderport.emulators.port.store import Store
 def create_action(call: Call) -> Response:
     new = created(call, "Action", call.store.actions, _action(call))
     call.store.action_permissions[new["identifier"]] = _action_permissions()
-    call.store.permissions_from[new["identifier"]] = call.store.clock() + call.store.permissions_delay
+    call.store.permissions_from[new["identifier"]] = call.store.clock() + call.store.behaviour.permissions_delay
     return answer(201, action=new)
 
 
@@ -134,7 +134,7 @@ def _action(call: Call) -> Json:
 
 def _check_method(store: Store, method: Json, path: str) -> None:
     """The type GITHUB, of Port's former GitHub app, was taken until July 2026; how it is refused is an assumption."""
-    served = _METHODS.keys() if store.serves_github_app else _METHODS.keys() - {"GITHUB"}
+    served = _METHODS.keys() if store.behaviour.serves_github_app else _METHODS.keys() - {"GITHUB"}
     kind = one_of(method.get("type"), served, f"{path}.type")
     only(method, _METHODS[kind], path)
     for key in ("agent", "synchronized", "reportWorkflowStatus"):

@@ -74,6 +74,10 @@ class Behaviour:
     """Whether a new blueprint may be written by Admin and ``<blueprint>-moderator`` (port-labs/port-skills)."""
     permissions_name_anybody: bool = True
     """Whether permissions may name people, teams and roles that do not exist. An assumption."""
+    permissions_delay: float = 0.0
+    """Seconds for which a new action has no permissions yet (Terraform provider, client.go; port-k8s-exporter)."""
+    serves_github_app: bool = False
+    """Whether actions may be of the type GITHUB, which Port's docs call deprecated from 15 July 2026."""
     users_have_scim: bool = True
     """Whether a user carries `managedByScim` (OpenAPI of August 2026)."""
     most_unpaged: int = 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -22,7 +23,7 @@ def routes(emulator: PortEmulator) -> list[Route]:
     ``GET|DELETE /entities/{blueprint}/{entity}``; ``GET|PUT /blueprints/{blueprint}``; ``POST /clients``
     ``{"name"}`` → ``{"client_id", "client_secret"}``; ``DELETE /tokens`` makes the client's token invalid.
     ``PUT|DELETE /integrations/{integration}`` ``{"kind"?, "processes_actions"?, "hears_events"?}`` installs one or
-    removes it; ``PUT /behaviour`` ``{"permissions_delay"?, "serves_github_app"?}``;
+    removes it; ``GET|PUT /behaviour`` with fields of `Behaviour`;
     ``PUT /default-branches/{owner}/{name}`` ``{"branch"}``. ``POST /users`` ``{"email", "roles"?, "teams"?}``;
     ``POST /actions/{action}/runs`` ``{"by", "inputs"?, "entity"?, "view_as"?}`` runs an action as that person;
     ``GET /runs``, ``/runs/{run}`` (``?wait=`` seconds for its end) and its ``/logs`` and ``/entities``;
@@ -76,8 +77,9 @@ def routes(emulator: PortEmulator) -> list[Route]:
         )
 
     async def behaviour(request: Request) -> Response:
-        emulator.behave(**await request.json())
-        return JSONResponse({})
+        if request.method == "PUT":
+            emulator.behave(**await request.json())
+        return JSONResponse(asdict(emulator.behaviour))
 
     async def default_branch(request: Request) -> Response:
         emulator.set_default_branch(request.path_params["repository"], (await request.json())["branch"])
@@ -126,7 +128,7 @@ def routes(emulator: PortEmulator) -> list[Route]:
     return [
         Route("/users", _refusing(users), methods=["POST"]),
         Route("/integrations/{integration}", integration, methods=["PUT", "DELETE"]),
-        Route("/behaviour", behaviour, methods=["PUT"]),
+        Route("/behaviour", behaviour, methods=["GET", "PUT"]),
         Route("/default-branches/{repository:path}", default_branch, methods=["PUT"]),
         Route("/actions/{action}/runs", _refusing(start), methods=["POST"]),
         Route("/runs", all_runs, methods=["GET"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import time
+from dataclasses import replace
 from typing import Any
 
 from starlette.routing import Route
@@ -41,10 +42,8 @@ def _is_write(method: str, path: str) -> bool:
 class PortEmulator:
     """A Port organization in memory; `app` is its ASGI application.
 
-    It starts empty but for its GitHub `integrations`, which Port hosts and which carry out actions. The permissions of
-    a new action are there after `permissions_delay` seconds of the clock. `serves_github_app` lets actions have the
-    type GITHUB, as before Port's former GitHub app was shut down. `behaviour` is how it answers where Port changed,
-    where organizations differ or where nobody knows.
+    It starts empty but for its GitHub `integrations`, which Port hosts and which carry out actions. `behaviour` is how
+    it answers where Port changed, where organizations differ or where nobody knows; `switches` are single fields of it.
 
     `organization_id`, generated identifiers and tokens follow from `seed`. `rate_limits` is how many times Port's
     documented budgets hold: True (1) as documented, 0.01 a hundredth of them, False (0) no limit; the clock is in
@@ -65,10 +64,9 @@ class PortEmulator:
         strict_destinations: bool = False,
         webhook_timeout: float = 30,
         integrations: tuple[str, ...] = (GITHUB,),
-        permissions_delay: float = 0.0,
-        serves_github_app: bool = False,
         behaviour: Behaviour | None = None,
         clock: Clock = time.time,
+        **switches: Any,
     ) -> None:
         chance = random.Random(f"port {seed}")
         self.url: str | None = None
@@ -77,15 +75,8 @@ class PortEmulator:
         self.faults, self.log = Faults(seed), RequestLog(_is_write)
         self.faults.latency_ms = latency_ms
         self._random = chance
-        self._store = Store(
-            clock,
-            chance,
-            self.organization_id,
-            strict_destinations,
-            serves_github_app,
-            permissions_delay,
-            behaviour or Behaviour(),
-        )
+        behaves = replace(behaviour or Behaviour(), **switches)
+        self._store = Store(clock, chance, self.organization_id, strict_destinations, behaves)
         for name in integrations:
             self.put_integration(name)
         self._deliveries = Deliveries(self._store, client_id, client_secret, webhook_timeout)
@@ -223,13 +214,10 @@ class PortEmulator:
         with self._store.lock:
             self._store.default_branches[repository] = branch
 
-    def behave(self, *, permissions_delay: float | None = None, serves_github_app: bool | None = None) -> None:
-        """Change how this Port behaves from now on; None leaves it."""
+    def behave(self, **switches: Any) -> None:
+        """Change fields of `behaviour` from now on."""
         with self._store.lock:
-            if permissions_delay is not None:
-                self._store.permissions_delay = permissions_delay
-            if serves_github_app is not None:
-                self._store.serves_github_app = serves_github_app
+            self._store.behaviour = replace(self._store.behaviour, **switches)
 
     # ------------------------------------------------------------ runs
 

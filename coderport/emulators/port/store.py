@@ -40,10 +40,6 @@ class Store:
     organization_id: str
     strict_destinations: bool = False
     """Refuse webhooks to private hosts, as Port's cloud does, in place of allowing only loopback."""
-    serves_github_app: bool = False
-    """Take actions of the type GITHUB, as Port did while its former GitHub app was served."""
-    permissions_delay: float = 0.0
-    """Seconds for which a new action has no permissions yet."""
     behaviour: Behaviour = field(default_factory=Behaviour)
     lock: threading.RLock = field(default_factory=threading.RLock)
     changed: threading.Condition = field(init=False)
