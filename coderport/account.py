@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from coderport.patience import WAITED, Patience
 from coderport.progress import Advance, watcher
 
 FOLDER = "CODERPORT_ACCOUNT_DIR"
@@ -52,13 +53,15 @@ class Account(BaseModel):
     """Counts are HTTP requests with retries included; seconds are wall-clock per phase.
 
     `orphans` counts, by blueprint, the entities that the program deletes itself because no state knows them. `standing`
-    says of resources, by `type::name`, how they stood in Port before (see `difference.standing`).
+    says of resources, by `type::name`, how they stood in Port before (see `difference.standing`). `waited` are the
+    seconds in which a server failed.
     """
 
     coder_requests: int = 0
     port_requests: int = 0
     port_writes: int = 0
     retries: int = 0
+    waited: float = 0.0
     read: Read = Field(default_factory=Read)
     seconds: dict[str, float] = {}
     orphans: dict[str, int] = {}
@@ -87,6 +90,10 @@ class Account(BaseModel):
         """Seconds of the phases that follow upon each other; within `read` Coder and Port are read side by side."""
         return sum(self.seconds.get(phase, 0.0) for phase in ("read", "judge", "delete"))
 
+    def patience(self) -> Patience:
+        """What is left of it for the next client."""
+        return Patience.of(os.environ).after(self.waited)
+
     @property
     def elapsed(self) -> float:
         """Seconds since the command began."""
@@ -98,6 +105,7 @@ class Account(BaseModel):
         self.port_requests += later.port_requests
         self.port_writes += later.port_writes
         self.retries += later.retries
+        self.waited += later.waited
         self.read = later.read if later.read != Read() else self.read
         for phase, seconds in later.seconds.items():
             self.seconds[phase] = round(self.seconds.get(phase, 0.0) + seconds, 3)
@@ -115,9 +123,13 @@ class Account(BaseModel):
             partial.replace(target)
 
 
-def variables(folder: Path) -> dict[str, str]:
-    """The environment that makes program and provider leave their accounts in the folder."""
-    return {FOLDER: str(folder), PROVIDER_STATS: str(folder / _PROVIDER_FILE)}
+def variables(folder: Path, before: Account | None = None) -> dict[str, str]:
+    """The environment that makes program and provider leave their accounts in the folder.
+
+    `before` is what the command did until then: of its patience they have what is left.
+    """
+    waited = f"{before.waited:.0f}" if before is not None else "0"
+    return {FOLDER: str(folder), PROVIDER_STATS: str(folder / _PROVIDER_FILE), WAITED: waited}
 
 
 def collected(folder: Path) -> Account:

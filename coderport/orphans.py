@@ -5,7 +5,8 @@ from __future__ import annotations
 from coderport.account import Account
 from coderport.catalog.blueprints import BLUEPRINTS
 from coderport.plan import Plan
-from coderport.port.client import DELETES_PER_CALL, PortClient
+from coderport.port.client import DELETES_PER_CALL
+from coderport.servers import opened_port
 from coderport.settings import Settings
 
 
@@ -14,21 +15,15 @@ async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> No
 
     The account counts what is gone, also where the rest fails.
     """
-    secret = settings.port_client_secret.get_secret_value()
     total, done = sum(map(len, plan.orphans.values())), 0
     with account.phase("delete") as progress:
-        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-            try:
-                for blueprint in reversed(BLUEPRINTS):  # workspaces before their templates
-                    ids = sorted(plan.orphans[blueprint.identifier])
-                    for start in range(0, len(ids), DELETES_PER_CALL):
-                        batch = ids[start : start + DELETES_PER_CALL]
-                        await client.delete(blueprint.identifier, batch)
-                        gone = account.orphans.get(blueprint.identifier, 0)
-                        account.orphans[blueprint.identifier] = gone + len(batch)
-                        done += len(batch)
-                        progress("entities", done, total)
-            finally:
-                account.port_requests += client.requests
-                account.port_writes += client.writes
-                account.retries += client.retries
+        async with opened_port(settings, account) as client:
+            for blueprint in reversed(BLUEPRINTS):  # workspaces before their templates
+                ids = sorted(plan.orphans[blueprint.identifier])
+                for start in range(0, len(ids), DELETES_PER_CALL):
+                    batch = ids[start : start + DELETES_PER_CALL]
+                    await client.delete(blueprint.identifier, batch)
+                    gone = account.orphans.get(blueprint.identifier, 0)
+                    account.orphans[blueprint.identifier] = gone + len(batch)
+                    done += len(batch)
+                    progress("entities", done, total)

@@ -27,7 +27,7 @@ from coderport.history.store import PROJECT_FOLDER, Store
 from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.orphans import delete_orphans
 from coderport.plan import Past, Plan
-from coderport.progress import ENGINE, watcher
+from coderport.progress import ENGINE, Silent, watched, watcher
 from coderport.settings import Settings, load_releases, settings_of
 from coderport.survey import make_plan, read_port
 
@@ -35,7 +35,7 @@ from coderport.survey import make_plan, read_port
 async def program() -> dict[str, Any]:
     """Reads, judges and declares; returns the stack's outputs. A refusal or a failed read declares nothing."""
     account = Account()
-    with _accounted(account):
+    with _accounted(account), _told_by_engine():
         memory = await _recalled()
         settings = settings_of(_stack_config(), pulumi.get_project(), os.environ)
         plan = await make_plan(
@@ -99,6 +99,24 @@ async def _declared(plan: Plan, settings: Settings, before: Memory, after: Memor
     watcher().began(ENGINE, "entities", len(plan.entities) + leaving)
     await declare(plan, settings)
     return after.outputs()
+
+
+class _EngineLog(Silent):
+    """For plain `pulumi up`: its person sees what the engine shows."""
+
+    def said(self, text: str) -> None:
+        """A warning beside the stack."""
+        pulumi.log.warn(text)
+
+
+@contextmanager
+def _told_by_engine() -> Iterator[None]:
+    """What a person should know is told by the engine where no command of ours watches this process."""
+    if isinstance(watcher(), Silent):
+        with watched(_EngineLog()):
+            yield
+    else:
+        yield
 
 
 @contextmanager

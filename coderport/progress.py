@@ -52,6 +52,9 @@ class Progress(Protocol):
     def ended(self, phase: str) -> None:
         """A phase is over, well or not; nothing where it never began."""
 
+    def said(self, text: str) -> None:
+        """Something that a person who waits should know now."""
+
 
 class Silent:
     """Shows nothing."""
@@ -63,6 +66,9 @@ class Silent:
         """Nothing."""
 
     def ended(self, phase: str) -> None:
+        """Nothing."""
+
+    def said(self, text: str) -> None:
         """Nothing."""
 
 
@@ -100,6 +106,10 @@ class Lines:
         """Prints the line."""
         if over := self._open.pop(phase, None):
             self._console.print(f"{WORDS[phase]}: {over.summed_up()}")
+
+    def said(self, text: str) -> None:
+        """Prints the line."""
+        self._console.print(Text(text))
 
 
 class Display:
@@ -154,6 +164,10 @@ class Display:
             over, bar = found
             self._bars.update(bar, completed=1, total=1, summary=over.summed_up())
             self._bars.update(self._untold, visible=not self._open)
+
+    def said(self, text: str) -> None:
+        """Prints it above the bars."""
+        self._bars.console.print(Text(text))
 
 
 class _Figures(ProgressColumn):

@@ -274,7 +274,7 @@ class Stack:
         on_line: Callable[[str], None] | None,
     ) -> tuple[Outcome, Tally]:
         folder = Path(tempfile.mkdtemp(prefix="coderport-"))
-        shared = {**variables(folder), PROJECT_FOLDER: str(self.directory)}
+        shared = {**variables(folder, account), PROJECT_FOLDER: str(self.directory)}
         error: CommandError | None = None
         locked: StackLocked | None = None
         try:

@@ -11,7 +11,6 @@ from typing import Any
 from coderport.account import Account
 from coderport.address import is_loopback
 from coderport.catalog.actions.declared import wants_form
-from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm, read_forms
@@ -21,8 +20,8 @@ from coderport.errors import CoderportError
 from coderport.guard import Verdict
 from coderport.holdings import Holdings, holdings
 from coderport.plan import Past, Plan, declares_actions, filters_of, judge, known_of, refusal
-from coderport.port.client import PortClient
 from coderport.port.errors import PortUnreachable
+from coderport.servers import opened_coder, opened_port
 from coderport.settings import Releases, Settings
 from coderport.siblings import read_templates, templates_of_siblings
 
@@ -80,15 +79,10 @@ async def survey(
 
 async def read_port(settings: Settings, account: Account) -> Holdings:
     """What Port holds of all that this stack could declare."""
-    secret = settings.port_client_secret.get_secret_value()
     with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
-        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-            try:
-                wanted = settings.actions if declares_actions(settings) else None
-                held = await holdings(client, actions=wanted, progress=progress)
-            finally:
-                account.port_requests += client.requests
-                account.retries += client.retries
+        async with opened_port(settings, account) as client:
+            wanted = settings.actions if declares_actions(settings) else None
+            held = await holdings(client, actions=wanted, progress=progress)
     account.read.port_entities = sum(map(len, held.entities.values()))
     return held
 
@@ -98,15 +92,10 @@ async def read_permissions(settings: Settings, plan: Plan, account: Account) -> 
     names = [each.identifier for each in plan.actions if each.identifier in plan.held.actions]
     if not names:
         return {}
-    secret = settings.port_client_secret.get_secret_value()
     with account.phase("read"), account.phase("read_port", shown="read_permissions") as progress:
-        async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-            try:
-                answers = await together(client.action_permissions(name) for name in names)
-                progress("actions", len(names), len(names))
-            finally:
-                account.port_requests += client.requests
-                account.retries += client.retries
+        async with opened_port(settings, account) as client:
+            answers = await together(client.action_permissions(name) for name in names)
+            progress("actions", len(names), len(names))
     return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
 
 
@@ -120,25 +109,20 @@ async def _read_coder(
 
     `theirs` gives the ids of the siblings' templates for a deployment; only a stack that declares actions asks.
     """
-    url, token = settings.coder_api_base_url, settings.coder_session_token.get_secret_value()
-    with account.phase("read_coder") as progress, _emulators_in_mind(url):
-        async with CoderClient(url, token) as client:
-            try:
-                snapshot = await read_snapshot(
-                    client, organizations=settings.coder_organizations, known=known, progress=progress
-                )
-                account.read.coder_templates = len(snapshot.templates)
-                account.read.coder_workspaces = len(snapshot.workspaces)
-                if not declares_actions(settings):
-                    return snapshot, (), {}
-                of_siblings = await read_templates(client, snapshot, await theirs(snapshot.deployment.deployment_id))
-                filters = filters_of(settings)
-                own = [each for each in snapshot.templates.values() if filters.takes(each.organization_name, each.name)]
-                offered = {each.id: each for each in (*own, *of_siblings) if wants_form(settings.actions, each)}
-                return snapshot, of_siblings, await read_forms(client, offered.values(), progress)
-            finally:
-                account.coder_requests += client.requests
-                account.retries += client.retries
+    with account.phase("read_coder") as progress, _emulators_in_mind(settings.coder_api_base_url):
+        async with opened_coder(settings, account) as client:
+            snapshot = await read_snapshot(
+                client, organizations=settings.coder_organizations, known=known, progress=progress
+            )
+            account.read.coder_templates = len(snapshot.templates)
+            account.read.coder_workspaces = len(snapshot.workspaces)
+            if not declares_actions(settings):
+                return snapshot, (), {}
+            of_siblings = await read_templates(client, snapshot, await theirs(snapshot.deployment.deployment_id))
+            filters = filters_of(settings)
+            own = [each for each in snapshot.templates.values() if filters.takes(each.organization_name, each.name)]
+            offered = {each.id: each for each in (*own, *of_siblings) if wants_form(settings.actions, each)}
+            return snapshot, of_siblings, await read_forms(client, offered.values(), progress)
 
 
 @contextmanager

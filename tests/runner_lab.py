@@ -20,9 +20,10 @@ from coderport.coder.parameters import read_forms
 from coderport.coder.snapshot import read_snapshot
 from coderport.emulators.coder.records import Build, Workspace
 from coderport.emulators.pair import Pair
+from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
-from coderport.runner.execution import Ended, Patience, RunContext, execute
+from coderport.runner.execution import Ended, RunContext, execute
 from coderport.runner.values import Clock, Journal
 from coderport.settings import Actions
 
@@ -32,7 +33,9 @@ T = TypeVar("T")
 STACK = "coderport/lab"
 ALICE, BOB = "alice@example.com", "bob@example.com"
 SETTINGS = Actions(backend="github", repository="acme/platform")
-QUICK = Patience(poll_first=0.01, poll_most=0.02, coder_away=20, no_provisioner=0.1, agents=20, log_seconds=0.05)
+QUICK = Patience(
+    pause=0.01, poll_first=0.01, poll_most=0.02, coder_away=20, no_provisioner=0.1, agents=20, log_seconds=0.05
+)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.drift import drift
 from coderport.engine import CliInfo
 from coderport.outcome import Counts, Outcome, Tally
+from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.runner.github import run_once
-from coderport.runner.values import Patience
 from coderport.sync import preview, sync
 
 T, W = TEMPLATE.identifier, WORKSPACE.identifier

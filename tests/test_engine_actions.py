@@ -25,11 +25,11 @@ from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.emulators.coder.records import Parameter
 from coderport.emulators.port import EmulatedAgent, Problem
 from coderport.engine import CliInfo
+from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import running
 from coderport.runner.service.settings import ServiceSettings
-from coderport.runner.values import Patience
 from coderport.settings import load_settings
 
 W = WORKSPACE.identifier

@@ -48,6 +48,9 @@ class Heard:
     def ended(self, phase: str) -> None:
         self._over.append(phase)
 
+    def said(self, text: str) -> None:
+        raise AssertionError(text)
+
 
 def running(lab: Lab) -> str:
     return next(each for each in sorted(lab.coder.workspace_ids()) if lab.coder.workspace(each).running)

@@ -192,7 +192,9 @@ def test_an_address_that_never_answered_is_given_up_soon_and_one_that_did_is_not
     port: EchoingPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = iter(range(1000))
-    monkeypatch.setattr("coderport.port.session.time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr(
+        "coderport.patience.time", SimpleNamespace(monotonic=lambda: float(next(seconds)), time=lambda: 0.0)
+    )
     refused = httpx.ConnectError("refused")
 
     async def blocked(client: PortClient) -> tuple[int, str]:
@@ -211,7 +213,7 @@ def test_an_address_that_never_answered_is_given_up_soon_and_one_that_did_is_not
         port.answers[:] = [lambda sent: throw(refused)]
         first, same_text = ask(port, blocked)[0]
     assert text == same_text == "Port at https://port.test cannot be reached: refused"
-    assert first < 5 and later == 20
+    assert first < 12 and later == 20
 
 
 def test_repeats_end_with_the_last_failure(port: EchoingPort) -> None:
@@ -381,7 +383,12 @@ def test_the_reset_is_understood_in_every_documented_form(reset: str, seconds: f
         ({"retry-after": "7", "x-ratelimit-reset": "99"}, 7.0),
         ({"retry-after": "Thu, 01 Jan 2026 00:00:30 GMT"}, 30.0),
         ({"x-ratelimit-reset": "99"}, 1.0),
-        ({"x-ratelimit-reset": "0.2"}, 0.2),
+        ({"x-ratelimit-reset": "0.2"}, 1.0),
+        ({"retry-after": "0"}, 1.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 1.0),
+        ({"retry-after": "nan"}, 1.0),
+        ({"retry-after": "-1"}, 1.0),
+        ({"retry-after": "soon"}, 1.0),
         ({}, 1.0),
     ],
 )

@@ -165,7 +165,7 @@ def test_what_a_proxy_refuses_is_told_with_its_name_and_without_its_password(
 ) -> None:
     with proxy_to(answer="407 Proxy Authentication Required") as proxy:
         monkeypatch.setenv("https_proxy", f"http://user:{PASSWORD}@127.0.0.1:{proxy.port}")
-        monkeypatch.setattr("coderport.coder.client.ATTEMPTS", 1)
+        monkeypatch.setenv("CODERPORT_PATIENCE", "1")
         with pytest.raises(CoderUnreachable) as raised:
             version()
     said = f"the proxy http://127.0.0.1:{proxy.port} (https_proxy) says: 407 Proxy Authentication Required"
@@ -179,7 +179,7 @@ def test_a_proxy_where_nobody_listens_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("https_proxy", address)
 
     async def asked() -> None:
-        async with PortClient("https://port.corp.example", "id", TOKEN, retry_seconds=0) as client:
+        async with PortClient("https://port.corp.example", "id", TOKEN) as client:
             await client.blueprint("workspace")
 
     with pytest.raises(PortUnreachable) as raised:
@@ -191,7 +191,7 @@ def test_a_server_of_a_companys_own_ca_is_trusted_where_the_environment_names_th
     server: SecureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"https://localhost:{server.address[1]}"
-    monkeypatch.setattr("coderport.coder.client.ATTEMPTS", 1)
+    monkeypatch.setenv("CODERPORT_PATIENCE", "1")
     with pytest.raises(CoderUnreachable, match=r"If a company's own CA signed it: .* SSL_CERT_FILE"):
         version(url)
     monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
@@ -213,7 +213,7 @@ def test_only_what_is_named_is_trusted(tmp_path: Path, server: SecureServer, mon
     other.mkdir()
     with secure_server(other) as stranger:
         monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
-        monkeypatch.setattr("coderport.coder.client.ATTEMPTS", 1)
+        monkeypatch.setenv("CODERPORT_PATIENCE", "1")
         with pytest.raises(CoderUnreachable, match="Only what SSL_CERT_FILE names is trusted"):
             version(f"https://localhost:{stranger.address[1]}")
 

@@ -11,7 +11,8 @@ import stamina
 from runner_lab import Beats, RunnerLab, runner_lab
 
 from coderport.emulators.coder.builds import cancel
-from coderport.runner.execution import Ended, Patience
+from coderport.patience import Patience
+from coderport.runner.execution import Ended
 from coderport.settings import Actions
 
 CREATE, START, STOP = "coder_create_workspace", "coder_start_workspace", "coder_stop_workspace"

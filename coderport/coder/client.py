@@ -3,7 +3,7 @@
 What it takes care of, so that no caller has to: no cookie jar (Coder prefers a cookie to the header, so a
 stray one would change who is asking), no redirects, JSON or an error, one typed error per status, at most
 `in_flight` requests at a time, and retries of what is safe to repeat: 429 (as long as Retry-After says), 5xx,
-lost connections and answers that were cut short, all within one time budget per request.
+lost connections and answers that were cut short or come too slowly, all within the budgets of a `Patience`.
 """
 
 from __future__ import annotations
@@ -13,30 +13,23 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
-import stamina
 
 from coderport import __version__
 from coderport.coder import errors
 from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace, read_as
 from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
+from coderport.exchange import Oversized, cleaned, exchange, kind_of_body
+from coderport.patience import Again, Patience, Persistence, Say, http_date, retry_after, span
 from coderport.route import Route, route_to
 
 IN_FLIGHT = 6
-ATTEMPTS = 6
-RETRY_BUDGET = 180.0
-"""Seconds for one request with all of its repeats: room for two of Coder's one-minute rate limit windows."""
-
-FIRST_CONTACT = 4.0
-"""Seconds for the first connection: where none was ever made the address is most likely wrong, and a person waits."""
-_CONNECT_PAUSE = 1.0
 
 _BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
     400: errors.CoderBadRequest,
@@ -47,6 +40,7 @@ _BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
     410: errors.CoderGone,
 }
 
+_CUT = object()
 
 Row = TypeVar("Row", Template, Workspace)
 
@@ -81,8 +75,8 @@ class WorkspacePage:
 class CoderClient:
     """Reads one Coder deployment. Use as an async context manager, within one event loop.
 
-    `base_url` is the deployment's root, with or without `/api/v2`. `timeout` is the seconds to wait for each
-    part of an answer. `requests` counts every HTTP request sent, `retries` how many of them were repeats.
+    `base_url` is the deployment's root, with or without `/api/v2`. `patience` says how long a failing Coder is tried,
+    and `say` tells a person of it. `requests` counts every HTTP request sent, `retries` how many were repeats.
     """
 
     def __init__(
@@ -91,13 +85,13 @@ class CoderClient:
         token: str,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
-        timeout: float = 60.0,
+        patience: Patience | None = None,
+        say: Say | None = None,
         in_flight: int = IN_FLIGHT,
     ) -> None:
         self.requests = 0
-        self.retries = 0
+        self._persistence = Persistence(patience or Patience.of(), say)
         self.base_url = _api_root(base_url)
-        self._answered = False
         self._token = token
         self._places = asyncio.Semaphore(in_flight)
         self._route = Route() if transport is not None else route_to(str(self.base_url))
@@ -113,7 +107,7 @@ class CoderClient:
             },
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
-            timeout=httpx.Timeout(timeout, connect=5.0, pool=timeout),
+            timeout=httpx.Timeout(self._persistence.patience.answer, connect=5.0),
             limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
         )
 
@@ -128,6 +122,16 @@ class CoderClient:
 
     def __repr__(self) -> str:
         return f"CoderClient({self._host})"
+
+    @property
+    def retries(self) -> int:
+        """How many of the requests were repeats."""
+        return self._persistence.retries
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which Coder failed."""
+        return self._persistence.waited
 
     async def build_info(self) -> BuildInfo:
         """The deployment: needs no token, so it fails only if the URL is not Coder's."""
@@ -218,61 +222,51 @@ class CoderClient:
         repeat: bool,
     ) -> Answer:
         """Send it; `repeat` says whether sending it twice is harmless, which is what permits retries."""
-        if not repeat:
-            return await self._send(method, path, params, body)
-        start = time.monotonic()
-        deadline = start + RETRY_BUDGET
 
-        def again(error: Exception) -> bool | float:
-            if isinstance(error, errors.CoderUnreachable) and not error.connected and not self._answered:
-                return _CONNECT_PAUSE if time.monotonic() + _CONNECT_PAUSE <= start + FIRST_CONTACT else False
-            if isinstance(error, errors.CoderRateLimited) and error.retry_after is not None:
-                return error.retry_after if time.monotonic() + error.retry_after < deadline else False
-            return isinstance(
-                error,
-                (
-                    errors.CoderRateLimited,
-                    errors.CoderServerError,
-                    errors.CoderUnreachable,
-                    errors.CoderCutAnswer,
-                ),
-            )
-
-        async for attempt in stamina.retry_context(
-            on=again,
-            attempts=ATTEMPTS,
-            timeout=RETRY_BUDGET,
-            wait_initial=0.2,
-            wait_max=10.0,
-            wait_jitter=0.5,
-        ):
-            with attempt:
-                self.retries += attempt.num > 1
+        async def attempt() -> Answer:
+            try:
                 return await self._send(method, path, params, body)
-        raise AssertionError("a retry context either returns or raises")
+            except errors.CoderRateLimited as error:
+                raise Again(error, wait=_at_least(error.retry_after, self._persistence), limited=True) from None
+            except (errors.CoderServerError, errors.CoderUnreachable, errors.CoderCutAnswer) as error:
+                raise Again(error) from None
+
+        return await (self._persistence.repeated(attempt) if repeat else self._send(method, path, params, body))
 
     async def _send(self, method: str, path: str, params: Mapping[str, str | int] | None, body: object) -> Answer:
         async with self._places:
             self.requests += 1
             started = time.monotonic()
             try:
-                response = await self._http.request(method, f"{self.base_url}{path}", params=params, json=body)
+                response = await exchange(
+                    self._http,
+                    method,
+                    f"{self.base_url}{path}",
+                    seconds=self._persistence.seconds(),
+                    most=self._persistence.patience.answer_bytes,
+                    params=params,
+                    json=body,
+                )
+            except Oversized as error:
+                raise errors.CoderAnswerError(
+                    f"Coder at {self._host} sends no end ({method} {path}): {error}"
+                ) from None
             except httpx.HTTPError as error:
                 told = self._clean(self._route.told(error))
                 failed = f"Coder at {self._host} did not answer {method} {path}: {told}"
                 connected = not isinstance(error, httpx.ConnectError)
             else:
-                self._answered = True
                 took = timedelta(seconds=time.monotonic() - started)
                 return self._answer(method, path, response, took)
         raise errors.CoderUnreachable(failed, connected=connected)
 
     def _answer(self, method: str, path: str, response: httpx.Response, took: timedelta) -> Answer:
         status = response.status_code
-        clock = _http_date(response.headers.get("date", ""))
+        clock = http_date(response.headers.get("date", ""))
         asked_at = clock - took if clock else None
         asked = f"{method} {path}"
         if status in (204, 304) and method != "GET":
+            self._persistence.answered()
             return Answer(status, None, asked_at)
         if 300 <= status < 400:
             raise errors.CoderRedirected(
@@ -285,13 +279,18 @@ class CoderClient:
             if not isinstance(data, Mapping) and status not in (429, *range(500, 600)):
                 # A gateway's own 404 or 410 must not pass for Coder's.
                 raise self._not_json(asked, response)
+            if status < 500:
+                self._persistence.answered()
             raise self._refusal(asked, response, data if isinstance(data, Mapping) else {})
         if not is_json:
             raise self._not_json(asked, response)
         try:
-            return Answer(status, json.loads(response.content), asked_at)
+            data = json.loads(response.content)
         except ValueError:
-            pass
+            data = _CUT
+        if data is not _CUT:
+            self._persistence.answered()
+            return Answer(status, data, asked_at)
         raise errors.CoderCutAnswer(
             f"Coder's answer to {asked} is cut short or no JSON ({len(response.content)} bytes)"
         )
@@ -301,11 +300,15 @@ class CoderClient:
         reason = self._clean(": ".join(str(part) for part in (body.get("message"), body.get("detail")) if part))
         validations = [one for one in body.get("validations") or () if isinstance(one, Mapping)]
         if validations:
-            reason += self._clean(f" ({'; '.join(str(one.get('detail')) for one in validations)})")
+            told = self._clean("; ".join(str(one.get("detail")) for one in validations))
+            reason = f"{reason} ({told})".lstrip()
         reason = reason or response.reason_phrase or "no reason given"
         message = f"Coder at {self._host} answered {asked} with {status}: {reason}"
         if status == 429:
-            return errors.CoderRateLimited(message, reason=reason, retry_after=_retry_after(response))
+            asked_for = retry_after(response.headers)
+            if asked_for:
+                message += f" (it asks to wait for {span(asked_for)})"
+            return errors.CoderRateLimited(message, reason=reason, retry_after=asked_for)
         if status == 401:
             message = (
                 f"Coder at {self._host} does not accept the token (401): {reason} The token is malformed, "
@@ -317,10 +320,8 @@ class CoderClient:
         return kind(message, status=status, reason=reason, fields=fields)
 
     def _not_json(self, asked: str, response: httpx.Response) -> errors.CoderAnswerError:
-        kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
-        what = "HTML" if kind == "text/html" else kind or "no content type"
         return errors.CoderAnswerError(
-            f"{self._host} answers {asked} with {what} ({response.status_code}) instead of JSON: is "
+            f"{self._host} answers {asked} with {kind_of_body(response)} ({response.status_code}) instead of JSON: is "
             "CODER_API_BASE_URL the root of a Coder deployment, and does nothing on the way ask for a login?"
         )
 
@@ -330,8 +331,12 @@ class CoderClient:
         return f"{self.base_url.host}{port}"
 
     def _clean(self, text: str) -> str:
-        shown = text.replace(self._token, "[token]") if self._token else text
-        return shown if len(shown) <= 400 else f"{shown[:400]}…"
+        return cleaned(text, (self._token,))
+
+
+def _at_least(asked: float | None, persistence: Persistence) -> float | None:
+    """The seconds that a refusal asks to wait, but never so few that it would be asked for without end."""
+    return None if asked is None else max(asked, persistence.patience.pause)
 
 
 def _api_root(base_url: str) -> httpx.URL:
@@ -343,23 +348,6 @@ def _api_root(base_url: str) -> httpx.URL:
         raise SettingsError("CODER_API_BASE_URL is not an http(s) URL, for example https://coder.example.com")
     path = url.path.rstrip("/").removesuffix("/api/v2").rstrip("/")
     return url.copy_with(path=f"{path}/api/v2", query=None, fragment=None)
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date.astimezone(timezone.utc)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    value = response.headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
-    until = _http_date(value)
-    now = _http_date(response.headers.get("date", "")) or datetime.now(timezone.utc)
-    return None if until is None else max(0.0, (until - now).total_seconds())
 
 
 def _location_host(response: httpx.Response) -> str:

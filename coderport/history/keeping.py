@@ -26,6 +26,7 @@ from coderport.history.store import Store
 from coderport.memory import Memory
 from coderport.plan import Plan
 from coderport.port.client import PortClient
+from coderport.servers import opened_port
 from coderport.settings import Settings
 
 
@@ -56,16 +57,9 @@ async def keep(
     if not entities and not definitions:
         return None
     names = sorted({each.identifier for each in definitions if each.kind == "action" and each.before is not None})
-    secret = settings.port_client_secret.get_secret_value()
-    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
-        try:
-            permissions = dict(
-                zip(names, await together(client.action_permissions(each) for each in names), strict=True)
-            )
-            pointers = await _pointers(client, plan, deleted)
-        finally:
-            account.port_requests += client.requests
-            account.retries += client.retries
+    async with opened_port(settings, account) as client:
+        permissions = dict(zip(names, await together(client.action_permissions(each) for each in names), strict=True))
+        pointers = await _pointers(client, plan, deleted)
     record = Record(
         run=run_name(now),
         how=how,

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from coderport import __version__
+from coderport.patience import Patience, Say
 from coderport.port.errors import PortError, PortRejected, PortUnreachable
 from coderport.port.models import DeleteResult, Organization, Outcome, PortEntity
 from coderport.port.permissions import PERMISSIONS_SECONDS, once_made
@@ -29,9 +30,9 @@ class PortClient:
     """Port's API for one organization; an async context manager.
 
     `base_url` is taken with or without `/v1`. `token` replaces the pair of id and secret. A failed
-    request is repeated for `retry_seconds` where sending it twice has the same result as once (5xx,
-    timeouts, cut answers), and longer after a 429, which did nothing. Nothing is bound to an event loop
-    before the first request.
+    request is repeated as `patience` says where sending it twice has the same result as once (5xx, lost
+    and late answers), and after a 429, which did nothing. `say` tells a person of such a wait. Nothing is
+    bound to an event loop before the first request.
     """
 
     def __init__(
@@ -43,11 +44,11 @@ class PortClient:
         token: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         user_agent: str = f"coderport/{__version__}",
-        timeout: float = 60.0,
-        retry_seconds: float = 120.0,
+        patience: Patience | None = None,
+        say: Say | None = None,
     ) -> None:
         self.client_id = client_id
-        self._retry_seconds = retry_seconds
+        self._patience = patience or Patience.of()
         self._session = Session(
             base_url,
             client_id,
@@ -55,8 +56,8 @@ class PortClient:
             token=token,
             transport=transport,
             user_agent=user_agent,
-            timeout=timeout,
-            retry_seconds=retry_seconds,
+            patience=self._patience,
+            say=say,
         )
 
     def __repr__(self) -> str:
@@ -92,7 +93,12 @@ class PortClient:
     @property
     def retries(self) -> int:
         """Those of the requests that were repeats."""
-        return self._session.retries
+        return self._session.persistence.retries
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which Port failed."""
+        return self._session.persistence.waited
 
     async def organization(self) -> Organization:
         """The organization of the credentials: `GET /v1/organization`, else the token's `orgId`.
@@ -329,7 +335,7 @@ class PortClient:
         async def is_there() -> bool:
             return await self.action(identifier) is not None
 
-        return await once_made(ask, is_there, identifier, what, min(PERMISSIONS_SECONDS, self._retry_seconds))
+        return await once_made(ask, is_there, identifier, what, min(PERMISSIONS_SECONDS, self._patience.outage))
 
     async def _member_of(self, path: str, what: str, name: str) -> dict[str, Any] | None:
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from coderport.errors import CoderportError
 
 EU_URL = "https://api.port.io"
@@ -37,18 +40,37 @@ class PortRejected(PortError):
 
     `code` is Port's word for the reason (`identifier_taken`, `has_dependents`,
     `blueprint_schema_mismatch`, …), `status` the HTTP status (or that of one item of a bulk call),
-    `trace_id` what Port's support asks for.
+    `trace_id` what Port's support asks for, `details` what Port says more (`property`, `invalidProperties`, …).
     """
 
-    def __init__(self, what: str, code: str, status: int, message: str, trace_id: str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        code: str,
+        status: int,
+        message: str,
+        trace_id: str | None = None,
+        *,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
         self.what = what
         self.code = code
         self.status = status
         self.message = message
         self.trace_id = trace_id
+        self.details = dict(details or {})
         trace = f" (trace id {trace_id})" if trace_id else ""
         reason = f"{code}: {message}" if message and message != code else code
-        super().__init__(f"Port refused {what}: {status} {reason}{trace}")
+        super().__init__(f"Port refused {what}: {status} {reason}{_more(self.details)}{trace}")
+
+
+def _more(details: Mapping[str, Any]) -> str:
+    """The details that say something, as a person reads them."""
+    told = {
+        key: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in details.items()
+    }
+    shown = "; ".join(f"{key}: {text}" for key, text in told.items() if text)
+    return f" [{shown}]" if shown else ""
 
 
 class PortRateLimited(PortError):

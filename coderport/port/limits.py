@@ -8,7 +8,6 @@ are understood.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import heapq
 import itertools
 import math
@@ -20,8 +19,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 
+from coderport.patience import retry_after
+
 _EPOCH_FROM = 10_000_000.0
+_MILLISECONDS_FROM = 100_000_000_000.0
 _LONGEST_PAUSE = 300.0
+_SHORTEST_PAUSE = 1.0
+"""After a 429, whatever it asks for: a zero or a date that is past would be an invitation to send without end."""
 _LONGEST_GUESS = 8.0
 
 
@@ -53,19 +57,6 @@ def bucket_of(method: str, path: str) -> Bucket:
     return Bucket.OTHER
 
 
-def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    after = headers.get("retry-after")
-    if after is None:
-        return None
-    try:
-        return max(0.0, float(after))
-    except ValueError:
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(after).timestamp() - now)
-        except (TypeError, ValueError):
-            return None
-
-
 def _reset(headers: Mapping[str, str], now: float) -> float | None:
     text = headers.get("x-ratelimit-reset")
     if text is None:
@@ -80,6 +71,10 @@ def _reset(headers: Mapping[str, str], now: float) -> float | None:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
         return max(0.0, moment.timestamp() - now)
+    if not math.isfinite(value):
+        return None
+    if value > _MILLISECONDS_FROM:
+        value /= 1000
     return max(0.0, value - now if value > _EPOCH_FROM else value)
 
 
@@ -109,6 +104,14 @@ class _Level:
         if missing <= 0:
             return self.at
         return min(self.reset, self.at + missing / self.rate) if self.rate else self.reset
+
+
+class Closed(Exception):
+    """A bucket stays closed for longer than a call may wait; `seconds` says how long."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"closed for {seconds:.0f} s")
+        self.seconds = seconds
 
 
 class RateLimits:
@@ -143,10 +146,19 @@ class RateLimits:
         return max(0.0, until - now)
 
     @asynccontextmanager
-    async def permit(self, bucket: Bucket, ticket: int | None = None) -> AsyncIterator[None]:
-        """Wait until the bucket is open, and hold one permit of it for the time of a request."""
+    async def permit(self, bucket: Bucket, ticket: int | None = None, *, most: float = math.inf) -> AsyncIterator[None]:
+        """Wait until the bucket is open, and hold one permit of it for the time of a request.
+
+        Closed at once where a refusal closed the bucket for more than `most` seconds.
+        """
+
+        def pause() -> float:
+            if (closed := self._closed_until.get(bucket, 0.0) - self._clock()) > most:
+                raise Closed(closed)
+            return self.pause(bucket)
+
         line = self._lines[bucket]
-        await line.turn(self.ticket() if ticket is None else ticket, lambda: self.pause(bucket))
+        await line.turn(self.ticket() if ticket is None else ticket, pause)
         self._in_flight[bucket] += 1
         line.wake_first()
         try:
@@ -161,10 +173,10 @@ class RateLimits:
         reset = _reset(headers, now)
         if status == 429:
             self._refusals[bucket] += 1
-            asked = _retry_after(headers, now)
+            asked = retry_after(headers, now)
             if asked is None:  # the reset may mean "full again", and long before that there is something to have
                 asked = min(2.0 ** (self._refusals[bucket] - 1), _LONGEST_GUESS, 1.0 if reset is None else reset)
-            until = now + min(asked, _LONGEST_PAUSE)
+            until = now + max(asked, _SHORTEST_PAUSE)
             self._closed_until[bucket] = until
             self._levels[bucket] = _Level(left=0, at=until, rate=0.0, reset=until)
             return

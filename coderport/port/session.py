@@ -9,26 +9,22 @@ import asyncio
 import base64
 import binascii
 import json
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import stamina
 
+from coderport.exchange import Oversized, cleaned, exchange, kind_of_body
+from coderport.patience import Again, Patience, Persistence, Say, span
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
-from coderport.port.limits import Bucket, RateLimits, bucket_of
+from coderport.port.limits import Bucket, Closed, RateLimits, bucket_of
 from coderport.route import Route, route_to
 
 _TOKEN_PATH = "/v1/auth/access_token"
 _RENEW_BEFORE = 60.0
-
-# Where no connection was ever made the address is most likely wrong, and a person waits; later it is a blip.
-_FIRST_CONTACT_SECONDS = 4.0
-_CONNECT_PAUSE = 1.0
-# A window of Port's rate limits is five minutes long.
-_LIMITED_SECONDS = 330.0
 
 
 @dataclass(frozen=True)
@@ -53,19 +49,6 @@ class Reply:
         return value
 
 
-class _Again(Exception):
-    """An attempt failed in a way that a repeat may mend.
-
-    `error` is what to say if none does, `wait` what Port asked for, `budget` how long it is worth trying.
-    """
-
-    def __init__(self, error: PortError, budget: float, wait: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.budget = budget
-        self.wait = wait
-
-
 class Session:
     """Sends requests as one organization's client; counts them, their writes and their repeats."""
 
@@ -78,14 +61,13 @@ class Session:
         token: str | None,
         transport: httpx.AsyncBaseTransport | None,
         user_agent: str,
-        timeout: float,
-        retry_seconds: float,
+        patience: Patience,
+        say: Say | None,
     ) -> None:
         self.base_url = _root(base_url)
         self.requests = 0
         self.writes = 0
-        self.retries = 0
-        self._answered = False
+        self.persistence = Persistence(patience, say)
         self._client_id = client_id
         self._secret = client_secret
         self._renewable = token is None
@@ -93,7 +75,6 @@ class Session:
         self._token_until = float("inf") if token else 0.0
         self._token_lock = asyncio.Lock()
         self._limits = RateLimits()
-        self._retry_seconds = retry_seconds
         self._route = Route() if transport is not None else route_to(self.base_url)
         self._http = httpx.AsyncClient(
             base_url=self.base_url,
@@ -101,7 +82,7 @@ class Session:
             trust_env=False,  # the route says what the environment does
             verify=self._route.tls,
             proxy=self._route.proxy,
-            timeout=httpx.Timeout(timeout, connect=10.0, pool=None),
+            timeout=httpx.Timeout(patience.answer, connect=5.0, pool=None),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
             headers={"User-Agent": user_agent, "Accept": "application/json"},
             follow_redirects=False,
@@ -159,88 +140,107 @@ class Session:
                 if response.status_code != 401 or renewed or not self._renewable:
                     break
                 self._forget(token)
-            return self._checked(response, what, repeat=repeat)
+            return self._checked(response, what, bucket_of(method, path), repeat=repeat)
 
-        try:
-            async for step in stamina.retry_context(on=self._patience(), attempts=None, timeout=None, wait_max=30.0):
-                with step:
-                    self.retries += step.num > 1
-                    return await attempt()
-        except _Again as failure:
-            raise failure.error from None
-        raise AssertionError("stamina's loop ends by a return or by raising")
-
-    def _patience(self) -> Callable[[Exception], bool | float]:
-        """When to try again: as long as the failure is worth it."""
-        start = time.monotonic()
-        refused: float | None = None
-
-        def again(error: Exception) -> bool | float:
-            nonlocal refused
-            if not isinstance(error, _Again):
-                return False
-            now = time.monotonic()
-            if isinstance(error.error, PortRateLimited):  # to wait long for its turn is no failure of a call
-                refused = now if refused is None else refused
-            if now - (start if refused is None else refused) + (error.wait or 0.0) > error.budget:
-                return False
-            return True if error.wait is None else error.wait
-
-        return again
+        return await self.persistence.repeated(attempt)
 
     async def _send(
         self, method: str, path: str, what: str, *, repeat: bool, ticket: int | None = None, **arguments: Any
     ) -> httpx.Response:
         bucket = bucket_of(method, path)
-        async with self._limits.permit(bucket, ticket):
+        try:
+            return await self._sent(bucket, method, path, what, repeat, ticket, arguments)
+        except Closed as closed:
+            raise PortRateLimited(
+                f"Port limits the rate of requests and asks to wait for {span(closed.seconds)} ({what}), which is "
+                "longer than a request is tried. Run again then."
+            ) from None
+
+    async def _sent(
+        self,
+        bucket: Bucket,
+        method: str,
+        path: str,
+        what: str,
+        repeat: bool,
+        ticket: int | None,
+        arguments: Mapping[str, Any],
+    ) -> httpx.Response:
+        async with self._limits.permit(bucket, ticket, most=self.persistence.patience.limited):
             self.requests += 1
             self.writes += method != "GET" and bucket not in (Bucket.SEARCH, Bucket.TOKEN)
             try:
-                response = await self._http.request(method, path, **arguments)
+                response = await exchange(
+                    self._http,
+                    method,
+                    path,
+                    seconds=self.persistence.seconds(),
+                    most=self.persistence.patience.answer_bytes,
+                    **arguments,
+                )
             except (httpx.UnsupportedProtocol, httpx.InvalidURL):
                 raise PortUnreachable(f"{self.base_url!r} is not an address. {_CHECK_URL}") from None
             except httpx.LocalProtocolError:
                 # Its text quotes the header, and with it the token.
                 raise PortUnauthorized("The token for Port has characters that cannot be sent") from None
+            except Oversized as error:
+                raise PortUnreachable(f"Port at {self.base_url} sends no end ({what}): {error}") from None
             except httpx.ConnectError as error:
                 refused = PortUnreachable(f"Port at {self.base_url} cannot be reached: {self._route.told(error)}")
-                if self._answered:
-                    raise _Again(refused, self._retry_seconds) from None
-                raise _Again(refused, min(_FIRST_CONTACT_SECONDS, self._retry_seconds), _CONNECT_PAUSE) from None
+                raise Again(refused) from None
             except httpx.HTTPError as error:
                 lost = PortUnreachable(f"Port at {self.base_url} did not answer ({what}): {self._route.told(error)}")
-                raise self._maybe_again(lost, repeat) from None
-            self._answered = True
+                raise _maybe_again(lost, repeat) from None
             self._limits.observe(bucket, response.status_code, response.headers)
         return response
 
-    def _maybe_again(self, error: PortError, repeat: bool) -> Exception:
-        return _Again(error, self._retry_seconds) if repeat else error
-
-    def _checked(self, response: httpx.Response, what: str, *, repeat: bool) -> Reply:
+    def _checked(self, response: httpx.Response, what: str, bucket: Bucket, *, repeat: bool) -> Reply:
         """The JSON of a good answer; everything else becomes the error that says what happened."""
         status = response.status_code
         trace = response.headers.get("x-trace-id")
         traced = _traced(trace)
         if status == 429:
-            limited = PortRateLimited(f"Port keeps limiting the rate of requests ({what}){traced}")
-            raise _Again(limited, _LIMITED_SECONDS, 0.0)  # it waits in the bucket's line, in its old place
+            self.persistence.answered()
+            turn = self._limits.pause(bucket)
+            asks = f", and asks to wait for {span(turn)}" if turn > self.persistence.patience.longest_pause else ""
+            limited = PortRateLimited(f"Port keeps limiting the rate of requests ({what}){traced}{asks}")
+            # It waits in the bucket's line, in its old place.
+            raise Again(limited, wait=0.0, turn=turn if math.isfinite(turn) else 0.0, limited=True)
         if status >= 500:
-            raise self._maybe_again(PortUnreachable(f"Port answered {status} ({what}){traced}"), repeat)
+            raise _maybe_again(PortUnreachable(f"Port answered {status} ({what}){traced}"), repeat)
         if 300 <= status < 400:
-            raise PortUnreachable(f"{self.base_url} answers with a redirect ({what}). {_CHECK_URL}")
+            raise PortUnreachable(f"{self.base_url} answers {status}, a redirect ({what}). {_CHECK_URL}")
         answer = _json(response)
         if answer is None:
-            if "json" in response.headers.get("content-type", ""):
-                raise self._maybe_again(PortUnreachable(f"Port's answer was cut off ({what}){traced}"), repeat)
-            raise PortUnreachable(f"{self.base_url} does not answer in JSON ({what}). {_CHECK_URL}")
+            if "json" in response.headers.get("content-type", "") and response.is_success:
+                raise _maybe_again(PortUnreachable(f"Port's answer was cut off ({what}){traced}"), repeat)
+            raise PortUnreachable(
+                f"{self.base_url} answers {status} with {kind_of_body(response)} instead of JSON ({what}){traced}: "
+                f"does something on the way (a proxy, a firewall) answer in its place? {_CHECK_URL}"
+            )
+        self.persistence.answered()
         if response.is_success and (answer.get("ok") is True or status == 207):
             return Reply(answer, trace)
-        code = str(answer.get("error") or "unknown error")
-        message = str(answer.get("message") or "")
+        code = self.cleaned(str(answer.get("error") or "unknown error"))
+        message = self.cleaned(str(answer.get("message") or ""))
         if status == 401:
             raise PortUnauthorized(f"Port does not accept the token ({what}): {message or code}{traced}")
-        raise PortRejected(what, code, status, message, trace)
+        raise PortRejected(what, code, status, message, trace, details=self.details(answer.get("details")))
+
+    def cleaned(self, text: str) -> str:
+        """Port's words as a person may see them."""
+        return cleaned(text, (self._secret, self._token))
+
+    def details(self, given: Any) -> dict[str, Any]:
+        """What an error says more (`property`, `invalidProperties`, `invalidRelations`), cleaned; mostly nothing."""
+        if not isinstance(given, dict):
+            return {}
+        return {self.cleaned(str(key)): self._cleaned_value(value) for key, value in given.items()}
+
+    def _cleaned_value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._cleaned_value(each) for each in value]
+        return self.cleaned(value if isinstance(value, str) else json.dumps(value))
 
     async def _valid_token(self) -> str:
         async with self._token_lock:
@@ -258,9 +258,9 @@ class Session:
         credentials = {"clientId": self._client_id, "clientSecret": self._secret}
         response = await self._send("POST", _TOKEN_PATH, what, repeat=True, json=credentials)
         try:
-            answer = self._checked(response, what, repeat=True).json
+            answer = self._checked(response, what, Bucket.TOKEN, repeat=True).json
         except (PortRejected, PortUnauthorized):
-            detail = str((_json(response) or {}).get("error") or f"status {response.status_code}")
+            detail = self.cleaned(str((_json(response) or {}).get("error") or f"status {response.status_code}"))
             raise PortUnauthorized.for_credentials(self.base_url, detail) from None
         token, lifetime = answer.get("accessToken"), answer.get("expiresIn")
         if not isinstance(token, str):
@@ -271,6 +271,10 @@ class Session:
 
 
 _CHECK_URL = "Is PORT_BASE_URL the address of Port's API?"
+
+
+def _maybe_again(error: PortError, repeat: bool) -> Exception:
+    return Again(error) if repeat else error
 
 
 def _root(base_url: str) -> str:

@@ -5,6 +5,7 @@ It finds the resource, translates, and maps errors to statuses.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn, TypeVar
@@ -79,6 +80,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._client: PortClient | None = None
         self._batches: Batches | None = None
         self._resources: dict[str, Resource] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     # --- the plugin
     # -------------------------------------------------------------------------------------------
@@ -136,6 +138,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
                 settings.secret,
                 token=settings.token,
                 transport=self._transport,
+                say=self._say,
             )
             holdings = Holdings(self._client)
             self._batches = Batches(self._client, idle=self._idle, landed=self._stats.write)
@@ -247,6 +250,12 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
             await _abort(context, code, str(error))
         finally:
             self._stats.write()
+
+    def _say(self, text: str) -> None:
+        """Tell the person at the engine that Port fails and is tried again."""
+        telling = asyncio.create_task(self._warn("", text))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
 
     async def _warn(self, urn: str, text: str) -> None:
         """Show a warning beside the resource; a message that cannot be delivered changes nothing."""

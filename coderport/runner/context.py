@@ -6,19 +6,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from coderport.coder.client import CoderClient
+from coderport.patience import Patience, Say
 from coderport.plan import filters_of
 from coderport.port.client import PortClient
-from coderport.runner.values import Patience, RunContext
+from coderport.runner.values import RunContext
 from coderport.settings import Settings
 
 
 @asynccontextmanager
-async def opened(settings: Settings, managed_by: str, *, patience: Patience | None = None) -> AsyncIterator[RunContext]:
-    """What runs of the stack `managed_by` (project/stack) are worked with; for one event loop."""
-    secret = settings.port_client_secret.get_secret_value()
+async def opened(
+    settings: Settings, managed_by: str, *, patience: Patience | None = None, say: Say | None = None
+) -> AsyncIterator[RunContext]:
+    """What runs of the stack `managed_by` (project/stack) are worked with; for one event loop.
+
+    `say` is told when a server fails and is tried again.
+    """
+    patience = patience or Patience.of()
+    secret, token = settings.port_client_secret.get_secret_value(), settings.coder_session_token.get_secret_value()
     async with (
-        CoderClient(settings.coder_api_base_url, settings.coder_session_token.get_secret_value()) as coder,
-        PortClient(settings.port_base_url, settings.port_client_id, secret) as port,
+        CoderClient(settings.coder_api_base_url, token, patience=patience, say=say) as coder,
+        PortClient(settings.port_base_url, settings.port_client_id, secret, patience=patience, say=say) as port,
     ):
         yield RunContext(
             port=port,
@@ -27,5 +34,5 @@ async def opened(settings: Settings, managed_by: str, *, patience: Patience | No
             managed_by=managed_by,
             filters=filters_of(settings),
             organizations=settings.coder_organizations,
-            patience=patience or Patience(),
+            patience=patience,
         )

@@ -31,7 +31,6 @@ from coderport.runner.values import (
     NoJournal,
     Operation,
     Order,
-    Patience,
     Refused,
     RunClosed,
     RunContext,
@@ -39,7 +38,7 @@ from coderport.runner.values import (
     Stopped,
 )
 
-__all__ = ["Ended", "Journal", "NoJournal", "Patience", "RunContext", "Step", "execute", "workspace_key"]
+__all__ = ["Ended", "Journal", "NoJournal", "RunContext", "Step", "execute", "workspace_key"]
 
 _logger = logging.getLogger(__name__)
 

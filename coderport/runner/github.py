@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 
 from coderport.account import requests_text
 from coderport.errors import CoderportError, SettingsError
+from coderport.patience import Patience
 from coderport.runner.context import opened
 from coderport.runner.execution import execute
-from coderport.runner.values import Ended, Patience
+from coderport.runner.values import Ended
 from coderport.settings import Settings
 
 RUN_ID = "CODERPORT_RUN_ID"

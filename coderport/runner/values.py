@@ -15,6 +15,7 @@ from coderport.catalog.actions import declared
 from coderport.catalog.desired import Filters
 from coderport.coder.client import CoderClient
 from coderport.errors import CoderportError
+from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.runner.deployment import Deployments
 from coderport.settings import Actions
@@ -129,24 +130,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds: how often a build is looked at, and how long what does not happen is waited for."""
-
-    poll_first: float = 0.5
-    poll_most: float = 3.0
-    coder_away: float = 300.0
-    """For a Coder that does not answer, before it is given up; its build goes on without us."""
-    no_provisioner: float = 300.0
-    """For a pending build that no provisioner fits, before it is cancelled."""
-    agents: float = 600.0
-    next_build: float = 60.0
-    """For the start that Coder begins by itself after a stop, before it is asked for."""
-    build: float = 3600.0
-    log_lines: int = 50
-    log_seconds: float = 2.0
-
-
-@dataclass(frozen=True)
 class Clock:
     """Time as the runner sees it; tests bring their own."""
 
@@ -170,7 +153,7 @@ class RunContext:
     managed_by: str
     filters: Filters = field(default_factory=Filters)
     organizations: tuple[str, ...] = ()
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     clock: Clock = Clock()
     deployments: Deployments = field(default_factory=Deployments)
 

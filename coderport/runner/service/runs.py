@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from coderport.patience import Patience
 from coderport.runner.context import opened
 from coderport.runner.execution import execute, workspace_key
 from coderport.runner.service.queue import Runner
-from coderport.runner.values import Ended, Journal, Patience
+from coderport.runner.values import Ended, Journal
 from coderport.settings import Settings
+
+_LOG = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -17,7 +21,8 @@ async def service_runner(
     settings: Settings, managed_by: str, *, patience: Patience | None = None
 ) -> AsyncIterator[Runner]:
     """Works the runs of the stack `managed_by` (project/stack); to be entered in the service's event loop."""
-    async with opened(settings, managed_by, patience=patience) as context:
+    patience = (patience or Patience.of()).without_end()
+    async with opened(settings, managed_by, patience=patience, say=_LOG.warning) as context:
 
         async def work(run_id: str, journal: Journal) -> Ended:
             return await execute(run_id, context, journal=journal)

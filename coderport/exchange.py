@@ -1,0 +1,61 @@
+"""One HTTP request and its whole answer, within a deadline and a size; and what may be shown of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+
+LONGEST_SHOWN = 400
+
+# They describe the body as it travelled, which is not how it is kept.
+_OF_TRAVEL = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+class Late(httpx.TransportError):
+    """The answer was not whole in time."""
+
+
+class Oversized(httpx.TransportError):
+    """The answer is larger than any answer should be."""
+
+
+async def exchange(
+    http: httpx.AsyncClient, method: str, url: str, *, seconds: float, most: int, **arguments: Any
+) -> httpx.Response:
+    """Send a request; the answer with its body read. Raises httpx's errors, Late and Oversized (`most` bytes) included.
+
+    httpx's own timeouts are for each part of an answer: one that drips is never too late by those.
+    """
+
+    async def whole() -> httpx.Response:
+        async with http.stream(method, url, **arguments) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > most:
+                    raise Oversized(f"the answer is larger than {most // 1024**2} MiB")
+        headers = [(key, value) for key, value in response.headers.multi_items() if key.lower() not in _OF_TRAVEL]
+        return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
+
+    try:
+        return await asyncio.wait_for(whole(), seconds)
+    except asyncio.TimeoutError:
+        raise Late(f"the answer was not whole after {seconds:.0f} s") from None
+
+
+def cleaned(text: str, secrets: Iterable[str | None]) -> str:
+    """A server's words as a person may see them: on one line, without our secrets, and not endless."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[secret]")
+    shown = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
+
+
+def kind_of_body(response: httpx.Response) -> str:
+    """What an answer that should be JSON is instead, in a word."""
+    kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
+    return "HTML" if kind == "text/html" else kind or "no content type"

@@ -1,0 +1,39 @@
+"""Both servers as a command asks them: clients from the settings, whose costs go into the command's account."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from coderport.account import Account
+from coderport.coder.client import CoderClient
+from coderport.port.client import PortClient
+from coderport.settings import Settings
+
+
+@asynccontextmanager
+async def opened_port(settings: Settings, account: Account) -> AsyncIterator[PortClient]:
+    """A client of Port; what it cost is booked also where it failed."""
+    secret = settings.port_client_secret.get_secret_value()
+    patience = account.patience()
+    async with PortClient(settings.port_base_url, settings.port_client_id, secret, patience=patience) as client:
+        try:
+            yield client
+        finally:
+            account.port_requests += client.requests
+            account.port_writes += client.writes
+            account.retries += client.retries
+            account.waited += client.waited
+
+
+@asynccontextmanager
+async def opened_coder(settings: Settings, account: Account) -> AsyncIterator[CoderClient]:
+    """A client of Coder; what it cost is booked also where it failed."""
+    token = settings.coder_session_token.get_secret_value()
+    async with CoderClient(settings.coder_api_base_url, token, patience=account.patience()) as client:
+        try:
+            yield client
+        finally:
+            account.coder_requests += client.requests
+            account.retries += client.retries
+            account.waited += client.waited
