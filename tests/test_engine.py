@@ -321,6 +321,19 @@ def test_setup_installs_when_the_pins_change_and_only_then(tmp_path: Path) -> No
     assert installs() == 2
 
 
+def test_setup_never_installs_with_a_python_that_is_not_of_its_folder(tmp_path: Path) -> None:
+    """A .venv without its `pyvenv.cfg` is the system's Python under another name."""
+    clone = Clone(tmp_path)
+    lost = tmp_path / ".venv" / "bin" / "python"
+    lost.parent.mkdir(parents=True)
+    lost.symlink_to(Path(sys.executable).resolve())
+    none = tmp_path / "none"
+    none.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    none.chmod(0o755)
+    done = clone.setup("requirements.txt", PYTHON=str(none))
+    assert done.returncode == 1 and "Installing" not in done.stdout, "it is made anew, here with no Python to make it"
+
+
 def test_setup_without_a_fit_python_says_so(tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.write_text("#!/bin/sh\nexit 1\n")

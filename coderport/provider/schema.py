@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import Any
 
 from coderport.provider import action, action_values, blueprint, entity, permissions
 
 PACKAGE = "port"
 
-# The version of the SDK whose classes the program uses; the engine warns if the plugin's is another.
-VERSION = "2.21.10"
+OLDEST_SDK = "2.21.10"
+"""The oldest `port-pulumi` that is tested; `requirements.txt` pins the newest."""
+
+VERSION = version("port-pulumi")
+"""That of the SDK whose classes the program uses, because the engine warns if the plugin's is another."""
 
 SUPPORTED = (blueprint.TOKEN, entity.TOKEN, action.TOKEN, permissions.TOKEN)
 
