@@ -15,6 +15,7 @@ from coderport.cli import app
 from coderport.drift import Drifted, DriftOutcome
 from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
 from coderport.outcome import Counts, Kinds, Result
+from coderport.provider.schema import OLDEST_SDK
 from coderport.settings import Actions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,6 +73,14 @@ def test_the_page_of_actions_names_every_key_of_their_settings_with_its_default(
         if default is not None:
             shown = str(default).lower() if isinstance(default, bool) else default
             assert rows[field.alias or name].strip() == f"`{shown}`"
+
+
+def test_the_versions_of_the_sdk_are_those_that_are_pinned_and_tested() -> None:
+    (pinned,) = re.findall(r"^port-pulumi==(\S+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    text = section((ROOT / "docs" / "engine.md").read_text(), "## The SDK")
+    assert re.findall(r"\d+\.\d+\.\d+", text) == [pinned, OLDEST_SDK]
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+    assert f"port-pulumi=={OLDEST_SDK}\n" in workflow
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:
