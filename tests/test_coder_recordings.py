@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.kit import serve
 
-RECORDING = Path(__file__).resolve().parents[1].parent / "shared" / "golden" / "coder-2.20.0.jsonl"
+FOLDER = Path(__file__).parent / "recordings"
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NIL = "00000000-0000-0000-0000-000000000000"
 
@@ -128,12 +127,10 @@ def values(answer: Any) -> Any:
 
 
 def test_recorded_requests_are_answered_alike(figure: Callable[[str], None]) -> None:
-    if not RECORDING.exists():
-        pytest.skip("recordings are not part of a clone")
     clock = Clock()
     emulator = CoderEmulator.like_recording(clock=clock)
     deleted = next(found.id for found in emulator.state.workspaces.values() if found.deleted)
-    recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    recorded = [json.loads(line) for line in (FOLDER / "coder-2.20.0.jsonl").read_text().splitlines()]
     wrong: dict[str, list[str]] = {}
     with serve(emulator.app) as served, httpx.Client(base_url=served.url) as client:
         replay = Replay(emulator, client, clock, {"7fe1d260-9dc7-4cdc-87ac-d665c20a2d5a": deleted})

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket
 
 from coderport.emulators.coder import (
     agent_routes,
+    audit_routes,
     build_routes,
     deployment_routes,
     file_routes,
@@ -52,6 +53,7 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/workspaceproxies": {"GET": deployment_routes.list_proxies},
     "/insights/templates": {"GET": deployment_routes.get_template_insights},
     "/insights/user-activity": {"GET": deployment_routes.get_user_activity},
+    "/audit": {"GET": audit_routes.list_audit},
     "/groups": {"GET": member_routes.list_groups},
     "/files/{file}": {"GET": file_routes.get_file},
     "/workspace-quota/{user}": {"GET": member_routes.get_user_quota},

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from coderport.emulators.coder.audit import note_build
 from coderport.emulators.coder.jobs import Work
 from coderport.emulators.coder.parameters import resolved_parameters
 from coderport.emulators.coder.records import Build, DryRun, Version, Workspace
@@ -146,6 +147,7 @@ def _settle(state: State, build: Build) -> None:
     if build.job_status == "succeeded":
         _succeed(state, workspace, build, state.now())
     state.place(workspace)
+    note_build(state, build)
 
 
 def _succeed(state: State, workspace: Workspace, build: Build, now: datetime) -> None:

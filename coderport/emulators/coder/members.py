@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from coderport.emulators.coder.audit import note
 from coderport.emulators.coder.deployment import Deployment
 from coderport.emulators.coder.records import Organization, User
 from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
@@ -54,9 +55,22 @@ class Members(Deployment):
             owned = [self.state.workspaces[place[3]] for place in self.state.listed("owner", found.id)]
             for workspace in owned:
                 self.state.displace(workspace)
+            before = dict(found.organizations)
             self._set(found, fields)
             for workspace in owned:
                 self.state.place(workspace)
+            self._note_memberships(found, before)
+
+    def _note_memberships(self, user: User, before: Mapping[str, frozenset[str]]) -> None:
+        """Note new roles in the audit log, as given by an owner."""
+        giver = next(found for found in self.state.users.values() if "owner" in found.roles)
+        for organization, roles in user.organizations.items():
+            earlier = before.get(organization, frozenset())
+            if roles != earlier:
+                note(
+                    self.state, giver.id, "write", "organization_member", user.id, resource_target=user.username,
+                    organization_id=organization, diff={"roles": (sorted(earlier), sorted(roles))},
+                )  # fmt: skip
 
     def create_token(
         self,
@@ -79,10 +93,14 @@ class Members(Deployment):
             if user is None:
                 site = () if role == "member" or role in ORGANIZATION_ROLES else (role,)
                 own = (role,) if role in ORGANIZATION_ROLES else ()
-                name = f"{role}-{len(self.state.users)}"
-                user = self.create_user(name, roles=site, organizations={organization: own})
+                user = self.create_user(
+                    f"{role}-{len(self.state.users)}", roles=site, organizations={organization: own}
+                )
+            person = self.user(user)
+            if name is None:
+                note(self.state, person.id, "login", "api_key", person.id, status_code=201)
             return self.state.new_token(
-                self.user(user).id,
+                person.id,
                 scopes=frozenset(scopes),
                 allow_list=None if allow_list is None else frozenset(allow_list),
                 expires_at=expires_at,

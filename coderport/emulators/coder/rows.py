@@ -139,7 +139,7 @@ def version_json(state: State, version: Version) -> Json:
         "created_by": {"id": creator.id, "username": creator.username, "avatar_url": creator.avatar_url},
         "archived": version.archived,
     }
-    if state.flavour.job_details:
+    if state.flavour.job_details and not version.imported:
         row["matched_provisioners"] = {"count": 0, "available": 0, "most_recently_seen": None}
     if state.flavour.sharing_queries:
         row["has_external_agent"] = version.has_external_agent

@@ -10,7 +10,7 @@ import uuid
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from coderport.emulators.coder.flavour import Flavour
 from coderport.emulators.coder.jobs import JobIndex, Work
@@ -27,6 +27,9 @@ from coderport.emulators.coder.records import (
 )
 from coderport.emulators.coder.written import derived_id
 from coderport.emulators.kit import Clock
+
+if TYPE_CHECKING:
+    from coderport.emulators.coder.audit import Entry
 
 Place = tuple[bool, str, str, str]
 """Where a workspace stands in the list: not running, owner, name (lower case), id."""
@@ -78,7 +81,10 @@ class State:
         self.jobs = JobIndex()
         self.stats_at = 0.0
         self.log_ids = 0
+        self.audit: list[Entry] = []
+        """Oldest first."""
         self._daemon_ids: list[str] = []
+        self._audit_number = 0
         self._places: dict[str, Place] = {}
         self._parts: dict[tuple[Part, str], list[Place]] = {}
         self._standing: dict[str, tuple[tuple[Part, str], ...]] = {}
@@ -99,6 +105,11 @@ class State:
     def new_id(self) -> str:
         """The next UUID of the seeded sequence."""
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def new_audit_id(self) -> str:
+        """An id for the audit log, whose lines come and go without a change of the ids of all else."""
+        self._audit_number += 1
+        return derived_id(self.deployment_id, f"audit {self._audit_number}")
 
     def new_token(self, user_id: str, **narrowed: object) -> str:
         """A session token for the user: ten letters of key id, a dash, twenty-two of secret."""

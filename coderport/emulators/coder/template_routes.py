@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from coderport.emulators.coder.audit import note_template
 from coderport.emulators.coder.http import (
     Body,
     Call,
@@ -157,15 +158,17 @@ def patch_template(call: Call) -> Response:
     """``PATCH /templates/{template}``: 200 with the template; 304 where nothing would change."""
     template = template_of(call, "update")
     body = call.body()
-    before = template.rev
+    before, diff = template.rev, {}
     for key, value in _settings(body).items():
         if key in _LICENSED and not call.state.licensed:
             continue
         if getattr(template, key) != value:
+            diff[key] = (getattr(template, key), value)
             setattr(template, key, value)
     if template.rev == before and "deprecation_message" not in body:
         return empty_response(304)
     template.updated_at = call.state.now()
+    note_template(call.state, call.subject.user, "write", template, diff)
     return json_response(template_json(call.state, template))
 
 
@@ -194,6 +197,7 @@ def delete_template(call: Call) -> Response:
     if call.state.listed("template", template.id):
         raise Refused(400, "All workspaces must be deleted before a template can be removed.")
     template.deleted, template.updated_at = True, call.state.now()
+    note_template(call.state, call.subject.user, "delete", template)
     return json_response({"message": "Template has been deleted!"})
 
 
@@ -224,7 +228,9 @@ def promote_version(call: Call) -> Response:
         raise Refused(400, "The provided template version is archived.")
     if not version.imported:
         raise Refused(400, "Only versions that have been built successfully can be promoted.")
+    diff = {"active_version_id": (template.active_version_id, version.id)}
     template.active_version_id, template.updated_at = version.id, call.state.now()
+    note_template(call.state, call.subject.user, "write", template, diff)
     return json_response({"message": "Updated the active template version!"})
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
+from coderport.emulators.coder.audit import note
 from coderport.emulators.coder.http import Call, Refused, empty_response, invalid, json_response, not_found
 from coderport.emulators.coder.reading import user_of
 from coderport.emulators.coder.records import Token, User
@@ -90,6 +91,7 @@ def create_token(call: Call) -> Response:
         user.id, scopes=scopes, expires_at=state.now() + timedelta(seconds=seconds), name=name,
         created_at=state.now(), lifetime_seconds=seconds,
     )  # fmt: skip
+    note(state, call.subject.user.id, "create", "api_key", user.id, resource_target=name, status_code=201)
     return json_response({"key": key}, 201)
 
 
@@ -139,8 +141,9 @@ def _key(call: Call, action: str) -> tuple[str, Token]:
 
 def delete_key(call: Call) -> Response:
     """``DELETE /users/{user}/keys/{key}``: 204, and the key is 401 from now on."""
-    key, _ = _key(call, "delete")
+    key, token = _key(call, "delete")
     del call.state.tokens[key]
+    note(call.state, call.subject.user.id, "delete", "api_key", token.user_id, resource_target=token.name or "")
     return empty_response()
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from starlette.responses import Response
 
 from coderport.emulators.coder import builds
+from coderport.emulators.coder.audit import note_workspace
 from coderport.emulators.coder.http import (
     Body,
     Call,
@@ -24,6 +25,7 @@ from coderport.emulators.coder.records import PREBUILDS_USER_ID, Preset, Templat
 from coderport.emulators.coder.rows import workspace_json
 from coderport.emulators.coder.schedule import ScheduleError, next_start
 from coderport.emulators.coder.state import State
+from coderport.emulators.coder.written import nullable
 
 _NAME = re.compile(r"^[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*$")
 _MINUTE, _MONTH = 60_000, 30 * 24 * 3_600_000
@@ -119,6 +121,7 @@ def _create(call: Call, owner: User) -> Response:
         state, workspace, "start", subject.user.id, version_id=version.id, parameters=values,
         preset_id=preset.id if preset else None,
     )  # fmt: skip
+    note_workspace(state, subject.user, "create", workspace)
     return _shown(call, workspace, 201, fresh=True)
 
 
@@ -215,6 +218,12 @@ def _checked_schedule(schedule: str) -> None:
         raise invalid("schedule", str(error), "Invalid autostart schedule.") from None
 
 
+def _note_change(call: Call, workspace: Workspace, **diff: tuple[object, object]) -> None:
+    """Note what a request changes; what stays as it is has no place in a diff."""
+    changed = {key: values for key, values in diff.items() if values[0] != values[1]}
+    note_workspace(call.state, call.subject.user, "write", workspace, changed)
+
+
 def put_ttl(call: Call) -> Response:
     """``PUT …/ttl``: null or 0 turns autostop off."""
     workspace = _settable(call)
@@ -224,6 +233,7 @@ def put_ttl(call: Call) -> Response:
     ttl = _checked_ttl(call.body().number("ttl_ms"))
     if ttl is None and workspace.build.deadline is not None:
         workspace.build.deadline = workspace.build.max_deadline
+    _note_change(call, workspace, ttl=(workspace.ttl_ms, ttl))
     workspace.ttl_ms = ttl
     return empty_response()
 
@@ -235,6 +245,7 @@ def put_autostart(call: Call) -> Response:
     _checked_schedule(schedule)
     if schedule and not call.state.templates[workspace.template_id].allow_user_autostart:
         raise Refused(400, "Autostart is not allowed for workspaces using this template.")
+    _note_change(call, workspace, autostart_schedule=(workspace.autostart_schedule, schedule))
     workspace.autostart_schedule = schedule
     builds.schedule_next_start(call.state, workspace)
     return empty_response()
@@ -243,7 +254,9 @@ def put_autostart(call: Call) -> Response:
 def put_autoupdates(call: Call) -> Response:
     """``PUT …/autoupdates``."""
     workspace = workspace_of(call, "update")
-    workspace.automatic_updates = _checked_updates(call.body(), "")
+    updates = _checked_updates(call.body(), "")
+    _note_change(call, workspace, automatic_updates=(workspace.automatic_updates, updates))
+    workspace.automatic_updates = updates
     return empty_response()
 
 
@@ -253,7 +266,9 @@ def put_dormant(call: Call) -> Response:
     dormant = bool(call.body().flag("dormant"))
     if dormant == (workspace.dormant_at is not None):
         return empty_response(304)
+    before = nullable(workspace.dormant_at)
     set_dormant(call.state, workspace, dormant)
+    _note_change(call, workspace, dormant_at=(before, nullable(workspace.dormant_at)))
     return _shown(call, workspace)
 
 
@@ -312,6 +327,7 @@ def patch_workspace(call: Call) -> Response:
     taken = call.state.workspace_of(workspace.owner_id, name)
     if taken is not None and taken is not workspace:
         raise _name_taken(name)
+    _note_change(call, workspace, name=(workspace.name, name))
     workspace.name = name
     call.state.place(workspace)
     return empty_response()
@@ -331,6 +347,7 @@ def _favourite(call: Call, wanted: bool) -> Response:
     workspace = workspace_of(call)
     if workspace.owner_id != call.subject.user.id:
         raise forbidden("You can only favorite workspaces that you own.")
+    _note_change(call, workspace, favorite=(workspace.favorite, wanted))
     workspace.favorite = wanted
     return empty_response()
 
