@@ -73,6 +73,7 @@ def test_each_job_has_the_least_permissions_and_a_time_limit() -> None:
     allowed = {
         "coder-action.run": {"contents": "read"},
         "tests.tests": {"contents": "read"},
+        "tests.oldest-sdk": {"contents": "read"},
         "preview.preview": {"contents": "read"},
         "preview.comment": {"pull-requests": "write"},
         "up.up": {"contents": "read", "deployments": "read"},
@@ -92,7 +93,7 @@ def test_the_job_that_may_write_has_no_checkout_and_no_secret() -> None:
 
 def test_no_checkout_keeps_credentials() -> None:
     checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 5
+    assert len(checkouts) == 6
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
 
 
