@@ -5,7 +5,7 @@ from __future__ import annotations
 from coderport.account import Account
 from coderport.catalog.blueprints import BLUEPRINTS
 from coderport.plan import Plan
-from coderport.port.client import DELETES_PER_CALL
+from coderport.port.bulk import DELETES_PER_CALL
 from coderport.servers import opened_port
 from coderport.settings import Settings
 

@@ -20,7 +20,12 @@ from coderport.provider.protocol import struct_of
 from coderport.provider.server import PortProvider
 
 Value = TypeVar("Value")
-ENVIRON = {"PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": "hidden", "PORT_BASE_URL": "https://port.test/v1"}
+ENVIRON = {
+    "PORT_CLIENT_ID": "client",
+    "PORT_CLIENT_SECRET": "hidden",
+    "PORT_BASE_URL": "https://port.test/v1",
+    "CODERPORT_PATIENCE": "5",
+}
 
 
 class Aborted(Exception):

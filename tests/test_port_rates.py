@@ -15,7 +15,8 @@ import pytest
 from virtual_time import VirtualTime
 
 from coderport.emulators.port import PortEmulator
-from coderport.port.client import UPSERTS_PER_CALL, PortClient
+from coderport.port.bulk import UPSERTS_PER_CALL
+from coderport.port.client import PortClient
 from coderport.port.limits import Bucket, RateLimits
 from coderport.provider.batches import Batches, UpsertKey
 

@@ -238,4 +238,4 @@ def test_an_answer_that_forgets_an_entity_fails_that_entity(driver: Driver) -> N
     )
     (result,) = create_all(driver, 1)
     assert isinstance(result, Aborted)
-    assert "does not mention it" in result.text
+    assert "does not say what became of entity workspace:w0" in result.text

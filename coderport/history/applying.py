@@ -10,7 +10,8 @@ from coderport.coder.together import together
 from coderport.history.images import DefinitionImage
 from coderport.history.record import Record
 from coderport.history.undoing import Now, Place, Undo, places_of
-from coderport.port.client import DELETES_PER_CALL, UPSERTS_PER_CALL, PortClient
+from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
+from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.port.models import PortEntity
 

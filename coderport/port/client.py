@@ -11,14 +11,13 @@ import httpx
 
 from coderport import __version__
 from coderport.patience import Patience, Say
+from coderport.port.bulk import Bulk
 from coderport.port.errors import PortError, PortRejected, PortUnreachable
 from coderport.port.models import DeleteResult, Organization, Outcome, PortEntity
 from coderport.port.permissions import PERMISSIONS_SECONDS, once_made
 from coderport.port.session import Reply, Session
 
 DEFAULT_URL = "https://api.getport.io"
-UPSERTS_PER_CALL = 20
-DELETES_PER_CALL = 100
 BYTES_PER_CALL = 1024 * 1024
 ROWS_PER_PAGE = 1000
 
@@ -59,6 +58,7 @@ class PortClient:
             patience=self._patience,
             say=say,
         )
+        self._bulk = Bulk(self._session)
 
     def __repr__(self) -> str:
         return f"PortClient({self.base_url!r})"
@@ -204,6 +204,11 @@ class PortClient:
             raise PortError(f"Port's answer has no count in it ({what})")
         return count
 
+    @property
+    def bulk(self) -> Bulk:
+        """The bulk routes with the sizes that this Port takes."""
+        return self._bulk
+
     async def upsert(
         self,
         blueprint: str,
@@ -212,12 +217,13 @@ class PortClient:
         merge: bool = True,
         create_missing: bool = False,
         run_id: str | None = None,
+        validate_only: bool = False,
     ) -> list[Outcome]:
-        """Create or change up to 20 entities in one call; the outcomes are in the order of the request.
+        """Create or change entities in bulk; the outcomes are in the order of the request.
 
-        With `merge` a property that a body does not name keeps its value and null clears it; without,
-        the entity is replaced. An entity that fails has its error in its outcome and does not stop the
-        others; only a request that was rejected as a whole raises.
+        With `merge` a property that a body does not name keeps its value and null clears it; without, the entity is
+        replaced. An entity that fails has its error in its outcome and does not stop the others; only a request that
+        was rejected as a whole raises. With `validate_only` nothing is written, and Port says what it would say.
         """
         query = {
             "upsert": "true",
@@ -226,14 +232,9 @@ class PortClient:
         }
         if run_id:
             query["run_id"] = run_id
-        reply = await self._session.call(
-            "POST",
-            f"{_blueprint(blueprint)}/entities/bulk",
-            f"{len(entities)} entities of blueprint {blueprint}",
-            query=query,
-            body={"entities": list(entities)},
-        )
-        return _outcomes(blueprint, [str(body["identifier"]) for body in entities], reply)
+        if validate_only:
+            query["validation_only"] = "true"
+        return await self._bulk.upsert(blueprint, entities, query, changes=not validate_only)
 
     async def replace_entity(
         self, blueprint: str, identifier: str, body: Mapping[str, Any], *, run_id: str | None = None
@@ -257,22 +258,19 @@ class PortClient:
         )
 
     async def delete(self, blueprint: str, identifiers: Sequence[str], *, run_id: str | None = None) -> DeleteResult:
-        """Delete up to 100 entities in one call, as part of the run of an action where one is named.
+        """Delete entities in bulk, as part of the run of an action where one is named; what Port says it deleted.
 
-        One that others require (`has_dependents`) fails the whole call.
+        One that others require (`has_dependents`) fails the whole call. What Port does not name is looked for: where
+        that is still there, it is a PortError.
         """
         query = {"delete_dependents": "false"}
         if run_id:
             query["run_id"] = run_id
-        reply = await self._session.call(
-            "POST",
-            f"{_blueprint(blueprint)}/bulk/entities/delete",
-            f"deleting {len(identifiers)} entities of blueprint {blueprint}",
-            query=query,
-            body={"entities": list(identifiers)},
-        )
-        named = reply.json.get("deletedEntities")
-        return DeleteResult(frozenset(identifiers if named is None else named))
+
+        async def is_there(identifier: str) -> bool:
+            return await self.entity(blueprint, identifier) is not None
+
+        return DeleteResult(await self._bulk.delete(blueprint, identifiers, query, is_there))
 
     async def actions(self) -> dict[str, dict[str, Any]]:
         """All actions of the organization, by identifier; whatever they do and whoever made them."""
@@ -353,31 +351,6 @@ class PortClient:
                 return False
             raise
         return True
-
-
-def _outcomes(blueprint: str, identifiers: Sequence[str], reply: Reply) -> list[Outcome]:
-    """By position, which is the only reliable link; an entity that the answer does not mention has failed."""
-    found: dict[int, Outcome] = {}
-    for row in reply.json.get("entities") or ():
-        index = row.get("index")
-        if index in range(len(identifiers)):
-            found[index] = Outcome(index, identifiers[index], created=row.get("created") is True)
-    for row in reply.json.get("errors") or ():
-        index = row.get("index")
-        if index in range(len(identifiers)):
-            code, message = str(row.get("error") or "unknown error"), str(row.get("message") or "")
-            what = f"entity {blueprint}:{identifiers[index]}"
-            error = PortRejected(what, code, int(row.get("statusCode") or 0), message, reply.trace_id)
-            found[index] = Outcome(index, identifiers[index], error=error)
-    for index, identifier in enumerate(identifiers):
-        if index not in found:
-            what, message = (
-                f"entity {blueprint}:{identifier}",
-                "the answer to the bulk call does not mention it",
-            )
-            error = PortRejected(what, "unknown error", 0, message, reply.trace_id)
-            found[index] = Outcome(index, identifier, error=error)
-    return [found[index] for index in range(len(identifiers))]
 
 
 def _blueprint(identifier: str) -> str:

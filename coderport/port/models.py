@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from coderport.port.errors import PortError, PortRejected
+from coderport.port.errors import PortError
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Outcome:
     index: int
     identifier: str
     created: bool = False
-    error: PortRejected | None = None
+    error: PortError | None = None
 
 
 @dataclass(frozen=True)

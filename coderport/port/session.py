@@ -110,11 +110,12 @@ class Session:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         repeat: bool = True,
+        changes: bool = True,
     ) -> Reply:
         """One request with its repeats; `what` says for a person what it was about.
 
-        `repeat` says that sending it twice has the same result as once. A 207 is a good answer whatever
-        its `ok`.
+        `changes` False is for a request that changes nothing although its method says so. `repeat` says that sending
+        it twice has the same result as once. A 207 is a good answer whatever its `ok`.
         """
         content = None
         headers = {}
@@ -133,6 +134,7 @@ class Session:
                     what,
                     ticket=ticket,
                     repeat=repeat,
+                    changes=changes,
                     params=query,
                     content=content,
                     headers={**headers, "Authorization": f"Bearer {token}"},
@@ -145,11 +147,19 @@ class Session:
         return await self.persistence.repeated(attempt)
 
     async def _send(
-        self, method: str, path: str, what: str, *, repeat: bool, ticket: int | None = None, **arguments: Any
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        repeat: bool,
+        changes: bool = True,
+        ticket: int | None = None,
+        **arguments: Any,
     ) -> httpx.Response:
         bucket = bucket_of(method, path)
         try:
-            return await self._sent(bucket, method, path, what, repeat, ticket, arguments)
+            return await self._sent(bucket, method, path, what, repeat, changes, ticket, arguments)
         except Closed as closed:
             raise PortRateLimited(
                 f"Port limits the rate of requests and asks to wait for {span(closed.seconds)} ({what}), which is "
@@ -163,12 +173,13 @@ class Session:
         path: str,
         what: str,
         repeat: bool,
+        changes: bool,
         ticket: int | None,
         arguments: Mapping[str, Any],
     ) -> httpx.Response:
         async with self._limits.permit(bucket, ticket, most=self.persistence.patience.limited):
             self.requests += 1
-            self.writes += method != "GET" and bucket not in (Bucket.SEARCH, Bucket.TOKEN)
+            self.writes += changes and method != "GET" and bucket not in (Bucket.SEARCH, Bucket.TOKEN)
             try:
                 response = await exchange(
                     self._http,

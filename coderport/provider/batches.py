@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from coderport.port.client import BYTES_PER_CALL, DELETES_PER_CALL, UPSERTS_PER_CALL, PortClient
+from coderport.port.client import BYTES_PER_CALL, PortClient
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.models import Outcome
 
@@ -30,9 +30,6 @@ _CALLS_IN_FLIGHT = 16
 
 # Room for the JSON around the entities.
 _BYTES = BYTES_PER_CALL - 1024
-
-# Statuses of a whole request that say nothing about its parts: taking it apart cannot help.
-_FINAL = (401, 403, 404)
 
 Item = TypeVar("Item")
 Key = TypeVar("Key", bound=Hashable)
@@ -105,7 +102,7 @@ class Gatherer(Generic[Key, Item, Answer]):
         self,
         send: Callable[[Key, list[Item]], Awaitable[Sequence[Answer | PortError]]],
         *,
-        most: int,
+        most: Callable[[], int],
         size: Callable[[Item], int] = lambda _: 0,
         flights: asyncio.Semaphore,
         pulse: Pulse,
@@ -139,7 +136,7 @@ class Gatherer(Generic[Key, Item, Answer]):
         answer: asyncio.Future[Answer] = loop.create_future()
         batch.waiting.append((item, answer))
         batch.size += size
-        if len(batch.waiting) >= self._most:
+        if len(batch.waiting) >= self._most():
             self._dispatch(key)
         elif batch.timer is None:
             self._look_in(key, batch, self._idle)
@@ -220,7 +217,7 @@ class Batches:
         flights = asyncio.Semaphore(_CALLS_IN_FLIGHT)
         self._upserts: Gatherer[UpsertKey, Mapping[str, Any], Outcome] = Gatherer(
             self._send_upserts,
-            most=UPSERTS_PER_CALL,
+            most=lambda: client.bulk.upserts.most,
             size=_bytes,
             flights=flights,
             pulse=self.pulse,
@@ -229,7 +226,7 @@ class Batches:
         )
         self._deletes: Gatherer[str, str, None] = Gatherer(
             self._send_deletes,
-            most=DELETES_PER_CALL,
+            most=lambda: client.bulk.deletes.most,
             flights=flights,
             pulse=self.pulse,
             idle=idle,
@@ -255,9 +252,7 @@ class Batches:
                 key.blueprint, bodies, create_missing=key.create_missing, run_id=key.run_id
             )
         except PortRejected as error:
-            if len(bodies) == 1 or error.status in _FINAL:
-                return [error] * len(bodies)
-            return await _apart(lambda part: self._send_upserts(key, part), bodies)
+            return [error] * len(bodies)
         return [outcome.error or outcome for outcome in outcomes]
 
     async def _send_deletes(self, blueprint: str, identifiers: list[str]) -> Sequence[PortError | None]:

@@ -17,6 +17,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from coderport.errors import CoderportError, SettingsError
+from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
 from coderport.provider import action, blueprint, config, entity, permissions
@@ -138,6 +139,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
                 settings.secret,
                 token=settings.token,
                 transport=self._transport,
+                patience=Patience.of(self._environ),
                 say=self._say,
             )
             holdings = Holdings(self._client)

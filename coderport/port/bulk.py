@@ -1,0 +1,219 @@
+"""Port's two bulk routes: the size of a call, what is tried again of one, and what became of each of its items.
+
+An item that answers 429, 409 or 5xx, or that the answer does not mention, is sent again as a request would be: both
+calls have the same result however often they are sent. A call that is refused as a whole is taken apart, so that what
+is wrong with one item, or with their number, stops no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from coderport.patience import Again
+from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnreachable
+from coderport.port.models import Outcome
+from coderport.port.session import Reply, Session
+
+UPSERTS_PER_CALL = 20
+DELETES_PER_CALL = 100
+
+# Statuses of a whole call that say nothing about its items: taking it apart cannot help.
+_FINAL = (401, 403, 404)
+# They say that there are too many of them, or too large ones.
+_TOO_MANY = (413, 422)
+
+Item = TypeVar("Item")
+
+
+class Size:
+    """How many items a call may have. An answer may say that it is fewer (`maxBulkSize`), and a refusal too."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def announced(self, number: object) -> None:
+        """What an answer said; larger calls than Port documents are never made."""
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and number >= 1:
+            self.most = min(self.most, int(number))
+
+
+class Bulk:
+    """The bulk calls of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.upserts, self.deletes = Size(UPSERTS_PER_CALL), Size(DELETES_PER_CALL)
+
+    async def upsert(
+        self, blueprint: str, bodies: Sequence[Mapping[str, Any]], query: Mapping[str, str], *, changes: bool = True
+    ) -> list[Outcome]:
+        """The outcome of each entity, in order, in as few calls as Port takes. A final refusal of a call raises."""
+        found: dict[int, Outcome] = {}
+        for start in _starts(len(bodies), self.upserts.most):
+            part = bodies[start : start + self.upserts.most]
+            outcomes = await self._upserted(blueprint, part, query, changes)
+            found |= {start + at: each for at, each in enumerate(outcomes)}
+        return [Outcome(at, each.identifier, each.created, each.error) for at, each in sorted(found.items())]
+
+    async def _upserted(
+        self, blueprint: str, bodies: Sequence[Mapping[str, Any]], query: Mapping[str, str], changes: bool
+    ) -> list[Outcome]:
+        """One call and its repeats; those of its items that failed only for a moment are sent again alone."""
+        outcomes: dict[int, Outcome] = {}
+        waiting = list(range(len(bodies)))
+
+        async def attempt() -> None:
+            nonlocal waiting
+            sent, failed = list(waiting), list[int]()
+            names = [str(bodies[at]["identifier"]) for at in sent]
+            reply = await self._call(blueprint, "entities/bulk", [bodies[at] for at in sent], query, changes)
+            self.upserts.announced(reply.json.get("maxBulkSize"))
+            for at, outcome, again in zip(sent, *_outcomes(self._session, blueprint, names, reply), strict=True):
+                outcomes[at] = outcome
+                if again:
+                    failed.append(at)
+            waiting = failed
+            if failed:
+                error = outcomes[failed[0]].error
+                assert error is not None
+                raise Again(error, limited=isinstance(error, PortRateLimited))
+
+        try:
+            await self._session.persistence.repeated(attempt)
+        except PortRejected as error:
+            if outcomes or error.status in _FINAL:  # of single items, or nothing that fewer items would change
+                if len(outcomes) < len(bodies):
+                    raise
+            elif len(bodies) == 1:
+                return [Outcome(0, str(bodies[0]["identifier"]), error=error)]
+            else:
+                parts = await _apart(lambda part: self._upserted(blueprint, part, query, changes), bodies)
+                if error.status in _TOO_MANY and not any(each.error for each in parts):
+                    self.upserts.announced(len(bodies) // 2)
+                return parts
+        except PortError:
+            if len(outcomes) < len(bodies):
+                raise
+        return [outcomes[at] for at in range(len(bodies))]
+
+    async def delete(
+        self,
+        blueprint: str,
+        identifiers: Sequence[str],
+        query: Mapping[str, str],
+        is_there: Callable[[str], Awaitable[bool]],
+    ) -> frozenset[str]:
+        """Delete them; those that Port says it deleted. What it does not name is asked for by itself (`is_there`)."""
+        deleted: set[str] = set()
+        for start in _starts(len(identifiers), self.deletes.most):
+            deleted |= await self._deleted(blueprint, identifiers[start : start + self.deletes.most], query, is_there)
+        return frozenset(deleted)
+
+    async def _deleted(
+        self,
+        blueprint: str,
+        identifiers: Sequence[str],
+        query: Mapping[str, str],
+        is_there: Callable[[str], Awaitable[bool]],
+    ) -> set[str]:
+        deleted: set[str] = set()
+
+        async def attempt() -> None:
+            rest = [each for each in identifiers if each not in deleted]
+            reply = await self._call(blueprint, "bulk/entities/delete", rest, query, True)
+            self.deletes.announced(reply.json.get("maxBulkSize"))
+            named = reply.json.get("deletedEntities")
+            deleted.update(each for each in (named if isinstance(named, list) else ()) if each in rest)
+            left = [each for each in rest if each not in deleted and await is_there(each)]
+            if left:
+                raise Again(
+                    PortError(
+                        f"Port answered that the deletion of {len(rest)} entities of blueprint {blueprint} went well, "
+                        f"and {len(left)} of them are still there ({', '.join(left[:3])}, …)"
+                    )
+                )
+
+        try:
+            await self._session.persistence.repeated(attempt)
+        except PortRejected as error:
+            if error.status not in _TOO_MANY or len(identifiers) == 1:
+                raise
+            middle = len(identifiers) // 2
+            for part in (identifiers[:middle], identifiers[middle:]):
+                deleted |= await self._deleted(blueprint, part, query, is_there)
+            self.deletes.announced(middle)
+        return deleted
+
+    async def _call(
+        self, blueprint: str, route: str, items: Sequence[Any], query: Mapping[str, str], changes: bool
+    ) -> Reply:
+        verb = "deleting " if "delete" in route else ""
+        try:
+            return await self._session.call(
+                "POST",
+                f"/v1/blueprints/{quote(blueprint, safe='')}/{route}",
+                f"{verb}{len(items)} entities of blueprint {blueprint}",
+                query=query,
+                body={"entities": list(items)},
+                changes=changes,
+            )
+        except PortRejected as error:
+            if error.status == 409:  # somebody else writes the same at this moment
+                raise Again(error) from None
+            raise
+
+
+def _outcomes(
+    session: Session, blueprint: str, identifiers: Sequence[str], reply: Reply
+) -> tuple[list[Outcome], list[bool]]:
+    """What became of each item, by its position (the only reliable link), and which of them are to be sent again."""
+    found: dict[int, tuple[Outcome, bool]] = {}
+    for row in _rows(reply.json.get("entities")):
+        if (at := _index(row, len(identifiers))) is not None:
+            found[at] = Outcome(at, identifiers[at], created=row.get("created") is True), False
+    for row in _rows(reply.json.get("errors")):
+        if (at := _index(row, len(identifiers))) is not None:
+            error, again = _error_of(session, f"entity {blueprint}:{identifiers[at]}", row, reply.trace_id)
+            found[at] = Outcome(at, identifiers[at], error=error), again
+    for at, identifier in enumerate(identifiers):
+        if at not in found:
+            lost = f"Port's answer to the bulk call does not say what became of entity {blueprint}:{identifier}"
+            found[at] = Outcome(at, identifier, error=PortError(lost)), True
+    every = [found[at] for at in range(len(identifiers))]
+    return [outcome for outcome, _ in every], [again for _, again in every]
+
+
+def _error_of(session: Session, what: str, row: Mapping[str, Any], trace: str | None) -> tuple[PortError, bool]:
+    """What an item's error says, and whether to send the item again."""
+    given = row.get("statusCode")
+    status = given if isinstance(given, int) else 0
+    code = session.cleaned(str(row.get("error") or "unknown error"))
+    message = session.cleaned(str(row.get("message") or ""))
+    if status == 429:
+        return PortRateLimited(f"Port limits the rate of requests ({what})"), True
+    if status >= 500:
+        return PortUnreachable(f"Port answered {status} ({what}): {message or code}"), True
+    details = session.details(row.get("details"))
+    return PortRejected(what, code, status, message, trace, details=details), status == 409
+
+
+def _index(row: Mapping[str, Any], items: int) -> int | None:
+    at = row.get("index")
+    return at if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < items else None
+
+
+def _rows(value: object) -> Iterable[Mapping[str, Any]]:
+    return (each for each in value if isinstance(each, Mapping)) if isinstance(value, list) else ()
+
+
+def _starts(length: int, most: int) -> range:
+    return range(0, length, most)
+
+
+async def _apart(send: Callable[[Sequence[Item]], Awaitable[list[Outcome]]], items: Sequence[Item]) -> list[Outcome]:
+    """Send what was refused as a whole again in two halves."""
+    middle = len(items) // 2
+    first, second = await send(items[:middle]), await send(items[middle:])
+    return [*first, *(Outcome(middle + each.index, each.identifier, each.created, each.error) for each in second)]
