@@ -25,6 +25,7 @@ def _table(probes: Sequence[Probe[Any]]) -> str:
     rows = ["| Probe | Question | Expected | Source |", "|---|---|---|---|"]
     for probe in probes:
         expected = "by version" if callable(probe.expected) else f"`{_text(probe.expected)}`"
+        expected = f"at most {expected}" if probe.at_most else expected
         source = f"open: {probe.source}" if probe.is_open else probe.source
         rows.append("| " + " | ".join(_cell(each) for each in (probe.name, probe.question, expected, source)) + " |")
     return "\n".join(rows) + "\n"

@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -20,6 +20,8 @@ RESERVE: Final = 60
 """Requests that are kept for removing what was made."""
 
 _OURS: Final = re.compile(r"coderport_probe_[0-9a-f]{8}_")
+Made = TypeVar("Made")
+
 _ROUNDS: Final = 15
 _ABSENT: Final = frozenset({404, 410})
 
@@ -29,7 +31,7 @@ class PortBench:
 
     def __init__(self, talk: Talk, prefix: str) -> None:
         self.talk, self.prefix = talk, prefix
-        self._shared: dict[str, str] = {}
+        self._shared: dict[str, Any] = {}
 
     def ask(self, method: str, path: str, body: Any = None, /, **query: Any) -> Answer:
         """One request; `path` is under ``/v1``."""
@@ -53,11 +55,12 @@ class PortBench:
         self.ask("POST", "/blueprints", body, create_catalog_page="false").expect(200, 201)
         return self.name(word)
 
-    def shared(self, word: str, make: Callable[[], str]) -> str:
-        """A throwaway object that several probes use, made for the first of them."""
+    def shared(self, word: str, make: Callable[[], Made]) -> Made:
+        """What several probes use, made (or asked for) by the first of them."""
         if word not in self._shared:
             self._shared[word] = make()
-        return self._shared[word]
+        found: Made = self._shared[word]
+        return found
 
     def put(self, blueprint: str, identifier: str, /, **members: Any) -> Answer:
         """Upsert one entity, whole."""

@@ -25,8 +25,9 @@ class Probe(Generic[Bench]):
     """One assumption.
 
     `ask` returns what was seen, as JSON; `expected` is the value that it should be, or finds it (for a service whose
-    answer depends on its version). `behaviour` names the field of the emulator's behaviour that takes what was seen.
-    `is_open` marks a question that no public source answers: `expected` is then what the emulator assumes.
+    answer depends on its version). With `at_most` anything up to that number is as expected. `behaviour` names the field
+    of the emulator's behaviour that takes what was seen. `is_open` marks a question that no public source answers:
+    `expected` is then what the emulator assumes.
     """
 
     name: str
@@ -36,6 +37,11 @@ class Probe(Generic[Bench]):
     ask: Callable[[Bench], Any]
     behaviour: str | None = None
     is_open: bool = False
+    at_most: bool = False
+
+    def agrees(self, expected: Any, seen: Any) -> bool:
+        """Whether what was seen is as expected."""
+        return seen <= expected if self.at_most and isinstance(seen, int | float) else bool(seen == expected)
 
     def expectation(self, bench: Bench) -> Any:
         """The expected value for the service at hand."""

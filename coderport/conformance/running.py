@@ -49,7 +49,7 @@ def findings(probes: Iterable[Probe[Bench]], bench: Bench, talk: Talk) -> Iterat
             try:
                 expected = probe.expectation(bench)
                 seen = probe.ask(bench)
-                result = "same" if seen == expected else "different"
+                result = "same" if probe.agrees(expected, seen) else "different"
             except Unexpected as unexpected:
                 seen, result = str(unexpected), "different"
             except NotAsked as reason:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from coderport.emulators.port.forms import check_form
+from coderport.emulators.port.grants import check_named
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, merged, replaced, without_stamps
 from coderport.emulators.port.problems import invalid, not_found
@@ -55,6 +56,7 @@ def patch_action_permissions(call: Call) -> Response:
     only(body, {"execute", "approve"}, "body")
     for key, change in body.items():
         _check_rule(typed(change, dict, f"body.{key}"), f"body.{key}")
+        check_named(call.store, change, f"body.{key}")
     changed = call.store.action_permissions[call.names["action"]] = merged(before, body)
     return answer(permissions=changed)
 

@@ -78,6 +78,15 @@ class Behaviour:
     """Seconds for which a new action has no permissions yet (Terraform provider, client.go; port-k8s-exporter)."""
     serves_github_app: bool = False
     """Whether actions may be of the type GITHUB, which Port's docs call deprecated from 15 July 2026."""
+    refused_webhook: Literal["FAILURE", "IN_PROGRESS"] = "FAILURE"
+    """What a run becomes whose asynchronous webhook answers 400 or more, or not at all. An assumption."""
+    log_order: Literal["oldest first", "newest first"] = "oldest first"
+    """The order of a run's log. An assumption."""
+    most_log_lines: int = 50
+    """The longest page of a run's log. An assumption."""
+    input_entity: Literal["whole", "brief"] = "whole"
+    """What an entity that a person chose is in a payload: with its properties, as measured on a live Port on 2026-09-25
+    (Banca-Agente-IA-demo/agentic-standard), or its identifier, title, icon and blueprint alone."""
     users_have_scim: bool = True
     """Whether a user carries `managedByScim` (OpenAPI of August 2026)."""
     most_unpaged: int = 10_000

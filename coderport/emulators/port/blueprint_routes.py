@@ -14,6 +14,7 @@ from coderport.emulators.port.blueprints import (
     checked_rules,
     default_permissions,
 )
+from coderport.emulators.port.grants import check_named
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import merged, without_stamps
 from coderport.emulators.port.problems import Problem, has_dependents, invalid, not_found, taken, unknown_fields
@@ -191,6 +192,9 @@ def patch_permissions(call: Call) -> Response:
     loose = [key for key in relations if key not in held.rules.relations]
     if unknown or loose:
         raise unknown_fields(unknown, loose)
+    for key, rule in entities.items():
+        for each in [rule] if key not in ("updateProperties", "updateRelations") else list((rule or {}).values()):
+            check_named(call.store, typed(each, dict, f"body.entities.{key}"), f"body.entities.{key}")
     held.permissions = merged(held.permissions, body)
     return answer(permissions=held.permissions)
 

@@ -127,16 +127,20 @@ class Deliveries:
         try:
             reply = self._http.request(payload["method"], payload["url"], content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            self._end(run, "FAILURE", f"the webhook could not be reached: {type(error).__name__}")
+            self._refused(run, payload, f"the webhook could not be reached: {type(error).__name__}")
             return
         with self._store.lock:
             record["status"] = reply.status_code
             if payload["synchronized"] and not run.ended:
                 run.response = _answered(reply)
         if reply.status_code >= 400:
-            self._end(run, "FAILURE", f"the webhook answered {reply.status_code}")
+            self._refused(run, payload, f"the webhook answered {reply.status_code}")
         elif payload["synchronized"]:
             self._end(run, "SUCCESS", None)
+
+    def _refused(self, run: Run, payload: Json, why: str) -> None:
+        if payload["synchronized"] or self._store.behaviour.refused_webhook == "FAILURE":
+            self._end(run, "FAILURE", why)
 
     def _end(self, run: Run, status: str, summary: str | None) -> None:
         with self._store.lock:

@@ -49,10 +49,9 @@ def accepted_inputs(store: Store, form: Json, given: Mapping[str, Any], entity: 
 
 
 def expanded_inputs(store: Store, form: Json, values: Json) -> Json:
-    """The inputs as ``.inputs`` of a payload: an entity is an object with its identifier, title, icon and blueprint."""
-    return {
-        key: _expanded(store, form["properties"].get(key, {}), value, _brief_entity) for key, value in values.items()
-    }
+    """The inputs as ``.inputs`` of a payload: an entity is an object."""
+    shown = _whole_entity if store.behaviour.input_entity == "whole" else _brief_entity
+    return {key: _expanded(store, form["properties"].get(key, {}), value, shown) for key, value in values.items()}
 
 
 def _as_form(store: Store, declared: Json, values: Json) -> Json:

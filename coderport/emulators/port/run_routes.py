@@ -18,7 +18,6 @@ from coderport.emulators.port.shapes import member, one_of, only, strings, text,
 from coderport.emulators.port.triggering import trigger
 
 _MOST_RUNS: Final = 1000
-_MOST_LOGS: Final = 50
 _MOST_CLAIMS: Final = 100
 _LEASE_MS: Final = 60_000
 _SOURCES: Final = frozenset({"UI", "API", "AUTOMATION"})
@@ -97,10 +96,12 @@ def add_log(call: Call) -> Response:
 
 
 def read_logs(call: Call) -> Response:
-    """A page of the log in the order of writing (which Port does not say)."""
-    limit = call.number("limit", _MOST_LOGS, 1, _MOST_LOGS)
+    """A page of the log."""
+    behaviour = call.store.behaviour
+    limit = call.number("limit", behaviour.most_log_lines, 1, behaviour.most_log_lines)
     offset = call.number("offset", 0, 0, None)
-    return answer(runLogs=_of(call).logs[offset : offset + limit])
+    lines = _of(call).logs if behaviour.log_order == "oldest first" else _of(call).logs[::-1]
+    return answer(runLogs=lines[offset : offset + limit])
 
 
 def decide_approval(call: Call) -> Response:

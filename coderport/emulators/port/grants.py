@@ -1,0 +1,24 @@
+"""Whom permissions may name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.store import Store
+
+_ROLES: Final = frozenset({"Admin", "Member"})
+
+
+def check_named(store: Store, rule: Mapping[str, Any], path: str) -> None:
+    """Refuse people, teams and roles that do not exist, unless permissions may name anybody."""
+    if store.behaviour.permissions_name_anybody:
+        return
+    teams = {team for user in store.users.values() for team in user.teams}
+    roles = _ROLES | {f"{name}-moderator" for name in store.blueprints}
+    known = {"users": frozenset(store.users), "teams": frozenset(teams), "roles": roles}
+    for key, names in known.items():
+        for name in rule.get(key) or ():
+            if name not in names:
+                raise invalid(f"{path}.{key}", f"names '{name}', which does not exist")
