@@ -10,7 +10,7 @@ import pytest
 from coderport.engine import CliInfo, drop_real_life, find_cli
 from coderport.loopback import drop_network
 
-pytest_plugins = ["coder_talk", "provider_driver"]
+pytest_plugins = ["coder_talk", "port_talk", "provider_driver"]
 
 FIGURE = "figure"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import pytest
 
 from coderport.emulators.port import PortEmulator
 
@@ -126,3 +128,11 @@ def talk(**settings: Any) -> Talk:
     emulator.put_blueprint(SERVICE)
     emulator.put_blueprint(DEPLOYMENT)
     return Talk(emulator)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock for an emulator that moves where this process would sleep: no wait takes real time."""
+    found = Clock()
+    monkeypatch.setattr(time, "sleep", lambda seconds: setattr(found, "now", found.now + seconds))
+    return found

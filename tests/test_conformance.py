@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from port_talk import Clock
 from pydantic import SecretStr
 from rich.console import Console
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typer.testing import CliRunner
 
 from coderport.cli import app
@@ -23,6 +29,7 @@ from coderport.conformance.recording import as_json, read_recording
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, Talk
 from coderport.emulators.coder import CoderEmulator
+from coderport.emulators.kit import serve
 from coderport.emulators.port import PortEmulator
 from coderport.settings import CoderAccess, PortAccess, load_access
 
@@ -62,12 +69,46 @@ def _probe(name: str, expected: Any, ask: Any, **more: Any) -> Probe[PortBench]:
 # ---------------------------------------------------------------- on the emulators
 
 
-def test_the_emulated_port_is_as_expected_and_keeps_nothing(port: PortEmulator) -> None:
-    report = ask_port(access(port), quiet())
+def test_the_emulated_port_is_as_expected_and_keeps_nothing(clock: Clock, figure: Callable[[str], None]) -> None:
+    emulator = PortEmulator(clock=clock)
+    for name in ("one", "two"):
+        emulator.add_user(f"{name}@example.com", roles=("Admin",))
+    with emulator.serve():
+        _somebody_views_as_another(emulator)
+        report = ask_port(access(emulator), quiet())
     assert [finding for finding in report.findings if finding.result != "same"] == []
     assert report.exit_code == 0 and len(report.findings) == len(PORT_PROBES)
     assert report.requests <= BUDGET
-    assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}
+    figure(f"conformance: {len(PORT_PROBES)} probes of Port, {report.requests} requests")
+    assert emulator.objects() == {"blueprints": {}, "actions": ["theirs"], "pages": []}
+
+
+def _somebody_views_as_another(emulator: PortEmulator) -> None:
+    talk = Talk(emulator.url or "", PortCredentials(access(emulator)), budget=2)
+    trigger = {"type": "self-service", "operation": "CREATE", "userInputs": {"properties": {}}}
+    method = {"type": "WEBHOOK", "url": "https://example.com", "agent": True}
+    body = {"identifier": "theirs", "trigger": trigger, "invocationMethod": method}
+    talk.ask("POST", "/v1/actions", body).expect(201)
+    talk.close()
+    emulator.run_action("theirs", by="one@example.com", view_as="two@example.com")
+
+
+OPEN = {
+    "a: what becomes of a run whose webhook fails": {"run.refused-webhook"},
+    "b: permissions that name nobody": {"permissions.name-anybody", "action.permissions-name-anybody"},
+    "c: an upsert without a change": {"entity.no-op-moves-updated-at"},
+    "d: inside one bulk call": {"bulk.sees-earlier-items", "bulk.sees-later-items", "bulk.order"},
+    "e: how soon a search finds": {"search.delay"},
+    "f: the budget of a single write": {"rates.single-write"},
+    "g: who made an impersonated run": {"run.created-by-under-view-as"},
+    "h: relations that change": {"blueprint.target-change", "blueprint.many-change"},
+    "i: the log of a run": {"run.log-order", "run.log-page"},
+}
+
+
+def test_the_nine_open_questions_are_asked() -> None:
+    assert len(OPEN) == 9
+    assert set().union(*OPEN.values()) <= {probe.name for probe in PORT_PROBES if probe.is_open}
 
 
 def test_the_emulated_coder_is_as_expected() -> None:
@@ -145,8 +186,15 @@ def test_a_run_asks_no_more_than_its_budget_and_keeps_enough_of_it_to_remove_its
 # ---------------------------------------------------------------- removing
 
 
-def test_killed_at_every_tenth_request_nothing_is_left_after_a_clean_up(port: PortEmulator) -> None:
+def test_stopped_at_every_tenth_request_nothing_is_left_after_a_clean_up(clock: Clock) -> None:
+    port = PortEmulator(clock=clock)
+    with port.serve():
+        _stopped_at_every_tenth_request(port)
+
+
+def _stopped_at_every_tenth_request(port: PortEmulator) -> None:
     whole = ask_port(access(port), quiet()).requests
+    assert whole > 100
     others = port.put_blueprint({"identifier": "theirs", "title": "T", "schema": {"properties": {}}, "relations": {}})
     for last in range(0, whole, 10):
         talk = Talk(port.url or "", PortCredentials(access(port)), budget=last)
@@ -155,6 +203,51 @@ def test_killed_at_every_tenth_request_nothing_is_left_after_a_clean_up(port: Po
         talk.close()
         assert clean_up_port(access(port), quiet()) == 0
         assert port.objects() == {"blueprints": {others["identifier"]: 0}, "actions": [], "pages": []}
+
+
+class _Killer:
+    """An application that kills a process at its nth request: once that has been done, before it is answered."""
+
+    def __init__(self, app: ASGIApp, at: int) -> None:
+        self._app, self._left = app, at
+        self.victim: subprocess.Popen[bytes] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._left -= 1
+        if self._left or self.victim is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def lost(message: Message) -> None:
+            if self.victim is not None:
+                self.victim.kill()
+
+        await self._app(scope, receive, lost)
+        await self._app(scope, receive, send)  # nobody is there to hear it
+
+
+def _killed_at(request: int) -> None:
+    port = PortEmulator()
+    killer = _Killer(port.app, request)
+    with serve(killer) as served:
+        port.url = served.url
+        environment = {**os.environ, **environ(port)}
+        command = [sys.executable, "-m", "coderport", "conformance", "--port"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as killer.victim:
+            assert killer.victim.wait(120) == -signal.SIGKILL
+        assert clean_up_port(access(port), quiet()) == 0
+    assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}
+
+
+@pytest.mark.parametrize("request_number", [4, 60, 130])
+def test_a_killed_command_leaves_nothing_that_a_clean_up_does_not_find(request_number: int) -> None:
+    _killed_at(request_number)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("request_number", range(2, 162, 10))
+def test_killed_at_every_tenth_request_nothing_is_left(request_number: int) -> None:
+    _killed_at(request_number)
 
 
 def test_the_docs_list_every_probe() -> None:
@@ -174,14 +267,21 @@ def _run(port: PortEmulator, *options: str) -> Any:
     return CliRunner().invoke(app, ["conformance", *options], env=environ(port))
 
 
-def test_the_command_ends_with_0_and_a_recording_without_credentials(port: PortEmulator, tmp_path: Path) -> None:
+def test_the_command_ends_with_0_and_a_recording_without_credentials(clock: Clock, tmp_path: Path) -> None:
+    port = PortEmulator(clock=clock)
+    with port.serve():
+        _recorded(port, tmp_path)
+
+
+def _recorded(port: PortEmulator, tmp_path: Path) -> None:
     out = tmp_path / "seen.json"
     result = _run(port, "--port", "--out", str(out))
     assert result.exit_code == 0, result.output
     found = read_recording(out)
     assert found["service"] == "port" and len(found["probes"]) == len(PORT_PROBES)
     assert port.client_secret not in out.read_text() and "Bearer" not in out.read_text()
-    assert all(probe["requests"] for probe in found["probes"])
+    asked = {line for probe in found["probes"] for line in probe["requests"]}
+    assert len(asked) > 50 and all(" -> " in line for line in asked)
 
 
 def test_the_command_says_which_variables_are_missing() -> None:

@@ -1,7 +1,7 @@
 """Each behaviour of the emulated Port that is turned over is found by `conformance`, with nothing else changed.
 
-Two ways of turning one over: a field of `Behaviour`, and an answer that is changed on its way out, which stands for what the
-emulator has no switch for.
+Two ways of turning one over: a field of `Behaviour`, and an answer that is changed on its way out, which stands for
+what the emulator has no switch for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import time
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -76,14 +75,6 @@ class Changed:
         for row in [body, *body.get("entities", ())] if self.without else ():
             row.pop(self.without, None)
         return json.dumps(body).encode()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The emulator's clock, which moves where a probe would wait: nothing here takes real time."""
-    clock = Clock()
-    monkeypatch.setattr(time, "sleep", lambda seconds: setattr(clock, "now", clock.now + seconds))
-    return clock
 
 
 def differing(emulator: PortEmulator, app: ASGIApp | None = None) -> set[str]:

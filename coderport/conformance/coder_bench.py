@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
 
-import httpx
-
 from coderport.conformance.probe import NotAsked
-from coderport.conformance.talk import Answer, Talk
+from coderport.conformance.talk import Answer, Exchange, Talk
 from coderport.settings import CoderAccess
 
 BUDGET: Final = 300
@@ -44,6 +42,6 @@ class CoderCredentials:
     def __init__(self, access: CoderAccess) -> None:
         self._token = access.coder_session_token.get_secret_value()
 
-    def headers(self, http: httpx.Client) -> Mapping[str, str]:
+    def headers(self, exchange: Exchange) -> Mapping[str, str]:
         """The authorization of a request."""
         return {"Coder-Session-Token": self._token}

@@ -92,13 +92,13 @@ def _github_app(bench: PortBench) -> Any:
 def _permissions_delay(bench: PortBench) -> Any:
     method = _webhook(bench, agent=True)
     bench.ask("POST", "/actions", _body(bench, "fresh", method)).expect(200, 201)
-    started = time.monotonic()
-    for attempt in range(12):
-        answer = bench.ask("GET", f"/actions/{_name(bench, 'fresh')}/permissions")
-        if answer.status == 200 and answer.body.get("permissions"):
-            return 0.0 if attempt == 0 else round(time.monotonic() - started, 1)
-        time.sleep(min(1.5, 0.2 * (attempt + 1)))
-    return f"not within {_MOST_SECONDS} s"
+    path = f"/actions/{_name(bench, 'fresh')}/permissions"
+
+    def there() -> bool:
+        answer = bench.ask("GET", path)
+        return answer.status == 200 and bool(answer.body.get("permissions"))
+
+    return bench.seconds_until(there)
 
 
 def _settled(bench: PortBench) -> str:

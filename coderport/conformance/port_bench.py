@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-import httpx
-
-from coderport.conformance.talk import Answer, ConformanceError, Talk
+from coderport.conformance.talk import Answer, Exchange, Talk
 from coderport.port.errors import PortUnauthorized
 from coderport.settings import PortAccess
 
@@ -22,6 +20,7 @@ RESERVE: Final = 60
 _OURS: Final = re.compile(r"coderport_probe_[0-9a-f]{8}_")
 Made = TypeVar("Made")
 
+_ATTEMPTS: Final = 15
 _ROUNDS: Final = 15
 _ABSENT: Final = frozenset({404, 410})
 
@@ -68,6 +67,17 @@ class PortBench:
             "POST", f"/blueprints/{blueprint}/entities", {"identifier": identifier, **members}, upsert="true"
         )
 
+    def seconds_until(self, holds: Callable[[], bool]) -> float | str:
+        """How long it takes until something holds, to the length of a pause; 0 if it does at once."""
+        waited = 0.0
+        for attempt in range(_ATTEMPTS):
+            if holds():
+                return round(waited, 1)
+            pause = min(1.5, 0.2 * (attempt + 1))
+            time.sleep(pause)
+            waited += pause
+        return f"not within {waited:.0f} s"
+
     def entity_path(self, blueprint: str, identifier: str) -> str:
         """The route of one entity."""
         return f"/blueprints/{blueprint}/entities/{quote(identifier, safe='')}"
@@ -80,20 +90,14 @@ class PortCredentials:
         self._access = access
         self._token: str | None = None
 
-    def headers(self, http: httpx.Client) -> Mapping[str, str]:
+    def headers(self, exchange: Exchange) -> Mapping[str, str]:
         """The authorization of a request; a CoderportError where Port cannot be reached or says no."""
         if self._token is None:
             body = {
                 "clientId": self._access.port_client_id,
                 "clientSecret": self._access.port_client_secret.get_secret_value(),
             }
-            try:
-                response = http.post("/v1/auth/access_token", json=body)
-            except httpx.HTTPError as error:
-                raise ConformanceError(
-                    f"Port at {self._access.port_base_url} cannot be reached: {str(error) or type(error).__name__}. "
-                    "Is PORT_BASE_URL the address of Port's API?"
-                ) from None
+            response = exchange("POST", "/v1/auth/access_token", body)
             token = response.json().get("accessToken") if "json" in response.headers.get("content-type", "") else None
             if not isinstance(token, str):
                 raise PortUnauthorized.for_credentials(self._access.port_base_url, f"status {response.status_code}")

@@ -12,7 +12,6 @@ from coderport.conformance.talk import Answer
 
 _OPENAPI: Final = "Port's OpenAPI, August 2026"
 _OPEN: Final = "none: an assumption"
-_LONGEST_SEARCH: Final = 10.0
 
 
 def _bulk(bench: PortBench, blueprint: str, *items: Any, **query: Any) -> Answer:
@@ -110,12 +109,7 @@ def _is(name: str) -> dict[str, Any]:
 
 def _search_delay(bench: PortBench) -> Any:
     bench.put(plain(bench), "fresh").expect(200, 201)
-    started = time.monotonic()
-    for attempt in range(12):
-        if _search(bench, plain(bench), _is("fresh")).expect(200).member("entities"):
-            return 0.0 if attempt == 0 else round(time.monotonic() - started, 1)
-        time.sleep(min(1.0, 0.25 * (attempt + 1)))
-    return f"not within {_LONGEST_SEARCH} s"
+    return bench.seconds_until(lambda: bool(_search(bench, plain(bench), _is("fresh")).expect(200).member("entities")))
 
 
 def _found(bench: PortBench, **members: Any) -> Any:

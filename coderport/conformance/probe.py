@@ -25,9 +25,9 @@ class Probe(Generic[Bench]):
     """One assumption.
 
     `ask` returns what was seen, as JSON; `expected` is the value that it should be, or finds it (for a service whose
-    answer depends on its version). With `at_most` anything up to that number is as expected. `behaviour` names the field
-    of the emulator's behaviour that takes what was seen. `is_open` marks a question that no public source answers:
-    `expected` is then what the emulator assumes.
+    answer depends on its version). With `at_most` anything up to that number is as expected. `behaviour` names the
+    field of the emulator's behaviour that takes what was seen. `is_open` marks a question that no public source
+    answers: `expected` is then what the emulator assumes.
     """
 
     name: str

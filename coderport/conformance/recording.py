@@ -14,6 +14,7 @@ from rich.table import Table
 from coderport import __version__
 from coderport.conformance.running import Report
 from coderport.errors import CoderportError
+from coderport.exchange import cleaned
 
 FORMAT: Final = 1
 _WIDTH: Final = 160
@@ -75,4 +76,4 @@ def show(report: Report, console: Console) -> None:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return cleaned(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), ())

@@ -6,8 +6,9 @@ this one. It repeats nothing but what a limit of the rate refused.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -16,6 +17,7 @@ import httpx
 from coderport import __version__
 from coderport.conformance.probe import Unexpected
 from coderport.errors import CoderportError
+from coderport.exchange import exchange
 from coderport.route import route_to
 
 SECONDS_PER_ANSWER: Final = 30.0
@@ -64,10 +66,14 @@ class Answer:
         return self.body[key]
 
 
+Exchange = Callable[[str, str, Any], httpx.Response]
+"""Sends a request of method, path and JSON body, without authorization, and returns its whole answer."""
+
+
 class Credentials(Protocol):
     """How requests are authorized."""
 
-    def headers(self, http: httpx.Client) -> Mapping[str, str]:
+    def headers(self, exchange: Exchange) -> Mapping[str, str]:
         """The headers of a request; may ask for a token, which is not counted as a probe's request."""
 
 
@@ -81,24 +87,26 @@ class Talk:
         """The requests since this was last emptied, each in a line."""
         self._budget, self._reserve = budget, reserve
         self._route = route_to(base_url)
-        self._http = httpx.Client(
+        self._loop = asyncio.new_event_loop()
+        self._http = httpx.AsyncClient(
             base_url=base_url,
+            trust_env=False,  # the route says what the environment does
             verify=self._route.tls,
             proxy=self._route.proxy,
             timeout=SECONDS_PER_ANSWER,
             follow_redirects=False,
-            trust_env=False,  # the route says what the environment does
             headers={"User-Agent": f"coderport-conformance/{__version__}", "Accept": "application/json"},
         )
 
     def open(self) -> Talk:
         """Get in, before anything is made that would have to be removed."""
-        self._credentials.headers(self._http)
+        self._credentials.headers(self._exchanged)
         return self
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._loop.run_until_complete(self._http.aclose())
+        self._loop.close()
 
     def release_reserve(self) -> None:
         """From now on requests are for removing things."""
@@ -116,29 +124,41 @@ class Talk:
         if self.requests >= self._budget - self._reserve:
             raise BudgetSpent
         asked = f"{method} {path}"
-        headers = self._credentials.headers(self._http)
+        headers = self._credentials.headers(self._exchanged)
         self.requests += 1
         try:
-            status, answered, content = self._whole(method, path, body, query, headers)
-        except httpx.HTTPError as error:
+            response = self._exchanged(method, path, body, query, headers)
+        except ConformanceError:
             self.lines.append(f"{asked} -> no answer")
-            raise ConformanceError(f"{self.base_url} did not answer {asked}: {self._route.told(error)}") from None
-        answer = Answer(asked, status, answered, _decoded(content))
+            raise
+        answer = Answer(asked, response.status_code, response.headers, _decoded(response.content))
         self.lines.append(f"{asked} -> {answer.verdict}")
         return answer
 
-    def _whole(
-        self, method: str, path: str, body: Any, query: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and all of the body, within the time for one answer and a size that memory can hold."""
-        ends = time.monotonic() + SECONDS_PER_ANSWER
-        with self._http.stream(method, path, json=body, params=query, headers=headers) as response:
-            content = bytearray()
-            for part in response.iter_bytes():
-                content += part
-                if time.monotonic() > ends or len(content) > _LARGEST_ANSWER:
-                    raise httpx.ReadTimeout("the answer is too slow or too large")
-            return response.status_code, response.headers, bytes(content)
+    def _exchanged(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """A request and its whole answer, within the time for one answer and a size that memory can hold."""
+        request = exchange(
+            self._http,
+            method,
+            path,
+            seconds=SECONDS_PER_ANSWER,
+            most=_LARGEST_ANSWER,
+            json=body,
+            params=query,
+            headers=headers,
+        )
+        try:
+            return self._loop.run_until_complete(request)
+        except httpx.HTTPError as error:
+            told = self._route.told(error)
+            raise ConformanceError(f"{self.base_url} did not answer {method} {path}: {told}") from None
 
 
 def _decoded(content: bytes) -> Any:
