@@ -1,6 +1,9 @@
 """`python -m coderport`."""
 
-from coderport.cli import main
+from coderport import ending
 
 if __name__ == "__main__":
-    main()
+    with ending.in_order():
+        from coderport.cli import main
+
+        main()

@@ -17,7 +17,6 @@ from coderport.commands import (
     report_drift,
     run_pulumi,
     serve_until_told,
-    show_what_can_be_shown,
     work_on_run,
     write_summary,
 )
@@ -30,6 +29,7 @@ from coderport.history.acts import undo as undo_run
 from coderport.history.screen import as_json, show_history, show_undo
 from coderport.loopback import spare
 from coderport.outcome import Outcome
+from coderport.screen import open_outlets
 from coderport.settings import RELEASES
 from coderport.stack import Stack
 from coderport.sync import preview as previewed
@@ -257,7 +257,7 @@ def serve(stack: ExistingStack, config: Config = None) -> None:
 def main() -> None:
     """Runs the command line; a known failure is one plain message and its exit code, never a traceback."""
     spare(os.environ)
-    show_what_can_be_shown()
+    open_outlets()
     try:
         app(standalone_mode=True)
     except CoderportError as error:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +15,7 @@ from rich.table import Table
 from coderport.account import requests_text
 from coderport.drift import Drifted, drift
 from coderport.emulators.pair import Pair
+from coderport.ending import Interrupted, as_service
 from coderport.engine import engine_environment, find_cli, obtain_cli
 from coderport.errors import CoderportError, SettingsError
 from coderport.outcome import Operation, Outcome, Tally, failed
@@ -26,8 +24,10 @@ from coderport.runner.github import run_id_of, run_once
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import serve
 from coderport.runner.service.settings import service_settings
+from coderport.screen import Screen
 from coderport.settings import Settings, printed_settings
 from coderport.stack import ROOT, Stack, project_name
+from coderport.text import json_line
 
 SHOWN_CHANGES = 20
 SHOWN_DRIFT = 50
@@ -49,20 +49,13 @@ _SIGNS: Mapping[Operation, tuple[str, str]] = {
 
 
 def people(*, stderr: bool = False) -> Console:
-    """A console for text that is shown as it is: no markup in names that users chose, no lines broken in URLs."""
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
-
-
-def show_what_can_be_shown() -> None:
-    """From now on a character that an output's encoding does not have is a question mark there, and no error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    """The console of a command."""
+    return Screen(stderr=stderr)
 
 
 def print_json(outcome: Outcome) -> None:
     """Ends standard output with the outcome, in ASCII, so that it is whole in every encoding."""
-    print(json.dumps(outcome.model_dump(mode="json")))
+    print(json_line(json.dumps(outcome.model_dump(mode="json"))), flush=True)
 
 
 Act = Callable[[Stack], tuple[Outcome, Tally]]
@@ -72,12 +65,12 @@ def converge(name: str, headline: str, act: Act, console: Console) -> Outcome:
     """Opens the stack, does `act` on it and shows what came of it; a failure is an outcome too."""
     try:
         stack = Stack(name, obtain_cli(console.print))
-    except CoderportError as error:
+        console.print(f"{headline} stack {name}", style="bold")
+        with shown_on(console):
+            outcome, tally = act(stack)
+    except (CoderportError, Interrupted) as error:
         console.print(str(error), style="red")
         return failed(error)
-    console.print(f"{headline} stack {name}", style="bold")
-    with shown_on(console):
-        outcome, tally = act(stack)
     show(outcome, tally, console)
     return outcome
 
@@ -89,7 +82,7 @@ def report_drift(name: str, *, repair: bool, console: Console) -> Outcome:
         outcome, tally = drift(stack, repair=repair)
         if outcome.drift:
             # A log is taken for 80 columns wide, in which the table would fold.
-            log = Console(file=console.file, width=LOG_WIDTH, highlight=False, markup=False)
+            log = Screen(file=console.file, width=LOG_WIDTH, soft_wrap=False)
             (console if console.is_terminal else log).print(_drift_table(outcome.drift[:SHOWN_DRIFT]))
         if len(outcome.drift) > SHOWN_DRIFT:
             console.print(f"… and {len(outcome.drift) - SHOWN_DRIFT} more (--json has all)")
@@ -140,18 +133,19 @@ def write_summary(outcome: Outcome, file: Path) -> None:
 def emulate_until_interrupted(*, workspaces: int, templates: int, seed: int, free_ports: bool) -> None:
     """Serves the emulators in the foreground; their addresses go to standard output as one JSON line."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     coder_port, port_port, control_port = (0, 0, 0) if free_ports else DEV_PORTS
-    with Pair(
-        seed=seed,
-        coder_port=coder_port,
-        port_port=port_port,
-        control_port=control_port,
-        workspaces=workspaces,
-        templates=templates,
-        renames=True,
-    ) as pair:
+    with (
+        as_service(stop.set),
+        Pair(
+            seed=seed,
+            coder_port=coder_port,
+            port_port=port_port,
+            control_port=control_port,
+            workspaces=workspaces,
+            templates=templates,
+            renames=True,
+        ) as pair,
+    ):
         console = people(stderr=True)
         console.print(pair.banner())
         console.print("Ctrl-C ends them.")
@@ -170,7 +164,12 @@ def work_on_run(stack: str, run_id: str | None, config: Path | None) -> int:
     """Works one action run to its end and says how that was; the exit code of the process."""
     named = run_id_of(run_id, os.environ)
     settings, managed_by = _settings("run", stack, config)
-    return run_once(named, settings, managed_by, people().print)
+    try:
+        return run_once(named, settings, managed_by, people().print)
+    except Interrupted as interrupted:
+        ended = f"Ended by {interrupted.cause.name}. Run {named} may be under way: the same command takes it up again."
+        people().print(ended, style="red")
+        return interrupted.exit_code
 
 
 def serve_until_told(stack: str, config: Path | None) -> None:

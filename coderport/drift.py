@@ -16,6 +16,7 @@ from coderport.catalog.blueprints import BLUEPRINTS
 from coderport.catalog.values import Entity
 from coderport.comparison import Comparison, comparison_of
 from coderport.difference import Difference
+from coderport.ending import Interrupted
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.memory import Memory
 from coderport.orphans import delete_orphans
@@ -69,7 +70,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
             compared.insist()
             outcome, tally = _repaired(stack, compared, found, account)
             return _with(rows, outcome), tally
-    except CoderportError as error:
+    except (CoderportError, Interrupted) as error:
         outcome, tally = failed(error, account, tally)
         return _with(rows, outcome), tally
     tally.warnings.extend(compared.plan.notes)

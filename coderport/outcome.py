@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coderport.account import Read, Standing
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.ending import Interrupted
 from coderport.errors import CoderportError
 from coderport.progress import ENGINE, watcher
 
@@ -96,7 +97,7 @@ class Outcome(BaseModel):
     exit_code: int = Field(exclude=True)
 
 
-def failed(error: CoderportError) -> Outcome:
+def failed(error: CoderportError | Interrupted) -> Outcome:
     """The outcome of a run that ended before the engine began."""
     return Outcome(
         result="failed",

@@ -20,6 +20,7 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 from coderport.account import Account, Failure
 from coderport.declaration import declare
 from coderport.difference import standing
+from coderport.ending import Interrupted, unless_asked, waited_for
 from coderport.errors import CoderportError, Refusal
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
@@ -36,30 +37,13 @@ async def program() -> dict[str, Any]:
     """Reads, judges and declares; returns the stack's outputs. A refusal or a failed read declares nothing."""
     account = Account()
     with _accounted(account), _told_by_engine():
-        memory = await _recalled()
-        settings = settings_of(_stack_config(), pulumi.get_project(), os.environ)
-        plan = await make_plan(
-            settings,
-            load_releases(os.environ),
-            _past(memory, settings, account),
-            managed_by=f"{pulumi.get_project()}/{pulumi.get_stack()}",
-            now=datetime.now(timezone.utc),
-            account=account,
-        )
-        account.standing = standing(plan)
-        if pulumi.runtime.is_dry_run():
-            account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
-        else:
-            await _kept(plan, memory, settings, account)
-            if any(plan.orphans.values()):
-                await delete_orphans(plan, settings, account)
+        memory, settings, plan = await unless_asked(_planned(account))
     for note in plan.notes:
         pulumi.log.warn(note)
     if orphans := sum(account.orphans.values()):
         done = "would be deleted" if pulumi.runtime.is_dry_run() else "were deleted"
         pulumi.log.warn(f"{orphans} entities of this stack that its state does not know {done} in Port.")
     _warn_of_checkpoints(plan)
-    account.leave()
     return await _declared(plan, settings, memory, plan.memory)
 
 
@@ -71,6 +55,28 @@ async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account
     store = Store(settings.history, stack, project=Path(folder))
     now = datetime.now(timezone.utc)
     await keep(plan, memory, deleted_of(plan), settings, account, how="up", stack=stack, store=store, now=now)
+
+
+async def _planned(account: Account) -> tuple[Memory, Settings, Plan]:
+    """All that comes before the first resource, with the memory and the settings that the plan was made from."""
+    memory = await _recalled()
+    settings = settings_of(_stack_config(), pulumi.get_project(), os.environ)
+    plan = await make_plan(
+        settings,
+        load_releases(os.environ),
+        _past(memory, settings, account),
+        managed_by=f"{pulumi.get_project()}/{pulumi.get_stack()}",
+        now=datetime.now(timezone.utc),
+        account=account,
+    )
+    account.standing = standing(plan)
+    if pulumi.runtime.is_dry_run():
+        account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
+    else:
+        await _kept(plan, memory, settings, account)
+        if any(plan.orphans.values()):
+            await delete_orphans(plan, settings, account)
+    return memory, settings, plan
 
 
 async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
@@ -87,7 +93,6 @@ def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memor
                 raise CoderportError(
                     "Another run of this stack came in between. Nothing was applied; the next run starts from there."
                 )
-        account.leave()
         return await _declared(plan, settings, before, after)
 
     return lambda: pulumi.run(part)
@@ -121,13 +126,15 @@ def _told_by_engine() -> Iterator[None]:
 
 @contextmanager
 def _accounted(account: Account) -> Iterator[None]:
-    """A failure inside goes into the account, for the command that started this run, and ends the program."""
-    try:
-        yield
-    except CoderportError as error:
-        account.failure = Failure(exit_code=error.exit_code, message=str(error))
-        account.leave()
-        raise pulumi.RunError(str(error)) from None
+    """Leaves the account for the command that started this run; a failure inside is in it, and ends the program."""
+    with waited_for():
+        try:
+            yield
+        except (CoderportError, Interrupted) as error:
+            account.failure = Failure(exit_code=error.exit_code, message=str(error))
+            raise pulumi.RunError(str(error)) from None
+        finally:
+            account.leave()
 
 
 async def _recalled() -> Memory:

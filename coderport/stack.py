@@ -24,6 +24,7 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackN
 
 from coderport.account import Account, Failure, collected, variables
 from coderport.difference import Resource
+from coderport.ending import asked, told, wait_for_others
 from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environment
 from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal, last_words
@@ -287,12 +288,17 @@ class Stack:
             locked = raised
         finally:
             watcher().ended(ENGINE)
+            if asked() is not None:
+                wait_for_others()
             of_run = collected(folder)
             tally.settle(of_run.standing)
             account.add(of_run)
             for name in shared:
                 os.environ.pop(name, None)
             shutil.rmtree(folder, ignore_errors=True)
+        if (cause := asked()) is not None and error is not None:
+            account.failure = Failure(exit_code=cause.exit_code, message=told(cause, account.port_writes))
+            return judged(tally, account, error, changed), tally
         if locked is not None:
             account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
         if error is not None and not tally.engine_ran and (known := known_refusal(self.name, str(error))):

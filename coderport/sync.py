@@ -17,6 +17,7 @@ from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.blueprints import BLUEPRINTS
 from coderport.comparison import Comparison, comparison_of
 from coderport.difference import Difference, part_of, targets_of
+from coderport.ending import Interrupted, told
 from coderport.errors import CoderportError
 from coderport.history.acts import store_of
 from coderport.history.images import deleted_of
@@ -52,7 +53,7 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
         keep_part(stack, compared, compared.found, account)
         if any(compared.found.orphans.values()):
             asyncio.run(delete_orphans(compared.plan, compared.settings, account))
-    except CoderportError as error:
+    except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)
     tally.warnings.extend(compared.plan.notes)
     if not compared.found.for_engine:
@@ -69,7 +70,7 @@ def preview(stack: Stack) -> tuple[Outcome, Tally]:
         releases = load_releases(os.environ)
         compared = comparison_of(stack, releases, account)
         compared.insist()
-    except CoderportError as error:
+    except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)
     tally.warnings.extend(compared.plan.notes)
     tally.warnings.extend(f"The next run is a full one: {reason}." for reason in compared.misfits)
@@ -113,7 +114,7 @@ def run_part(
     program = program_of_part(part_of(compared.plan, found), compared.settings, compared.memory, after)
     outcome, tally = stack.up_part(program, targets_of(found), account)
     tally.warnings.extend(compared.plan.notes)
-    if misfit := misfit_of(tally):
+    if account.failure is None and (misfit := misfit_of(tally)):
         return full(stack, misfit, account, tally)
     if outcome.exit_code == 0:
         count_unchanged(tally, compared)
@@ -132,9 +133,10 @@ def full(stack: Stack, reason: str, account: Account, before: Tally | None = Non
     return outcome, tally
 
 
-def failed(error: CoderportError, account: Account, tally: Tally) -> tuple[Outcome, Tally]:
-    """The end of a run that an error stopped before the engine began; what it asked and did until then counts."""
-    account.failure = Failure(exit_code=error.exit_code, message=str(error))
+def failed(error: CoderportError | Interrupted, account: Account, tally: Tally) -> tuple[Outcome, Tally]:
+    """The end of a run that was stopped before the engine began; what it asked and did until then counts."""
+    message = told(error.cause, account.port_writes) if isinstance(error, Interrupted) else str(error)
+    account.failure = Failure(exit_code=error.exit_code, message=message)
     return judged(tally, account, None, "unchanged"), tally
 
 

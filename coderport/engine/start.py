@@ -11,6 +11,7 @@ from typing import Any
 from pulumi.automation import CommandResult, PulumiCommand
 from semver import VersionInfo
 
+from coderport.engine import process
 from coderport.engine.cli import CliInfo
 from coderport.engine.home import without_log
 
@@ -34,7 +35,6 @@ class EngineCommand(PulumiCommand):
     def __init__(self, cli: CliInfo) -> None:
         self.command = str(cli.path)
         self.version = VersionInfo.parse(cli.version)
-        self._tether = _Python()
 
     def run(
         self,
@@ -44,19 +44,13 @@ class EngineCommand(PulumiCommand):
         on_output: Callable[[str], Any] | None = None,
         on_error: Callable[[str], Any] | None = None,
     ) -> CommandResult:
-        """What the CLI said; CommandError if it failed."""
-        tethered = ["-I", "-S", _TETHER, str(os.getpid()), self.command, "--non-interactive", *args]
+        """What the CLI said; CommandError if it failed, Interrupted if the command is to end."""
+        tether = [sys.executable, "-I", "-S", _TETHER, str(os.getpid())]
+        command = [*tether, self.command, "--non-interactive", *args]
         if args[0] not in _RUNS:
-            return self._tether.run(tethered, cwd, additional_env, on_output, on_error)
+            return process.run(command, cwd, additional_env, on_output, on_error, in_order=False)
         with without_log(additional_env) as environment:
-            return self._tether.run(tethered, cwd, environment, on_output, on_error)
-
-
-class _Python(PulumiCommand):
-    """Runs this Python in the place of the CLI."""
-
-    def __init__(self) -> None:
-        self.command = sys.executable
+            return process.run(command, cwd, environment, on_output, on_error, in_order=True)
 
 
 def drop_real_life(environment: MutableMapping[str, str]) -> None:

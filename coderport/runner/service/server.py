@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Final
 
 import uvicorn
 
+from coderport.ending import as_service
 from coderport.errors import CoderportError
 from coderport.runner.service.app import Service, create_app
 from coderport.runner.service.journal import RunJournal
@@ -92,10 +92,10 @@ async def running(
 async def _until_told(settings: ServiceSettings, runner: AbstractAsyncContextManager[Runner]) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    async with running(settings, runner):
-        await told.wait()
+    # The handler of a signal wakes the loop by itself only where the loop has set it.
+    with as_service(lambda: loop.call_soon_threadsafe(told.set)):
+        async with running(settings, runner):
+            await told.wait()
 
 
 @contextmanager

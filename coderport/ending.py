@@ -1,0 +1,260 @@
+"""How a command ends before its time: by a signal, or because nobody reads what it prints.
+
+Asked once, it ends in order: an engine that is under way finishes what it has begun and gives its lock back, and the
+command says what was written. Asked again, it ends at once. What is asked is a state of the process, like a signal
+itself: it comes from any thread, and whoever is at work looks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, TypeVar
+
+GRACE_SECONDS = 30.0
+"""How long the engine may take to end in order; then it is killed, and the next run clears its lock."""
+
+_LOOK_SECONDS = 0.2
+_OTHERS_SECONDS = 3.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a command ends, in words that follow "Ended by", and the exit code that this means."""
+
+    name: str
+    exit_code: int
+
+    def told(self, writes: int) -> str:
+        """One sentence on what was written to Port until then."""
+        if not writes:
+            return f"Ended by {self.name}. Nothing was written to Port."
+        requests = "1 request that writes" if writes == 1 else f"{writes} requests that write"
+        return f"Ended by {self.name}, after {requests} to Port: what they did stands, and the next run does the rest."
+
+
+class Interrupted(BaseException):
+    """The command was asked to end while no engine was under way."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.told(0))
+        self.cause, self.exit_code = cause, cause.exit_code
+
+
+_CAUSES = {
+    signal.SIGINT: Cause("Ctrl-C", 130),
+    signal.SIGTERM: Cause("SIGTERM", 143),
+    signal.SIGHUP: Cause("SIGHUP, for the terminal is gone", 129),
+}
+UNREAD = Cause("a closed pipe: nobody reads the output", 141)
+
+
+@dataclass
+class _State:
+    cause: Cause | None = None
+    lost: Cause | None = None  # the output, which the signal that this process then sends itself stands for
+    output_lost: bool = False
+    told: str = ""
+    stop: Callable[[], object] | None = None
+    stopped: bool = False
+    processes: set[subprocess.Popen[str]] = field(default_factory=set)
+    gentle: int = 0
+    busy: int = 0
+    idle: threading.Condition = field(default_factory=threading.Condition)
+
+
+_state = _State()
+
+
+@contextmanager
+def in_order() -> Iterator[None]:
+    """Takes the signals that ask a command to end, for the whole command, and ends the process with what follows.
+
+    A signal that is ignored (nohup) stays so. Threads that still wait for something are left behind.
+    """
+    _listen()
+    code: int | str | None = 0
+    try:
+        try:
+            yield
+        except SystemExit as ended:
+            code = ended.code
+        sys.stdout.flush()
+    except Interrupted as interrupted:
+        if not _state.output_lost:
+            print(interrupted, file=sys.stderr)
+    if _state.cause is None:
+        sys.exit(code)
+    if _state.output_lost:
+        print(_state.told or _state.cause.told(0), file=sys.stderr)
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(_state.cause.exit_code)
+
+
+@contextmanager
+def as_service(stop: Callable[[], object]) -> Iterator[None]:
+    """Within the block a signal is the normal end: it calls `stop`. A second one still ends the process at once."""
+    _listen()
+    _state.stop = stop
+    try:
+        yield
+    finally:
+        _state.stop = None
+
+
+def told(cause: Cause, writes: int) -> str:
+    """One sentence on how the command ended and what was written to Port until then."""
+    _state.told = cause.told(writes)
+    return _state.told
+
+
+def asked() -> Cause | None:
+    """Why the command is to end; None as long as nobody asked."""
+    return _state.cause
+
+
+def lose(cause: Cause) -> None:
+    """Asks the command to end because its output is lost; from any thread, and once."""
+    if _state.lost is None and _state.cause is None:
+        _state.lost, _state.output_lost = cause, True
+        main = threading.main_thread().ident
+        if signal.getsignal(signal.SIGTERM) is _asked and main is not None:
+            signal.pthread_kill(main, signal.SIGTERM)
+
+
+@contextmanager
+def gently() -> Iterator[Callable[[subprocess.Popen[str]], None]]:
+    """What is started within the block is asked to end, with SIGINT, and waited for; nothing is raised meanwhile.
+
+    The process has to be a group of its own, so that a terminal's Ctrl-C does not reach it as well.
+    """
+    _insist()
+    started: list[subprocess.Popen[str]] = []
+
+    def start(process: subprocess.Popen[str]) -> None:
+        started.append(process)
+        _state.processes.add(process)
+        if _state.cause is not None:
+            _end_gently(process)
+
+    _state.gentle += 1
+    try:
+        yield start
+    finally:
+        _state.gentle -= 1
+        _state.processes.difference_update(started)
+
+
+@contextmanager
+def killed() -> Iterator[Callable[[subprocess.Popen[str]], None]]:
+    """What is started within the block is killed when the command is asked to end."""
+    _insist()
+    started: list[subprocess.Popen[str]] = []
+
+    def start(process: subprocess.Popen[str]) -> None:
+        started.append(process)
+        _state.processes.add(process)
+
+    try:
+        yield start
+    finally:
+        _state.processes.difference_update(started)
+
+
+@contextmanager
+def waited_for() -> Iterator[None]:
+    """Work in another thread that looks for itself whether it is to end: the command waits until it has."""
+    with _state.idle:
+        _state.busy += 1
+    try:
+        yield
+    finally:
+        with _state.idle:
+            _state.busy -= 1
+            _state.idle.notify_all()
+
+
+def wait_for_others() -> None:
+    """Returns when all work that is `waited_for` has ended, or will not within seconds."""
+    with _state.idle:
+        _state.idle.wait_for(lambda: not _state.busy, _OTHERS_SECONDS)
+
+
+async def unless_asked(work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work, which is cut off when the command is asked to end; then raises Interrupted."""
+    task = asyncio.ensure_future(work)
+    while not (await asyncio.wait({task}, timeout=_LOOK_SECONDS))[0]:
+        if (cause := _state.cause) is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            raise Interrupted(cause)
+    return task.result()
+
+
+def _listen() -> None:
+    for number in _CAUSES:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _asked)
+
+
+def _insist() -> None:
+    if _state.cause is not None:
+        raise Interrupted(_state.cause)
+
+
+def _asked(number: int, _: FrameType | None) -> None:
+    cause = _CAUSES[signal.Signals(number)]
+    if _state.lost is not None and number == signal.SIGTERM:
+        cause, _state.lost = _state.lost, None
+        if _state.cause is not None:
+            return
+    if _state.cause is not None or _state.stopped:
+        _at_once(cause)
+    if _state.stop is not None:
+        _state.stopped = True
+        _state.stop()
+        return
+    _state.cause = cause
+    if _state.gentle:
+        for process in list(_state.processes):
+            _end_gently(process)
+        return
+    _kill_all()
+    raise Interrupted(cause)
+
+
+def _end_gently(process: subprocess.Popen[str]) -> None:
+    with suppress(OSError):
+        process.send_signal(signal.SIGINT)
+    timer = threading.Timer(GRACE_SECONDS, _kill_all)
+    timer.daemon = True
+    timer.start()
+
+
+def _kill_all() -> None:
+    for process in list(_state.processes):
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _at_once(cause: Cause) -> None:
+    _kill_all()
+    text = (
+        f"Ended at once by {cause.name}: what was written to Port until then stands, and the next run does the rest.\n"
+    )
+    with suppress(OSError):
+        os.write(2, text.encode())
+    os._exit(cause.exit_code)

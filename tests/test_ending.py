@@ -1,0 +1,208 @@
+"""How commands end before their time: signals, a reader that goes away, a full disk. Through real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+from checkout import Checkout
+
+from coderport.emulators.faults import Fault
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo
+
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, cli: CliInfo) -> Iterator[Checkout]:
+    with Pair(seed=5, workspaces=12, templates=3) as pair:
+        yield Checkout(tmp_path, cli, pair)
+
+
+class Command:
+    """A command under way; what it says is read as it comes."""
+
+    def __init__(self, checkout: Checkout, *arguments: str, stdout: int | IO[str] = subprocess.PIPE) -> None:
+        self._checkout = checkout
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "coderport", *arguments],
+            cwd=checkout.folder,
+            env=checkout.environment,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._new = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream,), daemon=True)
+            for stream in (self.process.stdout, self.process.stderr)
+            if stream is not None
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            with self._new:
+                self.lines.append(line.rstrip())
+                self._new.notify_all()
+
+    def says(self, text: str) -> None:
+        """Waits for a line with the text."""
+        with self._new:
+            assert self._new.wait_for(lambda: any(text in line for line in self.lines), 120), self.lines
+
+    def tell(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def ended(self) -> int:
+        """The exit code; whatever came of the engine, it holds nothing any more."""
+        code = self.process.wait(60)
+        for reader in self._readers:
+            reader.join(10)
+        assert not any("Traceback" in line for line in self.lines), "\n".join(self.lines)
+        return code
+
+
+def locks(checkout: Checkout) -> list[Path]:
+    return [each for each in (checkout.folder.parent / "state").rglob("locks/**/*.json") if each.is_file()]
+
+
+def until_written(checkout: Checkout, number: int) -> None:
+    deadline = time.monotonic() + 120
+    while checkout.pair.port.log.writes < number:
+        assert time.monotonic() < deadline, "nothing is written"
+        time.sleep(0.02)
+
+
+def slow(checkout: Checkout, path: str, seconds: float) -> None:
+    """Port's answers at the path take their time."""
+    checkout.pair.port.faults.add(Fault(kind="latency", path=path, delay_ms=seconds * 1000))
+
+
+@pytest.mark.parametrize("number", list(SIGNALS), ids=lambda each: signal.Signals(each).name)
+def test_a_signal_ends_the_engine_in_order_and_says_what_was_written(checkout: Checkout, number: int) -> None:
+    slow(checkout, r"/entities/bulk", 6)
+    up = Command(checkout, "up", "--stack", "shell", "--summary", "summary.json")
+    until_written(checkout, 1)
+    up.tell(number)
+    assert up.ended() == SIGNALS[number]  # type: ignore[index]
+    summary = json.loads((checkout.folder / "summary.json").read_text())
+    writes = checkout.pair.port.log.writes
+    assert (summary["result"], summary["port_writes"]) == ("failed", writes)
+    assert f"after {writes} request" in summary["message"] and summary["message"] in "\n".join(up.lines)
+    assert locks(checkout) == []
+    checkout.pair.port.faults.clear()
+    assert checkout.json("up", "--stack", "shell")["result"] == "converged"
+    assert checkout.json("sync", "--stack", "shell")["result"] == "unchanged"
+
+
+@pytest.mark.parametrize("command", ["up", "sync", "drift", "preview"])
+def test_a_signal_while_coder_is_read_ends_every_command_with_nothing_written(checkout: Checkout, command: str) -> None:
+    checkout.pair.coder.faults.add(Fault(kind="latency", path="/workspaces", delay_ms=60_000))
+    run = Command(checkout, command, "--stack", "shell", "--json", "--summary", "summary.json")
+    run.says("reading Port")
+    run.tell(signal.SIGTERM)
+    assert run.ended() == 143
+    summary = json.loads((checkout.folder / "summary.json").read_text())
+    assert summary["message"] == "Ended by SIGTERM. Nothing was written to Port."
+    assert summary["port_requests"] == checkout.pair.port.log.total
+    assert locks(checkout) == []
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_next_run_does_the_rest(checkout: Checkout) -> None:
+    checkout.pair.port.faults.add(Fault(kind="latency", method="POST", path="/blueprints", delay_ms=25_000))
+    up = Command(checkout, "up", "--stack", "shell")
+    up.says("judging")
+    time.sleep(2)  # or the first one would find the engine with nothing begun, and be enough
+    up.tell(signal.SIGINT)
+    time.sleep(0.5)
+    up.tell(signal.SIGINT)
+    assert up.ended() == 130
+    assert "Ended at once by Ctrl-C" in "\n".join(up.lines)
+    checkout.pair.port.faults.clear()
+    assert checkout.run("up", "--stack", "shell").returncode == 0
+
+
+@pytest.mark.parametrize("command", ["up", "sync", "drift"])
+def test_a_reader_that_goes_away_ends_the_command(checkout: Checkout, command: str) -> None:
+    if command != "up":
+        checkout.json("up", "--stack", "shell")
+    slow(checkout, "/entities", 0.2)
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stdout:
+        run = Command(checkout, command, "--stack", "shell", stdout=stdout)
+    with os.fdopen(reading) as stdin:
+        assert "stack shell" in stdin.readline()
+    assert run.ended() == 141, run.lines
+    assert locks(checkout) == []
+    assert "Ended by a closed pipe: nobody reads the output." in "\n".join(run.lines)
+    assert checkout.run("up", "--stack", "shell").returncode == 0
+
+
+@pytest.mark.parametrize("command", ["up --stack shell", "engine", "--help", "demo"])
+def test_a_full_disk_behind_standard_output_is_one_message(checkout: Checkout, command: str) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        run = Command(checkout, *command.split(), stdout=full)
+    assert run.ended() == 1
+    assert "which cannot be written to (No space left on device)" in "\n".join(run.lines)
+    assert locks(checkout) == []
+
+
+def test_closed_streams_take_nothing_from_a_run(checkout: Checkout) -> None:
+    command = f"{sys.executable} -m coderport up --stack shell --summary summary.json >&- 2>&- <&-"
+    done = subprocess.run(["sh", "-c", command], cwd=checkout.folder, env=checkout.environment, timeout=120)
+    assert done.returncode == 0
+    assert json.loads((checkout.folder / "summary.json").read_text())["result"] == "converged"
+
+
+@pytest.mark.parametrize("number", list(SIGNALS), ids=lambda each: signal.Signals(each).name)
+def test_the_emulators_end_with_0_when_they_are_told_to(checkout: Checkout, number: int) -> None:
+    emulators = Command(checkout, "emulate", "--free-ports")
+    emulators.says("coder_url")
+    emulators.tell(number)
+    assert emulators.ended() == 0
+
+
+def test_a_demo_that_is_interrupted_takes_everything_with_it(checkout: Checkout) -> None:
+    demo = Command(checkout, "demo", "--workspaces", "5")
+    demo.says("1 · The first run")
+    demo.tell(signal.SIGINT)
+    assert demo.ended() == 130
+    assert any("Ended by Ctrl-C" in line for line in demo.lines), demo.lines
+
+
+def test_a_run_of_an_action_that_is_cut_off_says_how_it_goes_on(checkout: Checkout) -> None:
+    checkout.json("up", "--stack", "shell")
+    slow(checkout, "/actions/runs", 30)
+    run = Command(checkout, "run", "--stack", "shell", "--run-id", "r_1")
+    deadline = time.monotonic() + 60
+    before = checkout.pair.port.log.total
+    while checkout.pair.port.log.total == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    run.tell(signal.SIGTERM)
+    assert run.ended() == 143
+    assert "Ended by SIGTERM. Run r_1 may be under way: the same command takes it up again." in run.lines
+
+
+def test_a_signal_that_is_ignored_stays_ignored(checkout: Checkout) -> None:
+    slow(checkout, r"/entities/bulk", 1)
+    command = f"trap '' HUP; exec {sys.executable} -m coderport up --stack shell --json"
+    process = subprocess.Popen(
+        ["sh", "-c", command], cwd=checkout.folder, env=checkout.environment, stdout=subprocess.PIPE, text=True
+    )
+    until_written(checkout, 1)
+    process.send_signal(signal.SIGHUP)
+    assert json.loads(process.communicate(timeout=60)[0].splitlines()[-1])["result"] == "converged"
