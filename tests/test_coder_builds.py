@@ -24,7 +24,9 @@ T = TypeVar("T")
 @pytest.fixture
 def coder() -> Iterator[CoderEmulator]:
     with stamina.set_testing(True, attempts=3):
-        emulator = CoderEmulator(seed=3, workspaces=0, templates=2, pending_seconds=0, running_seconds=0)
+        emulator = CoderEmulator(
+            seed=3, workspaces=0, templates=2, pending_seconds=0, running_seconds=0, flavour="2.29"
+        )
         emulator.create_user("alice")
         with emulator.serve():
             yield emulator

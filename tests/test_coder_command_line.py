@@ -13,7 +13,7 @@ from coderport.emulators.coder.records import Parameter
 from coderport.emulators.kit import Served
 
 
-@pytest.fixture(params=["2.20", "2.29", "newest"])
+@pytest.fixture(params=["2.20", "2.34", "newest"])
 def coder(request: pytest.FixtureRequest) -> Iterator[tuple[CoderEmulator, Served]]:
     emulator = CoderEmulator(3, flavour=request.param, workspaces=6, templates=2, renames=True)
     emulator.create_workspace("admin", "python-data-science", "mine")

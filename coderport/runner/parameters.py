@@ -50,13 +50,16 @@ def chosen_preset(presets: Sequence[Preset], label: str | None) -> Preset | None
 
 
 def for_new(order: Order, parameters: Sequence[RichParameter], preset: Preset | None) -> dict[str, str]:
-    """The values for a first build, the preset's own left to it; Refused with everything that is wrong."""
+    """The values for a first build; Refused with everything that is wrong.
+
+    The preset's own are among them: a server before 2.22 lists presets and ignores their id in a request.
+    """
     asked = {input_key(each.name): each for each in asked_at_creation(parameters)}
     given = {each.name: coder_value(each, order.inputs[key]) for key, each in asked.items() if key in order.inputs}
     fixed = {each.name: each.value for each in preset.parameters} if preset is not None else {}
     effective = {**given, **fixed}
     _refuse([wrong for each in parameters for wrong in _wrong(each, effective.get(each.name), None)])
-    return {name: value for name, value in given.items() if name not in fixed}
+    return effective
 
 
 def for_start(order: Order, parameters: Sequence[RichParameter], previous: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from coderport.emulators.coder import (
     job_routes,
     member_routes,
     reading,
+    sharing_routes,
     template_routes,
     token_routes,
     workspace_routes,
@@ -121,6 +122,11 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/workspaces/{workspace}": {
         "GET": workspace_routes.get_workspace,
         "PATCH": workspace_routes.patch_workspace,
+    },
+    "/workspaces/{workspace}/acl": {
+        "GET": sharing_routes.get_acl,
+        "PATCH": sharing_routes.patch_acl,
+        "DELETE": sharing_routes.delete_acl,
     },
     "/workspaces/{workspace}/builds": {"GET": build_routes.list_builds, "POST": build_routes.create_build},
     "/workspaces/{workspace}/ttl": {"PUT": workspace_routes.put_ttl},

@@ -7,12 +7,23 @@ from starlette.responses import PlainTextResponse, Response
 from coderport.emulators.coder import builds
 from coderport.emulators.coder.build_rows import build_json, log_json
 from coderport.emulators.coder.following import Followed
-from coderport.emulators.coder.http import Body, Call, Refused, forbidden, invalid, json_response, not_found
+from coderport.emulators.coder.http import (
+    FORBIDDEN_DETAIL,
+    Body,
+    Call,
+    Refused,
+    forbidden,
+    invalid,
+    json_response,
+    not_found,
+)
 from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
+from coderport.emulators.coder.prebuilds import matching_preset, named_preset
 from coderport.emulators.coder.records import Build, Template, Version, Workspace
 from coderport.emulators.coder.workspace_routes import set_dormant, workspace_of
 from coderport.emulators.coder.written import stamp
 
+_PAST = {"start": "started", "stop": "stopped"}
 _ONLY_MANAGERS = "Only template managers may provide custom state"
 _REASONS = ("dashboard", "cli", "ssh_connection", "vscode_connection", "jetbrains_connection")
 
@@ -24,12 +35,10 @@ def create_build(call: Call) -> Response:
     if transition not in ("start", "stop", "delete"):
         raise invalid("transition", f'Validation failed for tag "oneof" with value: "{transition}"')
     reason = _reason(call, body, transition)
-    if body.text("log_level"):
-        raise Refused(400, "Debug logging of builds is switched off on this deployment.")
+    _refuse_log_level(call, body.text("log_level"))
+    _refuse_by_right(call, workspace, transition)
     _refuse_by_state(call, workspace, transition)
     wakes = transition == "start" and workspace.dormant_at is not None
-    if not call.subject.may_workspace("update" if wakes else transition, workspace):
-        raise _insert_forbidden()
     template = call.state.templates[workspace.template_id]
     pushed = body.bytes("state")
     if (pushed or body.flag("orphan")) and not call.subject.may_template("update", template):
@@ -38,18 +47,21 @@ def create_build(call: Call) -> Response:
     _refuse_old_version(call, template, version, transition)
     if workspace.build.active:
         raise Refused(409, "A workspace build is already active.", "A workspace build is already active.")
-    given = body.pairs("rich_parameter_values")
+    preset = named_preset(call.state, version, body)
+    given = {**body.pairs("rich_parameter_values"), **(preset.parameters if preset else {})}
     values, wrong = resolved_parameters(template, version, given, workspace.build.parameters)
     fails_with = ""
     if wrong and all(item.missing for item in wrong) and not call.state.flavour.checks_parameters_at_build:
         fails_with = wrong[0].detail if transition == "start" else ""  # accepted, and the build is where it fails
     else:
         refuse_parameters(template, wrong)
+    if preset is None:
+        preset = matching_preset(call.state, version, values)
     if wakes:
         set_dormant(call.state, workspace, False)
     build = builds.begin(
         call.state, workspace, transition, call.subject.user.id, version_id=version.id, parameters=values,
-        reason=reason, preset_id=body.id("template_version_preset_id") or workspace.build.preset_id,
+        reason=reason, preset_id=preset.id if preset else None,
         provisioner_state=pushed or None, fails_with=fails_with, then=_then(call, body, transition),
     )  # fmt: skip
     return json_response(build_json(call.state, build, fresh=True), 201)
@@ -63,16 +75,32 @@ def _reason(call: Call, body: Body, transition: str) -> str:
     return reason if reason in allowed and transition != "delete" else "initiator"
 
 
+def _refuse_log_level(call: Call, level: str) -> None:
+    if level and not call.subject.may("read", "deployment_config"):
+        text = "Workspace builds with a custom log level are restricted to administrators only."
+        raise Refused(400, text, text)
+    if level:
+        text = "Terraform debug mode is disabled in the deployment configuration."
+        raise Refused(400, text, text)
+
+
 def _insert_forbidden() -> Refused:
     return Refused(403, "insert workspace build", "authorize context: unauthorized: rbac: forbidden")
 
 
+def _refuse_by_right(call: Call, workspace: Workspace, transition: str) -> None:
+    """403 to who may read but not build. Starts and stops are updates (source: `authorize` in `wsbuilder.go`)."""
+    action = "delete" if transition == "delete" else "update"
+    allowed = call.subject.may_workspace(action, workspace) or call.subject.shares(workspace, transition)
+    if not allowed:
+        raise Refused(403, f"You do not have permission to {action} this workspace.", FORBIDDEN_DETAIL)
+
+
 def _refuse_by_state(call: Call, workspace: Workspace, transition: str) -> None:
+    """A deletion of what is deleted is accepted; so were other builds of it, until 2.28."""
     flavour = call.state.flavour
-    if workspace.deleted:
-        if flavour.start_of_deleted_conflicts:
-            raise Refused(409, "Workspace is deleted and cannot be built.")
-        raise _insert_forbidden()
+    if workspace.deleted and transition != "delete" and flavour.start_of_deleted_conflicts:
+        raise Refused(409, f"Workspace is deleted and cannot be {_PAST[transition]}.")
     if transition == "start" and workspace.dormant_at is not None and not flavour.start_wakes_dormant:
         raise _insert_forbidden()
 
@@ -81,11 +109,13 @@ def _version(call: Call, workspace: Workspace, template: Template, body: Body) -
     wanted = body.id("template_version_id") or workspace.build.version_id
     version = call.state.versions.get(wanted)
     if version is None:
-        raise invalid("template_version_id", "template version not found", "Template version not found.")
+        raise Refused(400, "template version does not exist", "sql: no rows in result set")
     if version.template_id != template.id:
-        raise Refused(400, "The template version belongs to another template than the workspace.")
+        detail = f"templateVersion.TemplateID = {version.template_id}, template.ID = {template.id}"
+        raise Refused(400, "template version doesn't match template", detail)
     if not version.imported:
-        raise Refused(406, "The provided template version is still being imported")
+        text = "The provided template version is running. Wait for it to complete importing!"
+        raise Refused(406, text, text)
     return version
 
 

@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from coderport.emulators.coder import builds
 from coderport.emulators.coder.parameters import made_up_values
+from coderport.emulators.coder.prebuilds import claim
 from coderport.emulators.coder.records import Build, Organization, Template, User, Version, Workspace
 from coderport.emulators.coder.seed import add_version
 from coderport.emulators.coder.state import State
-from coderport.emulators.coder.workspace_routes import claim, set_dormant
+from coderport.emulators.coder.workspace_routes import set_dormant
 from coderport.emulators.coder.written import read_time
 from coderport.emulators.kit import EmulatorError
 

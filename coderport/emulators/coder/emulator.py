@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.routing import Route
@@ -42,7 +42,8 @@ class CoderEmulator(Members):
     serves. Changes made by them are done when they return (a started workspace runs); builds asked for over the API
     go on with the `clock`: `pending_seconds` in the queue, then `running_seconds`.
 
-    `flavour` is ``2.13``, ``2.20``, ``2.29`` or ``newest``; without a licence (`licensed`) deprecation and
+    `flavour` is a version from ``2.13`` on, or ``newest``; `behaviour` turns single flags of it, as a recording of
+    `conformance` has them. Without a licence (`licensed`) deprecation and
     the scheduling settings of templates have no effect, and without `renames` workspaces keep their names, which is
     Coder's default before 2026. `rate_limit` is requests a minute for each user and
     path (Coder's default is 512), 0 is none.
@@ -58,6 +59,7 @@ class CoderEmulator(Members):
         users: int | None = None,
         prebuilds: int = 0,
         flavour: str = "2.20",
+        behaviour: Mapping[str, bool] | None = None,
         licensed: bool = True,
         renames: bool = False,
         rate_limit: int = 0,
@@ -70,7 +72,7 @@ class CoderEmulator(Members):
         self.faults, self.log = Faults(seed), RequestLog(_is_write)
         self.faults.latency_ms = latency_ms
         self._clock, self._durations = clock, (pending_seconds, running_seconds)
-        self._flavour, self._licensed, self._renames = flavour, licensed, renames
+        self._flavour, self._licensed, self._renames = flavour_named(flavour, behaviour), licensed, renames
         self._churn: threading.Event | None = None
         state = self._new_state(seed)
         super().__init__(state)
@@ -88,7 +90,7 @@ class CoderEmulator(Members):
         return emulator
 
     def _new_state(self, seed_number: int) -> State:
-        state = State(seed_number, flavour_named(self._flavour), self._clock, self._licensed)
+        state = State(seed_number, self._flavour, self._clock, self._licensed)
         state.renames = self._renames or state.flavour.newest_fields
         state.pending_seconds, state.running_seconds = self._durations
         return state

@@ -1,93 +1,144 @@
-"""What differs between Coder versions, as one value that the handlers ask."""
+"""What differs between Coder versions: one table, and a version as one value that the handlers ask.
+
+A release is reached through the date of a pull request where the notes do not name one (releases are monthly; 2.31 is
+of March 2026). "[M]" and "[N]" are the two states of coder/coder that were read: 2026-03-12 and 2026-09-18 or later.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Final
 
 from coderport.emulators.kit import EmulatorError
+
+NEWEST: Final = (2, 37)
+OLDEST: Final = (2, 13)
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """One generation of Coder: each flag is a behaviour, or a set of fields, that came or went."""
+    """One version of Coder; each flag is a behaviour, or a set of fields, that `DIFFERENCES` describes."""
 
     name: str
     version: str
-    organization_names: bool = True
-    """Workspaces and templates carry their organization's name, and workspaces are queried by it."""
-    template_queries: bool = True
-    """`GET /templates` takes `q`; before, it ignored it and listed everything."""
-    job_details: bool = True
-    """Jobs say their organization, type, input and metadata; builds say their matched provisioners."""
-    job_lists: bool = True
-    """Provisioner jobs and daemons are listed for each organization."""
-    hides_deprecated: bool = False
-    """`GET /templates` leaves deprecated ones out unless `q` names `deprecated`."""
-    prebuild_fields: bool = False
-    """`is_prebuild`, `latest_app_status`, preset ids, classic parameter flow: the fields of 2025."""
-    task_fields: bool = False
-    """`task_id` on workspaces and `has_ai_task` on builds; came in 2025, gone again in 2026."""
-    sharing_queries: bool = False
-    """The keys `shared`, `shared_with_user`, `shared_with_group`, `has_external_agent` and `healthy`."""
-    limit_required: bool = False
-    """A limit of 0 or above 1,000 is refused, an absent one means 1,000."""
-    dormant_read_for_template_admins: bool = False
-    """A template admin may open a dormant workspace by id; before, it only saw it in the list."""
-    start_wakes_dormant: bool = False
-    """Starting a dormant workspace wakes it; before, 403."""
-    start_of_deleted_conflicts: bool = False
-    """A build of a deleted workspace is 409; before, 403."""
-    unknown_user_is_400: bool = True
-    """An unknown `{user}` in a path is 400; later 404."""
-    checks_parameters_at_build: bool = False
-    """A start that lacks a required parameter is 400; before, it was accepted and the build failed."""
-    builds_chain: bool = False
-    """`on_success` in a build request starts a second build; before, the key was ignored."""
-    newest_fields: bool = False
-    """`default_org_member_roles`, `is_service_account`, `allow_workspace_renames` and others of 2026."""
+    organization_names: bool
+    template_queries: bool
+    job_details: bool
+    job_lists: bool
+    hides_deprecated: bool
+    preset_ids: bool
+    prebuild_fields: bool
+    task_fields: bool
+    sharing: bool
+    limit_required: bool
+    dormant_read_for_template_admins: bool
+    start_wakes_dormant: bool
+    start_of_deleted_conflicts: bool
+    unknown_user_is_400: bool
+    checks_parameters_at_build: bool
+    matches_presets: bool
+    builds_chain: bool
+    newest_fields: bool
 
 
-_FLAVOURS = {
-    flavour.name: flavour
-    for flavour in (
-        Flavour(
-            "2.13", "v2.13.0", organization_names=False, template_queries=False, job_details=False, job_lists=False
-        ),
-        Flavour("2.20", "v2.20.0"),
-        Flavour(
-            "2.29",
-            "v2.29.0",
-            hides_deprecated=True,
-            prebuild_fields=True,
-            task_fields=True,
-            sharing_queries=True,
-            start_wakes_dormant=True,
-            start_of_deleted_conflicts=True,
-            unknown_user_is_400=False,
-            checks_parameters_at_build=True,
-        ),
-        Flavour(
-            "newest",
-            "v2.36.0",
-            hides_deprecated=True,
-            prebuild_fields=True,
-            sharing_queries=True,
-            limit_required=True,
-            dormant_read_for_template_admins=True,
-            start_wakes_dormant=True,
-            start_of_deleted_conflicts=True,
-            unknown_user_is_400=False,
-            checks_parameters_at_build=True,
-            builds_chain=True,
-            newest_fields=True,
-        ),
-    )
-}
+@dataclass(frozen=True)
+class Difference:
+    """A flag that is on from one minor version of Coder 2 on, up to (not including) another."""
+
+    flag: str
+    since: int
+    until: int | None
+    about: str
+    source: str
+
+    def holds(self, minor: int) -> bool:
+        """Whether Coder 2.`minor` is so."""
+        return self.since <= minor and (self.until is None or minor < self.until)
 
 
-def flavour(name: str) -> Flavour:
-    """The flavour of that name: ``2.13``, ``2.20``, ``2.29`` or ``newest``."""
-    try:
-        return _FLAVOURS[name]
-    except KeyError:
-        raise EmulatorError(f"unknown Coder flavour {name!r}; one of {', '.join(_FLAVOURS)}") from None
+DIFFERENCES: Final = (
+    Difference("organization_names", 14, None,
+               "workspaces and templates carry their organization's name, and workspaces are queried by it",
+               "coder#14474 (2024-08)"),
+    Difference("template_queries", 14, None,
+               "`GET /templates` takes `q`; before, it ignored it and listed everything",
+               "coder#13772 (2024-07)"),
+    Difference("job_details", 19, None,
+               "jobs say their organization, type, input and metadata; builds say their matched provisioners",
+               "recorded from 2.20; swagger of 2024-12"),
+    Difference("job_lists", 20, None,
+               "provisioner jobs and daemons are listed for each organization",
+               "recorded from 2.20 (second recording)"),
+    Difference("hides_deprecated", 23, None,
+               "`GET /templates` leaves deprecated ones out unless `q` names `deprecated`",
+               "coder#17747 (2025-05); recorded from 2.20: not yet"),
+    Difference("preset_ids", 22, None,
+               "`template_version_preset_id` in requests; before, the key was ignored",
+               "[M]; the swagger of 2025-04 has it first"),
+    Difference("prebuild_fields", 25, None,
+               "`is_prebuild`, preset ids, `latest_app_status`, parameter flow, form types, scopes of tokens, "
+               "`paginated-members`, build reasons by client: the fields of 2025",
+               "coder#18826 (2025-07) and before; [M]"),
+    Difference("matches_presets", 26, None,
+               "without a preset's id the one that the values match is taken, and a prebuild of it is claimed",
+               "coder#19279 (2025-08); `FindMatchingPresetID` in [M]"),
+    Difference("task_fields", 28, 37,
+               "`task_id`, `has_ai_task`, `has-ai-task` and the build reasons of tasks",
+               "coder#20543 (2025-10); removed for 2.37 by coder#28788, #28789, #28790, #29085, #29086"),
+    Difference("start_of_deleted_conflicts", 28, None,
+               "a start or stop of a deleted workspace is 409; before, it was accepted (and refused with 403 where the "
+               "workspace was dormant as well, as recorded); a deletion is accepted by all",
+               "coder#20584 (2025-10); `coderd/workspacebuilds.go` in [M]"),
+    Difference("sharing", 29, None,
+               "`/workspaces/{id}/acl`, `shared_with` on rows, and the keys `shared`, `shared_with_user`, "
+               "`shared_with_group`, `has_external_agent`, `healthy`",
+               "coder#21049 (2025-12); `searchquery/search.go` in [M]"),
+    Difference("start_wakes_dormant", 29, None,
+               "starting a dormant workspace wakes it; before, 403",
+               "coder#20925 (2025-11); recorded from 2.20: 403"),
+    Difference("unknown_user_is_400", 13, 29,
+               "an unknown `{user}` in a path is 400; later 404",
+               "recorded from 2.20; `httpmw/userparam.go` in [M]: 404. The release between is not established"),
+    Difference("checks_parameters_at_build", 29, None,
+               "a start that lacks a required parameter is 400; before, it was accepted and the build failed",
+               "seen on 2.20: accepted; `wsbuilder` in [M]: 400. The release between is not established"),
+    Difference("dormant_read_for_template_admins", 32, None,
+               "a template admin may open a dormant workspace by id; before, it only saw it in the list",
+               "coder#23554 (2026-03)"),
+    Difference("builds_chain", 36, None,
+               "`on_success` in a build request starts a second build; before, the key was ignored",
+               "coder#25758, #25759; vscode-coder#1115; seen on 2.20: ignored"),
+    Difference("limit_required", 36, None,
+               "a limit of 0 or above 1,000 is refused, an absent one means 1,000",
+               "coder#28040 (2026-08), whose merge is not established: assumed, and asked by `conformance`"),
+    Difference("newest_fields", 36, None,
+               "`default_org_member_roles`, `is_service_account`, `allow_workspace_renames` (of a template, and on by "
+               "default), keys that expire by request",
+               "[N]; the release is not established"),
+)  # fmt: skip
+"""Every difference that the emulator knows, with its source."""
+
+
+def flavour(name: str, overrides: Mapping[str, bool] | None = None) -> Flavour:
+    """The flavour of ``newest`` or of a version such as ``2.20``; `overrides` turn single flags."""
+    minor = _minor(name)
+    made = Flavour(name, f"v2.{minor}.0", **{each.flag: each.holds(minor) for each in DIFFERENCES})
+    unknown = set(overrides or ()) - {each.flag for each in DIFFERENCES}
+    if unknown:
+        raise EmulatorError(f"Coder's flavours have no flag {', '.join(sorted(unknown))}")
+    return replace(made, **dict(overrides or {}))  # type: ignore[arg-type]
+
+
+def _minor(name: str) -> int:
+    major, dot, minor = name.partition(".")
+    if name == "newest":
+        return NEWEST[1]
+    if major != "2" or not dot or not minor.isdecimal() or not OLDEST[1] <= int(minor) <= NEWEST[1]:
+        raise EmulatorError(f"unknown Coder flavour {name!r}: 2.{OLDEST[1]} to 2.{NEWEST[1]}, or newest")
+    return int(minor)
+
+
+def flags() -> list[str]:
+    """The names of all flags."""
+    return [field.name for field in fields(Flavour) if field.name not in ("name", "version")]

@@ -140,10 +140,23 @@ class Subject:
         organization, owner, id = workspace.organization_id, workspace.owner_id, workspace.id
         if any(self.may(action, each, organization=organization, owner=owner, id=id) for each in kinds):
             return True
-        return action in ("read", "start", "stop") and self._shared_with_me(workspace)
+        return self.shares(workspace, action)
 
-    def _shared_with_me(self, workspace: Workspace) -> bool:
-        return any(actor["id"] == self.user.id for actor in workspace.shared_with)
+    def shares(self, workspace: Workspace, action: str) -> bool:
+        """Whether the workspace was shared with the user, alone or by a group, for this action.
+
+        The role ``use`` reads, starts and stops; ``admin`` also updates and deletes (source: `codersdk/workspaces.go`).
+        """
+        if not self.state.flavour.sharing:
+            return False
+        actions = {"read", "start", "stop"}
+        for actor in workspace.shared_with:
+            mine = actor["id"] == self.user.id or (
+                actor["actor_type"] == "group" and actor["id"] in self.user.organizations
+            )
+            if mine and (action in actions or ("admin" in actor["roles"] and action in ("update", "delete"))):
+                return True
+        return False
 
     def may_template(self, action: str, template: Template) -> bool:
         """On one template: members of its organization read and use it unless it is for other groups."""

@@ -15,7 +15,7 @@ from coderport.emulators.coder.records import (
 )
 from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
 from coderport.emulators.coder.state import State
-from coderport.emulators.coder.written import Json, nullable, stamp
+from coderport.emulators.coder.written import Json, derived_id, nullable, stamp
 from coderport.emulators.kit import compact_json
 
 
@@ -141,7 +141,7 @@ def version_json(state: State, version: Version) -> Json:
     }
     if state.flavour.job_details and not version.imported:
         row["matched_provisioners"] = {"count": 0, "available": 0, "most_recently_seen": None}
-    if state.flavour.sharing_queries:
+    if state.flavour.sharing:
         row["has_external_agent"] = version.has_external_agent
     return row
 
@@ -242,8 +242,10 @@ def workspace_json(state: State, workspace: Workspace, requester_id: str = "", f
             "template_use_classic_parameter_flow": template.use_classic_parameter_flow,
             "is_prebuild": workspace.is_prebuild,
         }
-        if workspace.shared_with:
-            row["shared_with"] = [dict(actor) for actor in workspace.shared_with]
+    if state.flavour.sharing and workspace.shared_with:
+        # A real server has them in an order of its own, another one each time.
+        shuffled = sorted(workspace.shared_with, key=lambda actor: derived_id(actor["id"], f"{workspace.rev}"))
+        row["shared_with"] = [dict(actor) for actor in shuffled]
     if state.flavour.task_fields:
         row["task_id"] = workspace.task_id
     return row

@@ -83,7 +83,7 @@ def _matching(call: Call) -> list[Template]:
     ids = terms.ids("ids")
     author, author_id = terms.text("author"), terms.ids("author_id")
     external = None
-    if state.flavour.sharing_queries:
+    if state.flavour.sharing:
         external = terms.flag("has_external_agent")
     if state.flavour.task_fields:
         terms.flag("has-ai-task")

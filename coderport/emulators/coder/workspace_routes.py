@@ -20,8 +20,9 @@ from coderport.emulators.coder.http import (
     not_found,
 )
 from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
+from coderport.emulators.coder.prebuilds import claimed, matching_preset, named_preset
 from coderport.emulators.coder.reading import organization_of, user_of
-from coderport.emulators.coder.records import PREBUILDS_USER_ID, Preset, Template, User, Version, Workspace
+from coderport.emulators.coder.records import Template, User, Version, Workspace
 from coderport.emulators.coder.rows import workspace_json
 from coderport.emulators.coder.schedule import ScheduleError, next_start
 from coderport.emulators.coder.state import State
@@ -105,13 +106,15 @@ def _create(call: Call, owner: User) -> Response:
     schedule = body.text("autostart_schedule")
     _checked_schedule(schedule)
     ttl = _checked_ttl(body.number("ttl_ms")) or template.default_ttl_ms or None
-    preset = _preset(version, body)
+    preset = named_preset(state, version, body)
     given = {**body.pairs("rich_parameter_values"), **(preset.parameters if preset else {})}
     values, wrong = resolved_parameters(template, version, given, None)
     refuse_parameters(template, wrong)
+    preset = preset or matching_preset(state, version, given)
     if not version.imported:
-        raise Refused(406, "The provided template version is still being imported")
-    workspace = _claimed(call, owner, name, version, preset) if preset else None
+        text = "The provided template version is running. Wait for it to complete importing!"
+        raise Refused(406, text, text)
+    workspace = claimed(state, owner, name, version, preset) if preset else None
     if workspace is None:
         now = state.now()
         workspace = Workspace(state.new_id(), owner.id, template.organization_id, template.id, name, now, now, now)
@@ -166,34 +169,6 @@ def _template_and_version(call: Call, body: Body) -> tuple[Template, Version]:
     if version.archived:
         raise Refused(500, "The template version is archived.")
     return template, version
-
-
-def _preset(version: Version, body: Body) -> Preset | None:
-    wanted = body.id("template_version_preset_id")
-    if wanted is None:
-        return None
-    preset = next((preset for preset in version.presets if preset.id == wanted), None)
-    if preset is None:
-        raise invalid("template_version_preset_id", "the preset is not one of the template version's")
-    return preset
-
-
-def _claimed(call: Call, owner: User, name: str, version: Version, preset: Preset) -> Workspace | None:
-    """A running prebuilt workspace of the same preset, now the person's: its id and age stay."""
-    state = call.state
-    for place in state.listed("owner", PREBUILDS_USER_ID):
-        workspace = state.workspaces[place[3]]
-        if workspace.running and workspace.build.version_id == version.id and workspace.build.preset_id == preset.id:
-            claim(call.state, workspace, owner, name)
-            return workspace
-    return None
-
-
-def claim(state: State, workspace: Workspace, owner: User, name: str) -> None:
-    """Give a prebuilt workspace to somebody: the id and the creation time stay, owner and name change."""
-    workspace.owner_id, workspace.name = owner.id, name
-    workspace.updated_at = workspace.last_used_at = state.now()
-    state.place(workspace)
 
 
 # ---------------------------------------------------------------- settings
