@@ -60,6 +60,8 @@ class Patience:
     next_build: float = 60.0
     """For the start that Coder begins by itself after a stop, before it is asked for."""
     build: float = 3600.0
+    unknown_run: float = 180.0
+    """For a run that Port does not know, as one of its replicas may not yet, before it is taken for none of ours."""
     log_lines: int = 50
     log_seconds: float = 2.0
 

@@ -34,7 +34,15 @@ STACK = "coderport/lab"
 ALICE, BOB = "alice@example.com", "bob@example.com"
 SETTINGS = Actions(backend="github", repository="acme/platform")
 QUICK = Patience(
-    pause=0.01, poll_first=0.01, poll_most=0.02, coder_away=20, no_provisioner=0.1, agents=20, log_seconds=0.05
+    pause=0.01,
+    poll_first=0.01,
+    poll_most=0.02,
+    coder_away=20,
+    no_provisioner=0.1,
+    agents=20,
+    next_build=2,
+    unknown_run=0.05,
+    log_seconds=0.05,
 )
 
 

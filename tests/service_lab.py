@@ -6,26 +6,42 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
-from coderport.runner.service.queue import Runner
+from coderport.runner.service.queue import Runner, Sleep
 from coderport.runner.service.server import running
 from coderport.runner.service.settings import ServiceSettings
 from coderport.runner.service.signature import signature
-from coderport.runner.values import Ended, Journal
+from coderport.runner.values import Claim, Ended, Journal
 
+Body = Callable[..., Coroutine[Any, Any, None]]
+NOW = 1_800_000_000.0
 SECRET = "the-client-secret-of-the-tests"
 
 
 def run_id(number: int) -> str:
     return f"r_{number:016d}"
+
+
+ONE, TWO, THREE = run_id(1), run_id(2), run_id(3)
+
+
+def looped(test: Body) -> Callable[..., None]:
+    """Runs an async test; one that hangs fails."""
+
+    @wraps(test)
+    def run(*arguments: Any, **named: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(*arguments, **named), 30))
+
+    return run
 
 
 def compact(body: Any) -> bytes:
@@ -60,9 +76,14 @@ def ended(outcome: str) -> str:
 
 @dataclass
 class Stage:
-    """A runner whose runs act on the workspaces in `keys` (the run's own id where there is none) and wait for `go`."""
+    """A runner whose runs act on the workspaces in `keys` (the run's own id where there is none) and wait for `go`.
+
+    `people` has whose they are (somebody else's each where there is none), `open` those that Port says are open.
+    """
 
     keys: Mapping[str, str | None] = field(default_factory=dict)
+    people: Mapping[str, str] = field(default_factory=dict)
+    open: list[str] = field(default_factory=list)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     begun: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
@@ -73,7 +94,7 @@ class Stage:
     key_failures: list[Exception] = field(default_factory=list)
     outcome: Ended = Ended.SUCCESS
 
-    async def execute(self, run: str, journal: Journal) -> Ended:
+    async def execute(self, run: str, journal: Journal, sleep: Sleep) -> Ended:
         self.begun.append(run)
         self.at_work.add(run)
         self.most_at_work = max(self.most_at_work, len(self.at_work))
@@ -92,9 +113,16 @@ class Stage:
             raise self.key_failures.pop(0)
         return self.keys.get(run, run)
 
+    async def claim_of(self, run: str) -> Claim | None:
+        key = await self.key_of(run)
+        return None if key is None else Claim(key, self.people.get(run, run))
+
+    async def open_runs(self) -> list[str]:
+        return list(self.open)
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Runner]:
-        yield Runner(self.execute, self.key_of)
+        yield Runner(self.execute, self.claim_of, self.open_runs)
 
 
 class Caller:

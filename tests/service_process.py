@@ -5,7 +5,6 @@ python service_process.py DATABASE DEPLOYMENT_URL WORKERS
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,10 +15,10 @@ import httpx
 from pydantic import SecretStr
 from service_lab import SECRET
 
-from coderport.runner.service.queue import Runner
+from coderport.runner.service.queue import Runner, Sleep
 from coderport.runner.service.server import serve
 from coderport.runner.service.settings import ServiceSettings
-from coderport.runner.values import Ended, Journal, Step
+from coderport.runner.values import Claim, Ended, Journal, Step
 
 
 class Work:
@@ -29,10 +28,13 @@ class Work:
         self._client = client
         self._taken: set[str] = set()
 
-    async def key_of(self, run: str) -> str | None:
-        return str((await self._get(f"/runs/{run}"))["workspace"])
+    async def claim_of(self, run: str) -> Claim | None:
+        return Claim(str((await self._get(f"/runs/{run}"))["workspace"]), run)
 
-    async def execute(self, run: str, journal: Journal) -> Ended:
+    async def open_runs(self) -> list[str]:
+        return []
+
+    async def execute(self, run: str, journal: Journal, sleep: Sleep) -> Ended:
         told = await self._get(f"/runs/{run}")
         if told["outcome"]:
             return Ended.ALREADY_ENDED
@@ -42,7 +44,7 @@ class Work:
         try:
             build = await self._begun(run, workspace, journal)
             while (outcome := (await self._get(build))["outcome"]) is None:
-                await asyncio.sleep(0.01)
+                await sleep(0.01)
         finally:
             self._taken.remove(workspace)
         answer = await self._client.patch(f"/runs/{run}", json={"outcome": outcome})
@@ -71,7 +73,7 @@ class Work:
 async def opened(url: str) -> AsyncIterator[Runner]:
     async with httpx.AsyncClient(base_url=url, timeout=30.0) as client:
         work = Work(client)
-        yield Runner(work.execute, work.key_of)
+        yield Runner(work.execute, work.claim_of, work.open_runs)
 
 
 if __name__ == "__main__":

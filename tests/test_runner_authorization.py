@@ -14,7 +14,7 @@ from coderport.catalog.desired import Filters
 from coderport.coder.client import CoderClient
 from coderport.coder.models import PREBUILDS_OWNER_ID
 from coderport.port.client import PortClient
-from coderport.runner.execution import Ended, RunContext, workspace_key
+from coderport.runner.execution import Ended, RunContext, claim_of
 from coderport.settings import Actions
 
 CREATE, STOP, DELETE = "coder_create_workspace", "coder_stop_workspace", "coder_delete_workspace"
@@ -225,7 +225,8 @@ def test_a_run_of_somebody_elses_action_or_of_none_is_not_touched(lab: RunnerLab
 
 def key(lab: RunnerLab, run: str) -> str | None:
     async def asked(coder: CoderClient, port: PortClient) -> str | None:
-        return await workspace_key(run, RunContext(port, coder, lab.settings, STACK))
+        claim = await claim_of(run, RunContext(port, coder, lab.settings, STACK, patience=lab.patience))
+        return claim.workspace if claim is not None else None
 
     return lab.talk(asked)
 

@@ -18,6 +18,9 @@ WAITING_FOR_APPROVAL = "WAITING_FOR_APPROVAL"
 _APPROVED = frozenset({"APPROVED", "APPROVE"})
 """`approval.state` is an open text in Port's OpenAPI; a request to approve says APPROVE."""
 
+MOST_RUNS = 1000
+"""Port's limit for one list of runs."""
+
 _V2 = {"version": "v2"}
 _USERS = "/v1/users?fields=id&fields=email"
 
@@ -37,6 +40,8 @@ class Run:
     blueprint: str | None = None
     entity: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    external_id: str | None = None
+    """What `patch` told as `external_id`."""
     impersonated: bool = False
     """Whether somebody acted as another person ("View as") when it was started or approved."""
     by_integration: bool = False
@@ -73,6 +78,7 @@ class Run:
             blueprint=_identifier(row.get("blueprint")),
             entity=_identifier(row.get("entity")),
             inputs=dict(inputs),
+            external_id=row.get("externalRunId") if isinstance(row.get("externalRunId"), str) else None,
             impersonated=_acted_as_another(row) or _acted_as_another(row.get("approval")),
             by_integration=_mapping(row.get("payload")).get("type") == "INTEGRATION_ACTION",
         )
@@ -93,6 +99,16 @@ class Runs:
                 return None
             raise
         return Run.from_json(reply.member("run"))
+
+    async def open_ones(self, action: str | None = None) -> list[Run]:
+        """The runs in progress, of one action or of all, the newest first: MOST_RUNS at most, without pages."""
+        query = {**_V2, "active": "true", "limit": str(MOST_RUNS), **({"action": action} if action is not None else {})}
+        reply = await self._session.call("GET", "/v1/actions/runs", "reading the open runs", query=query)
+        return [
+            Run.from_json(row)
+            for row in reply.rows("runs")
+            if isinstance(row, Mapping) and _identifier(row.get("action"))
+        ]
 
     async def patch(
         self,

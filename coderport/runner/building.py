@@ -34,6 +34,10 @@ class Steps:
         self._journal, self._run_id = journal, run_id
         self.resumed = self.current = resumed
 
+    def resume(self, step: Step | None) -> None:
+        """Goes on from a step that was found elsewhere than in the journal."""
+        self.resumed = self.current = step
+
     async def record(self, step: Step) -> None:
         """Keep it for good; raises whatever the journal raises, and then nothing may be begun."""
         await self._journal.record(self._run_id, step.text())

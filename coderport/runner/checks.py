@@ -35,6 +35,11 @@ def order_of(run: Run) -> Order | None:
         return None
 
 
+def is_ours(action: str) -> bool:
+    """Whether the action of that identifier is one of those that this project declares."""
+    return action in {each.value for each in Operation} or _TEMPLATES_OWN.fullmatch(action) is not None
+
+
 def is_id(text: str) -> bool:
     """Whether it can be an id in Coder."""
     return _UUID.fullmatch(text) is not None

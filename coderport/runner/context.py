@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from coderport.coder.client import CoderClient
+from coderport.coder.client import IN_FLIGHT, CoderClient
 from coderport.patience import Patience, Say
 from coderport.plan import filters_of
 from coderport.port.client import PortClient
@@ -15,16 +15,21 @@ from coderport.settings import Settings
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, managed_by: str, *, patience: Patience | None = None, say: Say | None = None
+    settings: Settings,
+    managed_by: str,
+    *,
+    patience: Patience | None = None,
+    say: Say | None = None,
+    in_flight: int = IN_FLIGHT,
 ) -> AsyncIterator[RunContext]:
     """What runs of the stack `managed_by` (project/stack) are worked with; for one event loop.
 
-    `say` is told when a server fails and is tried again.
+    `say` is told when a server fails and is tried again. `in_flight` requests go to Coder at once, at most.
     """
     patience = patience or Patience.of()
     secret, token = settings.port_client_secret.get_secret_value(), settings.coder_session_token.get_secret_value()
     async with (
-        CoderClient(settings.coder_api_base_url, token, patience=patience, say=say) as coder,
+        CoderClient(settings.coder_api_base_url, token, patience=patience, say=say, in_flight=in_flight) as coder,
         PortClient(settings.port_base_url, settings.port_client_id, secret, patience=patience, say=say) as port,
     ):
         yield RunContext(

@@ -17,7 +17,7 @@ from coderport.coder.models import Workspace
 from coderport.coder.people import People
 from coderport.errors import CoderportError
 from coderport.port.models import PortEntity
-from coderport.port.runs import Run, Runs
+from coderport.port.runs import MOST_RUNS, Run, Runs
 from coderport.runner import checks, operations
 from coderport.runner.authorization import Person, person_of, require_approved, require_confirmed, require_owner
 from coderport.runner.building import Bench, Steps
@@ -26,6 +26,7 @@ from coderport.runner.operations import Done
 from coderport.runner.refresh import refresh
 from coderport.runner.reporting import Report
 from coderport.runner.values import (
+    Claim,
     Ended,
     Journal,
     NoJournal,
@@ -38,18 +39,21 @@ from coderport.runner.values import (
     Stopped,
 )
 
-__all__ = ["Ended", "Journal", "NoJournal", "RunContext", "Step", "execute", "workspace_key"]
+__all__ = ["Ended", "Journal", "NoJournal", "RunContext", "Step", "claim_of", "execute", "open_runs"]
 
 _logger = logging.getLogger(__name__)
+_LONGEST_WAIT = 15.0
 
 
 async def execute(run_id: str, context: RunContext, *, journal: Journal | None = None) -> Ended:
     """Brings the run to its end. Raises PortError where Port could not be asked or told, and the journal's errors."""
     runs = Runs(context.port)
-    run = await runs.run(run_id)
+    run = await _known_run(run_id, context)
     order = checks.order_of(run) if run is not None else None
     if run is None or order is None:
         return Ended.NOT_OURS
+    if run.waits_for_approval:
+        return Ended.WAITING
     if not run.in_progress:
         return Ended.ALREADY_ENDED
     kept = journal or NoJournal()
@@ -57,18 +61,41 @@ async def execute(run_id: str, context: RunContext, *, journal: Journal | None =
     return await _Execution(run, order, context, runs, steps).to_its_end()
 
 
-async def workspace_key(run_id: str, context: RunContext) -> str | None:
-    """What two runs may not do at once: the same for all runs on one workspace, or for one name of one person.
+async def claim_of(run_id: str, context: RunContext) -> Claim | None:
+    """What the run acts on, and who asked for it. None for a run that is not ours.
 
-    None for a run that is not ours. Raises PortError where Port could not be asked.
+    Raises PortError where Port could not be asked.
     """
-    run = await Runs(context.port).run(run_id)
+    run = await _known_run(run_id, context)
     order = checks.order_of(run) if run is not None else None
     if run is None or order is None:
         return None
     if order.operation is Operation.CREATE:
-        return f"new:{run.created_by}/{str(order.inputs.get('name', '')).lower()}"
-    return run.entity
+        return Claim(f"new:{run.created_by}/{str(order.inputs.get('name', '')).lower()}", run.created_by)
+    return Claim(run.entity or f"run:{run_id}", run.created_by)
+
+
+async def open_runs(context: RunContext) -> list[str]:
+    """The runs of our actions that Port calls this service for and that are in progress, the oldest first."""
+    runs = Runs(context.port)
+    rows = await runs.open_ones()
+    if len(rows) >= MOST_RUNS:  # more than Port tells at once: ask for those of each of our actions
+        ours = [each for each in await context.port.actions() if checks.is_ours(each)]
+        rows = [run for each in ours for run in await runs.open_ones(each)]
+    rows = [run for run in rows if run.in_progress and checks.is_ours(run.action) and not run.by_integration]
+    return [run.id for run in reversed(rows)]
+
+
+async def _known_run(run_id: str, context: RunContext) -> Run | None:
+    """The run; None where Port has not known it for a while."""
+    runs, clock, patience = Runs(context.port), context.clock, context.patience
+    began, wait = clock.monotonic(), patience.poll_first
+    while True:
+        run = await runs.run(run_id)
+        if run is not None or clock.monotonic() - began >= patience.unknown_run:
+            return run
+        await clock.sleep(wait)
+        wait = min(wait * 2, _LONGEST_WAIT)
 
 
 @dataclass(frozen=True)
@@ -126,6 +153,8 @@ class _Execution:
     async def _done(self) -> Done:
         await self._report.tell(label="Checking" if self._steps.resumed is None else "Going on")
         bench = await self._follower.patiently(self._bench)
+        if self._steps.resumed is None:
+            self._steps.resume(await self._follower.patiently(lambda: self._left_in_port(bench)))
         actions = self._context.actions
         person = await self._follower.patiently(lambda: person_of(self._run, self._runs, self._people, actions))
         if self._order.operation is Operation.CREATE:
@@ -174,6 +203,22 @@ class _Execution:
             steps=self._steps,
             deployment=await self._context.deployments.of(self._context.coder),
         )
+
+    async def _left_in_port(self, bench: Bench) -> Step | None:
+        """The step of a build that the run names in Port: for a run whose journal is lost."""
+        build_id = self._run.external_id
+        if build_id is None or self._run.by_integration or not checks.is_id(build_id):
+            return None
+        try:
+            build = await self._builds.build(build_id)
+        except (CoderNotFound, CoderForbidden, CoderGone):
+            return None
+        creates = self._order.operation is Operation.CREATE
+        if build.initiator_id != bench.deployment.my_id or (not creates and build.workspace_id != self._run.entity):
+            return None
+        phase = "create" if creates else build.transition
+        chained = phase == "stop" and bench.deployment.chains_builds and self._order.operation is not Operation.STOP
+        return Step(phase, build.workspace_id, build.build_number - 1, build.id, chained=chained)
 
     async def _is_of_sibling(self, bench: Bench) -> bool:
         """Whether a sibling keeps the template in the catalog, for the deployment that this runner serves.

@@ -27,6 +27,7 @@ _SAID: Mapping[Ended, str] = {
     Ended.FAILURE: "Run {run} ended with FAILURE; its page in Port says why.",
     Ended.ALREADY_ENDED: "Run {run} had ended already: nothing was done.",
     Ended.NOT_OURS: "Port has no run {run} of one of coderport's actions: nothing was done.",
+    Ended.WAITING: "Run {run} waits for an approval in Port: nothing was done.",
 }
 
 
@@ -45,8 +46,8 @@ def run_once(
 ) -> int:
     """Brings the run to its end; the exit code of the process.
 
-    0 if the run has ended, well or not: then Port knows. 1 if it is not ours to end or Port could not be told, which
-    lets the workflow fail: Port ends a run by its workflow's outcome if nobody else has.
+    0 if the run has ended, well or not: then Port knows. 1 if it is not ours to end, waits for an approval, or Port
+    could not be told, which lets the workflow fail: Port ends a run by its workflow's outcome if nobody else has.
     """
 
     cost = ""
@@ -66,4 +67,4 @@ def run_once(
         say(f"Run {run_id} could not be reported: {error}\n{cost}".rstrip())
         return 1
     say(f"{_SAID[ended].format(run=run_id)}\n{cost}")
-    return 1 if ended is Ended.NOT_OURS else 0
+    return 1 if ended in (Ended.NOT_OURS, Ended.WAITING) else 0

@@ -79,6 +79,8 @@ class Report:
             except PortRejected as error:
                 if error.code in _CLOSED:
                     raise RunClosed(f"run {self.run_id} was ended by somebody else") from None
+                if error.status == 404:
+                    return False
                 await self.require_open()
             except PortError:
                 return False
@@ -92,29 +94,34 @@ class Report:
         summary = _fit(summary, LONGEST_SUMMARY)
         if link is not None and not self._owns_link:
             summary, link = f"{_fit(summary, LONGEST_SUMMARY - len(link) - 2)}\n\n{link}", None
-        try:
-            await self._runs.patch(
-                self.run_id,
-                status=status,
-                label=_fit(label, LONGEST_LABEL),
-                summary=summary,
-                link=link,
-            )
-        except PortRejected:
-            # After a lost answer the repeat finds the run ended, by ourselves.
-            run = await self._runs.run(self.run_id)
-            if run is None or (not run.in_progress and run.status != status):
-                raise RunClosed(f"run {self.run_id} was ended by somebody else") from None
-            if run.in_progress:
-                raise
+        began, wait = self._clock.monotonic(), self._patience.poll_first
+        while True:
+            try:
+                await self._runs.patch(
+                    self.run_id, status=status, label=_fit(label, LONGEST_LABEL), summary=summary, link=link
+                )
+                return
+            except PortRejected as error:
+                # After a lost answer the repeat finds the run ended, by ourselves.
+                run = await self._runs.run(self.run_id)
+                if run is not None and not run.in_progress:
+                    if run.status != status:
+                        raise RunClosed(f"run {self.run_id} was ended by somebody else") from None
+                    return
+                # A run that is not found is there: one of Port's replicas may not know it for a while.
+                missing = run is None or error.status == 404
+                if not missing or self._clock.monotonic() - began >= self._patience.unknown_run:
+                    raise
+            await self._clock.sleep(wait)
+            wait = min(wait * 2, self._patience.poll_most)
 
     async def require_open(self) -> None:
-        """RunClosed if somebody ended the run; a Port that cannot be asked does not stop it."""
+        """RunClosed if somebody ended the run; a Port that cannot be asked or does not find it does not stop it."""
         try:
             run = await self._runs.run(self.run_id)
         except PortError:
             return
-        if run is None or not run.in_progress:
+        if run is not None and not run.in_progress:
             raise RunClosed(f"run {self.run_id} was ended by somebody else")
 
 

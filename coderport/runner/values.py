@@ -46,7 +46,7 @@ class Order:
 
 
 class Ended(enum.Enum):
-    """How `execute` came back. With ALREADY_ENDED and NOT_OURS nothing was done in Coder or told to Port.
+    """How `execute` came back. With ALREADY_ENDED, NOT_OURS and WAITING nothing was done in Coder or told to Port.
 
     ALREADY_ENDED also stands for a run that somebody closed while it was worked on: what was begun in Coder goes on.
     """
@@ -55,6 +55,20 @@ class Ended(enum.Enum):
     FAILURE = "failure"
     ALREADY_ENDED = "already_ended"
     NOT_OURS = "not_ours"
+    WAITING = "waiting"
+    """For somebody's approval: Port calls again once it has that."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a run acts on and who asked for it.
+
+    `workspace` is the same for all runs on one workspace, and for those that create one of the same name for the same
+    person: no two of them may be at work at once. `person` is Port's id of whoever pressed the button.
+    """
+
+    workspace: str
+    person: str
 
 
 class Stopped(CoderportError):

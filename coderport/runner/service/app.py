@@ -18,7 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from coderport.runner.service.journal import JournalError, RunJournal, Taken, Waiting
+from coderport.runner.service.journal import RunJournal, Taken, Waiting
+from coderport.runner.service.journal_file import JournalError
 from coderport.runner.service.metrics import CONTENT_TYPE, Metrics
 from coderport.runner.service.queue import Workers
 from coderport.runner.service.settings import ServiceSettings
@@ -117,7 +118,9 @@ class Service:
             raise _RefusedError("journal") from error
         if taken is Taken.REPLAYED or taken is Taken.FULL:
             raise _RefusedError(taken.value)
-        if taken is Taken.NEW and not self.draining:
+        if taken is Taken.REPEATED:
+            self._workers.called_again(run_id)
+        elif not self.draining:
             self._workers.submit(Waiting(run_id, self._clock()))
         return taken, run_id
 

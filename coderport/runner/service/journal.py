@@ -1,7 +1,8 @@
 """The runs that the service took on, in SQLite: what makes a killed service go on where it was.
 
 One connection in one thread, which owns the file alone while the service lives: two services on one journal would
-do every run twice. A write is on the disk before its call returns.
+do every run twice. A write is on the disk before its call returns. What was lost while nobody looked (a broken page, a
+missing write-ahead log) is found when the file is opened (`journal_file`), and Port's open runs are taken up besides.
 """
 
 from __future__ import annotations
@@ -9,37 +10,22 @@ from __future__ import annotations
 import asyncio
 import enum
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from coderport.errors import CoderportError
+from coderport.runner.service.journal_file import JournalError, JournalFile, opened_file, transaction
 
-FORMAT: Final = 1
 KEPT_SECONDS: Final = 30 * 86400
 """How long an ended run stays in the journal, for people."""
 
-_LOCK_SECONDS: Final = 5.0
-
-_TABLES = (
-    """CREATE TABLE runs (
-        run_id TEXT PRIMARY KEY, received_at REAL NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'ended')), workspace TEXT, outcome TEXT, step TEXT,
-        attempts INTEGER NOT NULL DEFAULT 0, updated_at REAL NOT NULL)""",
-    "CREATE INDEX runs_by_state ON runs (state, updated_at)",
-    "CREATE TABLE signatures (mark TEXT PRIMARY KEY, expires REAL NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX signatures_by_end ON signatures (expires)",
-    "CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 0), at REAL NOT NULL)",
-)
+UNTOLD: Final = frozenset({"not_ours", "already_ended", "abandoned"})
+"""Ends that this service did not tell Port: a run that is open all the same is taken on again."""
 
 _Result = TypeVar("_Result")
-
-
-class JournalError(CoderportError):
-    """The journal cannot be opened, read or written."""
 
 
 class Taken(enum.Enum):
@@ -53,19 +39,25 @@ class Taken(enum.Enum):
 
 @dataclass(frozen=True)
 class Waiting:
-    """A run to be worked on. `workspace`: the key of what it acts on, where it has been asked for before."""
+    """A run to be worked on.
+
+    `workspace` is the key of what it acts on, `person` who asked for it; None where that has not been asked for yet.
+    """
 
     run_id: str
     received_at: float
     workspace: str | None = None
+    person: str | None = None
     attempts: int = 0
 
 
 class RunJournal:
     """Made by `opened`. Every method raises JournalError if the file cannot be read or written."""
 
-    def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor, clock: Callable[[], float]) -> None:
-        self._connection, self._thread, self._clock = connection, thread, clock
+    def __init__(self, file: JournalFile, thread: ThreadPoolExecutor, clock: Callable[[], float]) -> None:
+        self._connection, self._thread, self._clock = file.connection, thread, clock
+        self.lost = file.lost
+        """What was found to be lost when the file was opened, for the log; "" for nothing."""
 
     @staticmethod
     @asynccontextmanager
@@ -73,12 +65,11 @@ class RunJournal:
         """The journal in this file, made if there is none; `clock` gives epoch seconds."""
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal") as thread:
             loop = asyncio.get_running_loop()
-            connection = await loop.run_in_executor(thread, _connected, path)
-            journal = RunJournal(connection, thread, clock)
+            file = await loop.run_in_executor(thread, opened_file, path, clock())
             try:
-                yield journal
+                yield RunJournal(file, thread, clock)
             finally:
-                await loop.run_in_executor(thread, connection.close)
+                await loop.run_in_executor(thread, file.close)
 
     async def take(self, run_id: str, mark: str, expires: float, room: int) -> Taken:
         """Remembers the request and its run, both or neither; FULL where `room` runs wait already.
@@ -92,35 +83,53 @@ class RunJournal:
             database.execute("DELETE FROM runs WHERE state = 'ended' AND updated_at < ?", (now - KEPT_SECONDS,))
             if _one(database, "SELECT count(*) FROM signatures WHERE mark = ?", mark):
                 return Taken.REPLAYED
-            known = bool(_one(database, "SELECT count(*) FROM runs WHERE run_id = ?", run_id))
+            known = _is_known(database, run_id)
             if not known and _one(database, "SELECT count(*) FROM runs WHERE state = 'queued'") >= room:
                 return Taken.FULL
             database.execute("INSERT INTO signatures VALUES (?, ?)", (mark, expires))
             if known:
                 return Taken.REPEATED
-            database.execute(
-                "INSERT INTO runs (run_id, received_at, state, updated_at) VALUES (?, ?, 'queued', ?)",
-                (run_id, now, now),
-            )
+            _insert(database, run_id, now)
             return Taken.NEW
 
         return await self._do(act)
 
+    async def take_open(self, run_ids: Sequence[str]) -> list[Waiting]:
+        """Takes on those of these runs, which are open in Port, that it does not know; they wait then."""
+
+        def act(database: sqlite3.Connection) -> list[Waiting]:
+            now = self._clock()
+            new = [run_id for run_id in run_ids if not _is_known(database, run_id)]
+            for run_id in new:
+                _insert(database, run_id, now)
+            return [Waiting(run_id, now) for run_id in new]
+
+        return await self._do(act)
+
+    async def forget(self, run_id: str) -> None:
+        """The run has not begun (it waits for an approval): Port calls again when it does."""
+        await self._do(lambda database: database.execute("DELETE FROM runs WHERE run_id = ?", (run_id,)))
+
     async def unfinished(self) -> list[Waiting]:
-        """The runs that have not ended, in the order in which they came; all of them wait again."""
+        """The runs that have not ended, in the order in which they came; all of them wait again.
+
+        Those that had begun something stand before the others: another run of their workspace must not be at work
+        before it is known what became of it.
+        """
 
         def act(database: sqlite3.Connection) -> list[Waiting]:
             database.execute("UPDATE runs SET state = 'queued' WHERE state = 'running'")
             rows = database.execute(
-                "SELECT run_id, received_at, workspace, attempts FROM runs WHERE state = 'queued' ORDER BY rowid"
+                "SELECT run_id, received_at, workspace, person, attempts FROM runs WHERE state = 'queued' "
+                "ORDER BY step IS NULL, rowid"
             )
             return [Waiting(*row) for row in rows]
 
         return await self._do(act)
 
-    async def keyed(self, run_id: str, workspace: str) -> None:
-        """Remembers which workspace the run acts on, so that a restart need not ask again."""
-        await self._update(run_id, "workspace = ?", workspace)
+    async def claimed(self, run_id: str, workspace: str, person: str) -> None:
+        """Remembers which workspace the run acts on and whose it is, so that a restart need not ask again."""
+        await self._update(run_id, "workspace = ?, person = ?", workspace, person)
 
     async def started(self, run_id: str) -> None:
         """The run is being worked on, once more."""
@@ -167,7 +176,7 @@ class RunJournal:
 
         def transact() -> _Result:
             try:
-                with _transaction(self._connection):
+                with transaction(self._connection):
                     return act(self._connection)
             except sqlite3.Error as error:
                 raise JournalError(f"the journal cannot be written: {error}") from error
@@ -175,55 +184,21 @@ class RunJournal:
         return await asyncio.get_running_loop().run_in_executor(self._thread, transact)
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise JournalError(f"the journal {path} cannot be opened: {error}") from error
-    try:
-        # Before the first access: the lock is taken then, and kept. The end of the process frees it, however it ends.
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        with _transaction(connection):
-            found = _one(connection, "PRAGMA user_version")
-            if found == 0:
-                for statement in _TABLES:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {FORMAT}")
-            elif found != FORMAT:
-                raise JournalError(f"the journal {path} has format {found}: another version of coderport wrote it")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if "locked" in str(error):
-            raise JournalError(
-                f"the journal {path} is in use by another service: stop that one, or give this one a file of its own"
-            ) from error
-        raise JournalError(f"the journal {path} cannot be opened: {error}") from error
-    except sqlite3.Error as error:
-        connection.close()
-        raise JournalError(
-            f"the journal {path} cannot be read ({error}): move it away to start with an empty one"
-        ) from error
-    except JournalError:
-        connection.close()
-        raise
-    return connection
+def _is_known(database: sqlite3.Connection, run_id: str) -> bool:
+    """Whether the run waits, is worked on, or has ended in a way that Port was told of."""
+    row = database.execute("SELECT state, outcome FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    return row is not None and not (row[0] == "ended" and row[1] in UNTOLD)
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # SQLite itself rolls back where the disk is full
-            connection.execute("ROLLBACK")
-        raise
+def _insert(database: sqlite3.Connection, run_id: str, now: float) -> None:
+    database.execute(
+        "INSERT INTO runs (run_id, received_at, state, updated_at) VALUES (?, ?, 'queued', ?) ON CONFLICT (run_id) "
+        "DO UPDATE SET received_at = excluded.received_at, updated_at = excluded.updated_at, state = 'queued', "
+        "outcome = NULL",
+        (run_id, now, now),
+    )
 
 
-def _one(connection: sqlite3.Connection, query: str, *values: str) -> int:
+def _one(database: sqlite3.Connection, query: str, *values: str) -> int:
     """The number that the query gives."""
-    return int(connection.execute(query, values).fetchone()[0])
+    return int(database.execute(query, values).fetchone()[0])

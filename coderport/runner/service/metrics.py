@@ -29,6 +29,8 @@ REFUSALS: Final = (
     "journal",
 )
 """Why a request was refused."""
+CLOSED: Final = ("slow", "crowded")
+"""Why a connection was closed: its time was over, or another one needed its place."""
 ABANDONED: Final = "abandoned"
 """The outcome of a run that could not be brought to an end in time, in Port neither."""
 
@@ -52,6 +54,9 @@ class Metrics:
         self.resumed = Counter(
             "coderport_runs_resumed", "Unfinished runs found in the journal at the start", registry=registry
         )
+        self.found = Counter(
+            "coderport_runs_found", "Runs found open in Port that no call had named", registry=registry
+        )
         self.broken_off = Counter(
             "coderport_runs_broken_off", "Attempts at a run that broke off and are made again", registry=registry
         )
@@ -59,15 +64,28 @@ class Metrics:
         self.duration = Histogram(
             "coderport_run_duration_seconds", "From receiving a run to its end", buckets=_BUCKETS, registry=registry
         )
+        self.closed = Counter(
+            "coderport_connections_closed",
+            "Connections that the service closed, by reason",
+            ["reason"],
+            registry=registry,
+        )
+        self._connections = Gauge("coderport_connections", "Open connections", registry=registry)
         self._queued = Gauge("coderport_runs_queued", "Runs that wait to be worked on", registry=registry)
         self._running = Gauge("coderport_runs_running", "Runs that are worked on", registry=registry)
         for reason in REFUSALS:
             self.refused.labels(reason)
+        for reason in CLOSED:
+            self.closed.labels(reason)
 
     def watch(self, *, queued: Callable[[], float], running: Callable[[], float]) -> None:
         """Where the gauges are read from at each scrape."""
         self._queued.set_function(queued)
         self._running.set_function(running)
+
+    def watch_connections(self, connections: Callable[[], float]) -> None:
+        """Where the gauge of connections is read from at each scrape."""
+        self._connections.set_function(connections)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format 0.0.4."""

@@ -1,8 +1,9 @@
-"""Runs that wait and runs at work: so many at once, one at a time for each workspace, in the order in which they came.
+"""Runs that wait and runs at work: fairly by people, one at a time for each workspace, in the order of arrival.
 
 A run is brought to its end by the runner that the service is given. An attempt that breaks off (Port or Coder cannot
 be reached, the journal cannot be written) is made again, after a pause, until the run is a day old. Its workspace
-stays taken meanwhile: the build that it started may still be going on.
+stays taken meanwhile: the build that it started may still be going on. What keeps one run waiting keeps no other:
+neither a question about it that Port does not answer nor a server that is slow (`turns`).
 """
 
 from __future__ import annotations
@@ -13,30 +14,39 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from coderport.runner.service.journal import JournalError, RunJournal, Waiting
+from coderport.runner.service.journal import RunJournal, Waiting
+from coderport.runner.service.journal_file import JournalError
 from coderport.runner.service.metrics import ABANDONED, Metrics
-from coderport.runner.values import Ended, Journal
+from coderport.runner.service.turns import Turns
+from coderport.runner.values import Claim, Ended, Journal
 
 GIVE_UP_SECONDS: Final = 86400.0
 LONGEST_PAUSE: Final = 60.0
+ORDER_SECONDS: Final = 2.0
+"""How long later runs wait for Port to say what an earlier one acts on, for the sake of the order."""
 
 _CANCEL_SECONDS: Final = 5.0
 _logger = logging.getLogger(__name__)
+
+Sleep = Callable[[float], Awaitable[None]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Runner:
     """What is done with a run.
 
-    `execute` works a run to its end and reports it to Port. It raises only where it could not report, and can then
-    be called again: the journal tells it what it had begun. `key_of` names the workspace that the run acts on, None
-    where there is none to protect (a run that Port does not know).
+    `execute` works a run to its end and reports it to Port; it waits with the sleep that it is given, in which others
+    work. It raises only where it could not report, and can then be called again: the journal tells it what it had
+    begun. `claim_of` says what the run acts on and whose it is, None for a run that Port does not know. `open_runs`
+    are those that Port has begun and nobody has ended.
     """
 
-    execute: Callable[[str, Journal], Awaitable[Ended]]
-    key_of: Callable[[str], Awaitable[str | None]]
+    execute: Callable[[str, Journal, Sleep], Awaitable[Ended]]
+    claim_of: Callable[[str], Awaitable[Claim | None]]
+    open_runs: Callable[[], Awaitable[list[str]]]
 
 
 def pause(attempt: int) -> float:
@@ -45,7 +55,7 @@ def pause(attempt: int) -> float:
 
 
 class Workers:
-    """Works on runs from `start` to `drain`. Both gauges of the metrics are its own."""
+    """Works on runs from `start` to `drain`. The gauges of runs in the metrics are its own."""
 
     def __init__(
         self,
@@ -56,15 +66,17 @@ class Workers:
         workers: int,
         clock: Callable[[], float],
         pause: Callable[[int], float] = pause,
+        turns: Turns | None = None,
     ) -> None:
         self._runner, self._journal, self._metrics = runner, journal, metrics
         self._clock, self._pause = clock, pause
-        self._slots, self._asking = asyncio.Semaphore(workers), asyncio.Semaphore(workers)
-        self._arrived: asyncio.Queue[tuple[Waiting, asyncio.Task[str | None]]] = asyncio.Queue()
-        self._ready: asyncio.Queue[tuple[Waiting, str | None]] = asyncio.Queue()
+        self._turns = turns or Turns(workers)
+        self._arrived: asyncio.Queue[tuple[Waiting, asyncio.Task[Claim | None], float]] = asyncio.Queue()
         # The workspaces that are taken, each with the runs that wait for it.
-        self._lanes: dict[str, deque[Waiting]] = {}
+        self._lanes: dict[str, deque[tuple[Waiting, Claim]]] = {}
         self._waiting: set[str] = set()
+        self._at_work: set[str] = set()
+        self._called_again: set[str] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._helpers: set[asyncio.Task[Any]] = set()
         metrics.watch(queued=lambda: len(self._waiting), running=lambda: len(self._running))
@@ -75,20 +87,23 @@ class Workers:
         return len(self._waiting)
 
     def start(self, unfinished: Iterable[Waiting] = ()) -> None:
-        """Begins to work, first on what an earlier service left."""
+        """Begins to work, first on what an earlier service left; then asks Port for what nobody told it of."""
         for run in unfinished:
             self._metrics.resumed.inc()
             self.submit(run)
         self._help(self._sort())
-        self._help(self._dispatch())
+        self._help(self._take_open())
 
     def submit(self, run: Waiting) -> None:
         """Takes the run on; it must be in the journal."""
         self._waiting.add(run.run_id)
-        asking = asyncio.create_task(self._workspace(run))
-        self._helpers.add(asking)
-        asking.add_done_callback(self._helpers.discard)
-        self._arrived.put_nowait((run, asking))
+        asking = self._help(self._claim(run))
+        self._arrived.put_nowait((run, asking, asyncio.get_running_loop().time()))
+
+    def called_again(self, run_id: str) -> None:
+        """Port has named a run that is known already: one that was about to be forgotten is looked at once more."""
+        if run_id in self._at_work:
+            self._called_again.add(run_id)
 
     async def drain(self, grace: float) -> None:
         """Starts nothing more, lets the runs at work end for `grace` seconds and leaves the rest to the journal."""
@@ -105,67 +120,96 @@ class Workers:
             _logger.warning("runs left to the journal", extra={"runs": len(left)})
             await asyncio.wait(left, timeout=_CANCEL_SECONDS)
 
-    async def _workspace(self, run: Waiting) -> str | None:
-        """The key of the run's workspace; asked for by several runs at a time."""
-        if run.workspace is not None:
-            return run.workspace
-        async with self._asking:
-            key = await self._runner.key_of(run.run_id)
-        if key is not None:
-            await self._journal.keyed(run.run_id, key)
-        return key
+    async def _take_open(self) -> None:
+        """Takes on the runs that are open in Port and in no journal: calls that never came, a journal that was lost."""
+        for attempt in range(1, 1000):
+            try:
+                found = await self._journal.take_open(await self._runner.open_runs())
+                break
+            except Exception as error:
+                _logger.warning("Port was not asked for open runs", extra={"attempt": attempt}, exc_info=error)
+            await asyncio.sleep(self._pause(attempt))
+        else:
+            return
+        if found:
+            _logger.warning("open runs found in Port that nobody had called for", extra={"runs": len(found)})
+        for run in found:
+            self._metrics.found.inc()
+            self.submit(run)
+
+    async def _claim(self, run: Waiting) -> Claim | None:
+        """What the run acts on and whose it is: as the journal knows it, or else as Port says."""
+        if run.workspace is not None and run.person is not None:
+            return Claim(run.workspace, run.person)
+        claim = await self._runner.claim_of(run.run_id)
+        if claim is not None:
+            await self._journal.claimed(run.run_id, claim.workspace, claim.person)
+        return claim
 
     async def _sort(self) -> None:
-        """Puts the runs into the lanes of their workspaces, in the order in which they came."""
+        """Puts the runs into the lanes of their workspaces, in the order in which they came.
+
+        One that Port says nothing of for a while is put there later, and keeps the others no longer.
+        """
         while True:
-            run, asking = await self._arrived.get()
-            try:
-                key = await asking
-            except Exception as error:
-                await self._broke_off(run, error, then=self.submit)
-                continue
-            if key is None:
-                self._ready.put_nowait((run, None))
-            elif key in self._lanes:
-                self._lanes[key].append(run)
+            run, asking, since = await self._arrived.get()
+            left = since + ORDER_SECONDS - asyncio.get_running_loop().time()
+            await asyncio.wait({asking}, timeout=max(0.0, left))
+            placing = self._place(run, asking)
+            if asking.done():
+                await placing
             else:
-                self._lanes[key] = deque()
-                self._ready.put_nowait((run, key))
+                self._help(placing)
 
-    async def _dispatch(self) -> None:
-        while True:
-            await self._slots.acquire()
-            run, key = await self._ready.get()
-            work = asyncio.create_task(self._work(run, key))
-            self._running.add(work)
-            self._waiting.discard(run.run_id)
-            work.add_done_callback(self._worked)
+    async def _place(self, run: Waiting, asking: asyncio.Task[Claim | None]) -> None:
+        try:
+            claim = await asking
+        except Exception as error:
+            await self._broke_off(run, error, then=self.submit)
+            return
+        if claim is not None and claim.workspace in self._lanes:
+            self._lanes[claim.workspace].append((run, claim))
+            return
+        if claim is not None:
+            self._lanes[claim.workspace] = deque()
+        self._begin(run, claim)
 
-    def _worked(self, work: asyncio.Task[None]) -> None:
-        self._running.discard(work)
-        self._slots.release()
+    def _begin(self, run: Waiting, claim: Claim | None) -> None:
+        self._help(self._work(run, claim))
 
-    async def _work(self, run: Waiting, key: str | None) -> None:
-        """One attempt at a run, and what follows from how it ended."""
+    async def _work(self, run: Waiting, claim: Claim | None) -> None:
+        """One attempt at a run, once it is its turn, and what follows from how it ended."""
+        turn = self._turns.of(claim.person if claim is not None else "")
+        await turn.take()
+        work = asyncio.current_task()
+        assert work is not None
+        self._helpers.discard(work)  # from here on it is let end when the service drains
+        self._running.add(work)
+        self._waiting.discard(run.run_id)
+        self._at_work.add(run.run_id)
         try:
             await self._journal.started(run.run_id)
-            ended = await self._runner.execute(run.run_id, self._journal)
-            await self._end(run, ended.value)
+            ended = await self._runner.execute(run.run_id, self._journal, turn.sleep)
+            await self._end(run, ended)
         except Exception as error:
-            again = await self._broke_off(run, error, then=lambda late: self._ready.put_nowait((late, key)))
-            if again:
+            if await self._broke_off(run, error, then=lambda late: self._begin(late, claim)):
                 return
-        self._free(key)
+        finally:
+            turn.give_back()
+            self._running.discard(work)
+            self._at_work.discard(run.run_id)
+            self._called_again.discard(run.run_id)
+        self._free(claim)
 
-    def _free(self, key: str | None) -> None:
-        """The next run of the workspace, if there is one, queues behind the runs of others."""
-        if key is None:
+    def _free(self, claim: Claim | None) -> None:
+        """The next run of the workspace, if there is one, waits for its turn."""
+        if claim is None:
             return
-        lane = self._lanes[key]
+        lane = self._lanes[claim.workspace]
         if lane:
-            self._ready.put_nowait((lane.popleft(), key))
+            self._begin(*lane.popleft())
         else:
-            del self._lanes[key]
+            del self._lanes[claim.workspace]
 
     async def _broke_off(self, run: Waiting, error: Exception, then: Callable[[Waiting], None]) -> bool:
         """Plans another attempt, which `then` queues; False if the run is too old for one, which ends it here."""
@@ -175,7 +219,7 @@ class Workers:
         if self._clock() - run.received_at > GIVE_UP_SECONDS:
             _logger.error("run given up: see in Port whether it ended", extra=about, exc_info=error)
             with suppress(JournalError):
-                await self._end(run, ABANDONED)
+                await self._over(run, ABANDONED)
             return False
         _logger.warning("attempt broke off", extra=about, exc_info=error)
         with suppress(JournalError):
@@ -188,7 +232,19 @@ class Workers:
         await asyncio.sleep(self._pause(run.attempts))
         then(run)
 
-    async def _end(self, run: Waiting, outcome: str) -> None:
+    async def _end(self, run: Waiting, outcome: Ended) -> None:
+        if outcome is not Ended.WAITING:
+            await self._over(run, outcome.value)
+            return
+        # Port calls once more when it is approved; if it has already, this is looked at again.
+        await self._journal.forget(run.run_id)
+        self._metrics.ended.labels(outcome.value).inc()
+        _logger.info("run waits for an approval", extra={"run_id": run.run_id})
+        if run.run_id in self._called_again:
+            for found in await self._journal.take_open([run.run_id]):
+                self.submit(found)
+
+    async def _over(self, run: Waiting, outcome: str) -> None:
         self._waiting.discard(run.run_id)
         await self._journal.ended(run.run_id, outcome)
         seconds = max(0.0, self._clock() - run.received_at)
@@ -196,7 +252,8 @@ class Workers:
         self._metrics.duration.observe(seconds)
         _logger.info("run ended", extra={"run_id": run.run_id, "outcome": outcome, "seconds": round(seconds, 3)})
 
-    def _help(self, work: Coroutine[Any, Any, None]) -> None:
+    def _help(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
+        return task

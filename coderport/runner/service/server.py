@@ -15,6 +15,7 @@ import uvicorn
 from coderport.ending import as_service
 from coderport.errors import CoderportError
 from coderport.runner.service.app import Service, create_app
+from coderport.runner.service.connections import ACCEPTED_AT_ONCE, KERNEL_QUEUE, Connections, most_connections
 from coderport.runner.service.journal import RunJournal
 from coderport.runner.service.logs import log_to_stderr
 from coderport.runner.service.metrics import Metrics
@@ -22,6 +23,7 @@ from coderport.runner.service.queue import Runner, Workers, pause
 from coderport.runner.service.settings import ServiceSettings
 
 _CLOSE_SECONDS: Final = 2
+_KEEP_ALIVE_SECONDS: Final = 5
 _logger = logging.getLogger(__name__)
 
 
@@ -61,10 +63,16 @@ async def running(
             metrics = Metrics()
             workers = Workers(actions, journal, metrics, workers=settings.workers, clock=clock, pause=pause)
             service = Service(settings, journal, workers, metrics, clock)
+            connections = Connections(
+                most_connections(settings.connections), lambda why: metrics.closed.labels(why).inc()
+            )
+            metrics.watch_connections(lambda: len(connections))
             server = _Server(
                 uvicorn.Config(
                     create_app(service),
-                    http="h11",
+                    http=connections.protocol(),
+                    backlog=ACCEPTED_AT_ONCE,
+                    timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                     ws="none",
                     lifespan="off",
                     log_config=None,
@@ -73,13 +81,20 @@ async def running(
                     timeout_graceful_shutdown=_CLOSE_SECONDS,
                 )
             )
+            if journal.lost:
+                _logger.error("journal", extra={"reason": f"{journal.lost}; Port is asked for its open runs"})
             workers.start(await journal.unfinished())
             serving = asyncio.create_task(server.serve(sockets=[listening]))
+            while not (server.started or serving.done()):
+                await asyncio.sleep(0.01)
+            # uvicorn's backlog is also what the event loop takes on in one go; the kernel's queue may be longer.
+            listening.listen(KERNEL_QUEUE)
             host, port = listening.getsockname()[:2]
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             _logger.info("listening", extra={"url": url, "runs": workers.waiting})
             try:
-                yield url
+                with connections.watched():
+                    yield url
             finally:
                 service.draining = True
                 _logger.info("draining", extra={"runs": workers.waiting})

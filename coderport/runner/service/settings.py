@@ -17,6 +17,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "queue_size": "CODERPORT_SERVE_QUEUE_SIZE",
     "workers": "CODERPORT_SERVE_WORKERS",
     "grace_seconds": "CODERPORT_SERVE_GRACE_SECONDS",
+    "connections": "CODERPORT_SERVE_CONNECTIONS",
 }
 
 
@@ -25,7 +26,8 @@ class ServiceSettings(BaseModel):
 
     `port` 0 takes a free one, which the log names. `database` is the SQLite file of the journal; its folder is made.
     `secret` is Port's client secret, the key of the signatures. `queue_size` runs may wait, more are refused, and
-    `workers` are worked on at once. After SIGTERM those go on for up to `grace_seconds`.
+    `workers` are worked on at once. After SIGTERM those go on for up to `grace_seconds`. `connections` may be
+    open at once, or as many as the process may have files for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -37,6 +39,7 @@ class ServiceSettings(BaseModel):
     queue_size: int = Field(default=1000, ge=1)
     workers: int = Field(default=8, ge=1)
     grace_seconds: float = Field(default=25.0, ge=0, allow_inf_nan=False)
+    connections: int = Field(default=2000, ge=16)
 
 
 def service_settings(environment: Mapping[str, str]) -> ServiceSettings:

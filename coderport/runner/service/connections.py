@@ -1,0 +1,129 @@
+"""How many connections are open and for how long: what keeps the service there while strangers hold sockets open.
+
+A connection has so long for the headers of a request, for its body and for taking the answer, each counted from the
+beginning of that part, so that a drip does not help. Where as many are open as may be, the one that has kept us
+waiting for longest goes, so that whoever sends a whole request is heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+SECONDS: Final = {"headers": 10.0, "body": 15.0, "answer": 30.0}
+"""For each part of an exchange. The app itself answers 408 to a body that is not there after 10 seconds."""
+LOOK_SECONDS: Final = 0.5
+ACCEPTED_AT_ONCE: Final = 64
+"""How many connections the event loop takes on before it looks at those that it has."""
+KERNEL_QUEUE: Final = 4096
+"""How many may wait in the kernel to be taken on; what comes then tries again after a second."""
+_OTHER_FILES: Final = 160
+"""Files that the process needs besides: those of both clients, of the journal, and what is taken on at once."""
+_LEAST: Final = 16
+
+
+def most_connections(wanted: int) -> int:
+    """As many as are wanted, or as the process may have files for (`ulimit -n`); it allows itself what it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    needed = wanted + _OTHER_FILES
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(_LEAST, min(wanted, soft - _OTHER_FILES))
+
+
+class Connections:
+    """The open connections, the one that was heard last at the end. `closed` is told why one was closed by us."""
+
+    def __init__(self, most: int, closed: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.most, self._closed, self._clock = most, closed, clock
+        self._open: dict[GuardedProtocol, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def protocol(self) -> type[GuardedProtocol]:
+        """What uvicorn makes for each connection."""
+        return type("ServiceProtocol", (GuardedProtocol,), {"open_ones": self})
+
+    def add(self, connection: GuardedProtocol) -> None:
+        """One more; another one goes where there are too many."""
+        self.heard(connection)
+        if len(self._open) > self.most:
+            # Each of them waits for us only where all are being answered: then the newest goes.
+            self._close(next((each for each in self._open if each.present_part() != "answer"), connection), "crowded")
+
+    def heard(self, connection: GuardedProtocol) -> None:
+        """It has just begun, or has had its answer."""
+        self._open.pop(connection, None)
+        self._open[connection] = None
+        connection.part, connection.since = "headers", self._clock()
+
+    def drop(self, connection: GuardedProtocol) -> None:
+        """It is gone."""
+        self._open.pop(connection, None)
+
+    def look(self) -> None:
+        """Closes those whose time is over."""
+        now = self._clock()
+        for connection in list(self._open):
+            part = connection.present_part()
+            if part != connection.part:
+                connection.part, connection.since = part, now
+            elif now - connection.since > SECONDS[part]:
+                self._close(connection, "slow")
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Looks at them again and again until the block ends."""
+
+        async def watch() -> None:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                self.look()
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+
+    def _close(self, connection: GuardedProtocol, why: str) -> None:
+        self.drop(connection)
+        connection.transport.abort()
+        self._closed(why)
+
+
+class GuardedProtocol(H11Protocol):
+    """uvicorn's protocol for one connection, which tells the others of its kind that it is there."""
+
+    open_ones: Connections
+    part = "headers"
+    """What it is busy with, as seen last: `headers`, `body` or `answer`; `since` when."""
+    since = 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.open_ones.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open_ones.drop(self)
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        self.open_ones.heard(self)
+        super().on_response_complete()
+
+    def present_part(self) -> str:
+        """What it is busy with now."""
+        if self.cycle is None or self.cycle.response_complete:
+            return "headers"
+        return "body" if self.cycle.more_body else "answer"
