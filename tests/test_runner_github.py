@@ -90,7 +90,7 @@ def test_a_workflow_that_breaks_off_after_the_runner_began_still_ends_its_run(la
 
 def test_a_run_that_is_not_ours_or_has_ended_is_told_by_the_exit_code(lab: RunnerLab) -> None:
     said: list[str] = []
-    assert run_once("r_unknown", settings(lab), STACK, said.append) == 1
+    assert run_once("r_unknown", settings(lab), STACK, said.append, patience=QUICK) == 1
     run = lab.ask("coder_create_workspace", template=lab.any_template(), name="dev")
     assert [run_once(run, settings(lab), STACK, said.append, patience=QUICK) for _ in range(2)] == [0, 0]
     assert "nothing was done" in said[0] and "already" in said[2]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 import stamina
-from runner_lab import Beats, RunnerLab, runner_lab
+from runner_lab import BOB, QUICK, SETTINGS, STACK, Beats, RunnerLab, runner_lab
 
+from coderport.coder.client import CoderClient
+from coderport.port.client import PortClient
 from coderport.port.errors import PortError
-from coderport.runner.execution import Ended, Step
+from coderport.runner.execution import Ended, RunContext, Step, open_runs
+from coderport.settings import Actions
 
 CREATE, START, STOP = "coder_create_workspace", "coder_start_workspace", "coder_stop_workspace"
 RESTART, DELETE, UPDATE = "coder_restart_workspace", "coder_delete_workspace", "coder_update_workspace"
@@ -52,6 +56,7 @@ def lab(shared: RunnerLab) -> Iterator[RunnerLab]:
     # What is repeated is repeated at once: the clients' own waiting is tested with the clients.
     with stamina.set_testing(True, attempts=2):
         yield shared
+    shared.patience = QUICK
     shared.leave_nothing()
 
 
@@ -294,3 +299,104 @@ def test_what_goes_wrong_in_the_runner_itself_ends_the_run(
     seen = lab.execute(run)
     assert seen.ended is Ended.FAILURE and "coderport itself failed" in seen.summary
     assert "a mistake" in caplog.text and "a mistake" not in seen.summary
+
+
+def test_a_run_that_port_does_not_find_at_once_is_asked_for_again(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    run = lab.ask("coder_stop_workspace", entity=workspace)
+    missing = {"ok": False, "error": "not_found", "message": "Action run was not found"}
+    lab.port.faults.add(
+        kind="status", status=404, path=r"/actions/runs/r_\w+\?version", method="GET", body=missing, times=3
+    )
+    lab.patience = replace(lab.patience, unknown_run=60)
+    seen = lab.execute(run)
+    assert (seen.ended, seen.run["status"]) == (Ended.SUCCESS, "SUCCESS")
+
+
+def test_an_end_that_port_does_not_find_is_told_again(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    run = lab.ask("coder_stop_workspace", entity=workspace)
+    missing = {"ok": False, "error": "not_found", "message": "Action run was not found"}
+
+    def lose() -> None:
+        for method in ("GET", "PATCH", "POST"):
+            lab.port.faults.add(
+                kind="status", status=404, path=rf"/actions/runs/{run}", method=method, body=missing, times=2
+            )
+
+    lab.patience = replace(lab.patience, unknown_run=60)
+    beats = Beats(then=lose, when=lambda: lab.builds(workspace)[-1] == ("stop", "succeeded"))
+    seen = lab.execute(run, clock=beats.clock())
+    assert (seen.ended, seen.run["status"]) == (Ended.SUCCESS, "SUCCESS")
+
+
+def test_a_run_that_waits_for_approval_is_no_end_and_is_worked_once_it_has_it(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    lab.settings = SETTINGS.model_copy(update={"approve_delete": True, "admins": (BOB,)})
+    lab.declare_actions()
+    lab.talk(lambda _, port: port.patch_action_permissions(DELETE, {"approve": {"users": [BOB]}}))
+    try:
+        run = lab.ask("coder_delete_workspace", entity=workspace, confirmation="dev")
+        early = lab.execute(run)
+        assert (early.ended, early.run["status"]) == (Ended.WAITING, "WAITING_FOR_APPROVAL")
+        assert workspace in lab.coder.workspace_ids()
+        lab.port.approve(run, BOB)
+        assert lab.execute(run).ended is Ended.SUCCESS
+        assert workspace not in lab.coder.workspace_ids()
+    finally:
+        lab.settings = SETTINGS
+        lab.declare_actions()
+
+
+@pytest.fixture
+def by_agent(lab: RunnerLab) -> Iterator[RunnerLab]:
+    """The actions go to Port's agent, which nobody runs here."""
+    lab.settings = Actions(backend="webhook", url="https://coderport.internal/runs", agent=True)
+    lab.declare_actions()
+    yield lab
+    lab.settings = SETTINGS
+    lab.declare_actions()
+
+
+@pytest.mark.parametrize("action", [STOP, RESTART, CREATE])
+def test_a_run_whose_journal_is_lost_goes_on_with_the_build_that_port_names(by_agent: RunnerLab, action: str) -> None:
+    lab = by_agent
+    creates = action == CREATE
+    inputs = {"template": lab.any_template(), "name": "new"} if creates else {}
+    workspace = None if creates else lab.workspace()
+    run = lab.ask(action, entity=workspace, **inputs)
+    named = Beats(then=_killed, when=lambda: lab.port.run(run).get("externalRunId") is not None)
+    lab.coder.set_build_seconds(0, 2)
+    try:
+        with pytest.raises(Killed):
+            lab.execute(run, clock=named.clock())
+    finally:
+        lab.coder.set_build_seconds(0, 0.02)
+    before = lab.builds(workspace or "alice/new")
+    seen = lab.execute(run)
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    after = lab.builds(workspace or "alice/new")
+    assert len(after) == len(before) + (action == RESTART)
+
+
+def _killed() -> None:
+    raise Killed
+
+
+def test_the_open_runs_are_those_in_progress_that_no_integration_carries_out(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+
+    async def asked(coder: CoderClient, port: PortClient) -> list[str]:
+        return await open_runs(RunContext(port, coder, lab.settings, STACK, patience=lab.patience))
+
+    lab.ask(STOP, entity=workspace)
+    assert lab.talk(asked) == []
+    lab.settings = Actions(backend="webhook", url="https://coderport.internal/runs", agent=True)
+    lab.declare_actions()
+    try:
+        runs = [lab.ask(STOP, entity=workspace) for _ in range(3)]
+        lab.execute(runs[1])
+        assert lab.talk(asked) == [runs[0], runs[2]]
+    finally:
+        lab.settings = SETTINGS
+        lab.declare_actions()

@@ -16,6 +16,7 @@ from coderport.coder.errors import CoderError, CoderForbidden, CoderGone, CoderN
 from coderport.coder.models import Workspace
 from coderport.coder.people import People
 from coderport.errors import CoderportError
+from coderport.patience import span
 from coderport.port.models import PortEntity
 from coderport.port.runs import MOST_RUNS, Run, Runs
 from coderport.runner import checks, operations
@@ -94,6 +95,13 @@ async def _known_run(run_id: str, context: RunContext) -> Run | None:
         run = await runs.run(run_id)
         if run is not None or clock.monotonic() - began >= patience.unknown_run:
             return run
+        if wait == patience.poll_first:
+            _logger.warning(
+                "Port does not find run %s yet: asking again for %s",
+                run_id,
+                span(patience.unknown_run),
+                extra={"run_id": run_id},
+            )
         await clock.sleep(wait)
         wait = min(wait * 2, _LONGEST_WAIT)
 
