@@ -54,7 +54,7 @@ class Account(BaseModel):
 
     `orphans` counts, by blueprint, the entities that the program deletes itself because no state knows them. `standing`
     says of resources, by `type::name`, how they stood in Port before (see `difference.standing`). `waited` are the
-    seconds in which a server failed.
+    seconds in which a server failed. `again` asks the command for another pass: this one has only given the state an id.
     """
 
     coder_requests: int = 0
@@ -67,6 +67,7 @@ class Account(BaseModel):
     orphans: dict[str, int] = {}
     standing: dict[str, Standing] = {}
     failure: Failure | None = None
+    again: bool = False
     _began: float = PrivateAttr(default_factory=perf_counter)
 
     @contextmanager

@@ -13,7 +13,7 @@ from coderport.coder.together import together
 from coderport.difference import Difference, difference_of
 from coderport.garbage import seldom_collected
 from coderport.guard import Verdict
-from coderport.memory import Memory
+from coderport.memory import Memory, rebuilt
 from coderport.plan import Past, Plan, refusal
 from coderport.settings import Releases, Settings
 from coderport.stack import SUCCEEDED, Stack
@@ -68,28 +68,36 @@ async def compare(stack: Stack, releases: Releases, account: Account) -> Compari
             read_port(settings, account),
         ]
         memory, last_result, held = await together(side_by_side)
-        return Past(memory, held)
+        found = Past(memory, held, memory.mark(stack.managed_by))
+        return found if found.is_complete else found.completed(rebuilt(await asyncio.to_thread(stack.resources)))
 
     with seldom_collected():
         before, plan, verdict = await survey(
-            settings, releases, past(), managed_by=stack.managed_by, now=datetime.now(timezone.utc), account=account
+            settings, releases, past(), now=datetime.now(timezone.utc), account=account
         )
         permissions = await read_permissions(settings, plan, account)
         with account.phase("judge", shown="compare"):
             found = difference_of(plan, before.memory, permissions)
-            reasons = tuple(misfits(settings, before.memory, found, last_result))
+            reasons = tuple(misfits(settings, before, found, last_result))
     return Comparison(settings, before.memory, plan, verdict, found, reasons)
 
 
-def misfits(settings: Settings, memory: Memory, found: Difference, last_result: str) -> Iterable[str]:
+def misfits(settings: Settings, past: Past, found: Difference, last_result: str) -> Iterable[str]:
     """Why the state or the settings do not fit a run over a part: one clause each, for a person.
 
     After a run that failed the state has some of what that declared, and the memory is of the run before it. One that
     was killed is not in the history, and with checkpoints skipped it left the state as it was.
     """
+    memory = past.memory
     if memory.first_run:
         yield "this stack has declared nothing yet"
         return
+    if memory.lost or not memory.stack:
+        yield "the state has no outputs of this version of coderport"
+    elif memory.stack != past.mark.stack:
+        yield f"this stack was {memory.stack} until its last run"
+    if past.unremembered:
+        yield "the state holds more than its outputs tell"
     if last_result != SUCCEEDED:
         yield f"the last run of this stack has not succeeded ({last_result})"
     if memory.fit != settings.fingerprint:

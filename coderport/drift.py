@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -19,7 +18,6 @@ from coderport.difference import Difference
 from coderport.ending import Interrupted
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.memory import Memory
-from coderport.orphans import delete_orphans
 from coderport.outcome import Outcome, Tally, kind_of
 from coderport.plan import digests_of
 from coderport.settings import load_releases
@@ -150,14 +148,15 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
         return full(stack, f"{found.for_engine} resources have drifted", account)
     if found.blueprints and compared.found.going:
         return full(stack, "a blueprint has drifted, and something that refers to it is to go", account)
-    keep_part(stack, compared, found, account)
-    if any(found.orphans.values()):
-        asyncio.run(delete_orphans(compared.plan, compared.settings, account))
-    if not found.for_engine:
+    if not memory.stack:
+        return full(stack, "the state has no outputs of this version of coderport", account)
+    if found.nothing:
         tally = Tally(preview=False)
         count_unchanged(tally, compared)
         return judged(tally, account, None, "converged"), tally
-    return run_part(stack, compared, found, remembered(memory, found), account)
+    keep_part(stack, compared, found, account)
+    after = replace(remembered(memory, found), spent=compared.plan.memory.spent)
+    return run_part(stack, compared, found, after, account)
 
 
 def remembered(memory: Memory, found: Difference) -> Memory:

@@ -30,15 +30,6 @@ class Holdings:
     actions: Mapping[str, Mapping[str, Any]]
     installation: str | None = None
 
-    def managed_by(self, stack: str) -> dict[str, frozenset[str]]:
-        """The ids of the entities that say that this stack manages them, by blueprint."""
-        return {
-            blueprint: frozenset(
-                identifier for identifier, each in held.items() if each.properties.get("managed_by") == stack
-            )
-            for blueprint, held in self.entities.items()
-        }
-
 
 async def holdings(
     client: PortClient,

@@ -12,14 +12,16 @@ import binascii
 import hashlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coderport.errors import Refusal
+from coderport.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, is_id, new_state_id
 
-FORMAT = 2
-"""Format 1 had ids without digests, in one text for each blueprint."""
+FORMAT = 3
+"""Format 1 had ids without digests, in one text for each blueprint; format 2 no id of the state."""
 DIGEST = 4
 _ID = 16
 _UNKNOWN = bytes(DIGEST)
@@ -46,8 +48,16 @@ class Memory:
     `digests` has for each entity and each action that was declared a short digest of all that it was, by identifier:
     the state records just that, also where a run that was killed left Port ahead of it. `fit` is the fingerprint of the
     settings that the run had (see `Settings.fingerprint`). Both are empty where an older version of coderport ran.
+
+    `state` is the id of the state (see `coderport.ownership`), `stack` what the stack was called in its last run, as
+    project/stack. `names` are those that the state's own resources carry where no run has recorded `stack` yet.
+    `lost` says that the state has resources and no outputs: what was declared is then read off the resources.
+
+    `spent` counts by hour (UTC, as 2026-11-27T09) and kind what went without a release though it lives in Coder.
     """
 
+    state: str = ""
+    stack: str = ""
     deployment: str | None = None
     port_organization: str | None = None
     blueprints: frozenset[str] = frozenset()
@@ -55,19 +65,34 @@ class Memory:
     declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
     digests: Mapping[str, bytes] = field(default_factory=dict)
     fit: str = ""
+    spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    lost: bool = False
 
     @property
     def first_run(self) -> bool:
         """Whether nothing was ever declared by this stack."""
-        return self.deployment is None
+        return self.deployment is None and not self.declared
+
+    def mark(self, stack: str) -> Mark:
+        """What entities are to say in a run of this state as `stack` (project/stack); a new id where it has none."""
+        return Mark(stack, self.state or new_state_id())
+
+    def owner(self, mark: Mark, deployment: str = "") -> Owner:
+        """This state as the owner of entities; `mark` is the one that this run writes."""
+        names = self.names | {self.stack} if self.stack else self.names
+        remembers = not self.first_run and not self.lost
+        return Owner(mark, self.declared, names, remembers, deployment or self.deployment or "")
 
     def outputs(self) -> dict[str, Any]:
         """The stack outputs that hold this memory. No value in them is a secret or changes by itself."""
         return {
             "coderport": {
                 "format": FORMAT,
-                "deployment": self.deployment,
-                "portOrganization": self.port_organization,
+                "state": self.state,
+                "stack": self.stack,
+                "deployment": self.deployment or "",
+                "portOrganization": self.port_organization or "",
                 "blueprints": sorted(self.blueprints),
                 "actions": {name: self.digests.get(name, _UNKNOWN).hex() for name in sorted(self.actions)},
                 "declared": {
@@ -75,6 +100,7 @@ class Memory:
                     for blueprint, ids in sorted(self.declared.items())
                 },
                 "fit": self.fit,
+                "spent": {hour: dict(sorted(kinds.items())) for hour, kinds in sorted(self.spent.items())},
             },
             "templates": len(self.declared.get("coder_template", ())),
             "workspaces": len(self.declared.get("coder_workspace", ())),
@@ -92,15 +118,17 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
         return Memory()
     held = outputs["coderport"]
     try:
-        if int(held["format"]) not in (1, FORMAT):
+        if int(held["format"]) not in range(1, FORMAT + 1):
             raise MemoryUnreadableError(f"format {held['format']} was written by another version of coderport")
         declared = {str(name): unpacked(value) for name, value in held["declared"].items()}
         actions: Mapping[str, str] = held.get("actions", {})
         if int(held["format"]) == 1:
             actions = dict.fromkeys(actions, _UNKNOWN.hex())
         return Memory(
-            deployment=str(held["deployment"]),
-            port_organization=str(held["portOrganization"]),
+            state=str(held["state"]) if int(held["format"]) >= FORMAT else _state_of_older(held),
+            stack=str(held.get("stack", "")),
+            deployment=str(held["deployment"]) or None,
+            port_organization=str(held["portOrganization"]) or None,
             blueprints=frozenset(str(name) for name in held["blueprints"]),
             actions=frozenset(actions),
             declared={name: frozenset(records) for name, records in declared.items()},
@@ -109,9 +137,65 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
                 **{identifier: mark for records in declared.values() for identifier, mark in records.items()},
             },
             fit=str(held.get("fit", "")),
+            spent={
+                str(hour): {str(kind): int(number) for kind, number in kinds.items()}
+                for hour, kinds in held.get("spent", {}).items()
+            },
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None
+
+
+def _state_of_older(held: Mapping[str, Any]) -> str:
+    """The id of a state whose outputs have none yet: the same until a run has succeeded and recorded it."""
+    return digest(held).hex()
+
+
+def completed(memory: Memory, resources: Mapping[str, Mapping[str, Any]]) -> Memory:
+    """The memory of a state that has not recorded what it is called, with what its resources (outputs by URN) tell."""
+    found = rebuilt(resources)
+    if memory.first_run:
+        return replace(found, state=found.state or memory.state)
+    return replace(memory, names=found.names)
+
+
+def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
+    """What the resources of a state tell, given as outputs by URN: who wrote them, of which Coder, and what they are.
+
+    For a state whose outputs are lost, or older than a mark with an id. Only what can be an object's id counts.
+    """
+    declared: dict[str, set[str]] = {}
+    actions: set[str] = set()
+    blueprints: set[str] = set()
+    marks: Counter[Mark] = Counter()
+    deployments: Counter[str] = Counter()
+    for urn, outputs in resources.items():
+        kind, _, name = urn.partition("::")[2].partition("::")[2].rpartition("::")
+        kind = kind.rpartition("$")[2]
+        if kind == "port:index/action:Action":
+            actions.add(name)
+        elif kind == "port:index/blueprint:Blueprint":
+            blueprints.add(name)
+        elif kind == "port:index/entity:Entity":
+            blueprint, _, identifier = name.partition("-")
+            if not is_id(identifier):
+                continue
+            declared.setdefault(blueprint, set()).add(identifier)
+            texts = (outputs.get("properties") or {}).get("stringProps") or {}
+            if mark := Mark.read(texts.get(MANAGED_BY)):
+                marks[mark] += 1
+            if deployment := texts.get(DEPLOYMENT):
+                deployments[str(deployment)] += 1
+    states = Counter(mark.state for mark in marks.elements() if mark.state)
+    return Memory(
+        state=states.most_common(1)[0][0] if states else "",
+        deployment=deployments.most_common(1)[0][0] if deployments else None,
+        blueprints=frozenset(blueprints),
+        actions=frozenset(actions),
+        declared={name: frozenset(ids) for name, ids in declared.items()},
+        names=frozenset(mark.stack for mark in marks),
+        lost=bool(declared or actions or blueprints),
+    )
 
 
 def digest(value: object) -> bytes:

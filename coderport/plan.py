@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
+from coderport.allowance import spent_after, spent_lately
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.agreement import migrated
 from coderport.catalog.actions.declared import declared
@@ -16,15 +17,18 @@ from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, Bluepr
 from coderport.catalog.desired import Desired, Filters, desired
 from coderport.catalog.meaning import difference
 from coderport.catalog.overlay import WAY_OUT
-from coderport.catalog.values import Context, Entity, OrganizationNames
+from coderport.catalog.values import Context, Entity, LeftOut, OrganizationNames
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.snapshot import Fate, Known, Snapshot
+from coderport.deletions import ACTION, Disappearances, Evidence, deletions
 from coderport.errors import Refusal
-from coderport.guard import Disappearances, Evidence, Verdict, deletions, identity, ownership, together
+from coderport.guard import SHOWN, Verdict, identity, ownership, together
 from coderport.holdings import Holdings
+from coderport.leaving import leaving_actions
 from coderport.memory import Memory, digest
-from coderport.settings import Releases, Settings
+from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.settings import ENVIRONMENT, Releases, Settings
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,11 @@ class Plan:
     """What this run declares, and what it leaves to be remembered.
 
     `orphans` are entities of ours in Port that go and that no state holds, by blueprint: the engine cannot delete
-    those. `held` is what Port held when this was planned; `disappearing` what of each blueprint goes, and why.
+    those. `held` is what Port held when this was planned; `disappearing` what of each kind goes, and why. `owner` is
+    this state as the owner of entities.
     """
 
+    owner: Owner
     held: Holdings
     disappearing: Mapping[str, Disappearances]
     blueprints: tuple[Blueprint, ...]
@@ -52,10 +58,37 @@ class Plan:
 
 @dataclass(frozen=True)
 class Past:
-    """What this stack has declared, and what Port holds: all that a read of Coder is held against."""
+    """What this stack has declared, and what Port holds: all that a read of Coder is held against.
+
+    `mark` is what its entities are to say in this run. `unremembered` are entities that the state has and the memory
+    has not, by blueprint: a run that failed, or was killed, left them.
+    """
 
     memory: Memory
     held: Holdings
+    mark: Mark
+    unremembered: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the memory accounts for all in Port that has this state's mark; else the state is looked at."""
+        owner = self.owner()
+        return not any(
+            owner.holds(held) - owner.record.get(name, frozenset()) for name, held in self.held.entities.items()
+        )
+
+    def completed(self, state: Memory) -> Past:
+        """The same with what the state's resources tell (see `coderport.memory.rebuilt`)."""
+        more = {name: ids - self.memory.declared.get(name, frozenset()) for name, ids in state.declared.items()}
+        return replace(self, unremembered={name: ids for name, ids in more.items() if ids})
+
+    def owner(self, deployment: str = "") -> Owner:
+        """This state as the owner of entities."""
+        owner = self.memory.owner(self.mark, deployment)
+        names = owner.record.keys() | self.unremembered.keys()
+        nothing: frozenset[str] = frozenset()
+        record = {name: owner.record.get(name, nothing) | self.unremembered.get(name, nothing) for name in names}
+        return replace(owner, record=record)
 
 
 def filters_of(settings: Settings) -> Filters:
@@ -68,13 +101,13 @@ def declares_actions(settings: Settings) -> bool:
     return settings.blueprints == "manage" and settings.actions.backend != "off"
 
 
-def known_of(past: Past, managed_by: str) -> Known:
+def known_of(past: Past, settings: Settings) -> Known:
     """The ids whose disappearance would have to be proven: those of the state and those of ours in Port."""
-    ours = past.held.managed_by(managed_by)
+    owner = replace(past.owner(), takes_over=settings.take_over)
 
     def ids(blueprint: Blueprint) -> frozenset[str]:
         name = blueprint.identifier
-        return past.memory.declared.get(name, frozenset()) | ours.get(name, frozenset())
+        return owner.record.get(name, frozenset()) | owner.holds(past.held.entities.get(name, {}))
 
     return Known(templates=ids(TEMPLATE), workspaces=ids(WORKSPACE))
 
@@ -85,21 +118,20 @@ def judge(
     past: Past,
     snapshot: Snapshot,
     forms: Mapping[str, TemplateForm],
-    managed_by: str,
     now: datetime,
-    of_siblings: Iterable[Template] = (),
+    of_siblings: Sequence[Template] = (),
 ) -> tuple[Plan, Verdict]:
     """The plan for what was read, and the guard's verdict on it; values in, values out.
 
     `of_siblings` are templates whose forms are declared beside those of this stack's own, and nothing else of them.
     Raises Refusal where the stack belongs to another Coder or Port.
     """
-    memory, held = past.memory, past.held
+    memory, held, mark = past.memory, past.held, past.mark
     deployment = snapshot.deployment.deployment_id
     context = Context(
         deployment_id=deployment,
         dashboard_url=snapshot.deployment.dashboard_url or settings.coder_api_base_url,
-        managed_by=managed_by,
+        managed_by=str(mark),
         emails=snapshot.emails or {},
         organizations={
             each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
@@ -114,19 +146,14 @@ def judge(
     )
     if same.refused:  # everything below would only say the same in more words
         raise refusal(same)
-    owned = ownership(
-        wanted.entities,
-        held.entities,
-        managed_by=managed_by,
-        declared_before=memory.declared,
-        take_over=settings.take_over,
-    )
+    owner = replace(past.owner(deployment), takes_over=settings.take_over)
+    owned = ownership(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
+    actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
     going = deletions(
-        _evidence(memory, held, snapshot, wanted, managed_by),
+        _evidence(settings, past, snapshot, wanted, actions, owner, now, of_siblings),
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
-    actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
     verdict = together(
         _blueprints_verdict(settings, memory, held),
         _demands_verdict(wanted, held),
@@ -135,17 +162,20 @@ def judge(
         going,
     )
     plan = Plan(
+        owner=owner,
         held=held,
-        disappearing=going.kinds or {},
+        disappearing=going.kinds,
         blueprints=BLUEPRINTS if settings.blueprints == "manage" else (),
         actions=actions,
         entities=wanted.entities,
         orphans={
             each.identifier: (going.ids(each.identifier) & held.entities.get(each.identifier, {}).keys())
-            - memory.declared.get(each.identifier, frozenset())
+            - owner.record.get(each.identifier, frozenset())
             for each in BLUEPRINTS
         },
         memory=Memory(
+            state=mark.state,
+            stack=mark.stack,
             deployment=deployment,
             port_organization=held.organization.id,
             blueprints=frozenset(each.identifier for each in BLUEPRINTS if settings.blueprints == "manage"),
@@ -153,8 +183,15 @@ def judge(
             declared=wanted.ids(),
             digests=digests_of(wanted.entities, actions),
             fit=settings.fingerprint,
+            spent=spent_after(memory.spent, going.spent(), now),
         ),
-        notes=(*_notes(snapshot), *_handed_over(going.kinds or {}, held)),
+        notes=(
+            *_notes(snapshot),
+            *_renamed(memory, mark),
+            *_narrowed(settings, going.kinds),
+            *_handed_over(going.kinds, held),
+            *_kept(going.kinds, held),
+        ),
     )
     return plan, verdict
 
@@ -166,21 +203,54 @@ def digests_of(entities: Iterable[Entity], actions: Iterable[Action]) -> dict[st
     return found
 
 
-def _evidence(memory: Memory, held: Holdings, snapshot: Snapshot, wanted: Desired, managed_by: str) -> Evidence:
-    return Evidence(
-        desired=wanted.ids(),
-        declared_before=memory.declared,
-        first_run=memory.first_run,
-        held=held.entities,
-        managed_by=managed_by,
-        gone=frozenset(identifier for identifier, fate in snapshot.fates.items() if fate is Fate.GONE),
+def _evidence(
+    settings: Settings,
+    past: Past,
+    snapshot: Snapshot,
+    wanted: Desired,
+    actions: tuple[Action, ...],
+    owner: Owner,
+    now: datetime,
+    of_siblings: Iterable[Template],
+) -> Evidence:
+    memory, held = past.memory, past.held
+    gone = frozenset(identifier for identifier, fate in snapshot.fates.items() if fate is Fate.GONE)
+    desired = {**wanted.ids(), ACTION: frozenset(each.identifier for each in actions)}
+    leaving = leaving_actions(
+        memory.actions - desired[ACTION],
+        settings.actions if declares_actions(settings) else None,
+        {**{each.id: each for each in of_siblings}, **snapshot.templates},
+        gone=gone,
         left_out=wanted.left_out,
+        in_port=held.entities.get(TEMPLATE.identifier, {}),
+    )
+    return Evidence(
+        desired=desired,
+        owner=owner,
+        held=held.entities,
+        gone=gone | leaving.gone,
+        left_out={**wanted.left_out, **leaving.left_out},
         seen={
             TEMPLATE.identifier: len(snapshot.templates) + len(snapshot.outside_templates),
             WORKSPACE.identifier: len(snapshot.workspaces) + len(snapshot.outside_workspaces),
         },
+        actions=memory.actions,
+        spent=spent_lately(memory.spent, now),
+        limits=settings.guard,
         weakness="" if snapshot.deletions_provable else snapshot.breadth.text,
+        narrowed_by=_narrowed_by(settings),
     )
+
+
+def _narrowed_by(settings: Settings) -> dict[LeftOut, str]:
+    """The environment variables that decide what is left out, in words for a person."""
+    found: dict[LeftOut, str] = {}
+    if "coderOrganizationId" in settings.from_environment:
+        name, value = ENVIRONMENT["coderOrganizationId"], settings.coder_organization_id
+        found[LeftOut.ORGANIZATION] = f" (the environment has {name}={value})"
+    if "actions" in settings.from_environment:
+        found[LeftOut.ACTIONS] = f" (the environment has {ENVIRONMENT['actions']})"
+    return found
 
 
 def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> Verdict:
@@ -303,12 +373,55 @@ def _notes(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _renamed(memory: Memory, mark: Mark) -> Iterator[str]:
+    """What to know where the state was written under another name: a rename, or a copy of it."""
+    before = (memory.names | {memory.stack}) - {"", mark.stack}
+    if memory.state == mark.state and before and memory.stack != mark.stack:
+        yield (
+            f"This state was that of {', '.join(sorted(before))} until its last run. Its entities go on as those of "
+            f"{mark.stack}."
+        )
+
+
+def _narrowed(settings: Settings, kinds: Mapping[str, Disappearances]) -> Iterator[str]:
+    """What leaves the catalog because of an environment variable, with the variable."""
+    for reason, words in _narrowed_by(settings).items():
+        number = sum(why is reason for kind in kinds.values() for why in kind.left_out.values())
+        if number:
+            yield f"{number} of this stack's entities are {reason.value}{words}."
+
+
 def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
     """Deletions of the engine that are none in Port, by the stack that took the entities over."""
     takers = Counter(
-        str(held.entities[blueprint][identifier].properties["managed_by"])
+        str(Mark.read(held.entities[blueprint][identifier].properties[MANAGED_BY]))
         for blueprint, kind in kinds.items()
         for identifier in kind.handed_over
     )
     for taker, number in sorted(takers.items()):
         yield f"{number} of this stack's entities belong to {taker} now: they leave this stack and stay in Port."
+
+
+_KEPT = {
+    Whose.COPY: "carry this stack's mark under an identifier that is no id of Coder's: somebody's copies",
+    Whose.ELSEWHERE: "carry this stack's mark and are of another Coder deployment",
+    Whose.OURS: "carry this stack's mark, are in no record of its state, and no proof says that their objects are gone",
+    Whose.OURS_BY_NAME: "carry this stack's name without the id of its state, and are in no record of that",
+}
+
+
+def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
+    """What has our mark and is left as it is, with the first names."""
+    for whose, words in _KEPT.items():
+        found = sorted(
+            f"{held.entities[name][identifier].title or identifier} ({identifier})"
+            for name, kind in kinds.items()
+            for identifier, why in kind.kept.items()
+            if why is whose
+        )
+        if found:
+            more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+            yield (
+                f"{len(found)} entities in Port {words}. They stay; delete them in Port if nobody needs them: "
+                f"{', '.join(found[:SHOWN])}{more}"
+            )

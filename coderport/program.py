@@ -6,9 +6,11 @@ deletes nothing, but what was registered before it is still applied.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import pulumi
 from pulumi.runtime import get_config_env, get_config_secret_keys_env
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from coderport.account import Account, Failure
+from coderport.account import FOLDER, Account, Failure
 from coderport.declaration import declare
 from coderport.difference import standing
 from coderport.ending import Interrupted, unless_asked, waited_for
@@ -25,10 +27,12 @@ from coderport.errors import CoderportError, Refusal
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
 from coderport.history.store import PROJECT_FOLDER, Store
-from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
+from coderport.memory import Memory, MemoryUnreadableError, completed, rebuilt, recalled, unreadable
 from coderport.orphans import delete_orphans
+from coderport.ownership import new_state_id
 from coderport.plan import Past, Plan
 from coderport.progress import ENGINE, Silent, watched, watcher
+from coderport.resources import Resources, resources_of
 from coderport.settings import Settings, load_releases, settings_of
 from coderport.survey import make_plan, read_port
 
@@ -38,6 +42,8 @@ async def program() -> dict[str, Any]:
     account = Account()
     with _accounted(account), _told_by_engine():
         memory, settings, plan = await unless_asked(_planned(account))
+    if plan is None:
+        return memory.outputs()
     for note in plan.notes:
         pulumi.log.warn(note)
     if orphans := sum(account.orphans.values()):
@@ -57,30 +63,50 @@ async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account
     await keep(plan, memory, deleted_of(plan), settings, account, how="up", stack=stack, store=store, now=now)
 
 
-async def _planned(account: Account) -> tuple[Memory, Settings, Plan]:
-    """All that comes before the first resource, with the memory and the settings that the plan was made from."""
+async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
+    """All that comes before the first resource, with the memory and the settings that the plan was made from.
+
+    Without a plan in the very first pass of a state, which only gives it an id, and nothing is written to Port before
+    it: what a run that is killed later leaves is then known to this state, and to no other of its name, for its own.
+    """
     memory = await _recalled()
     settings = settings_of(_stack_config(), pulumi.get_project(), os.environ)
+    if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
+        account.again = True
+        return Memory(state=new_state_id()), settings, None
     plan = await make_plan(
         settings,
         load_releases(os.environ),
         _past(memory, settings, account),
-        managed_by=f"{pulumi.get_project()}/{pulumi.get_stack()}",
         now=datetime.now(timezone.utc),
         account=account,
     )
     account.standing = standing(plan)
-    if pulumi.runtime.is_dry_run():
-        account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
-    else:
+    if not pulumi.runtime.is_dry_run():
         await _kept(plan, memory, settings, account)
-        if any(plan.orphans.values()):
-            await delete_orphans(plan, settings, account)
+    _remember_spent(memory, plan.memory)
+    await _without_orphans(plan, settings, account)
     return memory, settings, plan
 
 
+def _remember_spent(before: Memory, after: Memory) -> None:
+    """What goes without a release counts for the day even if this run fails: then this is what is kept."""
+    if before.stack and before.spent != after.spent:
+        pulumi.export("coderport", replace(before, spent=after.spent).outputs()["coderport"])
+
+
+async def _without_orphans(plan: Plan, settings: Settings, account: Account) -> None:
+    """The orphans deleted, or counted in a preview."""
+    if pulumi.runtime.is_dry_run():
+        account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
+    elif any(plan.orphans.values()):
+        await delete_orphans(plan, settings, account)
+
+
 async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
-    return Past(memory, await read_port(settings, account))
+    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    past = Past(memory, await read_port(settings, account), memory.mark(stack))
+    return past if past.is_complete else past.completed(rebuilt(await _resources()))
 
 
 def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memory) -> Callable[[], None]:
@@ -93,6 +119,8 @@ def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memor
                 raise CoderportError(
                     "Another run of this stack came in between. Nothing was applied; the next run starts from there."
                 )
+            _remember_spent(before, after)
+            await _without_orphans(plan, settings, account)
         return await _declared(plan, settings, before, after)
 
     return lambda: pulumi.run(part)
@@ -137,28 +165,40 @@ def _accounted(account: Account) -> Iterator[None]:
             account.leave()
 
 
+def _named() -> str:
+    """This stack's name for the CLI and the engine.
+
+    A folder or bucket may keep its stacks in Pulumi's old layout, which knows no other name than the bare one.
+    """
+    if _self_managed():
+        return pulumi.get_stack()
+    return f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+
+
 async def _recalled() -> Memory:
-    """What the stack remembers, exported again at once: outputs that a failing run does not export are wiped."""
-    # A folder or bucket may keep its stacks in Pulumi's old layout, which knows no other name than the bare one.
-    named = (
-        pulumi.get_stack()
-        if _self_managed()
-        else f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    )
+    """What the stack remembers, exported again at once: outputs that a failing run does not export are wiped.
+
+    A state that lost its outputs, or has them of an older version, is asked for its resources as well.
+    """
+    named = _named()
     try:
         result = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackOutputs", {"name": named})
+        outputs: dict[str, Any] = (result or {}).get("outputs") or {}
+        for name, value in outputs.items():
+            pulumi.export(name, value)
+        memory = recalled(outputs)
+        return memory if memory.stack else completed(memory, await _resources())
+    except MemoryUnreadableError as error:
+        raise unreadable(named, error) from None
     except Exception as error:
         raise Refusal(
             f"What the stack {named} declared before cannot be read ({error}), so no deletion can be judged. "
             "Nothing was applied. Check that the backend is reachable and run again."
         ) from None
-    outputs: dict[str, Any] = (result or {}).get("outputs") or {}
-    for name, value in outputs.items():
-        pulumi.export(name, value)
-    try:
-        return recalled(outputs)
-    except MemoryUnreadableError as error:
-        raise unreadable(named, error) from None
+
+
+async def _resources() -> Resources:
+    return await asyncio.to_thread(resources_of, _named())
 
 
 def _stack_config() -> dict[str, tuple[Any, bool]]:

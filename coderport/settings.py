@@ -56,6 +56,8 @@ _EXAMPLES: Mapping[str, str] = {
     "volatileRefresh": "24h",
 }
 _SECRETS = frozenset({"coderSessionToken", "portClientSecret"})
+_SOURCES = frozenset({"secrets_from_config", "from_environment"})
+"""Members of the settings that say where values came from."""
 _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -86,6 +88,7 @@ def _json(what: str) -> Callable[[object], object]:
 
 
 _parsed = _json("must be an object, as `pulumi config set --path coderport:actions.KEY VALUE` makes it")
+_parsed_guard = _json("must be an object, as `pulumi config set --path coderport:guard.deleted 25` makes it")
 _list = _json("must be a list, as `pulumi config set --path 'coderport:KEY[0]' VALUE` makes it")
 
 
@@ -165,11 +168,35 @@ class PortAccess(BaseModel):
 Access = TypeVar("Access", CoderAccess, PortAccess)
 
 
+class Limits(BaseModel):
+    """How much a run may delete without a release, of each kind: the greater of a number and a share of what it has.
+
+    `deleted` is for what Coder says was deleted, in one run. `leftOut` is for what lives in Coder and is left out by
+    the settings, in a day. `coderport:guard` in the config.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    deleted: Annotated[int, Field(ge=0)] = 10
+    deleted_percent: Annotated[int, Field(alias="deletedPercent", ge=0, le=100)] = 20
+    left_out: Annotated[int, Field(alias="leftOut", ge=0)] = 3
+    left_out_percent: Annotated[int, Field(alias="leftOutPercent", ge=0, le=100)] = 5
+
+    def for_deleted(self, ours: int) -> int:
+        """How many of so many may go in a run because Coder deleted them."""
+        return max(self.deleted, ours * self.deleted_percent // 100)
+
+    def for_left_out(self, ours: int) -> int:
+        """How many of so many may go in a day though they live in Coder."""
+        return max(self.left_out, ours * self.left_out_percent // 100)
+
+
 class Settings(PortAccess, CoderAccess):
     """What one run of one stack works with. Field aliases are the keys of the stack config.
 
     `secrets_from_config` names the credentials that came from the stack config and therefore belong into the
-    explicit provider as Pulumi secrets; those from the environment never enter the state.
+    explicit provider as Pulumi secrets; those from the environment never enter the state. `from_environment` names the
+    keys of which the config says nothing and the environment does.
     """
 
     coder_organization_id: str | None = Field(default=None, alias="coderOrganizationId")
@@ -186,7 +213,9 @@ class Settings(PortAccess, CoderAccess):
     actions: Annotated[Actions, BeforeValidator(_parsed)] = Actions()
     keep_runs: Annotated[int, Field(ge=0, le=1000)] = Field(default=20, alias="keepRuns")
     history: str = Field(default=".coderport/history", min_length=1)
+    guard: Annotated[Limits, BeforeValidator(_parsed_guard)] = Limits()
     secrets_from_config: frozenset[str] = frozenset()
+    from_environment: frozenset[str] = frozenset()
 
     @property
     def coder_organizations(self) -> tuple[str, ...]:
@@ -197,7 +226,7 @@ class Settings(PortAccess, CoderAccess):
     @property
     def fingerprint(self) -> str:
         """The same for the same version of coderport and the same settings; secrets do not count, nor do they show."""
-        no_part_in_the_catalog = {"keep_runs", "history", "secrets_from_config"}
+        no_part_in_the_catalog = {"keep_runs", "history", *_SOURCES}
         plain = self.model_dump_json(exclude={"coder_session_token", "port_client_secret", *no_part_in_the_catalog})
         return hashlib.sha256(f"{__version__} {plain}".encode()).hexdigest()[:16]
 
@@ -211,6 +240,10 @@ class Releases(BaseModel):
     forget_unproven: Annotated[int, Field(ge=0)] = 0
 
 
+_OBJECTS: Mapping[str, type[BaseModel]] = {"actions": Actions, "guard": Limits}
+"""The settings that are objects, by key."""
+
+
 def load_settings(
     config: Mapping[str, Any], environ: Mapping[str, str], *, encrypted: frozenset[str] = frozenset()
 ) -> Settings:
@@ -220,11 +253,13 @@ def load_settings(
     the typed schema can offer a default. Raises one SettingsError that lists every wrong key.
     """
     given = _given(config, environ)
-    from_config = frozenset(key for key in _given(config, {}) if key in _SECRETS | {"portClientId"})
+    in_config = _given(config, {}).keys()
+    from_config = frozenset(key for key in in_config if key in _SECRETS | {"portClientId"})
+    sources = {"secrets_from_config": from_config, "from_environment": frozenset(given.keys() - in_config)}
     problems: list[tuple[str, str]] = []
     settings: Settings | None = None
     try:
-        settings = Settings.model_validate({**given, "secrets_from_config": from_config})
+        settings = Settings.model_validate({**given, **sources})
     except ValidationError as error:
         problems.extend(_problems(error))
     for key in sorted(_SECRETS & from_config - encrypted):
@@ -311,8 +346,8 @@ def _reason(item: Any) -> str:
     if item["type"] == "missing":
         return "is missing"
     if item["type"] == "extra_forbidden":
-        fields = Settings.model_fields if len(item["loc"]) == 1 else Actions.model_fields
-        known = sorted({field.alias or name for name, field in fields.items()} - {"secrets_from_config"})
+        fields = Settings.model_fields if len(item["loc"]) == 1 else _OBJECTS[item["loc"][0]].model_fields
+        known = sorted({field.alias or name for name, field in fields.items()} - _SOURCES)
         return f"is not a setting (known: {', '.join(known)})"
     message: str = item["msg"]
     return message.removeprefix("Value error, ")

@@ -5,7 +5,6 @@ They are only offered here. What this stack declares as entities, and what it ma
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from coderport.catalog.blueprints import TEMPLATE
@@ -15,27 +14,20 @@ from coderport.coder.proof import template_or_none
 from coderport.coder.snapshot import Snapshot
 from coderport.coder.together import together
 from coderport.holdings import Holdings
-
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def is_sibling(managed_by: object, stack: str) -> bool:
-    """Whether the value of an entity's `managed_by` names another stack of the project; `stack` is project/stack."""
-    project = stack.partition("/")[0]
-    return managed_by != stack and str(managed_by or "").startswith(f"{project}/")
+from coderport.ownership import DEPLOYMENT, MANAGED_BY, Mark, is_id
 
 
-def templates_of_siblings(held: Holdings, stack: str, deployment: str) -> frozenset[str]:
-    """The ids of the templates of this Coder deployment that sibling stacks keep in Port.
+def templates_of_siblings(held: Holdings, mark: Mark, deployment: str) -> frozenset[str]:
+    """The ids of the templates of this Coder deployment that sibling stacks keep in Port; `mark` is this stack's.
 
     Port's rows may say anything: what cannot be an id in Coder is never asked for.
     """
     return frozenset(
         identifier
         for identifier, each in held.entities.get(TEMPLATE.identifier, {}).items()
-        if is_sibling(each.properties.get("managed_by"), stack)
-        and (each.properties.get("coder_deployment") or "") == deployment
-        and _UUID.fullmatch(identifier)
+        if mark.is_sibling(Mark.read(each.properties.get(MANAGED_BY)))
+        and (each.properties.get(DEPLOYMENT) or "") == deployment
+        and is_id(identifier)
     )
 
 

@@ -31,9 +31,10 @@ from coderport.engine.refusals import known_refusal, last_words
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.history.store import PROJECT_FOLDER
 from coderport.lock import StackLocked, unlock
-from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
+from coderport.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
 from coderport.outcome import Outcome, Result, Tally, kind_of
 from coderport.progress import ENGINE, watcher
+from coderport.resources import Resources, outputs_by_urn, read_by
 from coderport.settings import Settings, settings_of
 from coderport.torn import COMPLAINT, mended
 
@@ -209,9 +210,14 @@ class Stack:
         Raises Refusal where outputs are there that cannot be read.
         """
         try:
-            return recalled(json.loads(self._asked("outputs", "stack", "output")))
+            memory = recalled(json.loads(self._asked("outputs", "stack", "output")))
         except MemoryUnreadableError as error:
             raise unreadable(self.name, error) from None
+        return memory if memory.stack else completed(memory, self.resources())
+
+    def resources(self) -> Resources:
+        """The outputs of the state's resources by URN."""
+        return outputs_by_urn(self.state())
 
     def last_result(self) -> str:
         """How the stack's last run ended, in Pulumi's words (`SUCCEEDED`, "failed", …); a refusal is a failure.
@@ -281,7 +287,14 @@ class Stack:
         try:
             shared |= self._checkpoints()
             os.environ.update(shared)  # the inline program runs in this process, the engine and provider inherit it
-            self._unlocked(lambda: run(on_event=tally.add, on_output=on_line, color="never"), tally)
+
+            def passes() -> None:
+                run(on_event=tally.add, on_output=on_line, color="never")
+                if collected(folder).again:
+                    run(on_event=tally.add, on_output=on_line, color="never")
+
+            with read_by(self.resources):
+                self._unlocked(passes, tally)
         except CommandError as raised:
             error = raised
         except StackLocked as raised:

@@ -31,15 +31,14 @@ async def make_plan(
     releases: Releases,
     past: Coroutine[Any, Any, Past],
     *,
-    managed_by: str,
     now: datetime,
     account: Account,
 ) -> Plan:
-    """Reads Coder beside the past and judges what may happen. `managed_by` is project/stack, `now` is aware.
+    """Reads Coder beside the past and judges what may happen. `now` is aware.
 
     Raises Refusal with the verdict's text when a guard says no, and a typed error when a read failed. Writes nothing.
     """
-    _, plan, verdict = await survey(settings, releases, past, managed_by=managed_by, now=now, account=account)
+    _, plan, verdict = await survey(settings, releases, past, now=now, account=account)
     if verdict.refused:
         raise refusal(verdict)
     return plan
@@ -50,7 +49,6 @@ async def survey(
     releases: Releases,
     past: Coroutine[Any, Any, Past],
     *,
-    managed_by: str,
     now: datetime,
     account: Account,
 ) -> tuple[Past, Plan, Verdict]:
@@ -64,16 +62,17 @@ async def survey(
         return await remembering
 
     async def known() -> Known:
-        return known_of(await remembering, managed_by)
+        return known_of(await remembering, settings)
 
     async def theirs(deployment: str) -> frozenset[str]:
-        return templates_of_siblings((await remembering).held, managed_by, deployment)
+        before = await remembering
+        return templates_of_siblings(before.held, before.mark, deployment)
 
     side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), _read_coder(settings, known, theirs, account)]
     with account.phase("read"):
         before, (snapshot, of_siblings, forms) = await together(side_by_side)
     with account.phase("judge"):
-        plan, verdict = judge(settings, releases, before, snapshot, forms, managed_by, now, of_siblings)
+        plan, verdict = judge(settings, releases, before, snapshot, forms, now, of_siblings)
     return before, plan, verdict
 
 

@@ -23,7 +23,6 @@ from coderport.history.acts import store_of
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
 from coderport.memory import Memory
-from coderport.orphans import delete_orphans
 from coderport.outcome import PERMISSIONS_OF, Change, Counts, Operation, Outcome, Tally, kind_of
 from coderport.settings import load_releases
 from coderport.stack import Stack, judged
@@ -51,12 +50,10 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
         if compared.found.for_engine > MOST_TARGETS:
             return full(stack, f"{compared.found.for_engine} resources differ", account)
         keep_part(stack, compared, compared.found, account)
-        if any(compared.found.orphans.values()):
-            asyncio.run(delete_orphans(compared.plan, compared.settings, account))
     except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)
     tally.warnings.extend(compared.plan.notes)
-    if not compared.found.for_engine:
+    if compared.found.nothing:
         count_unchanged(tally, compared)
         return judged(tally, account, None, "converged"), tally
     return run_part(stack, compared, compared.found, compared.plan.memory, account)
@@ -111,6 +108,10 @@ def run_part(
     """
     from coderport.program import program_of_part  # loads port_pulumi, which takes longer than a sync without changes
 
+    if not found.for_engine:  # only orphans go, under the engine's lock: it has to be pointed at something
+        if not compared.plan.entities:
+            return full(stack, "entities go that no state holds, and nothing else is desired", account)
+        found = replace(found, unrecorded=compared.plan.entities[-1:])
     program = program_of_part(part_of(compared.plan, found), compared.settings, compared.memory, after)
     outcome, tally = stack.up_part(program, targets_of(found), account)
     tally.warnings.extend(compared.plan.notes)

@@ -12,12 +12,14 @@ from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.breadth import Breadth
 from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace
 from coderport.coder.snapshot import Snapshot
+from coderport.ownership import Mark
 from coderport.port.models import PortEntity
 
 unhurried = settings(deadline=None)
 """For property tests: a busy machine is no failure."""
 
 STACK = "coderport/dev"
+MARK = Mark(STACK, "0a1b2c3d")
 ORGANIZATION = "29cae1c8-23e8-48d9-91f5-33f23b9eee71"
 ELSEWHERE = "9b9c17c5-3e4b-4d52-8a53-0e4b7c0dfd5e"
 TEMPLATE_ID = "5a43c7be-72cf-4fd2-b00a-b0d279dbce23"
@@ -28,7 +30,7 @@ VERSION = "6cb0d0bc-2798-4eca-8100-6173ab7d6f75"
 CONTEXT = Context(
     deployment_id="3c1b5a52-8a60-4b0d-8f1f-3a2a0d1b6d11",
     dashboard_url="https://coder.example.com",
-    managed_by=STACK,
+    managed_by=str(MARK),
     emails={OWNER: "alice@example.com"},
     organizations={
         ORGANIZATION: OrganizationNames("coder", "Coder"),

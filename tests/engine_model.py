@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from catalog_samples import STACK, snapshot
+from catalog_samples import MARK, snapshot
 
 from coderport.catalog.actions.values import Action, permissions_to_port, to_port
 from coderport.catalog.blueprints import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
@@ -36,11 +36,12 @@ from coderport.difference import (
 from coderport.drift import remembered
 from coderport.guard import Verdict
 from coderport.holdings import Holdings
-from coderport.memory import Memory, digest
+from coderport.memory import Memory, digest, rebuilt
 from coderport.plan import Past, Plan, judge
 from coderport.port.models import Organization, PortEntity
 from coderport.provider import entity_values
 from coderport.provider.entity_values import Owned, wanted
+from coderport.resources import Resources
 from coderport.settings import Releases, Settings
 from coderport.stack import SUCCEEDED
 
@@ -110,15 +111,23 @@ class World:
             state=dict(self.state),
         )
 
+    def past(self) -> Past:
+        """What the stack has declared, as a run finds it out."""
+        past = Past(self.memory, self.port.holdings(), MARK)
+        return past if past.is_complete else past.completed(rebuilt(self.resources()))
+
+    def resources(self) -> Resources:
+        """The state as `pulumi stack export` gives it, as far as anything is made of it."""
+        return {f"urn:pulumi:dev::coderport::{kind}::{name}": {} for kind, name in self.state}
+
     def judged(self) -> tuple[Plan, Verdict]:
         """What a run would plan now, and what the guard says."""
         return judge(
             self.settings,
             Releases(allow_deletions=1000),
-            Past(self.memory, self.port.holdings()),
+            self.past(),
             snapshot(*self.templates.values(), *self.workspaces.values(), fates=dict.fromkeys(self.gone, Fate.GONE)),
             {each.id: TemplateForm(each.id, each.active_version_id) for each in self.templates.values()},
-            STACK,
             self.now,
         )
 
@@ -138,7 +147,7 @@ class World:
         if verdict.refused:
             return 0
         found = self.difference(plan)
-        if list(misfits(self.settings, self.memory, found, self.last_result)):
+        if list(misfits(self.settings, self.past(), found, self.last_result)):
             return self._run(self._full(plan), plan.memory, until, killed)
         if not found.for_engine:
             steps = self._orphans(found.orphans)
@@ -249,7 +258,7 @@ class World:
         if kind == ENTITY:
             blueprint, _, identifier = name.partition("-")
             held = self.port.entities.get((blueprint, identifier))
-            if held is not None and held.properties.get("managed_by") in (None, STACK):
+            if held is not None and held.properties.get("managed_by") in (None, str(MARK)):
                 del self.port.entities[blueprint, identifier]
         elif kind == ACTION:
             self.port.actions.pop(name, None)

@@ -34,6 +34,10 @@ class Lab:
         assert outcome.exit_code == 0, outcome.message
         return outcome, tally
 
+    def mark(self) -> str:
+        """What the stack's entities have in `managed_by`."""
+        return f"coderport/lab#{self.stack.memory().state}"
+
     def changes(self) -> list[Change]:
         """What one more `up` does, its steps one by one."""
         return self.up()[1].changes

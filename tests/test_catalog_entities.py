@@ -12,9 +12,9 @@ import pytest
 from catalog_samples import (
     CONTEXT,
     ELSEWHERE,
+    MARK,
     ORGANIZATION,
     OWNER,
-    STACK,
     TEMPLATE_ID,
     VERSION,
     WORKSPACE_ID,
@@ -81,7 +81,7 @@ def test_a_template_with_all_its_values() -> None:
             "url": "https://coder.example.com/templates/coder/docker",
             "icon_url": "https://coder.example.com/icon/docker.png",
             "coder_deployment": CONTEXT.deployment_id,
-            "managed_by": STACK,
+            "managed_by": str(MARK),
         },
         relations={},
     )
@@ -121,7 +121,7 @@ def test_a_workspace_with_all_its_values() -> None:
             "url": "https://coder.example.com/@alice/dev",
             "deadline": "2026-11-20T16:00:00Z",
             "coder_deployment": CONTEXT.deployment_id,
-            "managed_by": STACK,
+            "managed_by": str(MARK),
         },
         relations={"template_id": TEMPLATE_ID},
     )

@@ -66,7 +66,7 @@ def test_the_first_run_creates_an_entity_for_each_template_and_workspace(lab: La
         assert entity["title"] == f"{lab.coder.user(workspace.owner_id).username}/{workspace.name}"
         assert entity["relations"]["template_id"] == workspace.template_id
         assert entity["properties"]["status"] == workspace.build.status
-        assert entity["properties"]["managed_by"] == "coderport/lab"
+        assert entity["properties"]["managed_by"] == lab.mark()
         assert entity["properties"]["coder_deployment"] == lab.coder.deployment_id
 
 

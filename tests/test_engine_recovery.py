@@ -103,16 +103,21 @@ def test_what_a_killed_run_created_and_coder_deleted_since_is_no_orphan(lab: Lab
     lab.assert_converged()
 
 
-def test_a_lost_state_is_made_anew_from_what_port_holds(lab: Lab) -> None:
+def test_a_lost_state_is_made_anew_by_a_take_over_that_deletes_nothing(lab: Lab) -> None:
     lab.up()
     gone = sorted(lab.coder.workspace_ids())[:2]
     shutil.rmtree(lab.folder)
     for identifier in gone:
         lab.coder.delete_workspace(identifier)
     lab.stack = lab.opened()
+    assert "by another state" in lab.refused().message
+    lab.stack.configure({"takeOver": "true"})
     outcome, _ = lab.up()
     assert (outcome.kinds.workspace.created, outcome.kinds.workspace.adopted) == (0, 48)
-    assert not set(gone) & lab.ids()
+    assert outcome.kinds.workspace.deleted == 0 and set(gone) <= lab.ids()
+    lab.up()  # it remembers now: what Coder says was deleted goes
+    lab.stack.configure({"takeOver": "false"})
+    lab.up()
     lab.assert_converged()
 
 

@@ -114,7 +114,7 @@ def test_an_identifier_that_somebody_else_holds_is_refused_and_can_be_taken_over
     lab.stack.configure({"takeOver": "true"})
     lab.up()
     lab.stack.configure({"takeOver": "false"})
-    assert lab.workspace(identifier)["properties"]["managed_by"] == "coderport/lab"
+    assert lab.workspace(identifier)["properties"]["managed_by"] == lab.mark()
     lab.assert_converged()
 
 

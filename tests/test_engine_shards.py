@@ -103,7 +103,9 @@ class Checkout:
 
     def owners(self) -> dict[str, str]:
         """The stack that each entity says it belongs to."""
-        return {identifier: each["properties"]["managed_by"] for identifier, each in self.held().items()}
+        return {
+            identifier: each["properties"]["managed_by"].partition("#")[0] for identifier, each in self.held().items()
+        }
 
     def expected(self) -> dict[str, str]:
         """The stack that each object of Coder belongs to, by the organization that it is in."""

@@ -86,7 +86,7 @@ def test_the_original_blueprints_are_refused_with_what_differs_and_taken_over_lo
     assert {"tier", "status"} <= set(lab.blueprint(W)["schema"]["properties"])
     assert lab.workspace("written-by-cron")["properties"] == {"tier": "gold", "owner_name": "ada"}
     assert lab.workspace(adopted)["properties"]["tier"] == "gold"
-    assert lab.workspace(adopted)["properties"]["managed_by"] == "coderport/lab"
+    assert lab.workspace(adopted)["properties"]["managed_by"] == lab.mark()
     lab.stack.configure({"takeOver": "false"})
     outcome, _ = lab.up()
     assert (outcome.result, outcome.port_writes) == ("unchanged", 0)

@@ -11,14 +11,15 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import stamina
 from adversary import Adversary
-from catalog_samples import CONTEXT, STACK, held, holding
+from catalog_samples import CONTEXT, MARK, held, holding
 
 from coderport.catalog.desired import Filters, desired
 from coderport.catalog.values import Entity, LeftOut
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
-from coderport.guard import DeletionVerdict, Evidence, deletions
+from coderport.deletions import DeletionVerdict, Evidence, deletions
+from coderport.ownership import Owner
 
 HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000"))
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
@@ -42,16 +43,14 @@ def judged(snapshot: Snapshot, known: Known) -> tuple[DeletionVerdict, Evidence]
     before = {"coder_template": known.templates, "coder_workspace": known.workspaces}
     evidence = Evidence(
         desired=wanted.ids(),
-        declared_before=before,
-        first_run=False,
+        owner=Owner(MARK, before),
         held=holding(
             *(
-                held(Entity(blueprint, identifier, identifier, {"managed_by": STACK}, {}))
+                held(Entity(blueprint, identifier, identifier, {"managed_by": str(MARK)}, {}))
                 for blueprint, identifiers in before.items()
                 for identifier in identifiers
             )
         ),
-        managed_by=STACK,
         gone=frozenset(key for key, fate in snapshot.fates.items() if fate is Fate.GONE),
         left_out=wanted.left_out,
         seen={"coder_template": len(snapshot.templates), "coder_workspace": len(snapshot.workspaces)},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from catalog_samples import CONTEXT, STACK, held, holding, numbered, workspace
+from catalog_samples import CONTEXT, MARK, held, holding, numbered, workspace
 
 from coderport.catalog.entities import workspace_entity
 from coderport.catalog.values import Entity
 from coderport.guard import Verdict, ownership
+from coderport.ownership import Owner
 from coderport.port.models import PortEntity
 
 
@@ -23,7 +24,7 @@ def verdict(
     before: Mapping[str, frozenset[str]] | None = None,
     take_over: bool = False,
 ) -> Verdict:
-    return ownership(desired, port, managed_by=STACK, declared_before=before or {}, take_over=take_over)
+    return ownership(desired, port, owner=Owner(MARK, before or {}), take_over=take_over)
 
 
 def test_free_identifiers_and_our_own_are_ours_to_write() -> None:

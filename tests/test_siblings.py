@@ -8,11 +8,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 import httpx
-from catalog_samples import CONTEXT, ELSEWHERE, STACK, held, holding, numbered, snapshot, template, workspace
+from catalog_samples import CONTEXT, ELSEWHERE, MARK, held, holding, numbered, snapshot, template, workspace
 from engine_model import SETTINGS
 
 from coderport.catalog.actions.declared import START, create_from
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.catalog.entities import template_entity, workspace_entity
 from coderport.coder.client import CoderClient
 from coderport.coder.models import Template
@@ -45,13 +45,13 @@ def test_they_are_those_that_other_stacks_of_the_project_keep_for_this_deploymen
     port = holdings(
         kept(1),
         kept(2, managed_by="coderport/platform"),
-        kept(3, managed_by=STACK),
+        kept(3, managed_by=str(MARK)),
         kept(4, managed_by="other/research"),
         kept(5, managed_by=None),
         kept(6, coder_deployment=numbered(99)),
         dataclasses.replace(kept(7), identifier="../users/me"),
     )
-    assert templates_of_siblings(port, STACK, CONTEXT.deployment_id) == {numbered(1), numbered(2)}
+    assert templates_of_siblings(port, MARK, CONTEXT.deployment_id) == {numbered(1), numbered(2)}
 
 
 def test_only_those_that_the_read_did_not_see_are_asked_for_and_what_coder_does_not_show_is_left_out() -> None:
@@ -81,7 +81,7 @@ def test_nothing_but_the_actions_depends_on_them() -> None:
         *(workspace_entity(each, CONTEXT, {own.id}) for each in (workspace(), going)),
     ]
     of_theirs = workspace_entity(workspace(id=numbered(51), template_id=theirs.id), CONTEXT, {theirs.id})
-    past = Past(Memory(), holdings(*map(held, mine), kept(1), held(of_theirs, managed_by=SIBLING)))
+    past = Past(Memory(), holdings(*map(held, mine), kept(1), held(of_theirs, managed_by=SIBLING)), MARK)
     seen = snapshot(own, workspace(), fates={going.id: Fate.GONE})
     size = RichParameter(name="size", mutable=True)
     forms = {own.id: TemplateForm(own.id, own.active_version_id)}
@@ -89,11 +89,13 @@ def test_nothing_but_the_actions_depends_on_them() -> None:
 
     def judged(read: dict[str, TemplateForm], *of_siblings: Template) -> tuple[Plan, Verdict]:
         now = datetime(2026, 11, 21, tzinfo=timezone.utc)
-        return judge(SETTINGS, Releases(), past, seen, read, STACK, now, of_siblings)
+        return judge(SETTINGS, Releases(), past, seen, read, now, of_siblings)
 
     (alone, verdict), (plan, same) = judged(forms), judged(wider, theirs)
     assert same == verdict
-    for field in ("held", "disappearing", "blueprints", "entities", "orphans", "notes"):
+    for name in (TEMPLATE.identifier, WORKSPACE.identifier):
+        assert plan.disappearing[name] == alone.disappearing[name]
+    for field in ("held", "blueprints", "entities", "orphans", "notes"):
         assert getattr(plan, field) == getattr(alone, field), field
     assert plan.memory.declared == alone.memory.declared
     assert plan.orphans[WORKSPACE.identifier] == {going.id}  # proven gone and unknown to the state: not so theirs

@@ -107,7 +107,7 @@ _MANAGED_BY = Property(
     "managed_by",
     "string",
     "Managed By",
-    description="Pulumi project and stack that keep this entity, as project/stack",
+    description="Pulumi project and stack that keep this entity, and the id of their state, as project/stack#id",
 )
 _ORGANIZATION_DISPLAY_NAME = Property(
     "organization_display_name",

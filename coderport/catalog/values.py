@@ -57,8 +57,8 @@ class OrganizationNames(NamedTuple):
 class Context:
     """What all entities of a run have in common.
 
-    `managed_by` is the stack as project/stack. `emails` is by owner id, and empty where the token may not
-    read users; `organizations` is by organization id.
+    `managed_by` is the mark of the state, project/stack#state (see `coderport.ownership`). `emails` is by owner id, and
+    empty where the token may not read users; `organizations` is by organization id.
     """
 
     deployment_id: str
@@ -74,3 +74,5 @@ class LeftOut(enum.Enum):
     ORGANIZATION = "outside of the organizations in scope"
     TEMPLATE = "left out by the template settings"
     PREBUILD = "an unclaimed prebuilt workspace"
+    ACTIONS = "no longer asked for by coderport:actions"
+    DEPRECATED = "of a deprecated template"

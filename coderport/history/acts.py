@@ -11,15 +11,15 @@ from datetime import datetime, timezone
 
 from coderport.catalog.meaning import TITLE
 from coderport.errors import CoderportError, Refusal
-from coderport.guard import FLOOR, SHARE
 from coderport.history.applying import apply, read_now
 from coderport.history.images import DefinitionImage, EntityImage
 from coderport.history.record import Record, run_name
 from coderport.history.store import Store
 from coderport.history.undoing import Now, Place, Undo, places_of, undo_of
+from coderport.ownership import Owner
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
-from coderport.settings import Releases, Settings, load_releases
+from coderport.settings import Limits, Releases, Settings, load_releases
 from coderport.stack import Stack
 
 
@@ -53,7 +53,9 @@ def undo(stack: Stack, run: str, *, apply_it: bool) -> Undone:
     store = store_of(stack, settings)
     record = store.record(run)
     later = _later(store, run)
-    return asyncio.run(_undo(stack, settings, releases, store, record, later, apply_it))
+    memory = stack.memory()
+    owner = memory.owner(memory.mark(stack.managed_by))
+    return asyncio.run(_undo(stack, settings, releases, store, record, later, owner, apply_it))
 
 
 async def _undo(
@@ -63,6 +65,7 @@ async def _undo(
     store: Store,
     record: Record,
     later: Mapping[Place, str],
+    owner: Owner,
     apply_it: bool,
 ) -> Undone:
     secret = settings.port_client_secret.get_secret_value()
@@ -75,7 +78,7 @@ async def _undo(
             )
         now = await read_now(client, record, later)
         found = undo_of(record, now)
-        await _insist(client, found, stack.managed_by, releases)
+        await _insist(client, found, owner, settings.guard, releases)
         if not apply_it or found.nothing:
             return Undone(record, found)
         if not settings.keep_runs:
@@ -110,7 +113,7 @@ def _later(store: Store, run: str) -> dict[Place, str]:
     return found
 
 
-async def _insist(client: PortClient, found: Undo, managed_by: str, releases: Releases) -> None:
+async def _insist(client: PortClient, found: Undo, owner: Owner, limits: Limits, releases: Releases) -> None:
     """Raises Refusal where an undo deletes more entities of a blueprint than a run may without a release."""
     going = Counter(each.blueprint for each in found.delete)
     total = sum(going.values())
@@ -118,9 +121,8 @@ async def _insist(client: PortClient, found: Undo, managed_by: str, releases: Re
         return
     lines = []
     for blueprint, number in sorted(going.items()):
-        mine = {"combinator": "and", "rules": [{"property": "managed_by", "operator": "=", "value": managed_by}]}
-        ours = len([each async for each in client.entities(blueprint, query=mine)])
-        limit = max(FLOOR, ours // SHARE)
+        ours = len(owner.holds({each.identifier: each async for each in client.entities(blueprint)}))
+        limit = limits.for_deleted(ours)
         if number > limit or number >= ours > 0:
             lines.append(f"{blueprint}: {number} of {ours} would go ({limit} may without a release)")
     if lines:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.models import PortEntity
@@ -20,9 +21,6 @@ from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Propertie
 from coderport.provider.times import now, stamps
 
 TOKEN = "port:index/entity:Entity"
-
-OWNER = "managed_by"
-"""The property by which an entity says which stack it belongs to."""
 
 _STAYING_SHOWN = 5
 """A stack that hands an organization over takes thousands of entities out of its state at once."""
@@ -129,19 +127,20 @@ class EntityResource:
     async def delete(self, state: Recorded, warn: Warn) -> None:
         """Delete the entity, unless another stack made it its own meanwhile; one that is gone is fine."""
         blueprint, identifier = _address(state)
-        owner = _entity_of(state.outputs).properties.get(OWNER) if "title" in state.outputs else None
-        if owner is not None:
+        signed = _entity_of(state.outputs).properties.get(MANAGED_BY) if "title" in state.outputs else None
+        if mark := Mark.read(signed):
             held = await self._holdings.entity(blueprint, identifier)
             if held is None:
                 return
-            current = held.properties.get(OWNER)
-            if current and current != owner:
+            # The state's own record: this entity, under the mark that it had when the state last wrote it.
+            owner = Owner(mark, {blueprint: frozenset({identifier})})
+            if owner.whose(held) is not Whose.OURS:
                 self._staying += 1
                 if self._staying <= _STAYING_SHOWN:
                     more = f" No more than {_STAYING_SHOWN} are named." if self._staying == _STAYING_SHOWN else ""
                     await warn(
-                        f"{blueprint}:{identifier} stays in Port: it belongs to {current} now, no longer to "
-                        f"{owner}. It is only taken out of this stack.{more}"
+                        f"{blueprint}:{identifier} stays in Port: it belongs to {held.properties.get(MANAGED_BY)} now, "
+                        f"no longer to {mark}. It is only taken out of this stack.{more}"
                     )
                 return
         await self._drop(blueprint, identifier)

@@ -15,6 +15,7 @@ from coderport.catalog.values import Context, Entity
 from coderport.coder.errors import CoderError, CoderGone
 from coderport.coder.models import Workspace
 from coderport.coder.people import People
+from coderport.ownership import MANAGED_BY, Mark
 from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
 from coderport.runner.values import RunContext
@@ -62,11 +63,12 @@ def entity_body(entity: Entity) -> dict[str, Any]:
 
 def _keeper(held: PortEntity | None) -> str | None:
     """The stack that the entity says it belongs to."""
-    return str(held.properties.get("managed_by") or "") or None if held is not None else None
+    mark = Mark.read(held.properties.get(MANAGED_BY)) if held is not None else None
+    return None if mark is None else str(mark)
 
 
 def _is_served(keeper: str | None, context: RunContext) -> bool:
-    return keeper in (None, context.managed_by) or context.is_sibling(keeper)
+    return keeper is None or context.is_own(keeper) or context.is_sibling(keeper)
 
 
 async def _entity(workspace: Workspace, keeper: str | None, context: RunContext) -> Entity | None:
@@ -87,7 +89,7 @@ async def _entity(workspace: Workspace, keeper: str | None, context: RunContext)
         emails={owner.id: owner.email} if owner is not None and owner.email else {},
         organizations=deployment.organizations,
     )
-    if keeper == context.managed_by and not _is_taken(workspace, mapping, context.filters):
+    if context.is_own(keeper) and not _is_taken(workspace, mapping, context.filters):
         return None
     # A template that is newer than the last `up` has no entity yet, and Port refuses a relation to none.
     return workspace_entity(workspace, mapping, frozenset() if template is None else {workspace.template_id})

@@ -15,11 +15,11 @@ from coderport.catalog.actions import declared
 from coderport.catalog.desired import Filters
 from coderport.coder.client import CoderClient
 from coderport.errors import CoderportError
+from coderport.ownership import Mark
 from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.runner.deployment import Deployments
 from coderport.settings import Actions
-from coderport.siblings import is_sibling
 
 
 class Operation(enum.Enum):
@@ -156,9 +156,9 @@ class Clock:
 class RunContext:
     """What every run of a stack is worked with.
 
-    `managed_by` is the stack as project/stack. `filters` and `organizations` (ids or names, none for all) are the
-    stack's scope: outside of it nothing is created, but from a template that a sibling keeps in the catalog. Both
-    clients are open and belong to the caller's event loop.
+    `managed_by` is the stack as project/stack, without the id of a state. `filters` and `organizations` (ids or names,
+    none for all) are the stack's scope: outside of it nothing is created, but from a template that a sibling keeps in
+    the catalog. Both clients are open and belong to the caller's event loop.
     """
 
     port: PortClient
@@ -173,4 +173,10 @@ class RunContext:
 
     def is_sibling(self, managed_by: object) -> bool:
         """Whether that is another stack of this project, whose actions are served here: one stack declares them."""
-        return is_sibling(managed_by, self.managed_by)
+        mine = Mark.read(self.managed_by)
+        return mine is not None and mine.is_sibling(Mark.read(managed_by))
+
+    def is_own(self, managed_by: object) -> bool:
+        """Whether that is this stack, in whichever state."""
+        mine, its = Mark.read(self.managed_by), Mark.read(managed_by)
+        return mine is not None and its is not None and its.stack == mine.stack

@@ -1,0 +1,50 @@
+"""Why actions that this stack has are not declared any more: by their templates, or by the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from coderport.catalog.actions.declared import CREATE_FROM_PREFIX, wants_form
+from coderport.catalog.values import LeftOut
+from coderport.coder.models import Template
+from coderport.settings import Actions
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Those whose template Coder has deleted, and those that the settings leave out. Nothing accounts for others."""
+
+    gone: frozenset[str]
+    left_out: Mapping[str, LeftOut]
+
+
+def leaving_actions(
+    identifiers: Iterable[str],
+    settings: Actions | None,
+    templates: Mapping[str, Template],
+    *,
+    gone: Collection[str],
+    left_out: Mapping[str, LeftOut],
+    in_port: Collection[str],
+) -> Leaving:
+    """The reasons for which these actions leave.
+
+    `settings` is None for a stack that declares no actions. `templates` are all that were read, by id; `gone`,
+    `left_out` and `in_port` hold ids of templates. A form whose template lives and wants one was just not readable:
+    that is no reason. One whose template Port has no entity of any more goes with that: its own stack judged it.
+    """
+    ended: set[str] = set()
+    out: dict[str, LeftOut] = {}
+    for identifier in identifiers:
+        template_id = identifier.removeprefix(CREATE_FROM_PREFIX)
+        template = templates.get(template_id)
+        if settings is None or template_id == identifier or settings.backend == "off":
+            out[identifier] = LeftOut.ACTIONS
+        elif template_id in left_out:
+            out[identifier] = left_out[template_id]
+        elif template is not None and not wants_form(settings, template):
+            out[identifier] = LeftOut.DEPRECATED if template.deprecated else LeftOut.ACTIONS
+        elif template_id in gone or (template is None and template_id not in in_port):
+            ended.add(identifier)
+    return Leaving(frozenset(ended), out)
