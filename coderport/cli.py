@@ -213,9 +213,14 @@ def conformance(
 
 
 @app.command()
-def engine() -> None:
-    """Get the Pulumi CLI (found, installed or built) and print where it is."""
-    found = obtain_cli(people(stderr=True).print)
+def engine(
+    official: Annotated[
+        bool,
+        typer.Option(help="Where there is none, let Pulumi's official installer get it: a script of get.pulumi.com."),
+    ] = False,
+) -> None:
+    """Get the Pulumi CLI (found, or built from source) and print where it is."""
+    found = obtain_cli(people(stderr=True).print, official=official)
     print(f"{found.path} {found.version} ({found.origin})")
 
 

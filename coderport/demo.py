@@ -41,8 +41,8 @@ class DemoError(CoderportError):
 def show(*, workspaces: int, templates: int) -> None:
     """Three runs of the real engine against the emulators and an action, each checked for what it claims."""
     console = people()
-    drop_real_life(os.environ)
     cli = obtain_cli(console.print)
+    drop_real_life(os.environ)
     drop_network(os.environ)  # a proxy was for getting the CLI: the rest stays on this machine
     shutil.rmtree(FOLDER, ignore_errors=True)
     with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:

@@ -75,11 +75,18 @@ printf '#!/bin/sh\\necho %s\\n' "$version" >"$out"
         )
 
     def obtain(self) -> CliInfo:
-        return obtain_cli(self.said.append, environment=self.environment, official=self.unreachable)
+        return obtain_cli(self.said.append, environment=self.environment, installer=self.not_asked_for)
 
     @staticmethod
-    def unreachable(root: Path, environment: Mapping[str, str], progress: Progress) -> None:
-        progress("get.pulumi.com cannot be reached")
+    def not_asked_for(root: Path, environment: Mapping[str, str], progress: Progress) -> None:
+        raise AssertionError("an installer from outside runs without having been asked for")
+
+
+SECRETS = dict.fromkeys(
+    "CODER_SESSION_TOKEN PORT_CLIENT_SECRET PULUMI_CONFIG_PASSPHRASE PULUMI_ACCESS_TOKEN AWS_SECRET_ACCESS_KEY "
+    "GOOGLE_CREDENTIALS GITHUB_TOKEN OF_A_NAME_THAT_NOBODY_KNOWS".split(),
+    "secret",
+)
 
 
 @pytest.fixture
@@ -119,15 +126,41 @@ def test_a_cli_that_does_not_run_is_passed_over(machine: Machine) -> None:
     assert "does not tell its version" in machine.said[0]
 
 
-def test_the_official_installer_comes_before_a_build(machine: Machine) -> None:
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_the_official_installer_comes_before_a_build_where_it_is_asked_for(machine: Machine, how: str) -> None:
     machine.go()
+    given: dict[str, str] = {}
 
     def install(root: Path, environment: Mapping[str, str], progress: Progress) -> None:
+        given.update(environment)
         machine.pulumi(root / "bin" / "pulumi", root.name)
 
-    found = obtain_cli(machine.said.append, environment=machine.environment, official=install)
+    machine.environment.update(SECRETS)
+    if how == "variable":
+        machine.environment["CODERPORT_OFFICIAL_INSTALLER"] = "1"
+    asked, official = machine.said.append, how == "option"
+    found = obtain_cli(asked, environment=machine.environment, official=official, installer=install)
     assert found.path == machine.home / ".pulumi" / "versions" / str(PINNED) / "bin" / "pulumi"
     assert not machine.go_calls.exists()
+    assert given and not SECRETS.keys() & given.keys()
+
+
+def test_where_the_official_installer_fails_the_cli_is_built(machine: Machine) -> None:
+    machine.go()
+
+    def fail(root: Path, environment: Mapping[str, str], progress: Progress) -> None:
+        progress("get.pulumi.com cannot be reached")
+
+    found = obtain_cli(machine.said.append, environment=machine.environment, official=True, installer=fail)
+    assert found.path == machine.built
+
+
+def test_a_build_has_no_secrets_in_its_environment(machine: Machine, tmp_path: Path) -> None:
+    machine.go(during_build=f"/usr/bin/env >{tmp_path / 'environment'}")
+    machine.environment.update(SECRETS)
+    machine.obtain()
+    given = (tmp_path / "environment").read_text()
+    assert "CGO_ENABLED=0" in given and not [name for name in SECRETS if f"{name}=" in given]
 
 
 def test_a_cli_is_built_once_and_kept_for_every_clone(machine: Machine) -> None:
@@ -179,7 +212,7 @@ def test_two_runs_at_once_build_once(machine: Machine, tmp_path: Path) -> None:
             gate.write_text("on\n")
 
     def run(hear: Progress) -> None:
-        got.append(obtain_cli(hear, environment=machine.environment, official=machine.unreachable))
+        got.append(obtain_cli(hear, environment=machine.environment, installer=machine.not_asked_for))
 
     first = threading.Thread(target=run, args=(first_hears,), daemon=True)
     first.start()

@@ -25,10 +25,10 @@ _LINK = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{P
 _TELL_SECONDS = 15.0
 
 _WITHOUT_GO = f"""\
-There is no Pulumi CLI, and no way to get one: get.pulumi.com could not be used, and Go, which could build
-one, is not on PATH. Do one of these, then run the command again:
-  - install the Pulumi CLI, version {PINNED} or later: https://www.pulumi.com/docs/install/
+There is no Pulumi CLI, and Go, which would build one, is not on PATH. Do one of these, then run the command again:
   - install Go 1.25.11 or later (https://go.dev/dl/): the CLI is then built, once, in 4 to 8 minutes
+  - let Pulumi's official installer get it, a script that get.pulumi.com serves: python -m coderport engine --official
+  - install the Pulumi CLI yourself, version {PINNED} or later: https://www.pulumi.com/docs/install/
   - if a CLI is installed already: put the folder that holds `pulumi` on PATH"""
 
 

@@ -1,8 +1,9 @@
 """Finding the Pulumi CLI, and getting it where there is none.
 
 Looked for in this order: `pulumi` on PATH, `~/.pulumi/versions/` (where the official installer and the
-Automation API put it), and what an earlier run built. Where none of them fits: the official installer, and
-without a way to pulumi.com a build from source through the Go module proxy.
+Automation API put it), and what an earlier run built. Where none of them fits one is built from source, of modules
+that are pinned by hash. The official installer is a script from outside that nothing here can check: it runs only where
+it was asked for.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ from coderport.engine import versions
 from coderport.engine.build import build_cli
 from coderport.engine.errors import CliUnavailable
 from coderport.engine.official import install_officially
+from coderport.engine.outside import outside_environment
 from coderport.engine.versions import PINNED, Version
 
 Progress = Callable[[str], None]
 Installer = Callable[[Path, Mapping[str, str], Progress], None]
+
+OFFICIAL = "CODERPORT_OFFICIAL_INSTALLER"
+"""The variable that asks for the official installer, where no command line can."""
 
 _ANSWER_SECONDS = 60.0
 """How long `pulumi version` may take: it answers in half a second, but machines that build are slow."""
@@ -47,9 +52,10 @@ def obtain_cli(
     progress: Progress,
     *,
     environment: Mapping[str, str] | None = None,
-    official: Installer = install_officially,
+    official: bool = False,
+    installer: Installer = install_officially,
 ) -> CliInfo:
-    """A fit Pulumi CLI: found, or else installed, or else built from source.
+    """A fit Pulumi CLI: found, or else built from source; with `official` (or `OFFICIAL` set to 1) rather installed.
 
     `progress` is given whole lines for a person; nothing is said where a CLI is at hand. Two runs at once
     wait for each other, and the second uses what the first one got.
@@ -65,13 +71,14 @@ def obtain_cli(
         if found:
             return found
         progress(f"There is no Pulumi CLI {PINNED} or later yet: getting version {PINNED} (once).")
-        official(_versions_folder(environment) / str(PINNED), environment, progress)
-        found = find_cli(environment)
-        if found:
-            progress(f"Pulumi CLI {found.version}: {found.path}")
-            return found
+        if official or environment.get(OFFICIAL) == "1":
+            installer(_versions_folder(environment) / str(PINNED), outside_environment(environment), progress)
+            found = find_cli(environment)
+            if found:
+                progress(f"Pulumi CLI {found.version}: {found.path}")
+                return found
         target = _kept(environment) / "bin" / "pulumi"
-        build_cli(target, environment, progress)
+        build_cli(target, outside_environment(environment), progress)
         built = find_cli(environment)
         if built is None:
             raise CliUnavailable(f"The Pulumi CLI was built at {target}, but does not run there.")
