@@ -362,20 +362,20 @@ def by_agent(lab: RunnerLab) -> Iterator[RunnerLab]:
 def test_a_run_whose_journal_is_lost_goes_on_with_the_build_that_port_names(by_agent: RunnerLab, action: str) -> None:
     lab = by_agent
     creates = action == CREATE
-    inputs = {"template": lab.any_template(), "name": "new"} if creates else {}
+    inputs = {"template": lab.any_template(), "name": "fresh"} if creates else {}
     workspace = None if creates else lab.workspace()
     run = lab.ask(action, entity=workspace, **inputs)
-    named = Beats(then=_killed, when=lambda: lab.port.run(run).get("externalRunId") is not None)
+    named = Beats(then=_killed, when=lambda: bool(lab.port.run(run).get("link")))
     lab.coder.set_build_seconds(0, 2)
     try:
         with pytest.raises(Killed):
             lab.execute(run, clock=named.clock())
     finally:
         lab.coder.set_build_seconds(0, 0.02)
-    before = lab.builds(workspace or "alice/new")
+    before = lab.builds(workspace or "alice/fresh")
     seen = lab.execute(run)
     assert seen.ended is Ended.SUCCESS, seen.summary
-    after = lab.builds(workspace or "alice/new")
+    after = lab.builds(workspace or "alice/fresh")
     assert len(after) == len(before) + (action == RESTART)
 
 

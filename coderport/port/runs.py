@@ -40,8 +40,8 @@ class Run:
     blueprint: str | None = None
     entity: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    external_id: str | None = None
-    """What `patch` told as `external_id`."""
+    has_link: bool = False
+    """Whether a link was told: of a run that nobody but us carries out, by us when a build was begun."""
     impersonated: bool = False
     """Whether somebody acted as another person ("View as") when it was started or approved."""
     by_integration: bool = False
@@ -78,7 +78,7 @@ class Run:
             blueprint=_identifier(row.get("blueprint")),
             entity=_identifier(row.get("entity")),
             inputs=dict(inputs),
-            external_id=row.get("externalRunId") if isinstance(row.get("externalRunId"), str) else None,
+            has_link=bool(row.get("link")),
             impersonated=_acted_as_another(row) or _acted_as_another(row.get("approval")),
             by_integration=_mapping(row.get("payload")).get("type") == "INTEGRATION_ACTION",
         )
@@ -109,6 +109,12 @@ class Runs:
             for row in reply.rows("runs")
             if isinstance(row, Mapping) and _identifier(row.get("action"))
         ]
+
+    async def is_named(self, run_id: str, external_id: str) -> bool:
+        """Whether this external id was told of the run; a run's own answer does not have it."""
+        query = {**_V2, "external_run_id": external_id}
+        reply = await self._session.call("GET", "/v1/actions/runs", f"looking for run {run_id}", query=query)
+        return any(isinstance(row, Mapping) and row.get("id") == run_id for row in reply.rows("runs"))
 
     async def patch(
         self,

@@ -20,7 +20,14 @@ from coderport.patience import span
 from coderport.port.models import PortEntity
 from coderport.port.runs import MOST_RUNS, Run, Runs
 from coderport.runner import checks, operations
-from coderport.runner.authorization import Person, person_of, require_approved, require_confirmed, require_owner
+from coderport.runner.authorization import (
+    Person,
+    owner_of_new,
+    person_of,
+    require_approved,
+    require_confirmed,
+    require_owner,
+)
 from coderport.runner.building import Bench, Steps
 from coderport.runner.following import Follower, reason
 from coderport.runner.operations import Done
@@ -213,20 +220,31 @@ class _Execution:
         )
 
     async def _left_in_port(self, bench: Bench) -> Step | None:
-        """The step of a build that the run names in Port: for a run whose journal is lost."""
-        build_id = self._run.external_id
-        if build_id is None or self._run.by_integration or not checks.is_id(build_id):
-            return None
-        try:
-            build = await self._builds.build(build_id)
-        except (CoderNotFound, CoderForbidden, CoderGone):
+        """The step of a run whose journal is lost: that of the newest build, if Port has it named for this run."""
+        if not self._run.has_link or self._run.by_integration:
             return None
         creates = self._order.operation is Operation.CREATE
-        if build.initiator_id != bench.deployment.my_id or (not creates and build.workspace_id != self._run.entity):
+        workspace_id = await self._created_id(bench) if creates else self._run.entity
+        if workspace_id is None or not checks.is_id(workspace_id):
             return None
+        try:
+            builds = await self._builds.builds(workspace_id, limit=1)
+        except (CoderNotFound, CoderForbidden, CoderGone):
+            return None
+        if not builds or not await self._runs.is_named(self._run.id, builds[0].id):
+            return None
+        build = builds[0]
         phase = "create" if creates else build.transition
         chained = phase == "stop" and bench.deployment.chains_builds and self._order.operation is not Operation.STOP
         return Step(phase, build.workspace_id, build.build_number - 1, build.id, chained=chained)
+
+    async def _created_id(self, bench: Bench) -> str | None:
+        """The workspace of the name that the run asks for, which it may have made."""
+        actions = self._context.actions
+        person = await person_of(self._run, self._runs, self._people, actions)
+        owner = await owner_of_new(person, self._people, actions, self._context.port)
+        held = await self._builds.workspace_by_name(owner.id, checks.workspace_name(self._order))
+        return held.id if held is not None else None
 
     async def _is_of_sibling(self, bench: Bench) -> bool:
         """Whether a sibling keeps the template in the catalog, for the deployment that this runner serves.
