@@ -189,9 +189,15 @@ def emulate(
     templates: Annotated[int, typer.Option(min=1, help="How many templates Coder has.")] = 6,
     seed: Annotated[int, typer.Option(help="The same seed gives the same deployment.")] = 0,
     free_ports: Annotated[bool, typer.Option(help="Listen on free ports instead of the dev stack's.")] = False,
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Option("--as", metavar="FILE", help="Behave as `conformance --out FILE` saw Port or Coder; repeatable."),
+    ] = None,
 ) -> None:
     """Run the emulators of Coder and Port on this machine until interrupted. Prints where they listen as JSON."""
-    emulate_until_interrupted(workspaces=workspaces, templates=templates, seed=seed, free_ports=free_ports)
+    emulate_until_interrupted(
+        workspaces=workspaces, templates=templates, seed=seed, free_ports=free_ports, recordings=recordings or ()
+    )
 
 
 @app.command()

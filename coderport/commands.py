@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coderport.account import requests_text
+from coderport.conformance.recording import behaviours
 from coderport.drift import Drifted, drift
 from coderport.emulators.pair import Pair
 from coderport.ending import Interrupted, as_service
@@ -130,8 +131,14 @@ def write_summary(outcome: Outcome, file: Path) -> None:
         raise CoderportError(f"The summary cannot be written to {file}: {error.strerror or error}") from None
 
 
-def emulate_until_interrupted(*, workspaces: int, templates: int, seed: int, free_ports: bool) -> None:
-    """Serves the emulators in the foreground; their addresses go to standard output as one JSON line."""
+def emulate_until_interrupted(
+    *, workspaces: int, templates: int, seed: int, free_ports: bool, recordings: Sequence[Path] = ()
+) -> None:
+    """Serves the emulators in the foreground; their addresses go to standard output as one JSON line.
+
+    They behave as `recordings` of `conformance` saw the live services.
+    """
+    behaviour, coder = behaviours(recordings)
     stop = threading.Event()
     coder_port, port_port, control_port = (0, 0, 0) if free_ports else DEV_PORTS
     with (
@@ -144,6 +151,8 @@ def emulate_until_interrupted(*, workspaces: int, templates: int, seed: int, fre
             workspaces=workspaces,
             templates=templates,
             renames=True,
+            port_behaviour=behaviour,
+            **coder,
         ) as pair,
     ):
         console = people(stderr=True)

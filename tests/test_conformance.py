@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from port_talk import Clock
 from pydantic import SecretStr
@@ -25,12 +26,13 @@ from coderport.conformance.documented import PAGE, documented
 from coderport.conformance.port_bench import BUDGET, PortBench, PortCredentials, is_throwaway, new_prefix
 from coderport.conformance.port_probes import PORT_PROBES
 from coderport.conformance.probe import Finding, NotAsked, Probe
-from coderport.conformance.recording import as_json, read_recording
+from coderport.conformance.recording import as_json, behaviours, read_recording
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, Talk
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.kit import serve
 from coderport.emulators.port import PortEmulator
+from coderport.emulators.port.behaviour import Behaviour
 from coderport.settings import CoderAccess, PortAccess, load_access
 
 
@@ -181,6 +183,49 @@ def test_a_run_asks_no_more_than_its_budget_and_keeps_enough_of_it_to_remove_its
     assert report.findings[0].result == "not asked" and not report.left
     assert report.requests <= BUDGET and port.log.total == report.requests + 1  # the token
     assert port.objects()["blueprints"] == {}
+
+
+# ---------------------------------------------------------------- the emulator takes it over
+
+
+def test_the_emulator_behaves_as_a_recording_saw_port(clock: Clock, tmp_path: Path) -> None:
+    odd = Behaviour(unset_property="absent", max_bulk_upserts=9, log_order="newest first", moves_updated_at=False)
+    out = tmp_path / "port.json"
+    emulator = PortEmulator(clock=clock, behaviour=odd)
+    with emulator.serve():
+        assert finish(ask_port(access(emulator), quiet()), out, quiet()) == 4
+    taken, _ = behaviours([out])
+    assert taken == odd
+    again = PortEmulator(clock=clock, behaviour=taken)
+    with again.serve():
+        seen = [finding.seen for finding in ask_port(access(again), quiet()).findings]
+    assert seen == [probe["seen"] for probe in read_recording(out)["probes"]]
+
+
+def test_a_recording_of_coder_says_version_and_flags(tmp_path: Path) -> None:
+    out = tmp_path / "coder.json"
+    probes = [
+        {"behaviour": "limit_required", "result": "different", "seen": True},
+        {"behaviour": "builds_chain", "result": "not asked", "seen": "it needs a throwaway workspace: --writes"},
+        {"behaviour": None, "result": "same", "seen": True},
+    ]
+    for version, known in (("2.20", "2.20"), ("2.99", "2.37"), ("1.0", "2.13")):
+        out.write_text(json.dumps({"format": 1, "service": "coder", "version": version, "probes": probes}))
+        assert behaviours([out]) == (None, {"flavour": known, "behaviour": {"limit_required": True}})
+        CoderEmulator(workspaces=1, templates=1, **behaviours([out])[1])
+    assert behaviours([]) == (None, {})
+
+
+def test_emulate_takes_a_recording(tmp_path: Path) -> None:
+    out = tmp_path / "port.json"
+    seen = {"behaviour": "unset_property", "result": "different", "seen": "absent"}
+    out.write_text(json.dumps({"format": 1, "service": "port", "version": "", "probes": [seen]}))
+    command = [sys.executable, "-m", "coderport", "emulate", "--free-ports", "--workspaces", "1", "--as", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as emulating:
+        assert emulating.stdout is not None
+        control = json.loads(emulating.stdout.readline())["control_url"]
+        assert httpx.get(f"{control}/port/behaviour", trust_env=False).json()["unset_property"] == "absent"
+        emulating.terminate()
 
 
 # ---------------------------------------------------------------- removing

@@ -9,7 +9,8 @@ import pytest
 from port_talk import DEPLOYMENT, SERVICE, Clock, Json, Talk, bulk, refused, talk
 
 from coderport.emulators.kit import EmulatorError
-from coderport.emulators.port.behaviour import Behaviour, as_seen, fits
+from coderport.emulators.port.behaviour import Behaviour
+from coderport.emulators.seen import as_seen, fits
 
 ENTITIES = "/blueprints/service/entities"
 
@@ -354,6 +355,6 @@ def test_a_behaviour_follows_from_what_probes_saw() -> None:
 
 def test_every_default_is_a_value_of_its_field() -> None:
     for field in fields(Behaviour):
-        assert fits(field.name, field.default), field.name
+        assert fits(Behaviour, field.name, field.default), field.name
     for name, value in (("unset_property", "sometimes"), ("moves_updated_at", 1), ("max_bulk_upserts", True)):
-        assert not fits(name, value)
+        assert not fits(Behaviour, name, value)

@@ -83,7 +83,8 @@ def test_the_payload_sees_what_port_documents() -> None:
     run = ran(emulator, service="up")
     seen = run["payload"]["payload"]
     assert seen.pop("all") == ["action", "entity", "event", "inputs", "run", "secrets", "trigger"]
-    assert seen.pop("inputs")["service"] == {"identifier": "up", "title": "Up", "icon": None, "blueprint": "service"}
+    whole = seen.pop("inputs")["service"]
+    assert (whole["identifier"], whole["title"], whole["properties"]["tier"]) == ("up", "Up", "gold")
     assert seen == {
         "picked": "Up",
         "mail": MEMBER,
@@ -94,6 +95,14 @@ def test_the_payload_sees_what_port_documents() -> None:
         "run": {"id": run["id"]},
         "key": "hush",
     }
+
+
+def test_an_entity_that_was_chosen_may_reach_the_payload_in_brief() -> None:
+    method = {"type": "KAFKA", "payload": "{{ .inputs.service }}"}
+    emulator, _ = started(action(invocationMethod=method))
+    emulator.behave(input_entity="brief")
+    brief = {"identifier": "up", "title": "Up", "icon": None, "blueprint": "service"}
+    assert ran(emulator, service="up")["payload"]["payload"] == brief
 
 
 def test_the_payload_of_an_action_on_an_entity_sees_the_entity() -> None:

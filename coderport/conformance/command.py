@@ -68,13 +68,16 @@ def ask_coder(access: CoderAccess, console: Console, *, writes: bool) -> Report:
     talk = Talk(access.coder_api_base_url, CoderCredentials(access), budget=coder_bench.BUDGET)
     console.print(f"Asking Coder at {access.coder_api_base_url} {len(CODER_PROBES)} questions")
     started, found = time.monotonic(), list[Finding]()
+    bench = CoderBench(talk, writes=writes)
     try:
-        for finding in findings(CODER_PROBES, CoderBench(talk, writes=writes), talk):
+        version = ".".join(map(str, bench.version))
+        for finding in findings(CODER_PROBES, bench, talk):
             _tell(finding, console)
             found.append(finding)
     finally:
         talk.close()
-    return Report("coder", access.coder_api_base_url, "", tuple(found), talk.requests, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Report("coder", access.coder_api_base_url, "", tuple(found), talk.requests, seconds, version=version)
 
 
 def clean_up_port(access: PortAccess, console: Console) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from coderport import __version__
 from coderport.conformance.running import Report
+from coderport.emulators.coder.flavour import NEWEST, OLDEST
+from coderport.emulators.port.behaviour import Behaviour
+from coderport.emulators.seen import as_seen
 from coderport.errors import CoderportError
 from coderport.exchange import cleaned
 
@@ -29,6 +32,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "service": report.service,
         "address": report.address,
         "prefix": report.prefix,
+        "version": report.version,
         "requests": report.requests,
         "seconds": round(report.seconds, 1),
         "left": list(report.left),
@@ -45,6 +49,28 @@ def read_recording(file: Path) -> dict[str, Any]:
     if not isinstance(found, Mapping) or found.get("format") != FORMAT or not isinstance(found.get("probes"), list):
         raise CoderportError(f"{file} is not a recording that this version of `conformance --out FILE` wrote.")
     return dict(found)
+
+
+def behaviours(recordings: Sequence[Path]) -> tuple[Behaviour | None, dict[str, Any]]:
+    """How the emulated Port (None: as it does by itself) is to behave by these recordings, and Coder's settings."""
+    port: Behaviour | None = None
+    coder: dict[str, Any] = {}
+    for file in recordings:
+        found = read_recording(file)
+        if found["service"] == "port":
+            port = as_seen(port or Behaviour(), found["probes"])
+        else:
+            seen = {probe["behaviour"]: probe["seen"] for probe in found["probes"] if probe["behaviour"]}
+            flags = {name: value for name, value in seen.items() if isinstance(value, bool)}
+            coder = {"flavour": _known(found["version"]), "behaviour": flags}
+    return port, coder
+
+
+def _known(version: str) -> str:
+    """The nearest version that the emulated Coder has."""
+    major, minor = (int(part) for part in version.split(".")[:2])
+    major, minor = min(max((major, minor), OLDEST), NEWEST)
+    return f"{major}.{minor}"
 
 
 def show(report: Report, console: Console) -> None:

@@ -23,6 +23,8 @@ class Report:
     requests: int
     seconds: float
     left: tuple[str, ...] = ()
+    version: str = ""
+    """What the service calls its own version; Port has none."""
 
     def count(self, result: Result) -> int:
         """How many probes ended so."""

@@ -13,6 +13,7 @@ from coderport.emulators.kit import Served, serve
 
 if TYPE_CHECKING:
     from coderport.emulators.port import PortEmulator
+    from coderport.emulators.port.behaviour import Behaviour
 
 
 PERMISSIONS_DELAY = 0.2
@@ -36,13 +37,18 @@ class Pair:
         coder_port: int = 0,
         port_port: int = 0,
         control_port: int = 0,
+        port_behaviour: Behaviour | None = None,
         **coder_settings: Any,
     ) -> None:
-        """Emulators that are not given are made from `seed`; `coder_settings` are `CoderEmulator`'s."""
-        from coderport.emulators.port import PortEmulator  # what only needs Coder does not load it
+        """Emulators that are not given are made from `seed`: Port with `port_behaviour`, Coder with its settings."""
+        # What only needs Coder does not load it.
+        from coderport.emulators.port import PortEmulator
+        from coderport.emulators.port.behaviour import Behaviour
 
         self.coder = coder or CoderEmulator(seed, **coder_settings)
-        self.port = port or PortEmulator(seed=seed, permissions_delay=PERMISSIONS_DELAY)
+        self.port = port or PortEmulator(
+            seed=seed, behaviour=port_behaviour or Behaviour(permissions_delay=PERMISSIONS_DELAY)
+        )
         control = Starlette(
             routes=[
                 Mount("/coder", routes=self.coder.control_routes()),

@@ -2,16 +2,13 @@
 
 The defaults follow the best public evidence; where there is none they are assumptions. Most fields are what a probe of
 `conformance` sees (the probe names the field), so that a recording of a live Port makes an emulated one of the same
-behaviour: `as_seen`. The others say why no probe finds them.
+behaviour. The others say why no probe finds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
-
-from coderport.emulators.kit import EmulatorError
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -95,28 +92,3 @@ class Behaviour:
     retry_after: bool = True
     """A 429 carries `Retry-After`, which Port's own CLI reads (port-labs/port-cli). No probe: it would have to spend an
     organization's whole budget."""
-
-
-def as_seen(behaviour: Behaviour, probes: Iterable[Mapping[str, Any]]) -> Behaviour:
-    """The behaviour with what the probes of a recording saw; a probe that saw no value of its field changes nothing."""
-    known = {field.name for field in fields(Behaviour)}
-    seen: dict[str, Any] = {}
-    for probe in probes:
-        name = probe.get("behaviour")
-        if name is None or probe.get("result") not in ("same", "different"):
-            continue
-        if name not in known:
-            raise EmulatorError(f"the recording names the behaviour {name!r}, which this version does not know")
-        if fits(name, probe["seen"]):
-            seen[name] = probe["seen"]
-    return replace(behaviour, **seen)
-
-
-def fits(name: str, value: Any) -> bool:
-    """Whether the field can have the value."""
-    kind = get_type_hints(Behaviour)[name]
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if kind is bool or isinstance(value, bool):
-        return kind is bool and isinstance(value, bool)
-    return isinstance(value, int | float) if kind is float else isinstance(value, int)

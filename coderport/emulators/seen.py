@@ -1,0 +1,42 @@
+"""An emulator's behaviour as a recording of `conformance` saw the live service's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from coderport.emulators.kit import EmulatorError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Value = TypeVar("Value", bound=DataclassInstance)
+
+
+def as_seen(behaviour: Value, probes: Iterable[Mapping[str, Any]]) -> Value:
+    """The behaviour, a frozen dataclass, with what the probes of a recording saw in the fields that they name.
+
+    A probe that saw no value of its field changes nothing.
+    """
+    known = {field.name for field in fields(behaviour)}
+    seen: dict[str, Any] = {}
+    for probe in probes:
+        name = probe.get("behaviour")
+        if name is None or probe.get("result") not in ("same", "different"):
+            continue
+        if name not in known:
+            raise EmulatorError(f"the recording names the behaviour {name!r}, which this version does not know")
+        if fits(type(behaviour), name, probe["seen"]):
+            seen[name] = probe["seen"]
+    return replace(behaviour, **seen)
+
+
+def fits(kind: type[Any], name: str, value: Any) -> bool:
+    """Whether the field of that dataclass can have the value."""
+    hint = get_type_hints(kind)[name]
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if hint is bool or isinstance(value, bool):
+        return hint is bool and isinstance(value, bool)
+    return isinstance(value, int | float) if hint is float else isinstance(value, hint)
