@@ -196,8 +196,40 @@ def test_without_the_right_to_read_users_there_are_no_addresses() -> None:
 
 
 @pytest.mark.parametrize(
+    "icon",
+    [
+        "https://user:pass@icons.corp/docker.png",
+        "https://token@icons.corp/docker.png",
+        "//user:pass@icons.corp/docker.png",
+        "https://bucket.s3.amazonaws.com/i.png?X-Amz-Credential=A&X-Amz-Signature=abc&X-Amz-Expires=60",
+        "https://storage.googleapis.com/b/i.png?X-Goog-Signature=abc",
+        "https://account.blob.core.windows.net/c/i.png?sv=2022&sp=r&sig=abc%3D",
+        "https://cdn.corp/i.png?Policy=eyJ&Signature=abc&Key-Pair-Id=K1",
+        "https://gitlab.corp/-/raw/i.png?private_token=glpat-1",
+        "https://icons.corp/i.png?access_token=1",
+        "https://icons.corp/i.png?apiKey=1",
+        "https://icons.corp/i.png?key=1",
+        "https://icons.corp/i.png?size=2&PASSWORD=x",
+        "https://icons.corp/i.png#token=1",
+        "/icon/i.png?token=1",
+    ],
+)
+def test_a_picture_whose_address_carries_credentials_is_not_copied(icon: str) -> None:
+    assert "icon_url" not in of_template(icon=icon).properties
+
+
+def test_credentials_in_the_address_of_the_dashboard_are_in_no_link() -> None:
+    context = replace(CONTEXT, dashboard_url="https://user:pass@coder.corp:8443/base/")
+    shown = template_entity(template(icon="/icon/docker.png"), context).properties
+    assert shown["icon_url"] == "https://coder.corp:8443/base/icon/docker.png"
+    assert str(shown["url"]).startswith("https://coder.corp:8443/base/templates/")
+
+
+@pytest.mark.parametrize(
     ("icon", "url"),
     [
+        ("https://www.gravatar.com/avatar/0?s=80&d=identicon", "https://www.gravatar.com/avatar/0?s=80&d=identicon"),
+        ("https://cdn.corp/i.png?v=3#top", "https://cdn.corp/i.png?v=3#top"),
         ("/emojis/1f4bb.png", "https://coder.example.com/emojis/1f4bb.png"),
         ("https://img.example.com/a%20b.svg?x=1", "https://img.example.com/a%20b.svg?x=1"),
         ("https://img.example.com/100%/ü x.png", "https://img.example.com/100%25/%C3%BC%20x.png"),

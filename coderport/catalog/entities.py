@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.catalog.meaning import time_text
@@ -19,6 +19,11 @@ from coderport.coder.models import Template, Workspace
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+{_LABEL}")
+_SECRET = re.compile(
+    r"token|secret|passw|pwd|signature|credential|auth|jwt|session|api[-_]?key|access[-_]?key|private[-_]?key"
+    r"|^(x-(amz|goog|oss|cos|obs|ms)-|sig$|sign$|key$|se$|sp$|sv$|st$|sr$|policy$|hmac|code$|pass$)",
+    re.IGNORECASE,
+)
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -144,12 +149,29 @@ def _page(context: Context, *path: str) -> str | None:
 
 def _picture(context: Context, icon: str) -> str | None:
     text = quote(_BARE_PERCENT.sub("%25", icon), safe="/:?#@!$&'()*+,;=%~")
-    if text.startswith("/"):
-        return _url(context, text)
-    parts = urlsplit(text) if text.startswith(("http://", "https://")) else None
-    return text if parts and parts.netloc else None
+    if text.startswith("/") and not text.startswith("//"):
+        return _url(context, text) if _is_public(text) else None
+    if not text.startswith(("http://", "https://")):
+        return None
+    try:
+        return text if urlsplit(text).netloc and _is_public(text) else None
+    except ValueError:  # such as a host in one bracket
+        return None
+
+
+def _is_public(address: str) -> bool:
+    """Whether an address carries no credentials: no user, and no parameter that is named like a secret.
+
+    Everybody who may read the catalog would have them. What a link is signed with is the link's password.
+    """
+    parts = urlsplit(address)
+    parameters = [*parse_qsl(parts.query, keep_blank_values=True), *parse_qsl(parts.fragment, keep_blank_values=True)]
+    return "@" not in parts.netloc and not any(_SECRET.search(name) for name, _ in parameters)
 
 
 def _url(context: Context, path: str) -> str | None:
     base = context.dashboard_url.rstrip("/")
-    return base + path if base.startswith(("http://", "https://")) else None
+    if not base.startswith(("http://", "https://")):
+        return None
+    parts = urlsplit(base)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) + path
