@@ -12,23 +12,30 @@ from coderport.catalog.actions.arguments import permissions_args, pulumi_args
 from coderport.catalog.actions.values import Action
 from coderport.catalog.blueprints import TEMPLATE, Blueprint, Property, PropertyType
 from coderport.catalog.values import Entity, Value, resource_name
+from coderport.memory import Place
 from coderport.plan import Plan
 from coderport.registrations import Registrations, spared
 from coderport.settings import Settings
 
+Refusals = dict[Place, list[Entity]]
+"""By property, the entities that are in Port without their value of it."""
 
-async def declare(plan: Plan, settings: Settings) -> None:
+
+async def declare(plan: Plan, settings: Settings) -> Refusals:
     """Registers the plan: one explicit provider, the blueprints, then templates before their workspaces.
 
-    Returns when all of it is registered with success, and raises where a part of it is not.
+    Returns when all of it is registered with success, and raises where a part of it is not. What it returns are the
+    values that the provider left out because Port does not take them.
     """
+    refused: Refusals = {}
     with spared():
         registrations = Registrations()
-        await _begun(plan, settings, registrations)
+        await _begun(plan, settings, registrations, refused)
         await registrations.all_succeeded()
+    return refused
 
 
-async def _begun(plan: Plan, settings: Settings, registrations: Registrations) -> None:
+async def _begun(plan: Plan, settings: Settings, registrations: Registrations, refused: Refusals) -> None:
     secrets = settings.secrets_from_config
     provider = await registrations.begin(
         lambda: port.Provider(
@@ -55,9 +62,20 @@ async def _begun(plan: Plan, settings: Settings, registrations: Registrations) -
     templates: dict[str, pulumi.Input[str]] = {}
     for entity in plan.entities:
         blueprint_id = blueprints.get(entity.blueprint, entity.blueprint)
-        resource = await registrations.begin(partial(_entity, entity, blueprint_id, templates, options))
+        make = partial(_entity, entity, blueprint_id, templates, options)
+        resource = await registrations.begin(make, partial(_look_for_refused, entity, refused))
         if entity.blueprint == TEMPLATE.identifier:
             templates[entity.identifier] = resource.identifier
+
+
+async def _look_for_refused(entity: Entity, refused: Refusals, resource: port.Entity) -> None:
+    """The outputs of an entity have what Port took of its properties."""
+    written = await resource.properties.future()
+    lists = written.array_props if written is not None else None
+    bags = (written.string_props, written.number_props, written.boolean_props) if written is not None else ()
+    taken = set().union(*(bag or () for bag in bags), (lists.string_items or ()) if lists is not None else ())
+    for name in entity.properties.keys() - taken:
+        refused.setdefault((entity.blueprint, name), []).append(entity)
 
 
 def _blueprint(

@@ -29,6 +29,22 @@ _MOST_IN_BUCKET = 64
 ALL = "all"
 
 
+Place = tuple[str, str]
+"""A blueprint and a property of it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Values of one property that Port did not take: why (Port's words), of which entities, and what they were.
+
+    `definition` is the digest of the property in Port's blueprint, `values` has those of the values by entity.
+    """
+
+    why: str
+    definition: bytes
+    values: Mapping[str, bytes]
+
+
 class MemoryUnreadableError(ValueError):
     """The outputs of the stack are there but are not what coderport writes."""
 
@@ -48,6 +64,7 @@ class Memory:
     `digests` has for each entity and each action that was declared a short digest of all that it was, by identifier:
     the state records just that, also where a run that was killed left Port ahead of it. `fit` is the fingerprint of the
     settings that the run had (see `Settings.fingerprint`). Both are empty where an older version of coderport ran.
+    `refused` is what Port did not take of that, and so is not in it.
 
     `state` is the id of the state (see `coderport.ownership`), `stack` what the stack was called in its last run, as
     project/stack. `names` are those that the state's own resources carry where no run has recorded `stack` yet.
@@ -68,6 +85,7 @@ class Memory:
     spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
     lost: bool = False
+    refused: Mapping[Place, Refused] = field(default_factory=dict)
 
     @property
     def first_run(self) -> bool:
@@ -101,6 +119,7 @@ class Memory:
                 },
                 "fit": self.fit,
                 "spent": {hour: dict(sorted(kinds.items())) for hour, kinds in sorted(self.spent.items())},
+                **({"refused": _packed_refusals(self.refused)} if self.refused else {}),
             },
             "templates": len(self.declared.get("coder_template", ())),
             "workspaces": len(self.declared.get("coder_workspace", ())),
@@ -141,6 +160,7 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
                 str(hour): {str(kind): int(number) for kind, number in kinds.items()}
                 for hour, kinds in held.get("spent", {}).items()
             },
+            refused=_unpacked_refusals(held.get("refused") or {}),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None
@@ -196,6 +216,25 @@ def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
         names=frozenset(mark.stack for mark in marks),
         lost=bool(declared or actions or blueprints),
     )
+
+
+def _packed_refusals(refused: Mapping[Place, Refused]) -> dict[str, dict[str, Any]]:
+    packed_up: dict[str, dict[str, Any]] = {}
+    for (blueprint, name), each in sorted(refused.items()):
+        packed_up.setdefault(blueprint, {})[name] = {
+            "why": each.why,
+            "definition": each.definition.hex(),
+            "values": packed(each.values),
+        }
+    return packed_up
+
+
+def _unpacked_refusals(held: Mapping[str, Mapping[str, Any]]) -> dict[Place, Refused]:
+    return {
+        (blueprint, name): Refused(str(each["why"]), bytes.fromhex(each["definition"]), unpacked(each["values"]))
+        for blueprint, properties in held.items()
+        for name, each in properties.items()
+    }
 
 
 def digest(value: object) -> bytes:

@@ -17,6 +17,7 @@ from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, Bluepr
 from coderport.catalog.desired import Desired, Filters, desired
 from coderport.catalog.meaning import difference
 from coderport.catalog.overlay import WAY_OUT
+from coderport.catalog.refused import notes as notes_of_refused
 from coderport.catalog.values import Context, Entity, LeftOut, OrganizationNames
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
@@ -137,7 +138,16 @@ def judge(
             each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
         },
     )
-    wanted = desired(snapshot, filters_of(settings), context, held.entities, now, settings.volatile_refresh)
+    wanted = desired(
+        snapshot,
+        filters_of(settings),
+        context,
+        held.entities,
+        now,
+        settings.volatile_refresh,
+        memory.refused if memory.fit == settings.fingerprint else {},
+        held.blueprints,
+    )
     same = identity(
         deployment,
         held.organization.id,
@@ -184,9 +194,11 @@ def judge(
             digests=digests_of(wanted.entities, actions),
             fit=settings.fingerprint,
             spent=spent_after(memory.spent, going.spent(), now),
+            refused=wanted.refused,
         ),
         notes=(
             *_notes(snapshot),
+            *notes_of_refused(wanted.refused),
             *_renamed(memory, mark),
             *_narrowed(settings, going.kinds),
             *_handed_over(going.kinds, held),

@@ -20,6 +20,7 @@ from pulumi.runtime import get_config_env, get_config_secret_keys_env
 from pulumi.runtime.config import CONFIG, is_config_secret
 
 from coderport.account import FOLDER, Account, Failure
+from coderport.catalog.refused import notes
 from coderport.declaration import declare
 from coderport.difference import standing
 from coderport.ending import Interrupted, unless_asked, waited_for
@@ -32,6 +33,7 @@ from coderport.orphans import delete_orphans
 from coderport.ownership import new_state_id
 from coderport.plan import Past, Plan
 from coderport.progress import ENGINE, Silent, watched, watcher
+from coderport.refused import reasons, remembered
 from coderport.resources import Resources, resources_of
 from coderport.settings import Settings, load_releases, settings_of
 from coderport.survey import make_plan, read_port
@@ -50,7 +52,7 @@ async def program() -> dict[str, Any]:
         done = "would be deleted" if pulumi.runtime.is_dry_run() else "were deleted"
         pulumi.log.warn(f"{orphans} entities of this stack that its state does not know {done} in Port.")
     _warn_of_checkpoints(plan)
-    return await _declared(plan, settings, memory, plan.memory)
+    return await _declared(plan, settings, memory, plan.memory, account)
 
 
 async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account) -> None:
@@ -121,16 +123,21 @@ def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memor
                 )
             _remember_spent(before, after)
             await _without_orphans(plan, settings, account)
-        return await _declared(plan, settings, before, after)
+        return await _declared(plan, settings, before, after, account)
 
     return lambda: pulumi.run(part)
 
 
-async def _declared(plan: Plan, settings: Settings, before: Memory, after: Memory) -> dict[str, Any]:
+async def _declared(plan: Plan, settings: Settings, before: Memory, after: Memory, account: Account) -> dict[str, Any]:
     """Registers the plan; the outputs."""
     leaving = sum(len(ids - after.declared.get(name, frozenset())) for name, ids in before.declared.items())
     watcher().began(ENGINE, "entities", len(plan.entities) + leaving)
-    await declare(plan, settings)
+    if refused := await declare(plan, settings):
+        with _accounted(account):
+            learned = await reasons(refused, settings, account)
+        for note in notes(learned):
+            pulumi.log.warn(note)
+        after = remembered(after, learned, refused)
     return after.outputs()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -38,13 +38,18 @@ class Registrations:
         self._failures: list[BaseException] = []
         self._unregistered = 0
 
-    async def begin(self, make: Callable[[], Registered]) -> Registered:
-        """Makes the resource as soon as there is room for it; raises what an earlier registration failed with."""
+    async def begin(
+        self, make: Callable[[], Registered], ended: Callable[[Registered], Awaitable[None]] | None = None
+    ) -> Registered:
+        """Makes the resource as soon as there is room for it; raises what an earlier registration failed with.
+
+        `ended` is called with it once it is registered with success, unless this is a preview.
+        """
         await self._room.acquire()
         self._raise()
         with _no_stacks():
             resource = make()
-        task = asyncio.create_task(self._end(resource))
+        task = asyncio.create_task(self._end(resource, ended))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return resource
@@ -58,12 +63,15 @@ class Registrations:
         if self._unregistered:
             raise pulumi.RunError(f"{self._unregistered} resources could not be registered: see the errors above")
 
-    async def _end(self, resource: pulumi.Resource) -> None:
+    async def _end(self, resource: Registered, ended: Callable[[Registered], Awaitable[None]] | None) -> None:
         try:
             await resource.urn.future()
             # With --continue-on-error a failed resource has a URN, but outside of a preview no id.
             if isinstance(resource, pulumi.CustomResource) and not pulumi.runtime.is_dry_run():
-                self._unregistered += not await resource.id.is_known()
+                known = await resource.id.is_known()
+                self._unregistered += not known
+                if known and ended is not None:
+                    await ended(resource)
         except Exception as error:
             self._failures.append(error)
         finally:

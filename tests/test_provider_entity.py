@@ -154,6 +154,11 @@ def test_a_relation_that_the_program_no_longer_gives_is_cleared(driver: Driver) 
     assert driver.port.entities["workspace"]["w1"]["relations"] == {"template": None, "parts": []}
 
 
+def rows_of(body: Any) -> list[dict[str, Any]]:
+    """The entities of a write."""
+    return body.get("entities", [body]) if isinstance(body, dict) else []
+
+
 def test_where_nothing_is_known_to_be_declared_the_old_inputs_say_what_was_ours(port: EchoingPort) -> None:
     driver = Driver(port)
     made = driver.create(ENTITY, entity(**props(status="running", owner="bob"), icon="Star", teams=["a"]))
@@ -162,8 +167,10 @@ def test_where_nothing_is_known_to_be_declared_the_old_inputs_say_what_was_ours(
     assert driver.diff(made, news) == {"properties.stringProps.owner", "icon", "teams"}
     driver.update(made, news)
     held = port.entities["workspace"]["w1"]
-    assert held["properties"] == {"status": "running", "owner": None, "colleague": "mine"}
-    assert (held["icon"], held["team"]) == (None, [])
+    assert held["properties"] == {"status": "running", "colleague": "mine"}
+    assert (held.get("icon"), held["team"]) == (None, [])
+    assert [each.route for each in port.writes[-1:]] == ["PUT /v1/blueprints/workspace/entities/w1"]
+    assert not any("icon" in row and row["icon"] is None for each in port.writes for row in rows_of(each.body))
     driver.close()
 
 

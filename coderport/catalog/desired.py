@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import Any
 
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.catalog.entities import organization_names, template_entity, workspace_entity
+from coderport.catalog.refused import withheld
 from coderport.catalog.values import Context, Entity, Held, LeftOut
 from coderport.catalog.volatile import settled
 from coderport.coder.models import Workspace
 from coderport.coder.snapshot import Snapshot
+from coderport.memory import Place, Refused
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,14 @@ class Filters:
 
 @dataclass(frozen=True)
 class Desired:
-    """The entities by blueprint and identifier, in that order, and the ids that were seen but left out."""
+    """The entities by blueprint and identifier, in that order, and the ids that were seen but left out.
+
+    `refused` are the values that are not among them because Port does not take them.
+    """
 
     entities: tuple[Entity, ...]
     left_out: Mapping[str, LeftOut]
+    refused: Mapping[Place, Refused] = field(default_factory=dict)
 
     def ids(self) -> dict[str, frozenset[str]]:
         """The identifiers of the entities by blueprint."""
@@ -59,11 +66,14 @@ def desired(
     held: Mapping[str, Mapping[str, Held]],
     now: datetime,
     volatile_refresh: timedelta,
+    refused: Mapping[Place, Refused] | None = None,
+    blueprints: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Desired:
     """The entities that Port should hold after this run.
 
     `held` is what Port holds, by blueprint and identifier: it decides only which volatile values are carried
-    forward (see `volatile`). A template that is left out takes its workspaces along.
+    forward (see `volatile`). A template that is left out takes its workspaces along. `refused` is what Port did not
+    take before, `blueprints` are Port's now.
     """
     left_out = dict.fromkeys((*snapshot.outside_templates, *snapshot.outside_workspaces), LeftOut.ORGANIZATION)
     entities: list[Entity] = []
@@ -79,6 +89,7 @@ def desired(
             entities.append(workspace_entity(workspace, context, templates))
         else:
             left_out[workspace.id] = reason
+    entities, still = withheld(entities, refused or {}, blueprints or {})
     entities.sort(key=lambda entity: (entity.blueprint, entity.identifier))
     return Desired(
         entities=tuple(
@@ -86,6 +97,7 @@ def desired(
             for entity in entities
         ),
         left_out=left_out,
+        refused=still,
     )
 
 

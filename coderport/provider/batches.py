@@ -224,6 +224,15 @@ class Batches:
             idle=idle,
             landed=landed,
         )
+        self._checks: Gatherer[str, Mapping[str, Any], Outcome] = Gatherer(
+            self._send_checks,
+            most=lambda: client.bulk.upserts.most,
+            size=_bytes,
+            flights=flights,
+            pulse=self.pulse,
+            idle=idle,
+            landed=landed,
+        )
         self._deletes: Gatherer[str, str, None] = Gatherer(
             self._send_deletes,
             most=lambda: client.bulk.deletes.most,
@@ -237,6 +246,10 @@ class Batches:
         """Send the entity with the next bulk call; raises what Port says against it."""
         return await self._upserts.submit(key, body)
 
+    async def validate(self, blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """What Port would say to each of the entities; nothing is written."""
+        return list(await asyncio.gather(*(self._checks.submit(blueprint, body) for body in bodies)))
+
     async def delete(self, blueprint: str, identifier: str) -> None:
         """Delete the entity with the next bulk call; one that is not there is deleted."""
         await self._deletes.submit(blueprint, identifier)
@@ -245,6 +258,7 @@ class Batches:
         """Drop what was not sent."""
         self._upserts.cancel()
         self._deletes.cancel()
+        self._checks.cancel()
 
     async def _send_upserts(self, key: UpsertKey, bodies: list[Mapping[str, Any]]) -> Sequence[Outcome | PortError]:
         try:
@@ -254,6 +268,9 @@ class Batches:
         except PortRejected as error:
             return [error] * len(bodies)
         return [outcome.error or outcome for outcome in outcomes]
+
+    async def _send_checks(self, blueprint: str, bodies: list[Mapping[str, Any]]) -> Sequence[Outcome | PortError]:
+        return await self._client.upsert(blueprint, bodies, validate_only=True)
 
     async def _send_deletes(self, blueprint: str, identifiers: list[str]) -> Sequence[PortError | None]:
         try:

@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from coderport.catalog.meaning import same_value
 from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.models import PortEntity
+from coderport.port.refusals import Refusals
 from coderport.provider import entity_values
 from coderport.provider.batches import Batches, UpsertKey
 from coderport.provider.blueprint_values import item_types
@@ -49,6 +51,7 @@ class EntityResource:
         self._batches = batches
         self._properties = properties
         self._relations = relations
+        self._refusals = Refusals(batches.validate)
         self._staying = 0
 
     def problems(self, inputs: Properties) -> list[Problem]:
@@ -81,10 +84,11 @@ class EntityResource:
         held = await self._holdings.entity(wish.blueprint, identifier, confirm=False)
         owned = self._owned(wish, {})
         if held is not None and not differences(replace(wish, identifier=identifier), owned, held):
-            written = held  # an action run put it there, or the state was lost
+            written, refused = held, frozenset[str]()  # an action run put it there, or the state was lost
         else:
-            written = await self._write(wish, identifier, owned, held)
-        outputs = entity_values.outputs(news, identifier, _stamps(written))
+            written, refused = await self._write(wish, identifier, owned, held)
+        taken = entity_values.without_values(news, wish, refused)
+        outputs = entity_values.outputs(taken, identifier, _stamps(written))
         return outputs["id"], outputs
 
     async def read(self, state: Recorded) -> Found | None:
@@ -112,17 +116,17 @@ class EntityResource:
         target = wish.identifier or identifier
         owned = self._owned(wish, state.inputs)
         held = await self._holdings.entity(blueprint, identifier)
+        refused: frozenset[str] = frozenset()
         if wish.blueprint != blueprint:
             there = await self._holdings.entity(wish.blueprint, target)
-            written = await self._write(wish, target, owned, there)
+            written, refused = await self._write(wish, target, owned, there)
             await self._drop(blueprint, identifier)
-        elif held is not None and target != identifier:
-            written = await self._rename(wish, target, owned, held)
         elif held is not None and not differences(replace(wish, identifier=target), owned, held):
             written = held
         else:
-            written = await self._write(wish, target, owned, held)
-        return entity_values.outputs(news, target, _stamps(written))
+            written, refused = await self._write(wish, target, owned, held)
+        taken = entity_values.without_values(news, wish, refused)
+        return entity_values.outputs(taken, target, _stamps(written))
 
     async def delete(self, state: Recorded, warn: Warn) -> None:
         """Delete the entity, unless another stack made it its own meanwhile; one that is gone is fine."""
@@ -157,14 +161,35 @@ class EntityResource:
             return owned.and_also(self._properties[wish.blueprint], self._relations.get(wish.blueprint, frozenset()))
         return Owned.by(wish, wanted(old_inputs)) if old_inputs else owned
 
-    async def _write(self, wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None) -> PortEntity:
+    async def _write(
+        self, wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None
+    ) -> tuple[PortEntity, frozenset[str]]:
+        """Write the entity; what Port holds afterwards, and which of its properties Port does not take.
+
+        The values of the catalog's own entities are worth less than the entity: one that Port refuses is left out, and
+        the program says so. Of other blueprints nothing is known to be dispensable.
+        """
+
+        async def send(body: Mapping[str, Any]) -> PortEntity:
+            if held is not None and wish.blueprint in self._properties and _holds(held, body):
+                return held  # all that was to be written is what Port refused
+            if held is not None and (identifier != held.identifier or entity_values.clears_icon(wish, owned, held)):
+                return await self._replace(wish, body, owned, held)
+            return await self._upsert(wish, body, held)
+
+        body = entity_values.body(wish, identifier, owned, held)
+        if wish.blueprint not in self._properties:
+            return await send(body), frozenset()
+        older = frozenset(key for key, value in held.properties.items() if value is not None) if held else frozenset()
+        return await self._refusals.written(wish.blueprint, body, older, send)
+
+    async def _upsert(self, wish: Wanted, sent: Mapping[str, Any], held: PortEntity | None) -> PortEntity:
         """Upsert, and what Port holds afterwards.
 
         A bulk answer has no times, and reading each entity back would double the requests: the time of
         an upsert is taken from our clock and its author is the client id, which is what Port writes. A
         refresh makes them exact.
         """
-        sent = entity_values.body(wish, identifier, owned, held)
         outcome = await self._batches.upsert(UpsertKey(wish.blueprint, wish.create_missing, wish.run_id), sent)
         time, author = now(), self._client.client_id
         before = None if outcome.created else held
@@ -178,24 +203,26 @@ class EntityResource:
         self._holdings.wrote(written)
         return written
 
-    async def _rename(self, wish: Wanted, target: str, owned: Owned, held: PortEntity) -> PortEntity:
-        """Give the entity another identifier.
+    async def _replace(self, wish: Wanted, body: Mapping[str, Any], owned: Owned, held: PortEntity) -> PortEntity:
+        """Give the entity another identifier, or take its icon away: the route replaces the whole entity.
 
-        The route replaces the whole entity, so all that it holds is sent.
+        So all that it holds is sent, as it holds it now, whoever wrote it; what is null is left out, which clears it.
         """
-        whole = entity_values.merged(held, wish.blueprint, entity_values.body(wish, target, owned, held))
+        fresh = await self._client.entity(held.blueprint, held.identifier)
+        whole = entity_values.merged(fresh or held, wish.blueprint, body)
         sent: dict[str, Any] = {
-            "identifier": target,
+            "identifier": whole.identifier,
             "title": whole.title,
-            "properties": dict(whole.properties),
-            "relations": dict(whole.relations),
+            "properties": {key: value for key, value in whole.properties.items() if value is not None},
+            "relations": {key: value for key, value in whole.relations.items() if value is not None},
         }
-        if whole.icon:
+        if whole.icon and not entity_values.clears_icon(wish, owned, held):
             sent["icon"] = whole.icon
         if whole.team:
             sent["team"] = list(whole.team)
         written = await self._client.replace_entity(wish.blueprint, held.identifier, sent, run_id=wish.run_id)
-        self._holdings.deleted(wish.blueprint, held.identifier)
+        if whole.identifier != held.identifier:
+            self._holdings.deleted(wish.blueprint, held.identifier)
         self._holdings.wrote(written)
         return written
 
@@ -206,6 +233,17 @@ class EntityResource:
             if error.status != 404:
                 raise
         self._holdings.deleted(blueprint, identifier)
+
+
+def _holds(held: PortEntity, body: Mapping[str, Any]) -> bool:
+    """Whether a merging write of the body would change nothing."""
+    return (
+        (body["identifier"], body["title"]) == (held.identifier, held.title)
+        and body.get("icon", held.icon) == held.icon
+        and set(body.get("team", held.team)) == set(held.team)
+        and all(same_value(each, held.properties.get(key), times=True) for key, each in body["properties"].items())
+        and all(same_value(each, held.relations.get(key)) for key, each in body["relations"].items())
+    )
 
 
 def _address(state: Recorded) -> tuple[str, str]:

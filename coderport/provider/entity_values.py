@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,13 +170,12 @@ def _kind(want: Any, have: Any) -> Kind:
 def body(wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None) -> dict[str, Any]:
     """The entity for a merging upsert.
 
-    What is wished for, and a null for each owned value that Port has too many.
+    What is wished for, and a null for each owned value that Port has too many. An icon cannot be cleared so: Port takes
+    no null for it (see `clears_icon`).
     """
     result: dict[str, Any] = {"identifier": identifier, "title": wish.title}
     if wish.icon is not None:
         result["icon"] = wish.icon
-    elif owned.icon and held is not None and held.icon:
-        result["icon"] = None
     if wish.teams is not None:
         result["team"] = list(wish.teams)
     elif owned.teams and held is not None and held.team:
@@ -191,6 +190,21 @@ def body(wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None) -
             have = held.relations.get(key)
             if not same_value(have, None):
                 result["relations"][key] = [] if isinstance(have, list) else None
+    return result
+
+
+def clears_icon(wish: Wanted, owned: Owned, held: PortEntity | None) -> bool:
+    """Whether Port has an icon that is to go, which only a replacement of the whole entity can do."""
+    return owned.icon and wish.icon is None and held is not None and bool(held.icon)
+
+
+def without_values(inputs: Properties, wish: Wanted, names: Collection[str]) -> Properties:
+    """The inputs without the values of those properties."""
+    if not names:
+        return inputs
+    result = copy.deepcopy(dict(inputs))
+    for name in names:
+        _put(result, tuple(wish.places[name].split(".")), None)
     return result
 
 

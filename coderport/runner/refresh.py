@@ -6,6 +6,7 @@ happened, and the next `up` puts the catalog right.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
@@ -17,7 +18,8 @@ from coderport.coder.models import Workspace
 from coderport.coder.people import People
 from coderport.ownership import MANAGED_BY, Mark
 from coderport.port.errors import PortError
-from coderport.port.models import PortEntity
+from coderport.port.models import Outcome, PortEntity
+from coderport.port.refusals import Refusals
 from coderport.runner.values import RunContext
 
 _LATER = "The next run of coderport brings the catalog up to date."
@@ -43,12 +45,25 @@ async def refresh(context: RunContext, workspace_id: str, run_id: str | None) ->
         entity = await _entity(workspace, _keeper(held), context)
         if entity is None:
             return ""
-        outcomes = await context.port.upsert(WORKSPACE.identifier, [entity_body(entity)], run_id=run_id)
-        if outcomes[0].error is not None:
-            raise outcomes[0].error
+        await _written(context, entity_body(entity), held, run_id)
     except (PortError, CoderError) as error:
         return f"The workspace's entity in Port could not be refreshed: {error} {_LATER}"
     return ""
+
+
+async def _written(context: RunContext, body: Mapping[str, Any], held: PortEntity | None, run_id: str | None) -> None:
+    """Writes the entity, without a value that Port does not take."""
+
+    async def validate(blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        return await context.port.upsert(blueprint, bodies, validate_only=True)
+
+    async def send(body: Mapping[str, Any]) -> None:
+        (outcome,) = await context.port.upsert(WORKSPACE.identifier, [body], run_id=run_id)
+        if outcome.error is not None:
+            raise outcome.error
+
+    older = frozenset(held.properties) if held is not None else frozenset()
+    await Refusals(validate).written(WORKSPACE.identifier, body, older, send)
 
 
 def entity_body(entity: Entity) -> dict[str, Any]:
