@@ -21,7 +21,7 @@ from coderport.engine import engine_environment, find_cli, obtain_cli
 from coderport.errors import CoderportError, SettingsError
 from coderport.outcome import Operation, Outcome, Tally, failed
 from coderport.progress import shown_on
-from coderport.runner.github import run_id_of, run_once
+from coderport.runner.github import claimant_of, run_id_of, run_once
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import serve
 from coderport.runner.service.settings import service_settings
@@ -174,7 +174,7 @@ def work_on_run(stack: str, run_id: str | None, config: Path | None) -> int:
     named = run_id_of(run_id, os.environ)
     settings, managed_by = _settings("run", stack, config)
     try:
-        return run_once(named, settings, managed_by, people().print)
+        return run_once(named, settings, managed_by, people().print, claimant=claimant_of(os.environ))
     except Interrupted as interrupted:
         ended = f"Ended by {interrupted.cause.name}. Run {named} may be under way: the same command takes it up again."
         people().print(ended, style="red")

@@ -10,7 +10,7 @@ from coderport.catalog.blueprints import BLUEPRINTS, Blueprint
 from coderport.installation import installation_of
 from coderport.port.client import ROWS_PER_PAGE, PortClient
 from coderport.port.errors import PortRejected
-from coderport.port.integrations import Integrations
+from coderport.port.integrations import Integration, Integrations
 from coderport.port.models import Organization, PortEntity
 from coderport.progress import Advance
 from coderport.settings import Actions
@@ -21,14 +21,14 @@ class Holdings:
     """`blueprints` and `entities` are by blueprint identifier; a blueprint that Port does not have is absent.
 
     `actions` are all of the organization's by identifier, and none where they were not asked for. `installation` is the
-    id of the GitHub integration that dispatches workflows, None where the actions need none.
+    GitHub integration that dispatches workflows, None where the actions need none.
     """
 
     organization: Organization
     blueprints: Mapping[str, Mapping[str, Any]]
     entities: Mapping[str, Mapping[str, PortEntity]]
     actions: Mapping[str, Mapping[str, Any]]
-    installation: str | None = None
+    installation: Integration | None = None
 
 
 async def holdings(

@@ -15,8 +15,8 @@ _INSTALL = (
 )
 
 
-async def installation_of(actions: Actions, integrations: Integrations) -> str:
-    """The id of the integration that the settings name, or else of the only one for GitHub that the organization has.
+async def installation_of(actions: Actions, integrations: Integrations) -> Integration:
+    """The integration that the settings name, or else of the only one for GitHub that the organization has.
 
     SettingsError, with the remedy, where there is none or several, or where it could not carry out a run.
     """
@@ -26,10 +26,20 @@ async def installation_of(actions: Actions, integrations: Integrations) -> str:
     if named is None:
         raise SettingsError(_unknown(actions.installation_id, await integrations.all()))
     _check(named)
-    return named.installation_id
+    return named
 
 
-def _only_one(there: Iterable[Integration]) -> str:
+def note_of(installation: Integration) -> str | None:
+    """What is worth knowing of the integration and stops nothing; None where it is all right."""
+    if installation.hears_events is not False:
+        return None
+    return (
+        f"Live events are off in Port's GitHub integration {installation.installation_id}: a run whose workflow breaks "
+        "before it begins stays in progress. Switch them on in its settings in Port."
+    )
+
+
+def _only_one(there: Iterable[Integration]) -> Integration:
     found = _of_github(there)
     if not found:
         raise SettingsError(
@@ -43,7 +53,7 @@ def _only_one(there: Iterable[Integration]) -> str:
             f"workflow. Nothing was written. Choose one:\n{_choices(able)}"
         )
     _check(able[0])
-    return able[0].installation_id
+    return able[0]
 
 
 def _check(integration: Integration) -> None:

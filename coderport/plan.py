@@ -26,9 +26,11 @@ from coderport.deletions import ACTION, Disappearances, Evidence, deletions
 from coderport.errors import Refusal
 from coderport.guard import SHOWN, Verdict, identity, ownership, together
 from coderport.holdings import Holdings
+from coderport.installation import note_of
 from coderport.leaving import leaving_actions
 from coderport.memory import Memory, digest
 from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.port.integrations import Integration
 from coderport.settings import ENVIRONMENT, Releases, Settings
 
 
@@ -197,7 +199,7 @@ def judge(
             refused=wanted.refused,
         ),
         notes=(
-            *_notes(snapshot),
+            *_notes(snapshot, held.installation),
             *notes_of_refused(wanted.refused),
             *_renamed(memory, mark),
             *_narrowed(settings, going.kinds),
@@ -333,15 +335,17 @@ def _actions(
     wanted: Desired,
     forms: Mapping[str, TemplateForm],
     of_siblings: Iterable[Template],
-    installation: str | None,
+    installation: Integration | None,
 ) -> tuple[Action, ...]:
     if not declares_actions(settings):
         return ()
     shown = wanted.ids()[TEMPLATE.identifier]
     templates = {each.id: each for each in of_siblings}
     templates |= {each.id: each for each in snapshot.templates.values() if each.id in shown}
-    found = settings.actions.model_copy(update={"installation_id": installation})
-    return declared(found, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
+    chosen = settings.actions
+    if installation is not None:
+        chosen = chosen.model_copy(update={"installation_id": installation.installation_id})
+    return declared(chosen, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
 
 
 def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Memory, held: Holdings) -> Verdict:
@@ -373,8 +377,10 @@ def refusal(verdict: Verdict) -> Refusal:
     return Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")
 
 
-def _notes(snapshot: Snapshot) -> tuple[str, ...]:
+def _notes(snapshot: Snapshot, installation: Integration | None) -> tuple[str, ...]:
     notes = []
+    if installation is not None and (note := note_of(installation)):
+        notes.append(note)
     if not snapshot.deletions_provable:
         notes.append(f"Deletions cannot be proven with this token. {snapshot.breadth.text}")
     if not snapshot.whole:

@@ -197,6 +197,11 @@ class RunnerLab:
 
         self.talk(work)
 
+    def open_to_everybody(self, action: str) -> None:
+        """Port lets every member run the action, whatever its policy said."""
+        permissions = {"execute": {"roles": ["Member"], "policy": None}}
+        self.talk(lambda _, port: port.patch_action_permissions(action, permissions))
+
     # ------------------------------------------------------------ runs
 
     def ask(self, action: str, *, by: str = ALICE, entity: str | None = None, **inputs: Any) -> str:

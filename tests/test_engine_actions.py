@@ -25,12 +25,15 @@ from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.emulators.coder.records import Parameter
 from coderport.emulators.port import EmulatedAgent, Problem
 from coderport.engine import CliInfo
+from coderport.outcome import Outcome, Tally
 from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import running
 from coderport.runner.service.settings import ServiceSettings
 from coderport.settings import load_settings
+from coderport.sync import preview as preview_fast
+from coderport.sync import sync
 
 W = WORKSPACE.identifier
 ROOT = Path(__file__).resolve().parents[1]
@@ -350,6 +353,40 @@ def test_an_action_of_the_former_github_app_is_changed_in_place(desk: Desk) -> N
     changed = desk.action("coder_stop_workspace")
     assert changed["invocationMethod"] == stop["invocationMethod"]
     assert (changed["createdAt"], changed["createdBy"]) == (stop["createdAt"], stop["createdBy"])
+    desk.assert_port_is_as_it_should_be()
+
+
+def test_a_missing_integration_is_told_before_anything_is_written(desk: Desk) -> None:
+    desk.stack.configure({"actions": {"backend": "github", "repository": "acme/coderport"}})
+    desk.up()
+    actions = desk.port.objects()["actions"]
+    desk.port.put_integration("second")
+    for chosen, words in (
+        (None, ["Port has 2 GitHub integrations", "--path coderport:actions.installationId second"]),
+        ("gone", ["no integration gone", "--path coderport:actions.installationId github-ocean"]),
+    ):
+        settings = {"backend": "github", "repository": "acme/elsewhere"}
+        desk.stack.configure({"actions": settings | ({"installationId": chosen} if chosen else {})})
+        desk.coder.create_workspace(desk.coder.user(desk.coder.workspace(desk.running()).owner_id).username)
+        runs: list[Callable[[], tuple[Outcome, Tally]]] = [
+            desk.stack.preview,
+            desk.stack.up,
+            lambda: sync(desk.stack),
+            lambda: preview_fast(desk.stack),
+        ]
+        for run in runs:
+            desk.port.reset_requests()
+            outcome, _ = run()
+            assert outcome.exit_code == 2 and all(each in outcome.message for each in words), outcome.message
+            assert desk.port.writes == 0
+    desk.stack.configure({"actions": {"backend": "github", "repository": "acme/coderport", "installationId": "second"}})
+    _, tally = desk.up()
+    changed = [each.operation for each in tally.changes if each.kind == "action"]
+    assert changed == ["updated"] * len(actions)
+    assert desk.action("coder_stop_workspace")["invocationMethod"]["installationId"] == "second"
+    desk.port.remove_integration("second")
+    desk.stack.configure({"actions": {"backend": "github", "repository": "acme/coderport"}})
+    desk.up()
     desk.assert_port_is_as_it_should_be()
 
 

@@ -223,6 +223,8 @@ def test_permissions_of_a_blueprint_are_changed_key_by_key() -> None:
     before = one("GET", "/blueprints/service/permissions").json()["permissions"]
     change = {"entities": {"update": {"roles": ["Member"]}}}
     after = one("PATCH", "/blueprints/service/permissions", change).json()["permissions"]
+    assert before["entities"]["update"]["roles"] == ["Admin", "service-moderator"]
+    assert before["entities"]["read"]["roles"] == ["Admin", "Member"]
     assert after == changed(before, "entities.update.roles", ["Member"])
     assert one("GET", "/blueprints/service/permissions").json()["permissions"] == after
 

@@ -30,6 +30,24 @@ def test_runs_can_be_driven_by_the_control_routes() -> None:
         assert http.delete("/item-faults").status_code == 200
 
 
+def test_integrations_and_behaviour_are_changed_by_the_control_routes() -> None:
+    emulator, one = started()
+    with serve(Starlette(routes=emulator.control_routes())) as served, httpx.Client(base_url=served.url) as http:
+        made = http.put("/integrations/own", json={"processes_actions": False, "hears_events": None}).json()
+        assert made["integration"] == one("GET", "/integration/own").json()["integration"]
+        assert http.put("/integrations/plain").json()["integration"]["actionsProcessingEnabled"] is True
+        assert http.delete("/integrations/own").status_code == 200
+        refused(one("GET", "/integration/own"), 404, "not_found")
+        http.put("/default-branches/acme/coder", json={"branch": "trunk"})
+        method = {"type": "GITHUB", "org": "acme", "repo": "coder", "workflow": "run.yml", "workflowInputs": {}}
+        http.put("/behaviour", json={"serves_github_app": True, "permissions_delay": 3600})
+        assert one("POST", "/actions", action(invocationMethod=method)).status_code == 201
+        refused(one("GET", "/actions/make/permissions"), 404, "not_found")
+        body = {"by": MEMBER, "view_as": ADMIN, "inputs": {"name": "abc"}}
+        run = http.post("/actions/make/runs", json=body).json()["run"]
+        assert run["impersonatedUserId"] and http.get("/dispatches").json()["dispatches"][0]["ref"] == "trunk"
+
+
 def test_chosen_items_of_a_bulk_write_fail_alone() -> None:
     one = talk()
     one.emulator.fail_items(["b"], 429, "too_many_requests", times=1)

@@ -247,6 +247,19 @@ def test_a_run_that_needs_approval_waits_for_an_approver() -> None:
     assert refusal(lambda: emulator.approve(run["id"], by=ADMIN)) == (422, "run_not_waiting_for_approval")
 
 
+def test_a_person_may_act_as_another_with_the_others_rights_and_the_run_says_so() -> None:
+    emulator, one = started(action(requiredApproval=True))
+    users = {each["email"]: each["id"] for each in one("GET", "/users").json()["users"]}
+    run = emulator.run_action("make", by=ADMIN, view_as=MEMBER, inputs=GOOD)
+    assert (run["createdBy"], run["impersonatedUserId"]) == (users[ADMIN], users[MEMBER])
+    assert refusal(lambda: emulator.approve(run["id"], by=ADMIN, view_as=OTHER)) == (403, "missing_permissions")
+    approved = emulator.approve(run["id"], by=OTHER, view_as=ADMIN)
+    assert approved["approval"] == {
+        "userId": users[OTHER], "impersonatedUserId": users[ADMIN], "state": "APPROVED"
+    }  # fmt: skip
+    assert "impersonatedUserId" not in emulator.run_action("make", by=MEMBER, inputs=GOOD)
+
+
 def test_a_declined_run_has_ended() -> None:
     emulator, _ = started(action(requiredApproval=True))
     name = emulator.run_action("make", by=MEMBER, inputs=GOOD)["id"]

@@ -21,6 +21,7 @@ from provider_driver import ACTION, BLUEPRINT, ENTITY, PERMISSIONS, Driver, Port
 from coderport.emulators.port import PortEmulator
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden"
+WIDE = Path(__file__).resolve().parent / "recordings" / "port-wide"
 STEPS = ("1-create", "2-noop", "3-refresh", "4-noop-after-refresh", "5-update", "6-delete-one", "7-destroy")
 BOB = "7f1c2f7e-0000-4000-8000-000000000003"
 FIELDS = {"oldInputs": "old_inputs"}
@@ -29,25 +30,26 @@ JSON_TEXTS = {"condition", "body", "workflowInputs"}
 SKIPPED = {"resourceStatusAddress", "resourceStatusToken", "randomSeed", "name", "type"}
 
 
-@pytest.fixture(autouse=True)
-def golden() -> None:
-    if not GOLDEN.exists():
-        pytest.skip("recordings are not part of a clone")
-
-
 class Emulated:
     """The emulator in this process, with the recording's client."""
 
     def __init__(self) -> None:
+        # The first recordings have an action of Port's former GitHub app.
         self.emulator = PortEmulator(client_id="client", client_secret="hidden", serves_github_app=True)
 
     def transport(self) -> httpx.ASGITransport:
         return httpx.ASGITransport(app=self.emulator.app)
 
 
-def recorded(step: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+@pytest.fixture
+def golden() -> None:
+    if not GOLDEN.exists():
+        pytest.skip("these recordings are not part of a clone")
+
+
+def recorded(folder: Path, step: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """(method, request, response) of the calls about the types that ours serves, and the provider's settings."""
-    for line in (GOLDEN / f"{step}.provider.jsonl").read_text().splitlines():
+    for line in (folder / f"{step}.provider.jsonl").read_text().splitlines():
         call = json.loads(line)
         urn = call["request"].get("urn", "")
         if call["response"] is not None and any(f"::{each}::" in urn for each in OURS):
@@ -67,11 +69,11 @@ def meaning(value: Any) -> Any:
     return {**result, "updatedAt": "then"} if "updatedAt" in result else result
 
 
-def replay(driver: Driver, step: str) -> tuple[Counter[tuple[str, str]], list[str]]:
+def replay(driver: Driver, step: str, folder: Path = GOLDEN) -> tuple[Counter[tuple[str, str]], list[str]]:
     """How many calls were replayed by type and method, and what differed."""
     replayed: Counter[tuple[str, str]] = Counter()
     differing: list[str] = []
-    for method, request, response in recorded(step):
+    for method, request, response in recorded(folder, step):
         fields = {FIELDS.get(key, key): value for key, value in request.items() if key not in SKIPPED}
         answer = driver.run(driver.call(method, **fields))
         replayed[request["urn"].split("::")[2], method] += 1
@@ -119,6 +121,42 @@ def replay_all(port: Port, forget: Callable[[], object], figure: Callable[[str],
     assert {method for token, method in replayed if token == ACTION} == {"Check", "Create", "Diff", "Read", "Delete"}
 
 
+@pytest.mark.parametrize("echoing", [True, False], ids=["echoing", "emulator"])
+def test_every_call_of_the_wide_recording_has_the_same_answer(echoing: bool, figure: Callable[[str], None]) -> None:
+    """An integration action, which the stock provider changes after every refresh and ours never, among others."""
+    port: Port = EchoingPort() if echoing else Emulated()
+    replayed: Counter[tuple[str, str]] = Counter()
+    differing: list[str] = []
+    for step in STEPS:
+        driver = Driver(port)
+        calls, differences = replay(driver, step, WIDE)
+        driver.close()
+        replayed += calls
+        differing += differences
+    figure(f"stock provider, wide: {replayed.total()} recorded calls replayed, {len(differing)} differ")
+    assert not differing, "\n".join(differing)
+    assert replayed.total() >= 90
+    assert {"Check", "Create", "Diff", "Read", "Update", "Delete"} == {
+        method for token, method in replayed if token == ACTION
+    }
+
+
+def test_the_bodies_of_an_integration_action_are_those_that_the_stock_provider_sends() -> None:
+    port = EchoingPort()
+    driver = Driver(port)
+    replay(driver, "1-create", WIDE)
+    replay(driver, "5-update", WIDE)
+    driver.close()
+    ours = [each.body for each in port.writes if each.path.startswith("/v1/actions")]
+    stock = []
+    for step in ("1-create", "5-update"):
+        calls = [json.loads(line) for line in (WIDE / f"{step}.http.jsonl").read_text().splitlines()]
+        stock += [each["body"] for each in calls if each["body"] and each["path"].startswith("/v1/actions")]
+    assert ours == stock
+    assert [each["invocationMethod"]["type"] for each in ours] == ["INTEGRATION_ACTION"] * 2
+
+
+@pytest.mark.usefixtures("golden")
 def test_every_recorded_call_has_the_same_answer_from_an_echoing_port(figure: Callable[[str], None]) -> None:
     port = EchoingPort()
     replay_all(port, lambda: port.entities["coder_workspace"].pop(BOB), figure)
@@ -126,6 +164,7 @@ def test_every_recorded_call_has_the_same_answer_from_an_echoing_port(figure: Ca
     assert not port.actions
 
 
+@pytest.mark.usefixtures("golden")
 def test_every_recorded_call_has_the_same_answer_from_the_emulator(figure: Callable[[str], None]) -> None:
     port = Emulated()
     replay_all(port, lambda: port.emulator.delete_entity("coder_workspace", BOB), figure)
@@ -133,6 +172,7 @@ def test_every_recorded_call_has_the_same_answer_from_the_emulator(figure: Calla
     assert not port.emulator.objects()["actions"]
 
 
+@pytest.mark.usefixtures("golden")
 def test_the_bodies_are_those_that_the_stock_provider_sends() -> None:
     port = EchoingPort()
     driver = Driver(port)

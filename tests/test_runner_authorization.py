@@ -59,6 +59,40 @@ def test_only_the_owner_may_do_anything_to_a_workspace(lab: RunnerLab, action: s
     assert lab.port.entity(WORKSPACE.identifier, workspace) == entity
 
 
+@pytest.mark.parametrize("owner", ["alice", "bob"])
+@pytest.mark.parametrize("action", [CREATE, STOP])
+def test_a_run_of_somebody_who_acts_as_another_is_refused(lab: RunnerLab, owner: str, action: str) -> None:
+    """Whichever of the two Port names as the one who started it: an admin who views as Alice is not Alice."""
+    workspace = lab.workspace(owner)
+    inputs: dict[str, Any] = {} if action == STOP else {"template": lab.any_template(), "name": "new"}
+    entity = workspace if action == STOP else None
+    lab.open_to_everybody(action)
+    run = lab.port.run_action(action, by=BOB, view_as=ALICE, inputs=inputs, entity=entity)
+    seen = lab.execute(run["id"])
+    assert (seen.ended, seen.run["statusLabel"]) == (Ended.FAILURE, "Refused")
+    assert "acted as another person in Port (View as)" in seen.summary
+    assert lab.coder.workspace_ids() == {workspace} and len(lab.builds(workspace)) == 1
+
+
+def test_a_run_that_was_approved_by_somebody_who_acts_as_another_is_refused(lab: RunnerLab) -> None:
+    lab.port.add_user("root@example.com", roles=("Admin",))
+    lab.port.add_user("aide@example.com")
+    workspace = lab.workspace()
+    allow(lab, approve_delete=True)
+    lab.declare_actions()
+    try:
+        waiting = [lab.ask(DELETE, entity=workspace, confirmation="dev") for _ in range(2)]
+        lab.port.approve(waiting[0], by="aide@example.com", view_as="root@example.com")
+        refused = lab.execute(waiting[0])
+        assert (refused.ended, refused.run["statusLabel"]) == (Ended.FAILURE, "Refused")
+        assert lab.coder.workspace_ids() == {workspace}
+        lab.port.approve(waiting[1], by="root@example.com")
+        assert lab.execute(waiting[1]).ended is Ended.SUCCESS
+    finally:
+        allow(lab, approve_delete=False)
+        lab.declare_actions()
+
+
 def test_the_owner_is_who_coder_says_and_not_what_the_entity_says(lab: RunnerLab) -> None:
     workspace = lab.workspace("bob")
     claims = {"owner_email": ALICE, "owner_name": "alice", "owner_id": lab.coder.user("alice").id}

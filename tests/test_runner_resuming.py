@@ -250,7 +250,7 @@ def test_a_port_that_is_away_while_it_goes_on_loses_nothing_but_progress(lab: Ru
     run, workspace, _ = prepared(lab, STOP, 0)
     lab.coder.set_build_log("the line")
     port_away(lab, "PATCH", "POST", times=3)
-    seen = lab.execute(run)
+    seen = lab.execute(run, journal=Memory())
     assert [rule["hit"] for rule in lab.port.faults.standing()] == [3, 3]
     assert seen.ended is Ended.SUCCESS and "the line" in seen.log
     assert lab.builds(workspace)[-1] == ("stop", "succeeded")

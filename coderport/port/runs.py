@@ -22,6 +22,7 @@ MOST_RUNS = 1000
 """Port's limit for one list of runs."""
 
 _V2 = {"version": "v2"}
+_LOGS_PER_PAGE = 50
 _USERS = "/v1/users?fields=id&fields=email"
 
 
@@ -84,6 +85,15 @@ class Run:
         )
 
 
+@dataclass(frozen=True)
+class LogEntry:
+    """One entry of a run's log; `created_at` is Port's time of it, as it sent it."""
+
+    id: str
+    message: str
+    created_at: str
+
+
 class Runs:
     """The runs of one Port organization."""
 
@@ -138,6 +148,20 @@ class Runs:
         """Append to a run's log; 422 `run_exhausted` once it has ended. A repeat after a lost answer may double it."""
         path, what = f"{_path(run_id)}/logs", f"writing the log of run {run_id}"
         await self._session.call("POST", path, what, body={"message": message})
+
+    async def logs(self, run_id: str) -> list[LogEntry]:
+        """The run's log, all of it, in the order in which Port sends it (which it does not document)."""
+        path, what = f"{_path(run_id)}/logs", f"reading the log of run {run_id}"
+        found: dict[str, LogEntry] = {}
+        while True:
+            query = {"limit": str(_LOGS_PER_PAGE), "offset": str(len(found))}
+            rows = (await self._session.call("GET", path, what, query=query)).rows("runLogs")
+            before = len(found)
+            for row in rows:
+                entry = LogEntry(str(row.get("id")), str(row.get("message")), str(row.get("createdAt")))
+                found[entry.id] = entry
+            if len(rows) < _LOGS_PER_PAGE or len(found) == before:
+                return list(found.values())
 
     async def email_of(self, run: Run) -> str | None:
         """The e-mail of the person who started the run; None if it was no person of the organization.

@@ -21,10 +21,12 @@ async def opened(
     patience: Patience | None = None,
     say: Say | None = None,
     in_flight: int = IN_FLIGHT,
+    claimant: str | None = None,
 ) -> AsyncIterator[RunContext]:
     """What runs of the stack `managed_by` (project/stack) are worked with; for one event loop.
 
-    `say` is told when a server fails and is tried again. `in_flight` requests go to Coder at once, at most.
+    `say` is told when a server fails and is tried again. `in_flight` requests go to Coder at once, at most. `claimant`
+    is that of `RunContext`.
     """
     patience = patience or Patience.of()
     secret, token = settings.port_client_secret.get_secret_value(), settings.coder_session_token.get_secret_value()
@@ -40,4 +42,5 @@ async def opened(
             filters=filters_of(settings),
             organizations=settings.coder_organizations,
             patience=patience,
+            claimant=claimant,
         )

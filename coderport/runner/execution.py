@@ -30,6 +30,7 @@ from coderport.runner.authorization import (
 )
 from coderport.runner.building import Bench, Steps
 from coderport.runner.following import Follower, reason
+from coderport.runner.hold import Hold, Standing
 from coderport.runner.operations import Done
 from coderport.runner.refresh import refresh
 from coderport.runner.reporting import Report
@@ -65,8 +66,17 @@ async def execute(run_id: str, context: RunContext, *, journal: Journal | None =
     if not run.in_progress:
         return Ended.ALREADY_ENDED
     kept = journal or NoJournal()
-    steps = Steps(kept, run_id, Step.of(await kept.step(run_id)))
-    return await _Execution(run, order, context, runs, steps).to_its_end()
+    resumed = Step.of(await kept.step(run_id))
+    if journal is not None:
+        return await _Execution(run, order, context, runs, Steps(kept, run_id, resumed)).to_its_end()
+    hold = Hold(runs, run_id, context.patience, context.clock, context.claimant)
+    taken = await hold.take()
+    if taken is Standing.NONE:
+        return Ended.ALREADY_ENDED
+    if taken is Standing.AGAIN and order.operation is Operation.CREATE:
+        resumed = Step("create")  # the workspace that the former process made is this run's own
+    async with hold.kept():
+        return await _Execution(run, order, context, runs, Steps(kept, run_id, resumed)).to_its_end()
 
 
 async def claim_of(run_id: str, context: RunContext) -> Claim | None:

@@ -41,10 +41,22 @@ def run_id_of(given: str | None, environ: Mapping[str, str]) -> str:
     return run_id
 
 
+def claimant_of(environ: Mapping[str, str]) -> str | None:
+    """The workflow run that this process is an attempt of: GitHub begins another attempt when the one before ended."""
+    workflow_run = environ.get("GITHUB_RUN_ID", "")
+    return f"workflow-run-{workflow_run}" if workflow_run.isascii() and workflow_run.isdigit() else None
+
+
 def run_once(
-    run_id: str, settings: Settings, managed_by: str, say: Callable[[str], None], *, patience: Patience | None = None
+    run_id: str,
+    settings: Settings,
+    managed_by: str,
+    say: Callable[[str], None],
+    *,
+    patience: Patience | None = None,
+    claimant: str | None = None,
 ) -> int:
-    """Brings the run to its end; the exit code of the process.
+    """Brings the run to its end; the exit code of the process. `claimant` is that of `claimant_of`.
 
     0 if the run has ended, well or not: then Port knows. 1 if it is not ours to end, waits for an approval, or Port
     could not be told, which lets the workflow fail: Port ends a run by its workflow's outcome if nobody else has.
@@ -54,7 +66,7 @@ def run_once(
 
     async def work() -> Ended:
         nonlocal cost
-        async with opened(settings, managed_by, patience=patience) as context:
+        async with opened(settings, managed_by, patience=patience, claimant=claimant) as context:
             try:
                 return await execute(run_id, context)
             finally:

@@ -170,6 +170,8 @@ class RunContext:
     patience: Patience = field(default_factory=Patience)
     clock: Clock = Clock()
     deployments: Deployments = field(default_factory=Deployments)
+    claimant: str | None = None
+    """Who takes runs on where no journal keeps them: the same for a process that follows one that was cut off."""
 
     def is_sibling(self, managed_by: object) -> bool:
         """Whether that is another stack of this project, whose actions are served here: one stack declares them."""

@@ -1,0 +1,205 @@
+"""One run dispatched several times is worked once, and one whose process was cut off is taken over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+from runner_lab import QUICK, STACK, Beats, RunnerLab, runner_lab
+
+from coderport.coder.client import CoderClient
+from coderport.port.client import PortClient
+from coderport.port.errors import PortError
+from coderport.port.runs import LogEntry, Runs
+from coderport.runner.execution import Ended, RunContext, execute
+from coderport.runner.github import claimant_of
+from coderport.runner.hold import _holder
+
+CREATE, RESTART = "coder_create_workspace", "coder_restart_workspace"
+PATIENT = replace(QUICK, poll_most=20.0)
+
+
+class Told(BaseException):
+    """The process was told to end, as `coderport.ending` tells it."""
+
+
+@pytest.fixture
+def lab() -> Iterator[RunnerLab]:
+    with runner_lab(templates=1, pending_seconds=0.05, running_seconds=0.3) as lab:
+        yield lab
+
+
+def at_once(lab: RunnerLab, run: str, *waits: float) -> list[Ended]:
+    """The run in several processes, each of which begins after so many seconds."""
+
+    async def one(wait: float) -> Ended:
+        await asyncio.sleep(wait)
+        async with (
+            CoderClient(lab.pair.coder_url, lab.coder.token) as coder,
+            PortClient(lab.pair.port_url, lab.port.client_id, lab.port.client_secret) as port,
+        ):
+            return await execute(run, RunContext(port, coder, lab.settings, STACK, patience=lab.patience))
+
+    async def all_of_them() -> list[Ended]:
+        return list(await asyncio.gather(*(one(wait) for wait in waits)))
+
+    return asyncio.run(all_of_them())
+
+
+def cut_off(lab: RunnerLab, run: str, claimant: str | None = None, *, silently: bool = True) -> None:
+    """A process takes the run on and is gone when it has begun the build; `silently` as if its machine were lost."""
+
+    def cut() -> None:
+        if silently:
+            lab.port.faults.add(kind="status", method="POST", path="/logs$", status=422, body={"ok": False})
+        raise Told
+
+    beats = Beats(then=cut, when=lambda: bool(lab.coder.workspace_ids()))
+    with pytest.raises(Told):
+        lab.execute(run, clock=beats.clock(), claimant=claimant)
+    lab.port.faults.clear()
+    assert lab.port.run(run)["status"] == "IN_PROGRESS"
+
+
+def told(lab: RunnerLab, method: str, path: str, body: dict[str, str]) -> None:
+    """What another process tells Port."""
+    credentials = {"clientId": lab.port.client_id, "clientSecret": lab.port.client_secret}
+    token = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials).json()["accessToken"]
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = httpx.request(method, f"{lab.pair.port_url}/v1/actions/runs{path}", json=body, headers=headers)
+    assert answer.json()["ok"]
+
+
+@pytest.mark.parametrize("waits", [(0, 0), (0, 0.02, 0.2), (0.1, 0)], ids=str)
+def test_a_run_that_several_processes_get_is_worked_once(lab: RunnerLab, waits: tuple[float, ...]) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+    assert sorted(at_once(lab, run, *waits), key=str) == [Ended.ALREADY_ENDED] * (len(waits) - 1) + [Ended.SUCCESS]
+    assert lab.port.run(run)["status"] == "SUCCESS"
+    assert lab.builds("alice/made") == [("start", "succeeded")]
+    workspace = lab.workspace("alice", "dev")
+    run = lab.ask(RESTART, entity=workspace)
+    assert sorted(at_once(lab, run, *waits), key=str) == [Ended.ALREADY_ENDED] * (len(waits) - 1) + [Ended.SUCCESS]
+    assert [transition for transition, _ in lab.builds(workspace)] == ["start", "stop", "start"]
+
+
+def test_the_second_leaves_when_the_first_has_ended_the_run_and_not_before(lab: RunnerLab) -> None:
+    """Its exit would let the integration end the run by it, while the first is at work."""
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+
+    async def both() -> list[Ended]:
+        order: list[Ended] = []
+
+        async def one(wait: float) -> None:
+            await asyncio.sleep(wait)
+            async with (
+                CoderClient(lab.pair.coder_url, lab.coder.token) as coder,
+                PortClient(lab.pair.port_url, lab.port.client_id, lab.port.client_secret) as port,
+            ):
+                ended = await execute(run, RunContext(port, coder, lab.settings, STACK, patience=lab.patience))
+                assert lab.port.run(run)["status"] == "SUCCESS"
+                order.append(ended)
+
+        await asyncio.gather(one(0), one(0.1))
+        return order
+
+    assert len(asyncio.run(both())) == 2
+
+
+def test_another_attempt_of_the_same_workflow_run_goes_on_with_what_was_begun(lab: RunnerLab) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+    cut_off(lab, run, "workflow-run-7")
+    seen = lab.execute(run, claimant="workflow-run-7")
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert lab.builds("alice/made") == [("start", "succeeded")]
+
+
+def test_a_process_that_fell_silent_is_followed_by_another(lab: RunnerLab) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+    cut_off(lab, run, "workflow-run-7")
+    clock = Beats()
+    seen = lab.execute(run, claimant="workflow-run-8", clock=clock.clock(), patience=PATIENT)
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert clock.seconds >= 240 and lab.builds("alice/made") == [("start", "succeeded")]
+    entries = [line for line in seen.log.splitlines() if line.startswith("coderport takes")]
+    assert entries == [
+        "coderport takes this run on (workflow-run-7).",
+        "coderport takes this run on (workflow-run-8) after (workflow-run-7).",
+    ]
+
+
+def test_a_run_that_was_left_is_taken_up_at_once(lab: RunnerLab) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+    for _ in range(2):
+        cut_off(lab, run, silently=False)
+    clock = Beats()
+    seen = lab.execute(run, clock=clock.clock(), patience=PATIENT)
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert clock.seconds < 240 and lab.builds("alice/made") == [("start", "succeeded")]
+
+
+def test_a_process_that_writes_now_and_then_keeps_its_run(lab: RunnerLab) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+    cut_off(lab, run, "workflow-run-7")
+    said: list[str] = []
+
+    def sign_of_life() -> None:
+        told(lab, "POST", f"/{run}/logs", {"message": "Still at work."})
+        said.append(run)
+
+    def ended() -> None:
+        told(lab, "PATCH", f"/{run}", {"status": "FAILURE"})
+
+    every_minute = dict.fromkeys(range(3, 40, 3), sign_of_life)
+    clock = Beats({**every_minute, 40: ended})
+    seen = lab.execute(run, claimant="workflow-run-8", clock=clock.clock(), patience=PATIENT)
+    assert seen.ended is Ended.ALREADY_ENDED and len(said) > 10
+    assert "workflow-run-8" not in seen.log
+
+
+def test_nothing_is_begun_where_port_does_not_show_who_has_the_run(lab: RunnerLab) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+    lab.port.faults.add(kind="status", method="GET", path=r"/logs\?", status=200, body={"ok": True, "runLogs": []})
+    with pytest.raises(PortError):
+        lab.execute(run)
+    assert lab.coder.workspace_ids() == set()
+
+
+@pytest.mark.parametrize(
+    ("entries", "holder"),
+    [
+        ([], None),
+        (["(a)", "(b)"], "a"),
+        (["(a)", "(b) after (a)", "(c) after (a)"], "b"),
+        (["(a)", "(b) after (a)", "(c) after (b)"], "c"),
+        (["(b) after (a)", "(a)"], "a"),
+    ],
+)
+def test_the_log_s_order_says_who_has_the_run_whatever_order_port_sends_it_in(
+    entries: list[str], holder: str | None
+) -> None:
+    log = [
+        LogEntry(f"rl_{at}", f"coderport takes this run on {text}.", f"2026-01-01T00:00:0{at}.000Z")
+        for at, text in enumerate(entries)
+    ]
+    other = [LogEntry("rl_9", "planning\ncoderport takes this run on (z).", "2025-01-01T00:00:00.000Z")]
+    assert _holder(log + other) == _holder([*reversed(log), *other]) == holder
+
+
+def test_a_long_log_is_read_to_its_end(lab: RunnerLab) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+
+    async def filled(_: CoderClient, port: PortClient) -> int:
+        runs = Runs(port)
+        for number in range(101):
+            await runs.log(run, f"line {number}")
+        return len(await runs.logs(run))
+
+    assert lab.talk(filled) == 101
+
+
+def test_attempts_of_one_workflow_run_are_one_claimant() -> None:
+    assert claimant_of({"GITHUB_RUN_ID": "1234", "GITHUB_RUN_ATTEMPT": "2"}) == "workflow-run-1234"
+    assert claimant_of({}) is None and claimant_of({"GITHUB_RUN_ID": "x) after (y"}) is None
