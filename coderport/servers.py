@@ -30,7 +30,8 @@ async def opened_port(settings: Settings, account: Account) -> AsyncIterator[Por
 async def opened_coder(settings: Settings, account: Account) -> AsyncIterator[CoderClient]:
     """A client of Coder; what it cost is booked also where it failed."""
     token = settings.coder_session_token.get_secret_value()
-    async with CoderClient(settings.coder_api_base_url, token, patience=account.patience()) as client:
+    headers = settings.coder_header_values
+    async with CoderClient(settings.coder_api_base_url, token, patience=account.patience(), headers=headers) as client:
         try:
             yield client
         finally:

@@ -28,6 +28,7 @@ from pydantic import (
 
 from coderport import __version__
 from coderport.address import http_address, is_in_clear, is_loopback, server_address
+from coderport.coder.headers import require_sendable
 from coderport.errors import SettingsError
 
 NAMESPACE = "coderport"
@@ -36,6 +37,7 @@ PORT_EU = "https://api.port.io"
 ENVIRONMENT: Mapping[str, str] = {
     "coderApiBaseUrl": "CODER_API_BASE_URL",
     "coderSessionToken": "CODER_SESSION_TOKEN",
+    "coderHeaders": "CODERPORT_CODER_HEADERS",
     "coderOrganizationId": "CODER_ORGANIZATION_ID",
     "portClientId": "PORT_CLIENT_ID",
     "portClientSecret": "PORT_CLIENT_SECRET",
@@ -49,13 +51,14 @@ RELEASES: Mapping[str, str] = {
 _EXAMPLES: Mapping[str, str] = {
     "coderApiBaseUrl": "https://coder.example.com",
     "coderSessionToken": "the token that `coder tokens create` prints",
+    "coderHeaders": '{"CF-Access-Client-Id": "…", "CF-Access-Client-Secret": "…"} in the environment',
     "portClientId": "the client id under Port's … > Credentials",
     "portClientSecret": "the client secret beside it",
     "portBaseUrl": f"{PORT_EU} (EU) or https://api.us.port.io (US)",
     "blueprints": "manage",
     "volatileRefresh": "24h",
 }
-_SECRETS = frozenset({"coderSessionToken", "portClientSecret"})
+_SECRETS = frozenset({"coderSessionToken", "coderHeaders", "portClientSecret"})
 _SOURCES = frozenset({"secrets_from_config", "from_environment"})
 """Members of the settings that say where values came from."""
 _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
@@ -89,6 +92,9 @@ def _json(what: str) -> Callable[[object], object]:
 
 _parsed = _json("must be an object, as `pulumi config set --path coderport:actions.KEY VALUE` makes it")
 _parsed_guard = _json("must be an object, as `pulumi config set --path coderport:guard.deleted 25` makes it")
+_parsed_headers = _json(
+    "must be an object, as `pulumi config set --secret --path 'coderport:coderHeaders.NAME' VALUE` makes it"
+)
 _list = _json("must be a list, as `pulumi config set --path 'coderport:KEY[0]' VALUE` makes it")
 
 
@@ -106,6 +112,7 @@ def _header_safe(value: SecretStr) -> SecretStr:
 
 
 Token = Annotated[SecretStr, AfterValidator(_header_safe)]
+Headers = Annotated[Mapping[str, SecretStr], AfterValidator(require_sendable), BeforeValidator(_parsed_headers)]
 Globs = Annotated[tuple[Annotated[str, AfterValidator(_glob)], ...], BeforeValidator(_list)]
 
 
@@ -151,6 +158,12 @@ class CoderAccess(BaseModel):
         alias="coderApiBaseUrl"
     )
     coder_session_token: Token = Field(alias="coderSessionToken")
+    coder_headers: Headers = Field(default={}, alias="coderHeaders")
+
+    @property
+    def coder_header_values(self) -> dict[str, str]:
+        """The own headers of each request to Coder, with their values."""
+        return {name: value.get_secret_value() for name, value in self.coder_headers.items()}
 
 
 class PortAccess(BaseModel):
@@ -227,7 +240,9 @@ class Settings(PortAccess, CoderAccess):
     def fingerprint(self) -> str:
         """The same for the same version of coderport and the same settings; secrets do not count, nor do they show."""
         no_part_in_the_catalog = {"keep_runs", "history", *_SOURCES}
-        plain = self.model_dump_json(exclude={"coder_session_token", "port_client_secret", *no_part_in_the_catalog})
+        plain = self.model_dump_json(
+            exclude={"coder_session_token", "coder_headers", "port_client_secret", *no_part_in_the_catalog}
+        )
         return hashlib.sha256(f"{__version__} {plain}".encode()).hexdigest()[:16]
 
 
@@ -264,7 +279,7 @@ def load_settings(
         problems.extend(_problems(error))
     for key in sorted(_SECRETS & from_config - encrypted):
         if not _only_emulators(given):
-            problems.append((key, f"is in clear in the stack config: `pulumi config set --secret {NAMESPACE}:{key}`"))
+            problems.append((key, f"is in clear in the stack config: `pulumi config set {_set(key)}`"))
     if problems or settings is None:
         raise SettingsError(_report(problems))
     return settings
@@ -326,7 +341,7 @@ def load_releases(environ: Mapping[str, str]) -> Releases:
 
 def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """What is set, by key of the config: there first, else in the environment."""
-    given = {key: value for key, value in config.items() if value not in (None, "", "{}")}
+    given = {key: value for key, value in config.items() if value not in (None, "", "{}", {})}
     for key, variable in ENVIRONMENT.items():
         if key not in given and environ.get(variable, "").strip():
             given[key] = environ[variable].strip()
@@ -353,14 +368,21 @@ def _reason(item: Any) -> str:
     return message.removeprefix("Value error, ")
 
 
+def _set(key: str) -> str:
+    """The options and the key with which `pulumi config set` sets it."""
+    if key == "coderHeaders":
+        return f"--secret --path '{NAMESPACE}:{key}.NAME'"
+    option = "--secret " if key in _SECRETS else "--path " if "." in key else ""
+    return f"{option}{NAMESPACE}:{key}"
+
+
 def _report(problems: list[tuple[str, str]]) -> str:
     lines = [
         "The settings of this stack are not complete:" if len(problems) > 1 else "A setting of this stack is wrong:"
     ]
     for key, reason in dict.fromkeys(problems):
         lines.append(f"  {NAMESPACE}:{key} {reason}")
-        option = " --secret" if key in _SECRETS else " --path" if "." in key else ""
-        places = [f"pulumi config set{option} {NAMESPACE}:{key} …"]
+        places = [f"pulumi config set {_set(key)} …"]
         if key in ENVIRONMENT:
             places.append(f"the environment variable {ENVIRONMENT[key]}")
         if "is not a setting" not in reason:

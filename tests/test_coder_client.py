@@ -407,3 +407,28 @@ def test_over_a_socket_a_body_cut_by_a_lost_connection_is_a_failed_read(
 
     asyncio.run(run())
     assert len(asked) == 4
+
+
+def test_own_headers_go_to_coder_and_are_not_shown_in_what_it_says() -> None:
+    seen: list[httpx.Request] = []
+    secret = "access-secret-0123456789"
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        if len(seen) == 1:
+            return httpx.Response(302, headers={"location": "https://elsewhere.example.com/login"})
+        return httpx.Response(400, json={"message": f"no {secret}"})
+
+    async def run() -> None:
+        transport = httpx.MockTransport(handler)
+        headers = {"CF-Access-Client-Secret": secret}
+        async with CoderClient("https://coder.example.com", "a-token", transport=transport, headers=headers) as client:
+            for kind in (errors.CoderRedirected, errors.CoderBadRequest):
+                with pytest.raises(kind) as caught:
+                    await client.me()
+                assert secret not in str(caught.value)
+
+    asyncio.run(run())
+    assert [request.url.host for request in seen] == ["coder.example.com"] * 2
+    assert all(request.headers["cf-access-client-secret"] == secret for request in seen)
+    assert all(request.headers["coder-session-token"] == "a-token" for request in seen)

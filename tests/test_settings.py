@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def test_the_environment_counts_where_the_config_is_silent_or_empty() -> None:
     environ = {
         variable: f"https://{variable.lower().replace('_', '-')}.example.com" for variable in ENVIRONMENT.values()
     }
+    environ["CODERPORT_CODER_HEADERS"] = '{"X-Access": "letmein-please"}'
     environ["CODERPORT_ACTIONS"] = '{"backend": "github", "repository": "acme/coderport"}'
     found = load_settings(
         {"portClientId": "", "coderApiBaseUrl": "https://coder.example.com", "actions": "{}"}, environ
@@ -61,6 +63,7 @@ def test_the_environment_counts_where_the_config_is_silent_or_empty() -> None:
     assert found.coder_api_base_url == "https://coder.example.com"
     assert found.port_client_id == environ["PORT_CLIENT_ID"]
     assert found.actions.repository == "acme/coderport"
+    assert found.coder_header_values == {"X-Access": "letmein-please"}
     assert found.secrets_from_config == frozenset()
 
 
@@ -185,3 +188,35 @@ def test_a_webhook_in_clear_is_for_port_s_agent_only() -> None:
     actions = {"backend": "webhook", "url": "http://coderport.internal/runs"}
     assert "url must be https unless" in error({**CONFIG, "actions": actions})
     assert settings(actions={**actions, "agent": True}).actions.url == "http://coderport.internal/runs"
+
+
+def test_headers_for_an_access_proxy_are_a_secret_map() -> None:
+    given = '{"CF-Access-Client-Secret": "' + SECRET + '"}'
+    found = load_settings({**CONFIG, "coderHeaders": given}, {}, encrypted=ENCRYPTED | {"coderHeaders"})
+    assert found.coder_header_values == {"CF-Access-Client-Secret": SECRET}
+    assert SECRET not in repr(found) and found.fingerprint == settings().fingerprint
+    text = error({**CONFIG, "coderHeaders": given})
+    assert "coderport:coderHeaders is in clear" in text and SECRET not in text
+    assert "pulumi config set --secret --path 'coderport:coderHeaders.NAME'" in text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Coder-Session-Token": SECRET},
+        {"HOST": SECRET},
+        {"Content-Length": "1"},
+        {"Cookie": f"a=b; coder_session_token={SECRET}"},
+        {"X-A": f"{SECRET}\r\nX-B: c"},
+        {"X-A": f"{SECRET}é"},
+        {"X-A": ""},
+        {"X A": SECRET},
+        {"": SECRET},
+        {"X-A": SECRET, "x-a": SECRET},
+        {"X-A": 7},
+        [SECRET],
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_refused_and_its_value_not_shown(headers: Any) -> None:
+    text = error(CONFIG, {"CODERPORT_CODER_HEADERS": json.dumps(headers)})
+    assert "coderport:coderHeaders" in text and SECRET not in text

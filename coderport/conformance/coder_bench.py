@@ -37,11 +37,12 @@ class CoderBench:
 
 
 class CoderCredentials:
-    """Coder's session token."""
+    """Coder's session token, and the own headers of an access proxy in front of it."""
 
     def __init__(self, access: CoderAccess) -> None:
         self._token = access.coder_session_token.get_secret_value()
+        self._own = access.coder_header_values
 
     def headers(self, exchange: Exchange) -> Mapping[str, str]:
         """The authorization of a request."""
-        return {"Coder-Session-Token": self._token}
+        return {**self._own, "Coder-Session-Token": self._token}

@@ -31,7 +31,14 @@ async def opened(
     patience = patience or Patience.of()
     secret, token = settings.port_client_secret.get_secret_value(), settings.coder_session_token.get_secret_value()
     async with (
-        CoderClient(settings.coder_api_base_url, token, patience=patience, say=say, in_flight=in_flight) as coder,
+        CoderClient(
+            settings.coder_api_base_url,
+            token,
+            patience=patience,
+            say=say,
+            in_flight=in_flight,
+            headers=settings.coder_header_values,
+        ) as coder,
         PortClient(settings.port_base_url, settings.port_client_id, secret, patience=patience, say=say) as port,
     ):
         yield RunContext(

@@ -1,0 +1,42 @@
+"""Own headers for a Coder behind an access proxy: which may be sent, and what they must not say.
+
+They go to Coder alone. The client follows no redirect, so that no other host ever gets them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import SecretStr
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
+_OURS: Final = frozenset(
+    {
+        "accept", "accept-encoding", "coder-session-token", "connection", "content-length", "content-type", "expect",
+        "host", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+    }
+)  # fmt: skip
+"""Those that the client sets itself, or that are about the connection."""
+_TOKEN_COOKIE: Final = "coder_session_token"
+
+
+def require_sendable(headers: Mapping[str, SecretStr]) -> dict[str, SecretStr]:
+    """The headers; ValueError that names the first one that cannot be sent, and never its value."""
+    seen: set[str] = set()
+    for name, secret in headers.items():
+        value = secret.get_secret_value()
+        if not _NAME.fullmatch(name):
+            raise ValueError("has a header whose name no header can have")
+        if name.lower() in _OURS:
+            raise ValueError(f"must not set {name}: coderport sets it itself, or it is about the connection")
+        if name.lower() in seen:
+            raise ValueError(f"has {name} twice")
+        if not value or not value.isascii() or not value.isprintable() or value != value.strip():
+            raise ValueError(f"has a value for {name} that no header can have (a line break pasted along?)")
+        # Coder prefers the cookie to the header, so that this would change who is asking.
+        if name.lower() == "cookie" and _TOKEN_COOKIE in value:
+            raise ValueError(f"must not set the cookie {_TOKEN_COOKIE}: the token is coderSessionToken")
+        seen.add(name.lower())
+    return dict(headers)
