@@ -1,6 +1,7 @@
 # Every target does its own set-up: a virtual environment with pinned packages, and the Pulumi CLI where it is needed.
 .PHONY: help demo test lint emulate bench bench-small clean runtime dev
 .NOTPARALLEL:
+unexport PYTHONHOME PYTHONPATH
 python := .venv/bin/python
 
 help:
