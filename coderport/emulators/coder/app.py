@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 
@@ -28,6 +29,7 @@ from coderport.emulators.coder import (
 from coderport.emulators.coder.following import Followed, follow
 from coderport.emulators.coder.http import Call, Refused, json_response, subject_of
 from coderport.emulators.coder.listing import ListFaults, list_workspaces
+from coderport.emulators.coder.prices import CORES
 from coderport.emulators.coder.roles import Subject
 from coderport.emulators.coder.rows import RowCache
 from coderport.emulators.coder.state import State
@@ -162,6 +164,7 @@ class Api:
 
     def __init__(self, state: State, rate: RateBuckets) -> None:
         self.rate = rate
+        self._cores = asyncio.Semaphore(CORES)
         self.list_faults = ListFaults()
         self.reset(state)
 
@@ -190,9 +193,16 @@ class Api:
 
     async def _answer(self, request: Request, handler: Handler, open_to_all: bool) -> Response:
         body = b"" if request.method == "GET" else await request.body()
-        return self._judged(request, body, open_to_all, handler)
+        bill: list[float] = []
+        response = self._judged(request, body, open_to_all, handler, bill)
+        if bill:
+            async with self._cores:
+                await asyncio.sleep(sum(bill))
+        return response
 
-    def _judged(self, connection: HTTPConnection, body: bytes, open_to_all: bool, handler: Handler) -> Response:
+    def _judged(
+        self, connection: HTTPConnection, body: bytes, open_to_all: bool, handler: Handler, bill: list[float]
+    ) -> Response:
         """What the handler answers, or why it was not asked: no token, or too many requests."""
         state = self.state
         with state.lock:
@@ -216,6 +226,7 @@ class Api:
                         connection.query_params,
                         connection.headers.get("host", ""),
                         body,
+                        bill,
                     )
                 )
             except Refused as error:
@@ -235,7 +246,7 @@ class Api:
                 found.append((find(call), call.number("after")))
                 return Response()
 
-            answer = self._judged(websocket, b"", False, handler)
+            answer = self._judged(websocket, b"", False, handler, [])
             if found:
                 await follow(websocket, self.state, *found[0])
             else:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from coderport.emulators.coder.audit import Entry
 from coderport.emulators.coder.http import Call, bad_search, forbidden, json_response
+from coderport.emulators.coder.prices import audit_seconds
 from coderport.emulators.coder.query import QueryError, Terms
 from coderport.emulators.coder.rows import user_json
 from coderport.emulators.coder.state import State
@@ -42,6 +43,7 @@ def list_audit(call: Call) -> Response:
     found = [
         entry for entry in reversed(state.audit) if (everything or entry.organization_id in readable) and fits(entry)
     ]
+    call.charge(audit_seconds(len(found)))
     offset, limit = call.number("offset"), call.number("limit") or _USUAL_LIMIT
     page = [_entry_json(state, entry) for entry in found[offset : offset + limit]]
     return json_response({"audit_logs": page, "count": len(found)})

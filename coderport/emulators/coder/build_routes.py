@@ -19,6 +19,7 @@ from coderport.emulators.coder.http import (
 )
 from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
 from coderport.emulators.coder.prebuilds import matching_preset, named_preset
+from coderport.emulators.coder.prices import workspace_seconds
 from coderport.emulators.coder.records import Build, Template, Version, Workspace
 from coderport.emulators.coder.workspace_routes import set_dormant, workspace_of
 from coderport.emulators.coder.written import stamp
@@ -158,6 +159,7 @@ def build_of(call: Call) -> Build:
 
 def get_build(call: Call) -> Response:
     """``GET /workspacebuilds/{build}``."""
+    call.charge(workspace_seconds())
     return json_response(build_json(call.state, build_of(call)))
 
 

@@ -45,7 +45,8 @@ class CoderEmulator(Members):
     `flavour` is a version from ``2.13`` on, or ``newest``; `behaviour` turns single flags of it, as a recording of
     `conformance` has them. Without a licence (`licensed`) deprecation and
     the scheduling settings of templates have no effect, and without `renames` workspaces keep their names, which is
-    Coder's default before 2026. `rate_limit` is requests a minute for each user and
+    Coder's default before 2026. With `priced` answers take as long as a real server's (module `prices`).
+    `rate_limit` is requests a minute for each user and
     path (Coder's default is 512), 0 is none.
     """
 
@@ -64,6 +65,7 @@ class CoderEmulator(Members):
         renames: bool = False,
         rate_limit: int = 0,
         latency_ms: float = 0,
+        priced: bool = False,
         clock: Clock = time.time,
         pending_seconds: float = 0.02,
         running_seconds: float = 0.05,
@@ -73,6 +75,7 @@ class CoderEmulator(Members):
         self.faults.latency_ms = latency_ms
         self._clock, self._durations = clock, (pending_seconds, running_seconds)
         self._flavour, self._licensed, self._renames = flavour_named(flavour, behaviour), licensed, renames
+        self._priced = priced
         self._churn: threading.Event | None = None
         state = self._new_state(seed)
         super().__init__(state)
@@ -91,6 +94,7 @@ class CoderEmulator(Members):
 
     def _new_state(self, seed_number: int) -> State:
         state = State(seed_number, self._flavour, self._clock, self._licensed)
+        state.priced = self._priced
         state.renames = self._renames or state.flavour.newest_fields
         state.pending_seconds, state.running_seconds = self._durations
         return state
@@ -122,6 +126,11 @@ class CoderEmulator(Members):
         from coderport.emulators.coder.control import routes  # it drives this class
 
         return routes(self)
+
+    def set_prices(self, priced: bool = True) -> None:
+        """Have answers take as long as a real server's from now on, or as short as they can."""
+        with self.state.lock:
+            self._priced = self.state.priced = priced
 
     # ------------------------------------------------------------ a busy deployment
 

@@ -7,7 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -149,6 +149,13 @@ class Call:
     query: QueryParams
     host: str
     raw_body: bytes
+    bill: list[float] = field(default_factory=list)
+    """Seconds that the answer takes, where the deployment has prices."""
+
+    def charge(self, seconds: float) -> None:
+        """Have the answer take that long, if the deployment has prices."""
+        if self.state.priced:
+            self.bill.append(seconds)
 
     @property
     def subject(self) -> Subject:

@@ -15,6 +15,7 @@ from coderport.emulators.coder.http import Call, Refused, invalid, json_response
 from coderport.emulators.coder.job_rows import daemon_json, initiator_of, job_json, job_status, listed_job_json
 from coderport.emulators.coder.jobs import Job
 from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
+from coderport.emulators.coder.prices import jobs_seconds
 from coderport.emulators.coder.reading import organization_of
 from coderport.emulators.coder.records import DryRun, Organization, Version
 from coderport.emulators.coder.template_routes import version_of
@@ -38,6 +39,8 @@ def list_jobs(call: Call) -> Response:
     """``GET /organizations/{organization}/provisionerjobs``: newest first, 50 unless `limit` says (0: all)."""
     organization = _organization(call)
     limit = _limit(call, ("limit", "status", "ids", "tags", *_newer_keys(call)))
+    active = set(call.query.get("status", "").split(",")) <= {"pending", "running", "canceling"}
+    call.charge(jobs_seconds(call.state.jobs.count(organization.id), active))
     jobs = _wanted(call, call.state.jobs.newest_first(organization.id))
     rows = []
     for job in jobs:

@@ -40,6 +40,10 @@ class JobIndex:
         """A job of the organization by its id."""
         return self._jobs[id] if self._organizations.get(id) == organization_id else None
 
+    def count(self, organization_id: str) -> int:
+        """How many jobs an organization has had."""
+        return len(self._ages.get(organization_id, ()))
+
     def newest_first(self, organization_id: str) -> Iterator[Job]:
         """All jobs of an organization."""
         return (self._jobs[id] for _, id in reversed(self._ages.get(organization_id, [])))

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from coderport.emulators.coder.build_rows import agent_id
 from coderport.emulators.coder.http import Call, bad_search, bytes_response, invalid
+from coderport.emulators.coder.prices import list_seconds
 from coderport.emulators.coder.query import QueryError, Terms
 from coderport.emulators.coder.records import Workspace
 from coderport.emulators.coder.roles import Subject
@@ -55,6 +56,7 @@ def list_workspaces(call: Call, rows: RowCache, faults: ListFaults) -> Response:
             readable[template_id] = subject.may_template("read", state.templates[template_id])
         if readable[template_id] and workspace.id not in faults.dropped:
             parts.append(rows.row(workspace, subject.user.id))
+    call.charge(list_seconds(len(state.listed()), len(page), "id:" in call.query.get("q", "")))
     count = max(0, len(found) + faults.count_off)
     answer = bytes_response(b'{"workspaces":[' + b",".join(parts) + b'],"count":' + str(count).encode() + b"}")
     for hook in tuple(faults.between):

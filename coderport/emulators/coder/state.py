@@ -80,6 +80,8 @@ class State:
         self.dry_runs: dict[str, DryRun] = {}
         self.jobs = JobIndex()
         self.stats_at = 0.0
+        self.priced = False
+        """Whether answers take as long as a real server's."""
         self.log_ids = 0
         self.audit: list[Entry] = []
         """Oldest first."""

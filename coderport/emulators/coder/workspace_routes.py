@@ -21,6 +21,7 @@ from coderport.emulators.coder.http import (
 )
 from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
 from coderport.emulators.coder.prebuilds import claimed, matching_preset, named_preset
+from coderport.emulators.coder.prices import workspace_seconds
 from coderport.emulators.coder.reading import organization_of, user_of
 from coderport.emulators.coder.records import Template, User, Version, Workspace
 from coderport.emulators.coder.rows import workspace_json
@@ -45,6 +46,7 @@ def workspace_of(call: Call, action: str = "read") -> Workspace:
 
 def get_workspace(call: Call) -> Response:
     """``GET /workspaces/{workspace}``: 404 unseen, else 410 deleted, else 403 for an unreadable template."""
+    call.charge(workspace_seconds())
     workspace = workspace_of(call)
     if workspace.deleted and not call.flag("include_deleted"):
         raise Refused(
