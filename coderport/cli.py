@@ -189,15 +189,16 @@ def emulate(
     templates: Annotated[int, typer.Option(min=1, help="How many templates Coder has.")] = 6,
     seed: Annotated[int, typer.Option(help="The same seed gives the same deployment.")] = 0,
     free_ports: Annotated[bool, typer.Option(help="Listen on free ports instead of the dev stack's.")] = False,
+    coder_version: Annotated[str, typer.Option(help="Coder's version: 2.13 and later, or newest.")] = "2.20",
+    prices: Annotated[bool, typer.Option(help="Have Coder answer as slowly as a real one.")] = False,
     recordings: Annotated[
         list[Path] | None,
         typer.Option("--as", metavar="FILE", help="Behave as `conformance --out FILE` saw Port or Coder; repeatable."),
     ] = None,
 ) -> None:
     """Run the emulators of Coder and Port on this machine until interrupted. Prints where they listen as JSON."""
-    emulate_until_interrupted(
-        workspaces=workspaces, templates=templates, seed=seed, free_ports=free_ports, recordings=recordings or ()
-    )
+    coder = {"workspaces": workspaces, "templates": templates, "flavour": coder_version, "priced": prices}
+    emulate_until_interrupted(seed=seed, free_ports=free_ports, coder=coder, recordings=recordings or ())
 
 
 @app.command()

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -132,13 +132,13 @@ def write_summary(outcome: Outcome, file: Path) -> None:
 
 
 def emulate_until_interrupted(
-    *, workspaces: int, templates: int, seed: int, free_ports: bool, recordings: Sequence[Path] = ()
+    *, seed: int, free_ports: bool, coder: Mapping[str, Any], recordings: Sequence[Path] = ()
 ) -> None:
     """Serves the emulators in the foreground; their addresses go to standard output as one JSON line.
 
-    They behave as `recordings` of `conformance` saw the live services.
+    `coder` are settings of `CoderEmulator`, by their names; what `recordings` of `conformance` saw goes before them.
     """
-    behaviour, coder = behaviours(recordings)
+    behaviour, seen = behaviours(recordings)
     stop = threading.Event()
     coder_port, port_port, control_port = (0, 0, 0) if free_ports else DEV_PORTS
     with (
@@ -148,11 +148,9 @@ def emulate_until_interrupted(
             coder_port=coder_port,
             port_port=port_port,
             control_port=control_port,
-            workspaces=workspaces,
-            templates=templates,
             renames=True,
             port_behaviour=behaviour,
-            **coder,
+            **{**coder, **seen},
         ) as pair,
     ):
         console = people(stderr=True)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from coder_talk import Api, Deploy
+from typer.testing import CliRunner
 
+from coderport.cli import app
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.coder.flavour import DIFFERENCES, NEWEST, flags, flavour
 from coderport.emulators.coder.records import Parameter, Preset
@@ -239,3 +241,9 @@ def test_agents_are_asked_for_by_a_list_that_nobody_checks(api: Api) -> None:
     assert {row["id"] for row in api.rows(q="has-agent:timeout")} == {first}
     stopped = api.rows(q="status:stopped")[0]["id"]
     assert stopped not in {row["id"] for row in api.rows(q="has-agent:connecting,connected,disconnected,timeout")}
+
+
+def test_the_command_that_emulates_takes_a_version() -> None:
+    result = CliRunner().invoke(app, ["emulate", "--free-ports", "--coder-version", "2.99"])
+    assert result.exit_code == 1 or isinstance(result.exception, EmulatorError)
+    assert "2.13 to 2.37, or newest" in (result.output + str(result.exception))
