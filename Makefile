@@ -32,7 +32,7 @@ lint: dev
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
-	.venv/bin/zizmor --offline --quiet .github/workflows
+	.venv/bin/zizmor --offline --quiet --persona auditor .github/workflows
 
 runtime:
 	@scripts/setup requirements.txt

@@ -43,7 +43,7 @@ def test_defaults_nulls_and_orders_that_mean_nothing_are_no_difference() -> None
     action = actions()[FROM_TEMPLATE]
     held = live(action)
     del held["publish"], held["requiredApproval"]
-    held |= {"allowAnyoneToViewRuns": True, "approvalNotification": None}
+    held |= {"approvalNotification": None}
     inputs = held["trigger"]["userInputs"]
     inputs["required"].reverse()
     inputs["properties"] = dict(reversed(inputs["properties"].items()))
@@ -207,5 +207,13 @@ def test_an_action_of_the_former_github_app_is_ours_if_it_dispatches_our_workflo
 def test_only_the_backend_github_has_a_former_app() -> None:
     hook = actions(backend="webhook", url="https://x.example.com")[STOP]
     held = by_the_former_app(actions()[STOP])
-    assert migrated(hook, held) is held
+    assert migrated(hook, held)["invocationMethod"] == held["invocationMethod"]
     assert migrated(actions()[STOP], live(hook)) == live(hook)
+
+
+@pytest.mark.parametrize("shown", [True, None])
+def test_runs_that_everybody_may_see_are_a_difference_and_no_reason_to_ask(shown: bool | None) -> None:
+    action = actions()[STOP]
+    held = {**live(action), "allowAnyoneToViewRuns": shown}
+    assert told(action, held) == [f"{STOP}.allowAnyoneToViewRuns: True in Port, False here"]
+    assert differences(action, migrated(action, held)) == []

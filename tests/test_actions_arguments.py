@@ -99,6 +99,7 @@ def test_the_sdk_knows_every_argument(fields: dict[str, Any]) -> None:
         for name, kind in methods.items():
             if name in arguments:
                 kind(**arguments.pop(name))
+        assert arguments.pop("allow_anyone_to_view_runs") is False
         assert set(arguments) == {"identifier", "title", "icon", "description", "required_approval"}
         assert arguments["required_approval"] == ("true" if action.approval else "false")
 

@@ -76,8 +76,8 @@ def test_each_job_has_the_least_permissions_and_a_time_limit() -> None:
         "tests.oldest-sdk": {"contents": "read"},
         "preview.preview": {"contents": "read"},
         "preview.comment": {"pull-requests": "write"},
-        "up.up": {"contents": "read", "deployments": "read"},
-        "up.shards": {"contents": "read", "deployments": "read"},
+        "up.up": {"actions": "read", "contents": "read"},
+        "up.shards": {"actions": "read", "contents": "read"},
     }
     assert {name: job["permissions"] for name, job in jobs()} == allowed
     for name in NAMES:
@@ -123,7 +123,10 @@ def test_an_action_gets_its_run_by_the_environment_and_waits_for_no_other() -> N
     assert [step["name"] for step in holders] == ["Run"]
     assert holders[0]["env"]["CODERPORT_RUN_ID"] == "${{ inputs.run_id }}"
     assert "CODERPORT_RUN_ID" not in holders[0]["run"]
-    assert "concurrency" not in job and "concurrency" not in workflow("coder-action")
+    assert "concurrency" not in job
+    # A run that is dispatched twice waits for itself, and for no other.
+    group = {"group": "coder-action-${{ inputs.run_id }}", "cancel-in-progress": "false"}
+    assert workflow("coder-action")["concurrency"] == group
 
 
 def test_a_run_that_writes_is_never_cut_off_and_never_meets_its_like() -> None:
@@ -360,21 +363,118 @@ def test_the_clock_syncs_and_everything_else_goes_up() -> None:
         assert writes["if"] == "${{ !cancelled() && steps.up.outcome != 'skipped' }}"
 
 
-@pytest.mark.parametrize(
-    ("states", "output"),
-    [({"9": "waiting", "8": "success", "7": "success"}, "sha=sha8\n"), ({"9": "failure"}, "")],
-)
-def test_the_clock_repeats_the_commit_that_last_went_up(runner: Runner, states: dict[str, str], output: str) -> None:
+FIND = "Find the commit that last went up with approval"
+TIP = "f" * 40
+
+
+def sha(letter: str) -> str:
+    return letter * 40
+
+
+def job(name: str = "environment prod", conclusion: str | None = "success") -> Node:
+    return {"name": name, "conclusion": conclusion}
+
+
+def went(number: int, *jobs: Node, commit: str | None = None, **changes: Any) -> Node:
+    """A run of the workflow on main, the newer the greater its number, as GitHub's API has it."""
+    return {
+        "id": number,
+        "event": "push",
+        "head_branch": "main",
+        "head_sha": commit or sha(f"{number:x}"),
+        "created_at": f"2026-11-27T00:00:{number:02}Z",
+        "jobs": list(jobs),
+        **changes,
+    }
+
+
+def found(runner: Runner, runs: list[Node], *, of_main: str = "0123456789abcdef") -> str | None:
+    """The commit that a run by the clock takes, None where it fails. Commits of `of_main`'s letters are in main."""
     runner.command(
         runner.bin / "gh",
-        f"states = {states!r}\n"
-        "path = next(each for each in sys.argv if each.startswith('repos/'))\n"
-        "if 'statuses' in path: print(states[path.split('/')[4]])\n"
-        "else: print(*(f'{each} sha{each}' for each in states), sep='\\n')",
+        f"""
+import os
+import jq
+runs, tip, of_main = json.loads({json.dumps(json.dumps(runs))}), {TIP!r}, {of_main!r}
+arguments = sys.argv[1:]
+path = next(each for each in arguments if each.startswith("repos/"))
+given = dict(each.split("=", 1) for each in arguments if "=" in each and not each.startswith("."))
+assert arguments[0] == "api" and path.startswith("repos/acme/portal/")
+if path.endswith("/actions/workflows/up.yml/runs"):
+    # GitHub's own filter by branch is by name, and a tag may have the name as well.
+    answer = {{"workflow_runs": [{{**each, "jobs": None}} for each in runs if each["event"] == given["event"]]}}
+elif path.endswith("/jobs"):
+    assert given["filter"] == "all"
+    answer = {{"jobs": next(each["jobs"] for each in runs if str(each["id"]) == path.split("/")[-2])}}
+elif "/compare/" in path:
+    base, _, head = path.split("/compare/")[1].partition("...")
+    assert head == tip
+    answer = {{"status": "identical" if base == tip else "ahead" if base[0] in of_main else "diverged"}}
+else:
+    sys.exit(f"unexpected: {{path}}")
+for each in jq.compile(arguments[arguments.index("--jq") + 1]).input_value(answer):
+    print(each if isinstance(each, str) else json.dumps(each))
+""",
     )
-    find = script("up", "up", "Find the commit that last went up with approval")
-    assert runner.run(find, ENVIRONMENT="prod") == (0 if output else 1)
-    assert (runner.output.read_text() if runner.output.exists() else "") == output
+    runner.output.unlink(missing_ok=True)
+    given = {"ENVIRONMENT": "prod", "GITHUB_REF_NAME": "main", "GITHUB_SHA": TIP}
+    code = runner.run(script("up", "up", FIND), **given)
+    written = runner.output.read_text() if runner.output.exists() else ""
+    assert (code == 0) == bool(written), written
+    return written.removeprefix("sha=").strip() or None
+
+
+def test_the_clock_repeats_the_commit_that_last_went_up(runner: Runner) -> None:
+    waiting, failed = went(9, job(conclusion=None)), went(8, job(conclusion="failure"))
+    assert found(runner, [waiting, failed, went(7, job()), went(6, job())]) == sha("7")
+    assert found(runner, [went(5, job()), went(6, job(), event="workflow_dispatch")]) == sha("6")
+    assert found(runner, [went(15, job())]) == sha("f")
+
+
+def test_a_shard_of_the_environment_went_up_in_it_as_well(runner: Runner) -> None:
+    shard = job("shard prod-data of environment prod")
+    assert found(runner, [went(9, shard), went(8, job())]) == sha("9")
+    assert found(runner, [went(9, job("shard prod of environment prod-2")), went(8, job())]) == sha("8")
+
+
+@pytest.mark.parametrize(
+    "made_up",
+    [
+        pytest.param(
+            went(9, job(), commit="badc0ffee0ddf00d00000000000000000000beef", head_branch="evil"), id="branch"
+        ),
+        pytest.param(went(9, job(), commit=sha("b")), id="not in main, as a tag that is called main"),
+        pytest.param(went(9, job("by hand prod")), id="a stack of another environment by hand"),
+        pytest.param(went(9, job("environment test")), id="another environment"),
+        pytest.param(went(9, job("environment prod 2")), id="an environment that begins alike"),
+        pytest.param(went(9, job("up prod")), id="a name of before environments were named"),
+        pytest.param(went(9, job(), event="schedule"), id="by the clock"),
+        pytest.param(went(9, job(), event="pull_request"), id="a pull request"),
+        pytest.param(went(9, job(), commit="main"), id="no commit"),
+        pytest.param(went(9, job(), commit="--help"), id="an option"),
+    ],
+)
+def test_nobody_makes_the_clock_take_another_commit(runner: Runner, made_up: Node) -> None:
+    """With what people who may push, and no more, can make on GitHub."""
+    assert found(runner, [made_up, went(7, job())], of_main="7f") == sha("7")
+    assert found(runner, [made_up], of_main="7f") is None
+
+
+def test_no_deployment_record_is_asked_for() -> None:
+    assert "deployments" not in script("up", "up", FIND)
+    assert all("deployments" not in str(job["permissions"]) for _, job in jobs())
+
+
+def test_a_job_that_names_an_environment_runs_in_it() -> None:
+    """The names by which the clock knows what went up: nothing that is given by hand makes another job look so."""
+    up, shards = workflow("up")["jobs"]["up"], workflow("up")["jobs"]["shards"]
+    by_hand = (
+        "${{ inputs.stack && format('by hand {0}', inputs.stack) || format('environment {0}', matrix.environment) }}"
+    )
+    assert up["name"] == by_hand
+    assert up["environment"]["name"].startswith("${{ matrix.environment }}$")
+    assert shards["name"] == "shard ${{ matrix.stack }} of environment ${{ matrix.environment || matrix.stack }}"
+    assert "!inputs.environment && !inputs.stack" in shards["if"]
 
 
 def rendered(folder: Path, code: int, stdout: str, stderr: str) -> str:

@@ -38,11 +38,12 @@ def differences(action: Action, live: Mapping[str, Any]) -> list[Difference]:
 
 
 def migrated(action: Action, live: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The live action as its move from Port's former GitHub app to the GitHub integration would leave it.
+    """The live action as an update from an older version would leave it: the same action in what makes it ours.
 
-    Such an action (`type: GITHUB`, which Port no longer serves) is told from others' by the workflow that it
-    dispatches, not by how. Any other is returned as it is.
+    Its runs become private, and Port's former GitHub app (`type: GITHUB`, which Port no longer serves) gives way to the
+    GitHub integration: it is told from others' by the workflow that it dispatches, not by how.
     """
+    live = {**live, "allowAnyoneToViewRuns": False}
     method = _mapping(live.get("invocationMethod"))
     if not isinstance(action.invocation, GithubWorkflow) or method.get("type") != "GITHUB":
         return live

@@ -47,6 +47,7 @@ def pulumi_args(action: Action) -> dict[str, Any]:
         "self_service_trigger": trigger,
         **_method(action.invocation),
         "required_approval": _flag(action.approval),
+        "allow_anyone_to_view_runs": False,
     }
 
 

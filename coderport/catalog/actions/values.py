@@ -241,6 +241,8 @@ def to_port(action: Action) -> dict[str, Any]:
         "invocationMethod": action.invocation.to_port(),
         "requiredApproval": action.approval,
         "publish": True,
+        # A run's log is that of a build, and shows what its template prints.
+        "allowAnyoneToViewRuns": False,
     }
 
 
