@@ -160,7 +160,6 @@ def test_no_catalog_page_where_none_is_asked_for() -> None:
         ("relations.r", {"target": "service", "required": True}, "body.relations.r"),
         ("mirrorProperties.m", {"path": "nowhere.url"}, "body.mirrorProperties.m.path"),
         ("mirrorProperties.url", {"path": "r.url"}, "body.mirrorProperties.url"),
-        ("calculationProperties.c", {"type": "string", "calculation": ".a |"}, "body.calculationProperties.c"),
         ("calculationProperties.c", {"calculation": "."}, "body.calculationProperties.c"),
         ("ownership", {"type": "Shared"}, "body.ownership.type"),
     ],
@@ -180,7 +179,6 @@ def test_the_type_of_a_property_and_the_target_of_a_relation_stay() -> None:
     assert "cost.type" in refused(one("PUT", "/blueprints/service", other_type), 422, "invalid_request")
     for path, value in (("relations.of.target", "deployment"), ("relations.of.many", True)):
         refused(one("PUT", "/blueprints/deployment", changed(DEPLOYMENT, path, value)), 422, "invalid_request")
-    refused(one("PUT", "/blueprints/service", {**SERVICE, "identifier": "other"}), 422, "invalid_request")
 
 
 def test_values_of_a_dropped_property_and_relation_are_gone() -> None:

@@ -19,6 +19,7 @@ from coderport.emulators.port import (
     page_routes,
     run_routes,
     scorecard_routes,
+    team_routes,
     user_routes,
 )
 from coderport.emulators.port.access import Access
@@ -97,6 +98,13 @@ _ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/v1/integration/{integration}": {"GET": integrations.read_integration},
     "/v1/users": {"GET": user_routes.read_users},
     "/v1/users/{email}": {"GET": user_routes.read_user},
+    "/v1/teams": {"GET": team_routes.read_teams, "POST": team_routes.create_team},
+    "/v1/teams/{team}": {
+        "GET": team_routes.read_team,
+        "PUT": team_routes.replace_team,
+        "PATCH": team_routes.patch_team,
+        "DELETE": team_routes.delete_team,
+    },
     "/v1/pages": {"GET": page_routes.read_pages, "POST": page_routes.create_page},
     "/v1/pages/{page}": {
         "GET": page_routes.read_page,

@@ -17,8 +17,9 @@ from coderport.emulators.port.blueprints import (
 from coderport.emulators.port.grants import check_named
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import merged, without_stamps
-from coderport.emulators.port.problems import Problem, has_dependents, invalid, not_found, taken, unknown_fields
+from coderport.emulators.port.problems import Problem, has_dependents, not_found, taken, unknown_fields
 from coderport.emulators.port.records import Json, Writer
+from coderport.emulators.port.renaming import rename, retargeted
 from coderport.emulators.port.shapes import member, only, typed
 from coderport.emulators.port.store import Store
 from coderport.emulators.port.views import calculated
@@ -47,12 +48,20 @@ def create_blueprint(store: Store, body: Json, by: Writer) -> Blueprint:
 
 
 def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> Blueprint:
-    """The blueprint as the body has it; values of properties and relations that it lacks are dropped."""
+    """The blueprint as the body has it; values of properties and relations that it lacks are dropped.
+
+    Another identifier renames it with all that refers to it, as the Terraform provider's acceptance test
+    UpdateBlueprintIdentifier needs.
+    """
     body = without_stamps({"identifier": held.identifier, **body})
-    if body["identifier"] != held.identifier:
-        raise invalid("body.identifier", "cannot be changed")
     rules = checked_rules(body, store.blueprints)
     check_change(held, body, rules, store.behaviour)
+    if body["identifier"] != held.identifier:
+        if body["identifier"] in store.blueprints:
+            raise taken("Blueprint", body["identifier"])
+        old = held.identifier
+        rename(store, held, body["identifier"])
+        body, rules = retargeted(body, rules, old, body["identifier"])
     store.forget_values(held, rules.checks, rules.relations)
     kept = {key: held.body[key] for key in ("createdAt", "createdBy")}
     held.body = {**body, **kept, "updatedAt": store.now(), "updatedBy": by.client_id}
@@ -63,11 +72,16 @@ def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> 
     return held
 
 
+def _plural(word: str) -> str:
+    """As Port names catalog pages (the Terraform provider's acceptance test BlueprintCatalogPageCreation)."""
+    return word if word.endswith("s") else f"{word}s"
+
+
 def _create_page(store: Store, blueprint: Json) -> None:
     """The catalog page that comes with a blueprint: a table of its entities."""
     page = {
-        "identifier": f"{blueprint['identifier']}s",
-        "title": f"{blueprint['title']}s",
+        "identifier": _plural(blueprint["identifier"]),
+        "title": _plural(blueprint["title"]),
         "icon": blueprint.get("icon"),
         "type": "blueprint-entities",
         "blueprint": blueprint["identifier"],

@@ -215,7 +215,7 @@ def _mirror(body: Any, path: str, relations: Mapping[str, Relation]) -> tuple[st
 def _calculation(body: Any, path: str) -> Program:
     typed(body, dict, path)
     one_of(member(body, "type", str, path, required=True), TYPES, f"{path}.type")
-    return compiled_program(member(body, "calculation", str, path, required=True), f"{path}.calculation")
+    return compiled_program(member(body, "calculation", str, path, required=True))
 
 
 def _check_aggregation(body: Any, path: str, own: str, blueprints: Mapping[str, Blueprint]) -> None:

@@ -7,18 +7,20 @@ from typing import Any
 
 import jq
 
-from coderport.emulators.port.problems import invalid
-
 Program = Callable[[Any], Any]
 """From an entity as JSON to the value, null where the program fails or yields nothing."""
 
 
-def compiled_program(source: str, path: str) -> Program:
-    """The program, compiled once; 422 where jq does not understand it."""
+def compiled_program(source: str) -> Program:
+    """The program, compiled once; one that jq does not understand yields null.
+
+    Port takes such a one as well: the Terraform provider's acceptance test BlueprintWithCalculationProperty writes
+    ``test-rel.$identifier``.
+    """
     try:
         program = jq.compile(source)
-    except ValueError as error:
-        raise invalid(path, f"must be a jq program: {error}") from error
+    except ValueError:
+        return lambda entity: None
 
     def value(entity: Any) -> Any:
         try:

@@ -15,7 +15,7 @@ def check_named(store: Store, rule: Mapping[str, Any], path: str) -> None:
     """Refuse people, teams and roles that do not exist, unless permissions may name anybody."""
     if store.behaviour.permissions_name_anybody:
         return
-    teams = {team for user in store.users.values() for team in user.teams}
+    teams = {team for user in store.users.values() for team in user.teams} | set(store.teams)
     roles = _ROLES | {f"{name}-moderator" for name in store.blueprints}
     known = {"users": frozenset(store.users), "teams": frozenset(teams), "roles": roles}
     for key, names in known.items():

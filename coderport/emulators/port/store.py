@@ -61,6 +61,7 @@ class Store:
     """By organization/repository; `main` where there is none."""
     workflow_runs: dict[str, str] = field(default_factory=dict)
     """The external id of each dispatched workflow by the run it is for, as GitHub would know it."""
+    teams: dict[str, Json] = field(default_factory=dict)
     pages: dict[str, Json] = field(default_factory=dict)
     page_permissions: dict[str, Json] = field(default_factory=dict)
     migrations: dict[str, Json] = field(default_factory=dict)
@@ -95,6 +96,18 @@ class Store:
         """The entity if it exists."""
         held = self.blueprints.get(key[0])
         return None if held is None else held.rows.by_identifier.get(key[1])
+
+    def rename_blueprint(self, old: str, new: str) -> None:
+        """Let its entities, and the index of who relates to whom, know it by another identifier."""
+        self.blueprints = {new if name == old else name: held for name, held in self.blueprints.items()}
+        rows = self.blueprints[new].rows
+        rows.by_identifier = {name: replace(each, blueprint=new) for name, each in rows.by_identifier.items()}
+        self._incoming = {
+            (new if place[0] == old else place[0], place[1]): {
+                (new if source[0] == old else source[0], source[1], source[2]): None for source in sources
+            }
+            for place, sources in self._incoming.items()
+        }
 
     def sources(self, key: Key) -> Iterator[tuple[Entity, str]]:
         """Entities that relate to this one, each with the relation."""
