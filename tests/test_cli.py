@@ -10,19 +10,27 @@ from collections.abc import Iterator
 
 import pytest
 from checkout import ROOT, Checkout
+from lab import Json
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Checkout]:
+def begun(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[tuple[Checkout, Json]]:
+    """A checkout and what the first `up` of its stack said. Each test begins converged and leaves it so."""
     with Pair(seed=5, workspaces=12, templates=3) as pair:
-        yield Checkout(tmp_path_factory.mktemp("cli"), cli, pair)
+        made = Checkout(tmp_path_factory.mktemp("cli"), cli, pair)
+        yield made, made.json("up", "--stack", "shell")
 
 
-def test_up_creates_the_stack_and_ends_with_one_json_object(checkout: Checkout) -> None:
-    outcome = checkout.json("up", "--stack", "shell")
+@pytest.fixture
+def checkout(begun: tuple[Checkout, Json]) -> Checkout:
+    return begun[0]
+
+
+def test_up_creates_the_stack_and_ends_with_one_json_object(begun: tuple[Checkout, Json]) -> None:
+    outcome = begun[1]
     assert set(outcome) == {
         "result", "kinds", "read", "coder_requests", "port_requests", "port_writes", "retries", "seconds", "message"
     }  # fmt: skip
@@ -36,7 +44,8 @@ def test_up_creates_the_stack_and_ends_with_one_json_object(checkout: Checkout) 
 def test_up_again_is_unchanged_and_its_summary_is_the_same_json_in_a_file(checkout: Checkout) -> None:
     outcome = checkout.json("up", "--stack", "shell", "--summary", "summary.json")
     assert (outcome["result"], outcome["port_writes"]) == ("unchanged", 0)
-    assert outcome["read"] == {"coder_templates": 3, "coder_workspaces": 12, "port_entities": 15}
+    workspaces = len(checkout.pair.coder.workspace_ids())
+    assert outcome["read"] == {"coder_templates": 3, "coder_workspaces": workspaces, "port_entities": 3 + workspaces}
     assert json.loads((checkout.folder / "summary.json").read_text()) == outcome
 
 
@@ -57,16 +66,18 @@ def test_people_read_what_changed_by_name(checkout: Checkout) -> None:
 
 
 def test_a_log_has_a_line_for_each_phase_and_the_figures_at_the_end(checkout: Checkout) -> None:
+    workspaces = len(checkout.pair.coder.workspace_ids())
     done = checkout.run("sync", "--stack", "shell", "--summary", "/dev/stderr")
     assert done.returncode == 0, done.stderr
     lines = [re.sub(r"\d+\.\d s", "# s", line) for line in done.stdout.splitlines()]
     assert lines[0] == "Syncing stack shell"
     assert sorted(lines[1:3]) == [
-        "reading Coder: 3 templates, 14 workspaces, 6 users, # s",
-        "reading Port: 3 templates, 14 workspaces, # s",
+        f"reading Coder: 3 templates, {workspaces} workspaces, 6 users, # s",
+        f"reading Port: 3 templates, {workspaces} workspaces, # s",
     ]
     assert lines[3:5] == ["judging: # s", "comparing: # s"]
-    assert lines[-2] == "read 3 templates and 14 workspaces from Coder, 17 entities from Port"
+    read = f"read 3 templates and {workspaces} workspaces from Coder, {workspaces + 3} entities from Port"
+    assert lines[-2] == read
     assert re.fullmatch(r"Coder \d+ requests · Port \d+ requests, 0 of them writes · 0 retries", lines[-1])
     assert json.loads(done.stderr)["result"] == "unchanged", "a pipe is written to, and not replaced"
 
