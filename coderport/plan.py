@@ -18,6 +18,7 @@ from coderport.catalog.desired import Desired, Filters, desired
 from coderport.catalog.meaning import difference
 from coderport.catalog.overlay import WAY_OUT
 from coderport.catalog.refused import notes as notes_of_refused
+from coderport.catalog.unread import notes as notes_of_unread
 from coderport.catalog.values import Context, Entity, LeftOut, OrganizationNames
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
@@ -201,6 +202,7 @@ def judge(
         notes=(
             *_notes(snapshot, held.installation),
             *notes_of_refused(wanted.refused),
+            *notes_of_unread(wanted.kept),
             *_renamed(memory, mark),
             *_narrowed(settings, going.kinds),
             *_handed_over(going.kinds, held),

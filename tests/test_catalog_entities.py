@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -32,6 +33,7 @@ from coderport.catalog.blueprints import BLUEPRINTS, DECLARED_PROPERTIES, DECLAR
 from coderport.catalog.desired import Desired, Filters, desired
 from coderport.catalog.entities import template_entity, workspace_entity
 from coderport.catalog.meaning import difference, instant, same_value, time_text
+from coderport.catalog.unread import notes
 from coderport.catalog.values import Entity, LeftOut
 from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
 from coderport.coder.snapshot import Snapshot
@@ -193,6 +195,39 @@ def test_an_address_that_port_would_refuse_is_left_out(email: str) -> None:
 def test_without_the_right_to_read_users_there_are_no_addresses() -> None:
     context = replace(CONTEXT, emails={})
     assert "owner_email" not in workspace_entity(workspace(), context, ()).properties
+
+
+def kept(read: Snapshot, before: Entity, **context: Any) -> tuple[Entity, Mapping[str, int]]:
+    """What is desired of one workspace that Port holds as it was before."""
+    by_id = {before.blueprint: {before.identifier: held(before)}}
+    found = desired(read, Filters(), replace(CONTEXT, **context), by_id, NOW, timedelta(0))
+    return next(each for each in found.entities if each.identifier == before.identifier), found.kept
+
+
+def test_an_owner_whom_coder_does_not_show_keeps_the_address_that_port_holds() -> None:
+    read, before = snapshot(template(), workspace()), of_workspace()
+    for emails in ({}, {numbered(9): "x@example.com"}):
+        entity, number = kept(read, before, emails=emails)
+        assert entity == before and number == {"owner_email": 1}
+        assert "their owner_email stays" in next(notes(number)).lower()
+    shown, number = kept(read, before, emails={OWNER: "new@example.com"})
+    assert shown.properties["owner_email"] == "new@example.com" and number == {}
+    without, number = kept(read, before, emails={OWNER: ""})
+    assert "owner_email" not in without.properties and number == {}
+
+
+def test_an_address_is_not_kept_for_another_owner() -> None:
+    read = snapshot(template(), workspace(owner_id=numbered(4), owner_name="bob"))
+    entity, number = kept(read, of_workspace(), emails={})
+    assert "owner_email" not in entity.properties and number == {}
+
+
+def test_an_organization_that_coder_does_not_show_keeps_its_names() -> None:
+    read, before = snapshot(template(), workspace(organization_name="")), of_workspace()
+    entity, number = kept(read, before, organizations={})
+    assert entity.properties["organization_display_name"] == "Coder"
+    assert entity.properties["organization_name"] == "coder"
+    assert number["organization_display_name"] == 1 and len(list(notes(number))) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
 import pytest
 import stamina
 from adversary import OWNER, Adversary, Row
+from catalog_samples import numbered
 
 from coderport.coder import errors
 from coderport.coder.client import CoderClient
-from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
+from coderport.coder.snapshot import Fate, Known, Snapshot, _Read, read_snapshot
 from coderport.errors import SettingsError
 
 NOTHING_KNOWN = Known()
@@ -432,3 +433,27 @@ def test_a_snapshot_cannot_be_changed_and_is_sorted() -> None:
     with pytest.raises(TypeError):
         snapshot.workspaces["x"] = None  # type: ignore[index]
     assert "token" not in json.dumps([row.model_dump(mode="json") for row in snapshot.workspaces.values()])
+
+
+def test_a_user_who_gets_lost_between_two_pages_is_found_by_another_walk() -> None:
+    """Users are in order of their names: one who is deleted moves the next ones up, over the boundary of a page."""
+    pages = {0: ["a", "b"], 2: ["d"]}  # c has moved to the first page after that was read
+    walks: list[int] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        offset = int(request.url.params["offset"])
+        walks.append(offset)
+        if walks.count(0) > 1:
+            pages.update({0: ["a", "c"], 2: ["d"]})
+        rows = [{"id": numbered(ord(name)), "username": name, "email": f"{name}@x"} for name in pages.get(offset, [])]
+        return httpx.Response(200, json={"users": rows, "count": 4 if walks.count(0) == 1 else 3})
+
+    async def run() -> Mapping[str, str] | None:
+        transport = httpx.MockTransport(handler)
+        async with CoderClient("https://coder.example.com", "a-token", transport=transport) as client:
+            read = _Read(client, Known(), lambda *_: None, 2)
+            return await read._emails()
+
+    found = asyncio.run(run())
+    assert found is not None and set(found.values()) == {"a@x", "b@x", "c@x", "d@x"}
+    assert walks.count(0) == 2

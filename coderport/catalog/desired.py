@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.catalog.entities import organization_names, template_entity, workspace_entity
 from coderport.catalog.refused import withheld
+from coderport.catalog.unread import with_held
 from coderport.catalog.values import Context, Entity, Held, LeftOut
 from coderport.catalog.volatile import settled
 from coderport.coder.models import Workspace
@@ -48,6 +50,8 @@ class Desired:
     entities: tuple[Entity, ...]
     left_out: Mapping[str, LeftOut]
     refused: Mapping[Place, Refused] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
+    """By property, how many entities keep Port's value because Coder did not show one (see `unread`)."""
 
     def ids(self) -> dict[str, frozenset[str]]:
         """The identifiers of the entities by blueprint."""
@@ -71,9 +75,9 @@ def desired(
 ) -> Desired:
     """The entities that Port should hold after this run.
 
-    `held` is what Port holds, by blueprint and identifier: it decides only which volatile values are carried
-    forward (see `volatile`). A template that is left out takes its workspaces along. `refused` is what Port did not
-    take before, `blueprints` are Port's now.
+    `held` is what Port holds, by blueprint and identifier: it decides which volatile values are carried forward (see
+    `volatile`), and stands in for what Coder did not show (see `unread`). A template that is left out takes its
+    workspaces along. `refused` is what Port did not take before, `blueprints` are Port's now.
     """
     left_out = dict.fromkeys((*snapshot.outside_templates, *snapshot.outside_workspaces), LeftOut.ORGANIZATION)
     entities: list[Entity] = []
@@ -89,6 +93,10 @@ def desired(
             entities.append(workspace_entity(workspace, context, templates))
         else:
             left_out[workspace.id] = reason
+    kept: Counter[str] = Counter()
+    for at, entity in enumerate(entities):
+        entities[at], keys = with_held(entity, held.get(entity.blueprint, {}).get(entity.identifier), context)
+        kept.update(keys)
     entities, still = withheld(entities, refused or {}, blueprints or {})
     entities.sort(key=lambda entity: (entity.blueprint, entity.identifier))
     return Desired(
@@ -98,6 +106,7 @@ def desired(
         ),
         left_out=left_out,
         refused=still,
+        kept=kept,
     )
 
 

@@ -49,7 +49,7 @@ class Snapshot:
     templates: Mapping[str, Template]
     workspaces: Mapping[str, Workspace]
     emails: Mapping[str, str] | None
-    """Owner's id to e-mail; None where the token may not read users."""
+    """Id to e-mail of the users that Coder showed, "" for one without; None where the token may not read users."""
     count: int
     """How many workspaces the server counts in scope, newest answer; with the outside ones before August 2024."""
     short: int
@@ -255,16 +255,21 @@ class _Read:
                 self.templates[found.id] = found
 
     async def _emails(self) -> Mapping[str, str] | None:
+        """The addresses of all users that Coder shows; walked again where somebody got lost between two pages."""
         emails: dict[str, str] = {}
-        offset, count = 0, 1
-        while offset < count:
-            try:
-                rows, count = await self.client.users(limit=PAGE_LIMIT, offset=offset)
-            except CoderForbidden:
-                return None
-            emails.update((row.id, row.email) for row in rows if row.email)
-            offset += PAGE_LIMIT
-            self.progress("users", len(emails), max(count, len(emails)))
+        for _ in range(PASSES):
+            offset, count = 0, 1
+            while offset < count:
+                try:
+                    rows, found = await self.client.users(limit=self.page_limit, offset=offset)
+                except CoderForbidden:
+                    return None
+                count = max(count, found) if rows else found  # past the end Coder counts 0
+                emails.update((row.id, row.email) for row in rows)
+                offset += self.page_limit
+                self.progress("users", len(emails), max(count, len(emails)))
+            if len(emails) >= count:
+                break
         return MappingProxyType(emails)
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.catalog.desired import Filters
 from coderport.catalog.entities import organization_names, workspace_entity
+from coderport.catalog.unread import with_held
 from coderport.catalog.values import Context, Entity
-from coderport.coder.errors import CoderError, CoderGone
-from coderport.coder.models import Workspace
+from coderport.coder.errors import CoderError, CoderForbidden, CoderGone
+from coderport.coder.models import User, Workspace
 from coderport.coder.people import People
 from coderport.ownership import MANAGED_BY, Mark
 from coderport.port.errors import PortError
@@ -42,7 +43,7 @@ async def refresh(context: RunContext, workspace_id: str, run_id: str | None) ->
             if held is not None:
                 await context.port.delete(WORKSPACE.identifier, [workspace_id], run_id=run_id)
             return ""
-        entity = await _entity(workspace, _keeper(held), context)
+        entity = await _entity(workspace, held, context)
         if entity is None:
             return ""
         await _written(context, entity_body(entity), held, run_id)
@@ -86,28 +87,37 @@ def _is_served(keeper: str | None, context: RunContext) -> bool:
     return keeper is None or context.is_own(keeper) or context.is_sibling(keeper)
 
 
-async def _entity(workspace: Workspace, keeper: str | None, context: RunContext) -> Entity | None:
+async def _entity(workspace: Workspace, held: PortEntity | None, context: RunContext) -> Entity | None:
     """The workspace as the program would declare it; None where the stack's settings leave it out.
 
-    Without a `keeper` it belongs to the stack that keeps its template.
+    Where Port holds none with a keeper it belongs to the stack that keeps its template.
     """
     template = await context.port.entity(TEMPLATE.identifier, workspace.template_id)
-    keeper = keeper or _keeper(template) or context.managed_by
+    keeper = _keeper(held) or _keeper(template) or context.managed_by
     if not _is_served(keeper, context):
         return None
     deployment = await context.deployments.of(context.coder)
-    owner = await People(context.coder).user(workspace.owner_id)
+    owner = await _owner(workspace, context)
     mapping = Context(
         deployment_id=deployment.id,
         dashboard_url=deployment.dashboard_url,
         managed_by=keeper,
-        emails={owner.id: owner.email} if owner is not None and owner.email else {},
+        emails={owner.id: owner.email} if owner is not None else {},
         organizations=deployment.organizations,
     )
     if context.is_own(keeper) and not _is_taken(workspace, mapping, context.filters):
         return None
     # A template that is newer than the last `up` has no entity yet, and Port refuses a relation to none.
-    return workspace_entity(workspace, mapping, frozenset() if template is None else {workspace.template_id})
+    entity = workspace_entity(workspace, mapping, frozenset() if template is None else {workspace.template_id})
+    return with_held(entity, held, mapping)[0]
+
+
+async def _owner(workspace: Workspace, context: RunContext) -> User | None:
+    """The workspace's owner, or None where Coder does not show them."""
+    try:
+        return await People(context.coder).user(workspace.owner_id)
+    except CoderForbidden:
+        return None
 
 
 def _is_taken(workspace: Workspace, mapping: Context, filters: Filters) -> bool:

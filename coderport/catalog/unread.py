@@ -1,0 +1,55 @@
+"""What was not read of an object that was read: the value that Port holds stays, because silence is no value.
+
+An owner's address is in Coder's list of users, and an organization's display name in that of organizations. Coder may
+refuse either in one run, leaves out what the token may not see, and moves rows between pages while they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.values import Context, Entity, Held
+
+
+def with_held(entity: Entity, held: Held | None, context: Context) -> tuple[Entity, frozenset[str]]:
+    """The entity with what Port holds in place of what was not read, and the properties of which that is so.
+
+    A value is taken only from an entity of the same owner, or organization.
+    """
+    if held is None:
+        return entity, frozenset()
+    kept = {
+        key: held.properties[key]
+        for whose, key in _unread(entity, context)
+        if held.properties.get(key) and held.properties.get(whose) == entity.properties.get(whose)
+    }
+    if not kept:
+        return entity, frozenset()
+    return replace(entity, properties={**entity.properties, **kept}), frozenset(kept)
+
+
+def notes(kept: Mapping[str, int]) -> Iterator[str]:
+    """What a person should know of it, by property the number of entities that keep theirs."""
+    if number := kept.get("owner_email"):
+        yield (
+            f"The owners of {number} workspaces were not among the users that Coder showed. Their owner_email stays as "
+            "Port has it."
+        )
+    if number := max(kept.get("organization_display_name", 0), kept.get("organization_name", 0)):
+        yield (
+            f"The organizations of {number} templates and workspaces were not among those that Coder showed. Their "
+            "names stay as Port has them."
+        )
+
+
+def _unread(entity: Entity, context: Context) -> Iterator[tuple[str, str]]:
+    """The properties without an answer, each behind the one that says whose it is."""
+    values = entity.properties
+    if entity.blueprint == WORKSPACE.identifier and values.get("owner_id") not in context.emails:
+        yield "owner_id", "owner_email"
+    if values.get("organization_id") not in context.organizations:
+        yield "organization_id", "organization_display_name"
+        if "organization_name" not in values:
+            yield "organization_id", "organization_name"
