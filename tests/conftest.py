@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from coderport.engine import CliInfo, drop_real_life, find_cli
 from coderport.loopback import drop_network
 
-pytest_plugins = ["coder_talk", "port_talk", "provider_driver"]
+pytest_plugins = ["coder_talk", "port_talk", "provider_driver", "pytester"]
 
 FIGURE = "figure"
 
@@ -30,6 +31,23 @@ def cli() -> CliInfo:
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Takes a line with a measured figure, which stands in the summary of the run."""
     return lambda line: request.node.user_properties.append((FIGURE, line))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Tests that tell one story (`in_order`) keep their order and stay together, however the others are shuffled."""
+    written = {item.nodeid: place for place, item in enumerate(items)}
+    yield
+    stories: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("in_order"):
+            stories.setdefault(item.path, []).append(item)
+    shuffled, items[:] = list(items), []
+    for item in shuffled:
+        if item.path not in stories or not item.get_closest_marker("in_order"):
+            items.append(item)
+        elif item is stories[item.path][0]:
+            items.extend(sorted(stories[item.path], key=lambda each: written[each.nodeid]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

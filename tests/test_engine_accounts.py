@@ -23,6 +23,8 @@ from coderport.port.client import PortClient
 from coderport.runner.github import run_once
 from coderport.sync import preview, sync
 
+pytestmark = pytest.mark.in_order
+
 T, W = TEMPLATE.identifier, WORKSPACE.identifier
 Command = Callable[[Lab], tuple[Outcome, Tally]]
 ACTIONS = {"backend": "webhook", "url": "https://actions.example.com/runs", "agent": "true"}

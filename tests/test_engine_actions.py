@@ -35,6 +35,8 @@ from coderport.settings import load_settings
 from coderport.sync import preview as preview_fast
 from coderport.sync import sync
 
+pytestmark = pytest.mark.in_order
+
 W = WORKSPACE.identifier
 ROOT = Path(__file__).resolve().parents[1]
 

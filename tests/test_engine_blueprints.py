@@ -21,6 +21,8 @@ from coderport.stack import Stack
 from coderport.sync import preview as preview_fast
 from coderport.sync import sync
 
+pytestmark = pytest.mark.in_order
+
 W = WORKSPACE.identifier
 Json = dict[str, Any]
 

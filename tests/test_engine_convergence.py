@@ -16,6 +16,8 @@ from coderport.engine import CliInfo
 from coderport.outcome import Change
 from coderport.progress import watched
 
+pytestmark = pytest.mark.in_order
+
 W = WORKSPACE.identifier
 T = TEMPLATE.identifier
 

@@ -17,6 +17,8 @@ from lab import Json
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 
+pytestmark = pytest.mark.in_order
+
 RESULT = ROOT / "benchmarks" / "results" / "kills.json"
 
 

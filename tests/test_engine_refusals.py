@@ -15,6 +15,8 @@ from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 
+pytestmark = pytest.mark.in_order
+
 W = WORKSPACE.identifier
 T = TEMPLATE.identifier
 

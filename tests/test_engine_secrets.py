@@ -11,6 +11,8 @@ from lab import Lab, laboratory
 
 from coderport.engine import CliInfo
 
+pytestmark = pytest.mark.in_order
+
 LEAKS = ("environment_variables", "startup_script", "sensitive")
 
 

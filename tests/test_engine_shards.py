@@ -27,6 +27,8 @@ from coderport.engine import CliInfo, engine_environment
 from coderport.outcome import Outcome
 from coderport.stack import ROOT
 
+pytestmark = pytest.mark.in_order
+
 Json = dict[str, Any]
 
 MANAGING = "prod"

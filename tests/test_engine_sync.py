@@ -21,6 +21,8 @@ from coderport.port.client import PortClient
 from coderport.stack import Stack
 from coderport.sync import preview, sync
 
+pytestmark = pytest.mark.in_order
+
 W = WORKSPACE.identifier
 T = TEMPLATE.identifier
 ACTIONS = {"backend": "webhook", "url": "http://127.0.0.1:9/runs"}

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # A day, a place, a language and an order of sets that are not those of the first collection.
@@ -47,3 +49,34 @@ def collected(arguments: list[str], **environment: str) -> list[str]:
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def test_a_story_keeps_its_order_in_a_shuffled_suite(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text(encoding="utf-8").replace("pytest_plugins", "_"))
+    pytester.makeini("[pytest]\nmarkers = in_order")
+    pytester.makepyfile(
+        test_story="import pytest\npytestmark = pytest.mark.in_order\n"
+        + "".join(f"def test_s{number}(): pass\n" for number in range(20)),
+        test_others="".join(f"def test_o{number}(): pass\n" for number in range(20)),
+    )
+    arguments = [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-v",
+        "--random-order-bucket=global",
+        "--random-order-seed=5",
+    ]
+    done = pytester.runpytest_subprocess(*arguments)
+    done.assert_outcomes(passed=40)
+    names = [line.split("::")[1].split()[0] for line in done.outlines if "::test_" in line]
+    story = [name for name in names if name.startswith("test_s")]
+    others = [name for name in names if name.startswith("test_o")]
+    assert story == [f"test_s{number}" for number in range(20)]
+    assert others != [f"test_o{number}" for number in range(20)]
+    first = names.index("test_s0")
+    assert names[first : first + 20] == story
