@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -33,7 +34,8 @@ class Clone:
             wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: one\nVersion: {version}\n")
             wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{about}/RECORD", "")
-        (self.folder / "requirements.txt").write_text(f"./{name}\n")
+        digest = hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
+        (self.folder / "requirements.txt").write_text(f"./{name} --hash=sha256:{digest}\n")
 
     @property
     def python(self) -> Path:
@@ -82,6 +84,27 @@ def clone(made: Clone) -> Iterator[Clone]:
         each.unlink()
     shutil.rmtree(made.elsewhere, ignore_errors=True)
     yield made
+
+
+@pytest.mark.parametrize("changed", ["the file", "the pin", "no hash"])
+def test_nothing_is_installed_whose_hash_is_another_or_not_there(clone: Clone, changed: str) -> None:
+    requirements = clone.folder / "requirements.txt"
+    right = requirements.read_text()
+    file = clone.folder / right.split()[0]
+    whole = file.read_bytes()
+    if changed == "the file":
+        file.write_bytes(whole + b" ")
+    elif changed == "the pin":
+        requirements.write_text(right[:-2] + ("0" if right[-2] != "0" else "1") + "\n")
+    else:
+        requirements.write_text(right.split()[0] + "\n")
+    try:
+        done = clone.setup()
+    finally:
+        file.write_bytes(whole)
+        requirements.write_text(right)
+    assert done.returncode != 0 and "hash" in (done.stdout + done.stderr).lower()
+    assert clone.installed() == []
 
 
 @pytest.mark.parametrize("variable", ["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"])
