@@ -18,7 +18,7 @@ from coderport.conformance.coder_bench import CoderBench, CoderCredentials
 from coderport.conformance.coder_probes import CODER_PROBES
 from coderport.conformance.port_bench import PortBench, PortCredentials
 from coderport.conformance.port_probes import PORT_PROBES
-from coderport.conformance.probe import Finding, Probe
+from coderport.conformance.probe import Finding, Probe, Unexpected
 from coderport.conformance.recording import as_json, show
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, ConformanceError, Talk
@@ -34,7 +34,7 @@ def asked(service: Service, console: Console, *, out: Path | None, writes: bool,
         return clean_up_port(port, console) if clean_up else finish(ask_port(port, console), out, console)
     coder = load_access(CoderAccess, os.environ)
     if clean_up:
-        raise ConformanceError("Probes of Coder leave nothing behind that --clean-up would find.")
+        return clean_up_coder(coder, console)
     return finish(ask_coder(coder, console, writes=writes), out, console)
 
 
@@ -63,21 +63,35 @@ def ask_port(
     return Report("port", access.port_base_url, prefix, tuple(found), talk.requests, time.monotonic() - started, left)
 
 
-def ask_coder(access: CoderAccess, console: Console, *, writes: bool) -> Report:
-    """Asks Coder all probes; only `writes` lets them make a workspace."""
-    talk = Talk(access.coder_api_base_url, CoderCredentials(access), budget=coder_bench.BUDGET)
-    console.print(f"Asking Coder at {access.coder_api_base_url} {len(CODER_PROBES)} questions")
-    started, found = time.monotonic(), list[Finding]()
+def ask_coder(
+    access: CoderAccess, console: Console, *, writes: bool, probes: Sequence[Probe[CoderBench]] = CODER_PROBES
+) -> Report:
+    """Asks Coder all probes; only `writes` lets them make a workspace, which is deleted after an error, too."""
+    reserve = coder_bench.RESERVE if writes else 0
+    talk = Talk(access.coder_api_base_url, CoderCredentials(access), budget=coder_bench.BUDGET, reserve=reserve)
     bench = CoderBench(talk, writes=writes)
+    throwaway = f" with a throwaway workspace named {bench.name}" if writes else ", which read and change nothing"
+    console.print(
+        f"Asking Coder at {access.coder_api_base_url} {len(probes)} questions{throwaway}, "
+        f"at most {coder_bench.BUDGET} requests"
+    )
+    started, found, left = time.monotonic(), list[Finding](), tuple[str, ...]()
+    handler = signal.signal(signal.SIGTERM, _interrupted)
     try:
         version = ".".join(map(str, bench.version))
-        for finding in findings(CODER_PROBES, bench, talk):
+        for finding in findings(probes, bench, talk):
             _tell(finding, console)
             found.append(finding)
     finally:
+        if writes:
+            left = _workspace_removed(talk, bench.name)
+        signal.signal(signal.SIGTERM, handler)
         talk.close()
     seconds = time.monotonic() - started
-    return Report("coder", access.coder_api_base_url, "", tuple(found), talk.requests, seconds, version=version)
+    return Report(
+        "coder", access.coder_api_base_url, bench.name if writes else "", tuple(found), talk.requests, seconds, left,
+        version=version,
+    )  # fmt: skip
 
 
 def clean_up_port(access: PortAccess, console: Console) -> int:
@@ -92,6 +106,21 @@ def clean_up_port(access: PortAccess, console: Console) -> int:
     for what in left:
         console.print(f"left behind: {what}", style="red")
     console.print(f"{number - len(left)} throwaway objects removed, {len(left)} left: {talk.requests} requests")
+    return 1 if left else 0
+
+
+def clean_up_coder(access: CoderAccess, console: Console) -> int:
+    """Deletes the workspaces that earlier runs of this token's user left in Coder; the exit code."""
+    talk = Talk(access.coder_api_base_url, CoderCredentials(access), budget=coder_bench.BUDGET)
+    try:
+        number, left = coder_bench.remove(talk, coder_bench.is_throwaway)
+    except BudgetSpent:
+        raise ConformanceError("There is more to remove than one run may ask; run it again.") from None
+    finally:
+        talk.close()
+    for what in left:
+        console.print(f"left behind: {what}", style="red")
+    console.print(f"{number - len(left)} throwaway workspaces deleted, {len(left)} left: {talk.requests} requests")
     return 1 if left else 0
 
 
@@ -116,6 +145,14 @@ def _removed(talk: Talk, prefix: str) -> tuple[str, ...]:
         return port_bench.remove(talk, lambda identifier: identifier.startswith(prefix))[1]
     except (ConformanceError, BudgetSpent) as error:
         return (f"perhaps objects named {prefix}… ({str(error) or 'no requests left'})",)
+
+
+def _workspace_removed(talk: Talk, name: str) -> tuple[str, ...]:
+    """The throwaway workspace if it could not be deleted; without an answer nobody knows, and its name is said."""
+    try:
+        return coder_bench.remove(talk, lambda each: each == name)[1]
+    except (ConformanceError, BudgetSpent, Unexpected) as error:
+        return (f"perhaps a workspace named {name} ({str(error) or 'no requests left'})",)
 
 
 def _tell(finding: Finding, console: Console) -> None:
