@@ -91,8 +91,9 @@ class CommandLine:
         self.ask("GET", f"{path}/{job}/matched-provisioners", 200)
         self.ask("GET", f"{path}/{job}", 200)
         self.follow(f"{path}/{job}/logs")
-        if (status := self.ask("GET", f"{path}/{job}", 200)["status"]) != "succeeded":
-            raise CommandFailed(f"dry-run workspace: {status}")
+        ended = self.ask("GET", f"{path}/{job}", 200)
+        if ended["status"] != "succeeded":
+            raise CommandFailed(f"dry-run workspace: {ended['status']} {ended.get('error')}")
         assert self.ask("GET", f"{path}/{job}/resources", 200)
         return values
 

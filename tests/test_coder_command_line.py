@@ -59,9 +59,17 @@ def test_an_outdated_workspace_is_updated_and_another_is_left(
 
 
 def test_a_value_that_the_template_refuses_ends_the_creation_at_its_plan(cli: CommandLine) -> None:
-    with pytest.raises(CommandFailed, match=r"dry-run: 400 .*Unable to validate parameter"):
+    with pytest.raises(CommandFailed, match=r"dry-run workspace: failed .*value 99 is more than the maximum 16"):
         cli.create("fresh", "python-data-science", cpu="99")
     cli.ask("GET", "/users/me/workspace/fresh", 404)
+
+
+def test_a_plan_asks_only_for_the_values_that_are_given(coder: tuple[CoderEmulator, Served], cli: CommandLine) -> None:
+    """The command leaves out what is fixed at creation when it starts a workspace again."""
+    fixed = (Parameter("team", required=True, mutable=False), Parameter("size", "number", default_value="1"))
+    coder[0].promote_version("python-data-science", parameters=fixed)
+    cli.create("fresh", "python-data-science", team="red")
+    assert cli.restart("fresh")["status"] == "running"
 
 
 def test_a_build_that_fails_ends_its_command_with_the_error(

@@ -66,10 +66,16 @@ def begin(
     return build
 
 
-def begin_dry_run(state: State, version: Version, initiator_id: str, workspace_name: str) -> DryRun:
-    """Queue a plan of a version."""
+def begin_dry_run(
+    state: State, version: Version, initiator_id: str, workspace_name: str, given: Mapping[str, str]
+) -> DryRun:
+    """Queue a plan of a version. Only the plan judges the values that are given; those that are not are not missed."""
     now = state.now()
-    dry_run = DryRun(state.new_id(), version.id, initiator_id, now, now, workspace_name, logs=())
+    template = state.templates[version.template_id]
+    wrong = [each for each in resolved_parameters(template, version, given, None)[1] if each.name in given]
+    dry_run = DryRun(
+        state.new_id(), version.id, initiator_id, now, now, workspace_name, wrong[0].detail if wrong else "", logs=()
+    )
     state.dry_runs[dry_run.id] = dry_run
     state.jobs.add(version.organization_id, dry_run)
     state.queue[dry_run.id] = dry_run
@@ -129,7 +135,7 @@ def _finish(state: State, job: Work) -> None:
     if job.job_status == "canceling":
         job.job_status, job.error = "canceled", "canceled"
         _log(state, job, "provisioner", stage, "canceled", "warn")
-    elif isinstance(job, Build) and job.fails_with:
+    elif job.fails_with:
         job.job_status, job.error = "failed", job.fails_with
         _log(state, job, "provisioner", stage, job.fails_with, "error")
     else:

@@ -14,7 +14,6 @@ from coderport.emulators.coder.following import Followed
 from coderport.emulators.coder.http import Call, Refused, invalid, json_response, not_found
 from coderport.emulators.coder.job_rows import daemon_json, initiator_of, job_json, job_status, listed_job_json
 from coderport.emulators.coder.jobs import Job
-from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
 from coderport.emulators.coder.prices import jobs_seconds
 from coderport.emulators.coder.reading import organization_of
 from coderport.emulators.coder.records import DryRun, Organization, Version
@@ -133,9 +132,8 @@ def create_dry_run(call: Call) -> Response:
     """``POST /templateversions/{version}/dry-run``: 201 with the job, for who may create workspaces of it."""
     version = _plannable(call)
     body = call.body()
-    template = call.state.templates[version.template_id]
-    refuse_parameters(template, resolved_parameters(template, version, body.pairs("rich_parameter_values"), None)[1])
-    made = builds.begin_dry_run(call.state, version, call.subject.user.id, body.text("workspace_name"))
+    given = body.pairs("rich_parameter_values")
+    made = builds.begin_dry_run(call.state, version, call.subject.user.id, body.text("workspace_name"), given)
     return json_response(job_json(call.state, made), 201)
 
 

@@ -266,6 +266,7 @@ class DryRun(Record):
     created_at: datetime
     updated_at: datetime
     workspace_name: str = ""
+    fails_with: str = ""
     job_status: str = "pending"
     started_at: datetime | None = None
     completed_at: datetime | None = None
