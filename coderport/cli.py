@@ -51,7 +51,7 @@ Config = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="Take the stack's config from what `pulumi config --json` printed, where there is no Pulumi CLI.",
+        help="Take the stack's config from what the Pulumi CLI printed with `config --json`, where there is none.",
     ),
 ]
 AsJson = Annotated[

@@ -1,12 +1,14 @@
 """The whole on one machine: fresh emulators, a fresh state, the real engine, and what it makes of changes in Coder.
 
-Nothing outside of `.coderport/` is written, no login is touched, and credentials in the environment are not read.
+Its state is below `.coderport/`; outside of that a CLI may have to be built first. No login is touched, and credentials in
+the environment are not read.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from coderport.engine import CliInfo, drop_real_life, obtain_cli
 from coderport.errors import CoderportError
 from coderport.loopback import drop_network
 from coderport.outcome import Counts, Outcome
+from coderport.remedy import COMMAND
 from coderport.stack import ROOT, Stack, project_copy
 
 FOLDER = ROOT / ".coderport" / "demo"
@@ -78,9 +81,9 @@ def show(*, workspaces: int, templates: int) -> None:
         _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
         _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
     console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.")
-    console.print(
-        "Next: `make emulate` and `python -m coderport up --stack dev`, or the README for a real Coder and Port."
-    )
+    console.print("Next: the README, for a real Coder and Port; or `make emulate`, and in another terminal:")
+    state = shlex.quote(FOLDER.parent.as_uri())
+    console.print(f"  PULUMI_BACKEND_URL={state} PULUMI_CONFIG_PASSPHRASE=dev {COMMAND} up --stack dev")
 
 
 class _Workflow:

@@ -142,7 +142,8 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
     memory = compared.memory
     if not compared.plan.memory.blueprints <= memory.blueprints:
         raise CoderportError(
-            f"Stack {stack.name} has not declared its blueprints yet, so there is nothing to repair. Run `up` first."
+            f"Stack {stack.name} has not declared its blueprints yet, so there is nothing to repair. First:\n"
+            f"  python -m coderport up --stack {stack.name}"
         )
     if found.for_engine > MOST_TARGETS:
         return full(stack, f"{found.for_engine} resources have drifted", account)

@@ -11,6 +11,7 @@ from itertools import chain
 
 from coderport.catalog.values import Entity, Held
 from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.remedy import CLI, COMMAND
 
 SHOWN = 5
 """How many of a kind a refusal names."""
@@ -82,8 +83,8 @@ def ownership(
             ]
         ),
         *_claimed_twice(foreign, owner),
-        "If this stack should manage them from now on: pulumi config set coderport:takeOver true",
-        "(properties and relations that others added to them stay as they are).",
+        "If this stack should manage them from now on (what others added to them stays as it is):",
+        f"  {CLI} config set coderport:takeOver true --stack {owner.mark.stack.rpartition('/')[2]}",
     ]
     return Verdict(("\n".join(lines),))
 
@@ -100,7 +101,8 @@ def _claimed_twice(foreign: Iterable[tuple[Entity, Held]], owner: Owner) -> Iter
         stacks.setdefault(mark.stack, set()).add(str(entity.properties.get("organization_name", "")))
     if namesake:
         yield f"Another state wrote some of these under the same name, {owner.mark.stack}. If it is in use, rename this"
-        yield "stack (pulumi stack rename NAME) and give it other organizations. If it is lost: takeOver, as below."
+        yield "stack and give it other organizations (if that state is lost: takeOver, as below):"
+        yield f"  {CLI} stack rename NAME --stack {owner.mark.stack.rpartition('/')[2]}"
         stacks.pop(owner.mark.stack)
     for manager, organizations in sorted(stacks.items()):
         names = sorted(organizations - {""})
@@ -116,7 +118,7 @@ def _other(what: str, before: str, now: str, key: str) -> str:
             f"  until now  {before}",
             f"  this run   {now}",
             f"If that is a mistake, put {key} right. If it is meant, give the new one a stack of its own:",
-            "pulumi stack init NAME",
+            f"  {COMMAND} up --stack NAME",
         )
     )
 

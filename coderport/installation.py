@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from coderport.errors import SettingsError
 from coderport.port.integrations import GITHUB, Integration, Integrations
+from coderport.remedy import CLI
 from coderport.settings import NAMESPACE, Actions
 
-_SET = f"pulumi config set --path {NAMESPACE}:actions.installationId"
+_SET = f"{CLI} config set --path {NAMESPACE}:actions.installationId"
 _INSTALL = (
     "Install it in Port under Data sources > + Data source > GitHub; docs/actions.md#the-github-workflow says how to "
     "host it yourself"

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from coderport.errors import CoderportError
+from coderport.remedy import CLI
 
 _LINE = re.compile(r"(?P<url>\S+): created by (?P<user>.*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 """A lock in the words of the CLI (3.250), which shows whole seconds."""
@@ -133,7 +134,7 @@ def explained(stack: str, found: Sequence[Lock], machine: Machine) -> str:
             *whose,
             "Whether that run still lives cannot be seen from here. If it does, run again when it has ended. "
             "If it is sure to be gone (killed, or its machine is):",
-            f"  pulumi cancel --stack {stack}",
+            f"  {CLI} cancel --yes --stack {stack}",
         ]
     )
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from coderport.errors import Refusal
 from coderport.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, is_id, new_state_id
+from coderport.remedy import CLI
 
 FORMAT = 3
 """Format 1 had ids without digests, in one text for each blueprint; format 2 no id of the state."""
@@ -53,7 +54,9 @@ def unreadable(stack: str, error: MemoryUnreadableError) -> Refusal:
     """The refusal to go on without it, with what a person can do."""
     return Refusal(
         f"What the stack {stack} declared before is not readable: {error}. Nothing was applied. "
-        "Restore the stack's last good state (`pulumi stack export --version`, `pulumi stack import`)."
+        "Restore the stack's last good state. A folder or bucket keeps those before it in .pulumi/backups; Pulumi "
+        f"Cloud gives them by number:\n  {CLI} stack export --version NUMBER --file state.json --stack {stack}\n"
+        f"Then:\n  {CLI} stack import --file state.json --stack {stack}"
     )
 
 

@@ -32,6 +32,7 @@ from coderport.leaving import leaving_actions
 from coderport.memory import Memory, digest
 from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.port.integrations import Integration
+from coderport.remedy import CLI
 from coderport.settings import ENVIRONMENT, Releases, Settings
 
 
@@ -298,7 +299,7 @@ def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> V
             reasons.append(
                 _listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
                 + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
-                + "\n  pulumi config set coderport:takeOver true"
+                + f"\n  {CLI} config set coderport:takeOver true"
             )
     return Verdict(tuple(reasons))
 
@@ -360,7 +361,7 @@ def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Me
         if found := action_differences(action, migrated(action, live)):
             reasons.append(
                 _listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
-                + "\nTo replace it by ours: pulumi config set coderport:takeOver true"
+                + f"\nTo replace it by ours:\n  {CLI} config set coderport:takeOver true"
             )
     return Verdict(tuple(reasons))
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from coderport import ending
+from coderport.remedy import runnable_here
 from coderport.text import lines
 
 
@@ -87,7 +88,7 @@ class Screen(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Whatever is printed as a string, on its own or in a table, comes through here."""
-        return super().render_str(lines(text), **options)
+        return super().render_str(runnable_here(lines(text)), **options)
 
 
 def open_outlets() -> None:

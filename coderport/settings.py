@@ -30,6 +30,7 @@ from coderport import __version__
 from coderport.address import http_address, is_in_clear, is_loopback, server_address
 from coderport.coder.headers import require_sendable
 from coderport.errors import SettingsError
+from coderport.remedy import CLI
 
 NAMESPACE = "coderport"
 PORT_EU = "https://api.port.io"
@@ -90,12 +91,12 @@ def _json(what: str) -> Callable[[object], object]:
     return parsed
 
 
-_parsed = _json("must be an object, as `pulumi config set --path coderport:actions.KEY VALUE` makes it")
-_parsed_guard = _json("must be an object, as `pulumi config set --path coderport:guard.deleted 25` makes it")
+_parsed = _json(f"must be an object, as `{CLI} config set --path coderport:actions.KEY VALUE` makes it")
+_parsed_guard = _json(f"must be an object, as `{CLI} config set --path coderport:guard.deleted 25` makes it")
 _parsed_headers = _json(
-    "must be an object, as `pulumi config set --secret --path 'coderport:coderHeaders.NAME' VALUE` makes it"
+    f"must be an object, as `{CLI} config set --secret --path 'coderport:coderHeaders.NAME' VALUE` makes it"
 )
-_list = _json("must be a list, as `pulumi config set --path 'coderport:KEY[0]' VALUE` makes it")
+_list = _json(f"must be a list, as `{CLI} config set --path 'coderport:KEY[0]' VALUE` makes it")
 
 
 def _glob(value: str) -> str:
@@ -279,7 +280,7 @@ def load_settings(
         problems.extend(_problems(error))
     for key in sorted(_SECRETS & from_config - encrypted):
         if not _only_emulators(given):
-            problems.append((key, f"is in clear in the stack config: `pulumi config set {_set(key)}`"))
+            problems.append((key, f"is in clear in the stack config: `{CLI} config set {_set(key)}`"))
     if problems or settings is None:
         raise SettingsError(_report(problems))
     return settings
@@ -324,7 +325,7 @@ def printed_settings(file: Path, project: str, environ: Mapping[str, str]) -> Se
     except (OSError, ValueError, AttributeError) as error:
         raise SettingsError(
             f"{file} cannot be used: {error}.\nIt has to hold what this prints, on a machine with the Pulumi CLI:\n"
-            "  python -m coderport pulumi -- config --json --show-secrets --stack NAME"
+            f"  {CLI} config --json --show-secrets --stack NAME"
         ) from None
     return settings_of(config, project, environ)
 
@@ -382,12 +383,13 @@ def _report(problems: list[tuple[str, str]]) -> str:
     ]
     for key, reason in dict.fromkeys(problems):
         lines.append(f"  {NAMESPACE}:{key} {reason}")
-        places = [f"pulumi config set {_set(key)} …"]
-        if key in ENVIRONMENT:
-            places.append(f"the environment variable {ENVIRONMENT[key]}")
         if "is not a setting" not in reason:
-            lines.append(f"    set it with {' or '.join(places)}")
-        if key in _EXAMPLES:
-            lines.append(f"    example: {_EXAMPLES[key]}")
+            also = f", or with the environment variable {ENVIRONMENT[key]}" if key in ENVIRONMENT else ""
+            # The value of a secret is asked for, so that it stands in no shell's history.
+            example = _EXAMPLES.get(key, "VALUE")
+            value = "" if key in _SECRETS else f" {'VALUE' if ' ' in example else example}"
+            lines.append(f"    set it{also}:\n      {CLI} config set {_set(key)}{value}")
+        if " " in _EXAMPLES.get(key, ""):
+            lines.append(f"    it is {_EXAMPLES[key]}")
     lines.append("docs/settings.md lists every setting. Nothing was read or written.")
     return "\n".join(lines)

@@ -60,8 +60,8 @@ def test_of_several_one_has_to_be_chosen_by_a_line_that_can_be_pasted() -> None:
     emulator = PortEmulator(integrations=("us", "eu"))
     lines = refusal(emulator).splitlines()
     assert lines[-2:] == [
-        "  pulumi config set --path coderport:actions.installationId eu",
-        "  pulumi config set --path coderport:actions.installationId us",
+        "  python -m coderport pulumi -- config set --path coderport:actions.installationId eu",
+        "  python -m coderport pulumi -- config set --path coderport:actions.installationId us",
     ]
     assert found(emulator, "us").installation_id == "us"
 
@@ -69,7 +69,10 @@ def test_of_several_one_has_to_be_chosen_by_a_line_that_can_be_pasted() -> None:
 def test_one_that_is_named_must_be_there() -> None:
     text = refusal(PortEmulator(), "gone")
     assert "no integration gone" in text
-    assert text.splitlines()[-1] == "  pulumi config set --path coderport:actions.installationId github-ocean"
+    assert (
+        text.splitlines()[-1]
+        == "  python -m coderport pulumi -- config set --path coderport:actions.installationId github-ocean"
+    )
     assert "none for GitHub" in refusal(PortEmulator(integrations=()), "gone")
 
 

@@ -110,8 +110,11 @@ def test_in_a_folder_only_the_locks_that_were_named_go(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         (said(lock(pid=7)), ["a run of ada is under way on this machine (process 7, since 2026-11-21 05:02:15 UTC)"]),
-        (said(lock(pid=6), lock(host="ci-3")), ["a run of ada on ci-3 (process 7, ", "pulumi cancel --stack lab"]),
-        (CLOUD, ["Another run of it is under way", "pulumi cancel --stack lab"]),
+        (
+            said(lock(pid=6), lock(host="ci-3")),
+            ["a run of ada on ci-3 (process 7, ", "pulumi -- cancel --yes --stack lab"],
+        ),
+        (CLOUD, ["Another run of it is under way", "pulumi -- cancel --yes --stack lab"]),
     ],
 )
 def test_any_other_lock_stays_and_is_explained(text: str, expected: list[str]) -> None:

@@ -44,8 +44,8 @@ def test_what_another_stack_or_writer_holds_is_refused_by_name() -> None:
         f"  coder_workspace alice/ws01 ({numbered(1)}): managed by coderport/prod",
         f"  coder_workspace alice/ws02 ({numbered(2)}): managed by no stack, created by port-client",
         "If coderport/prod should keep its own: leave coder out of this stack's coderport:organizations.",
-        "If this stack should manage them from now on: pulumi config set coderport:takeOver true",
-        "(properties and relations that others added to them stay as they are).",
+        "If this stack should manage them from now on (what others added to them stays as it is):",
+        "  python -m coderport pulumi -- config set coderport:takeOver true --stack dev",
     ]
 
 

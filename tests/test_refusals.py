@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def refused(checkout: Checkout, command: str, stack: str, code: int, **environme
     arguments += ["--summary", str(file)] if command in WITH_SUMMARY else []
     arguments += ["--run-id", "r_1"] if command == "run" else []
     done = checkout.run(*arguments, **environment)
-    said = done.stdout + done.stderr
+    said = (done.stdout + done.stderr).replace(sys.executable, "python")  # what is shown names the one that runs here
     assert done.returncode == code, said
     assert "Traceback" not in said
     if command not in WITH_SUMMARY:

@@ -80,9 +80,9 @@ def test_one_error_lists_every_wrong_key_with_its_places_and_an_example() -> Non
         "coderport:portClientSecret is missing",
         "coderport:volatileRefresh must be a whole number with a unit",
         "coderport:takeover is not a setting",
-        "pulumi config set --secret coderport:coderSessionToken",
+        "python -m coderport pulumi -- config set --secret coderport:coderSessionToken",
         "the environment variable CODER_SESSION_TOKEN",
-        "example: https://coder.example.com",
+        "config set coderport:coderApiBaseUrl https://coder.example.com",
         "Nothing was read or written.",
     ):
         assert part in text
@@ -175,7 +175,7 @@ def test_the_shipped_stacks_are_valid(stack: str) -> None:
 def test_a_wrong_key_of_the_actions_is_named_with_the_way_to_set_it() -> None:
     text = error({**CONFIG, "actions": '{"backend": "webhook", "templates": 7, "colour": "blue"}'})
     assert "coderport:actions.templates must be" in text or "coderport:actions.templates Input should be" in text
-    assert "pulumi config set --path coderport:actions.templates" in text
+    assert "python -m coderport pulumi -- config set --path coderport:actions.templates" in text
     assert "coderport:actions.colour is not a setting (known: admins, agent, approveDelete, backend" in text
 
 
@@ -197,7 +197,7 @@ def test_headers_for_an_access_proxy_are_a_secret_map() -> None:
     assert SECRET not in repr(found) and found.fingerprint == settings().fingerprint
     text = error({**CONFIG, "coderHeaders": given})
     assert "coderport:coderHeaders is in clear" in text and SECRET not in text
-    assert "pulumi config set --secret --path 'coderport:coderHeaders.NAME'" in text
+    assert "python -m coderport pulumi -- config set --secret --path 'coderport:coderHeaders.NAME'" in text
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from coderport.engine.errors import EngineError
 from coderport.engine.versions import PINNED
 from coderport.errors import CoderportError, SettingsError
+from coderport.remedy import CLI
 
-_CLI = "python -m coderport pulumi --"
 _SET_PASSPHRASE = (
     "Set the passphrase as PULUMI_CONFIG_PASSPHRASE, or name a file that holds it in PULUMI_CONFIG_PASSPHRASE_FILE."
 )
 _NO_LOGIN = (
     "No place for Pulumi's state is chosen, or it is not the address of one. Name a folder or a bucket:\n"
     "  export PULUMI_BACKEND_URL=file://$HOME\n"
-    f"or log in to Pulumi Cloud:\n  {_CLI} login"
+    f"or log in to Pulumi Cloud:\n  {CLI} login"
 )
 
 
@@ -43,7 +43,7 @@ _KINDS = (
     _kind(
         r"invalid access token|\[401\]|401: ",
         "Pulumi Cloud does not accept the access token. Log in again, or set another PULUMI_ACCESS_TOKEN:\n"
-        f"  {_CLI} login",
+        f"  {CLI} login",
     ),
     _kind(
         "passphrase must be set",
@@ -62,12 +62,12 @@ _KINDS = (
         "Legacy DIY state|IGNORE_DEPRECATION_ERROR",
         "This backend keeps its stacks in Pulumi's old layout, without projects, which this Pulumi CLI does not read.\n"
         "Keep a copy of the backend, then upgrade it (all of its stacks are moved):\n"
-        f"  PULUMI_DIY_BACKEND_IGNORE_DEPRECATION_ERROR=true {_CLI} state upgrade --yes",
+        f"  PULUMI_DIY_BACKEND_IGNORE_DEPRECATION_ERROR=true {CLI} state upgrade --yes",
     ),
     _kind(
         "does not support environments",
         "Only Pulumi Cloud keeps ESC environments. Log in there, or take `environment:` out of the stack's file:\n"
-        f"  {_CLI} login",
+        f"  {CLI} login",
     ),
     _kind(
         "unsupported checkpoint version|needs support for the following features|deployment version is too new"
@@ -86,15 +86,15 @@ _KINDS = (
     ),
     _kind(
         "permission denied|read-only file system|AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch",
-        "Pulumi's state may not be read or written by this account. PULUMI_BACKEND_URL, or `pulumi login`, says where "
-        "it is kept.",
+        "Pulumi's state may not be read or written by this account. PULUMI_BACKEND_URL, or the login, says where "
+        f"it is kept:\n  {CLI} whoami -v",
         EngineError,
     ),
     _kind(
         r"unable to open bucket|blob \(key|performing HTTP request|could not query for user|credentials"
         "|no such host|connection refused|i/o timeout",
-        "Pulumi's state cannot be reached. PULUMI_BACKEND_URL, or `pulumi login`, says where it is kept: does that "
-        "exist, can this machine reach it, and are there credentials for it?",
+        "Pulumi's state cannot be reached. PULUMI_BACKEND_URL, or the login, says where it is kept: does that "
+        f"exist, can this machine reach it, and are there credentials for it?\n  {CLI} whoami -v",
         EngineError,
     ),
 )

@@ -19,6 +19,7 @@ from coderport.history.undoing import Now, Place, Undo, places_of, undo_of
 from coderport.ownership import Owner
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
+from coderport.remedy import CLI
 from coderport.settings import Limits, Releases, Settings, load_releases
 from coderport.stack import Stack
 
@@ -84,7 +85,7 @@ async def _undo(
         if not settings.keep_runs:
             raise CoderportError(
                 "An undo keeps what it changes, and coderport:keepRuns is 0. Nothing was changed. "
-                f"python -m coderport pulumi -- config set coderport:keepRuns 20 --stack {stack.name}"
+                f"{CLI} config set coderport:keepRuns 20 --stack {stack.name}"
             )
         moment = datetime.now(timezone.utc)
         name = run_name(moment)

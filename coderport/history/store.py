@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from coderport.history.record import HistoryError, Record, packed, unpacked
+from coderport.remedy import CLI
 
 PROJECT_FOLDER = "CODERPORT_PROJECT_FOLDER"
 """The environment variable in which a command tells the program that it serves where `Pulumi.yaml` is."""
@@ -77,8 +78,7 @@ class Store:
             raise HistoryError(
                 f"The history in {self.place} cannot be {act}: {error or type(error).__name__}. "
                 "Nothing is changed that is not kept first. Name another place with coderport:history, or keep "
-                "nothing:\n  python -m coderport pulumi -- config set coderport:keepRuns 0 --stack "
-                + self._stack.rpartition("/")[2]
+                f"nothing:\n  {CLI} config set coderport:keepRuns 0 --stack " + self._stack.rpartition("/")[2]
             ) from None
 
 

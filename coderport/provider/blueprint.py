@@ -15,6 +15,7 @@ from coderport.provider.blueprint_values import body, differences, refuse_confli
 from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
 from coderport.provider.times import stamps_of
+from coderport.remedy import CLI
 
 TOKEN = "port:index/blueprint:Blueprint"
 
@@ -173,7 +174,7 @@ class BlueprintResource:
             raise PortError(
                 f"blueprint {identifier} stays in Port: it still has {remaining} entities that this stack does "
                 "not manage. Delete them in Port first, or take the blueprint out of the stack with "
-                "`pulumi state delete`."
+                f"`{CLI} state delete URN`."
             ) from None
 
 

@@ -1,0 +1,35 @@
+"""How texts that name a remedy call the commands, so that what is printed can be pasted.
+
+The texts have one form, for whoever reads them elsewhere (a log, a comment, JSON). Where they are shown to a person at
+the machine, the Python in them is the one that runs here: few systems have a `python` with our packages on PATH.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+COMMAND = "python -m coderport"
+CLI = f"{COMMAND} pulumi --"
+"""The Pulumi CLI that the commands use, whether or not a `pulumi` is on PATH."""
+
+_CALL = re.compile(r"(?<![\w/.-])python -m (coderport|benchmarks)")
+
+
+def runnable_here(text: str) -> str:
+    """The text with this Python in the commands that it names."""
+    return _CALL.sub(lambda found: f"{_python()} -m {found[1]}", text) if "python -m " in text else text
+
+
+@functools.cache
+def _python() -> str:
+    on_path = shutil.which("python")
+    if on_path is not None and os.path.abspath(on_path) == os.path.abspath(sys.executable):
+        return "python"
+    here = Path(sys.executable)
+    return shlex.quote(str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here))
