@@ -1,7 +1,7 @@
 """The whole on one machine: fresh emulators, a fresh state, the real engine, and what it makes of changes in Coder.
 
-Its state is below `.coderport/`; outside of that a CLI may have to be built first. No login is touched, and credentials in
-the environment are not read.
+Its state is below `.coderport/`; outside of that a CLI may have to be built first. No login is touched, and credentials
+in the environment are not read.
 """
 
 from __future__ import annotations

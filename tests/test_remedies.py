@@ -101,7 +101,7 @@ def test_every_command_that_is_named_exists_with_its_options(where: str, line: s
     arguments = rest[1:]
     done = subprocess.run([cli.path, *arguments, "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    first = [each for each in arguments if not each.startswith("-")][0]
+    first = next(each for each in arguments if not each.startswith("-"))
     assert f"pulumi {first}" in done.stdout
 
 
