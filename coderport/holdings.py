@@ -12,6 +12,7 @@ from coderport.port.client import ROWS_PER_PAGE, PortClient
 from coderport.port.errors import PortRejected
 from coderport.port.integrations import Integration, Integrations
 from coderport.port.models import Organization, PortEntity
+from coderport.port.sweep import swept
 from coderport.progress import Advance
 from coderport.settings import Actions
 
@@ -38,7 +39,7 @@ async def holdings(
     actions: Actions | None = None,
     progress: Advance | None = None,
 ) -> Holdings:
-    """Reads them: two requests, for each blueprint one and one per 1,000 entities, and one or two for the actions.
+    """Reads them: two requests, for each blueprint two and one per 1,000 entities, and one or two for the actions.
 
     `actions` are the settings of those that are declared, None where none are. SettingsError where the integration that
     they need is not there.
@@ -61,13 +62,15 @@ async def holdings(
 
 
 async def _entities(client: PortClient, blueprint: Blueprint, progress: Advance | None) -> dict[str, PortEntity]:
-    found: dict[str, PortEntity] = {}
     what, total = f"{blueprint.identifier.removeprefix('coder_')}s", None
-    async for entity in client.entities(blueprint.identifier):
-        found[entity.identifier] = entity
-        if progress is not None and len(found) % ROWS_PER_PAGE == 0:
+
+    async def told(done: int) -> None:
+        nonlocal total
+        if progress is not None and done % ROWS_PER_PAGE == 0:
             total = total or await _counted(client, blueprint)
-            progress(what, len(found), total)
+            progress(what, done, total)
+
+    found = await swept(client, blueprint.identifier, told)
     if progress is not None:
         progress(what, len(found), len(found))
     return found

@@ -10,7 +10,6 @@ from coderport.ownership import Owner, Whose
 from coderport.plan import Plan
 from coderport.port.bulk import DELETES_PER_CALL
 from coderport.port.client import PortClient
-from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
 from coderport.servers import opened_port
 from coderport.settings import Settings
@@ -22,8 +21,7 @@ async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> No
     """Deletes the plan's orphans from Port; the guard has judged them with all other deletions.
 
     To be called under the stack's lock. Each is looked at once more: one that is gone, or that somebody else has signed
-    since it was read, is left. The account counts what is gone, also where the rest fails. PortError where Port says
-    that it deleted fewer than it was asked to.
+    since it was read, is left. The account counts what is gone, also where the rest fails.
     """
     total, done = sum(map(len, plan.orphans.values())), 0
     account.orphans = dict.fromkeys(plan.orphans, 0)
@@ -34,12 +32,7 @@ async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> No
                 ids = sorted(await _still_ours(client, name, plan.orphans[name], plan.owner))
                 for start in range(0, len(ids), DELETES_PER_CALL):
                     batch = ids[start : start + DELETES_PER_CALL]
-                    answer = await client.delete(name, batch)
-                    if left := set(batch) - answer.deleted:
-                        raise PortError(
-                            f"Port was asked to delete {len(batch)} entities of blueprint {name} and says that it "
-                            f"deleted {len(batch) - len(left)} of them. For one, {min(left)} is left."
-                        )
+                    await client.delete(name, batch)
                     done += len(batch)
                     account.orphans[name] += len(batch)
                     progress("entities", done, total)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
@@ -19,21 +18,21 @@ from coderport.catalog.meaning import difference
 from coderport.catalog.overlay import WAY_OUT
 from coderport.catalog.refused import notes as notes_of_refused
 from coderport.catalog.unread import notes as notes_of_unread
-from coderport.catalog.values import Context, Entity, LeftOut, OrganizationNames
+from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.snapshot import Fate, Known, Snapshot
 from coderport.deletions import ACTION, Disappearances, Evidence, deletions
 from coderport.errors import Refusal
-from coderport.guard import SHOWN, Verdict, identity, ownership, together
+from coderport.guard import Verdict, identity, ownership, together
 from coderport.holdings import Holdings
-from coderport.installation import note_of
 from coderport.leaving import leaving_actions
 from coderport.memory import Memory, digest
-from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.notes import narrowed_by, notes_on
+from coderport.ownership import Mark, Owner
 from coderport.port.integrations import Integration
 from coderport.remedy import CLI
-from coderport.settings import ENVIRONMENT, Releases, Settings
+from coderport.settings import Releases, Settings
 
 
 @dataclass(frozen=True)
@@ -201,13 +200,9 @@ def judge(
             refused=wanted.refused,
         ),
         notes=(
-            *_notes(snapshot, held.installation),
+            *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings)),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),
-            *_renamed(memory, mark),
-            *_narrowed(settings, going.kinds),
-            *_handed_over(going.kinds, held),
-            *_kept(going.kinds, held),
         ),
     )
     return plan, verdict
@@ -255,19 +250,8 @@ def _evidence(
         spent=spent_lately(memory.spent, now),
         limits=settings.guard,
         weakness="" if snapshot.deletions_provable else snapshot.breadth.text,
-        narrowed_by=_narrowed_by(settings),
+        narrowed_by=narrowed_by(settings),
     )
-
-
-def _narrowed_by(settings: Settings) -> dict[LeftOut, str]:
-    """The environment variables that decide what is left out, in words for a person."""
-    found: dict[LeftOut, str] = {}
-    if "coderOrganizationId" in settings.from_environment:
-        name, value = ENVIRONMENT["coderOrganizationId"], settings.coder_organization_id
-        found[LeftOut.ORGANIZATION] = f" (the environment has {name}={value})"
-    if "actions" in settings.from_environment:
-        found[LeftOut.ACTIONS] = f" (the environment has {ENVIRONMENT['actions']})"
-    return found
 
 
 def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> Verdict:
@@ -378,71 +362,3 @@ def _listed(headline: str, found: Iterable[object], shown: int = 12) -> str:
 def refusal(verdict: Verdict) -> Refusal:
     """The verdict as the error that ends a run before it begins."""
     return Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")
-
-
-def _notes(snapshot: Snapshot, installation: Integration | None) -> tuple[str, ...]:
-    notes = []
-    if installation is not None and (note := note_of(installation)):
-        notes.append(note)
-    if not snapshot.deletions_provable:
-        notes.append(f"Deletions cannot be proven with this token. {snapshot.breadth.text}")
-    if not snapshot.whole:
-        notes.append(
-            f"The read was not whole: Coder counts {snapshot.count} workspaces, {snapshot.short} of them were seen by "
-            "nobody yet. They endanger nothing, and the next run picks them up."
-        )
-    return tuple(notes)
-
-
-def _renamed(memory: Memory, mark: Mark) -> Iterator[str]:
-    """What to know where the state was written under another name: a rename, or a copy of it."""
-    before = (memory.names | {memory.stack}) - {"", mark.stack}
-    if memory.state == mark.state and before and memory.stack != mark.stack:
-        yield (
-            f"This state was that of {', '.join(sorted(before))} until its last run. Its entities go on as those of "
-            f"{mark.stack}."
-        )
-
-
-def _narrowed(settings: Settings, kinds: Mapping[str, Disappearances]) -> Iterator[str]:
-    """What leaves the catalog because of an environment variable, with the variable."""
-    for reason, words in _narrowed_by(settings).items():
-        number = sum(why is reason for kind in kinds.values() for why in kind.left_out.values())
-        if number:
-            yield f"{number} of this stack's entities are {reason.value}{words}."
-
-
-def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
-    """Deletions of the engine that are none in Port, by the stack that took the entities over."""
-    takers = Counter(
-        str(Mark.read(held.entities[blueprint][identifier].properties[MANAGED_BY]))
-        for blueprint, kind in kinds.items()
-        for identifier in kind.handed_over
-    )
-    for taker, number in sorted(takers.items()):
-        yield f"{number} of this stack's entities belong to {taker} now: they leave this stack and stay in Port."
-
-
-_KEPT = {
-    Whose.COPY: "carry this stack's mark under an identifier that is no id of Coder's: somebody's copies",
-    Whose.ELSEWHERE: "carry this stack's mark and are of another Coder deployment",
-    Whose.OURS: "carry this stack's mark, are in no record of its state, and no proof says that their objects are gone",
-    Whose.OURS_BY_NAME: "carry this stack's name without the id of its state, and are in no record of that",
-}
-
-
-def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
-    """What has our mark and is left as it is, with the first names."""
-    for whose, words in _KEPT.items():
-        found = sorted(
-            f"{held.entities[name][identifier].title or identifier} ({identifier})"
-            for name, kind in kinds.items()
-            for identifier, why in kind.kept.items()
-            if why is whose
-        )
-        if found:
-            more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-            yield (
-                f"{len(found)} entities in Port {words}. They stay; delete them in Port if nobody needs them: "
-                f"{', '.join(found[:SHOWN])}{more}"
-            )

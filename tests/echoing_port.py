@@ -168,14 +168,17 @@ class EchoingPort:
         return ok(blueprint=self.blueprints[name])
 
     def _bulk(self, sent: Sent, name: str) -> httpx.Response:
-        done = []
+        done, failed = [], []
         for index, row in enumerate(sent.body["entities"]):
             created = row["identifier"] not in self.entities[name]
+            if not created and sent.query.get("upsert") != "true":
+                failed.append({"index": index, "statusCode": 409, "error": "identifier_taken", "message": "taken"})
+                continue
             held = self.entities[name].get(row["identifier"]) or self.add_entity(name, row["identifier"])
             for key, value in row.items():
                 held[key] = {**held[key], **value} if key in ("properties", "relations") else value
             done.append({"created": created, "identifier": row["identifier"], "index": index})
-        return ok(entities=done, errors=[])
+        return ok(207 if failed else 200, entities=done, errors=failed)
 
     def _entity(self, sent: Sent, name: str, identifier: str) -> httpx.Response:
         rows = self.entities[name]

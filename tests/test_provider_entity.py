@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import grpc
+import httpx
 import pytest
-from echoing_port import EchoingPort, ok, refused
+from echoing_port import EchoingPort, Sent, ok, refused
 from provider_driver import BLUEPRINT, ENTITY, Aborted, Driver, entity, stored, urn
 
 from coderport.provider.protocol import UNKNOWN
@@ -209,15 +211,76 @@ def test_one_sweep_answers_for_all_entities(driver: Driver) -> None:
     driver.port.sent.clear()
     later = again(driver)
     assert [later.diff(each) for each in made] == [set()] * 30
-    assert driver.port.routes() == ["POST /v1/blueprints/workspace/entities/search"]
+    assert driver.port.routes() == [
+        "POST /v1/blueprints/workspace/entities/search",
+        "GET /v1/blueprints/workspace/entities-count",
+    ]
+
+
+def unseen(sent: Sent) -> httpx.Response | None:
+    """A Port whose search and count show nothing."""
+    if sent.path.endswith("/search"):
+        return ok(entities=[])
+    return ok(count=0) if sent.path.endswith("/entities-count") else None
 
 
 def test_a_row_that_the_sweep_lost_is_not_taken_for_absent(driver: Driver) -> None:
     made = driver.create(ENTITY, entity(**STRINGS))
-    driver.port.answers.append(lambda sent: ok(entities=[]) if sent.path.endswith("/search") else None)
+    driver.port.answers.append(unseen)
     later = again(driver)
     assert later.diff(made) == set()
     assert driver.port.routes()[-1] == "GET /v1/blueprints/workspace/entities/w1"
+
+
+def test_fewer_rows_than_port_counts_are_read_again(driver: Driver) -> None:
+    made = driver.create(ENTITY, entity(**STRINGS))
+    lost = iter([True])
+    driver.port.answers.append(
+        lambda sent: ok(entities=[]) if sent.path.endswith("/search") and next(lost, False) else None
+    )
+    driver.port.sent.clear()
+    assert again(driver).diff(made) == set()
+    assert [route.rpartition("/")[2] for route in driver.port.routes()] == ["search", "entities-count"] * 2
+
+
+def test_a_search_that_keeps_fewer_back_than_port_counts_is_an_error_and_empties_no_state(driver: Driver) -> None:
+    made = driver.create(ENTITY, entity(**STRINGS))
+
+    def empty(sent: Sent) -> httpx.Response | None:
+        return ok(entities=[]) if sent.path.endswith("/search") else None
+
+    driver.port.answers.append(empty)
+    with pytest.raises(Aborted, match="counts 1 entities of blueprint workspace, and its search shows 0"):
+        again(driver).read(made)
+
+
+def test_one_404_empties_no_state(driver: Driver) -> None:
+    made = driver.create(ENTITY, entity(**STRINGS))
+    driver.port.answers.append(lambda sent: refused(404, "not_found") if sent.path.endswith("/search") else None)
+    with pytest.raises(Aborted, match="404"):
+        again(driver).read(made)
+
+
+MARKED: dict[str, Any] = {"properties": {"stringProps": {"managed_by": "project/dev#0a1b2c3d"}}}
+
+
+@pytest.mark.parametrize("mark", ["project/dev#ffffffff", "project/prod", "somebody", None])
+def test_what_the_search_did_not_show_and_is_not_ours_is_never_written_over(driver: Driver, mark: str | None) -> None:
+    driver.port.add_entity("workspace", "w1", title="theirs", properties={"managed_by": mark, "status": "mine"})
+
+    driver.port.answers.append(unseen)
+    before = copy.deepcopy(driver.port.entities)
+    with pytest.raises(Aborted, match="its search did not show it"):
+        driver.create(ENTITY, entity(**MARKED))
+    assert driver.port.entities == before
+
+
+def test_what_the_search_did_not_show_and_has_our_mark_is_written(driver: Driver) -> None:
+    driver.port.add_entity("workspace", "w1", title="old", properties={"managed_by": "project/old#0a1b2c3d"})
+
+    driver.port.answers.append(unseen)
+    driver.create(ENTITY, entity(**MARKED))
+    assert driver.port.entities["workspace"]["w1"]["properties"]["managed_by"] == "project/dev#0a1b2c3d"
 
 
 def test_a_hand_deletion_is_a_difference_and_made_again(driver: Driver) -> None:
@@ -235,7 +298,7 @@ def test_many_hand_deletions_are_confirmed_by_a_second_sweep(driver: Driver) -> 
     driver.port.sent.clear()
     later = again(driver)
     assert [later.diff(each) for each in made] == [{"identifier"}] * 50
-    assert len(driver.port.sent) == 12
+    assert len(driver.port.sent) == 14  # two sweeps with a count each, and ten that were asked for by themselves
 
 
 def test_a_blueprint_that_is_gone_takes_its_entities_along(driver: Driver) -> None:
@@ -244,7 +307,7 @@ def test_a_blueprint_that_is_gone_takes_its_entities_along(driver: Driver) -> No
     driver.port.sent.clear()
     later = again(driver)
     assert [later.diff(each) for each in made] == [{"identifier"}] * 3
-    assert len(driver.port.sent) == 1
+    assert len(driver.port.sent) == 2
 
 
 # --- renames and moves --------------------------------------------------------------------------------------------

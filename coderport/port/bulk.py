@@ -16,6 +16,7 @@ from coderport.port.errors import PortError, PortRateLimited, PortRejected, Port
 from coderport.port.models import Outcome
 from coderport.port.session import Reply, Session
 
+TAKEN = "identifier_taken"
 UPSERTS_PER_CALL = 20
 DELETES_PER_CALL = 100
 
@@ -196,7 +197,8 @@ def _error_of(session: Session, what: str, row: Mapping[str, Any], trace: str | 
     if status >= 500:
         return PortUnreachable(f"Port answered {status} ({what}): {message or code}"), True
     details = session.details(row.get("details"))
-    return PortRejected(what, code, status, message, trace, details=details), status == 409
+    # An identifier that is taken stays so; other conflicts are of the moment.
+    return PortRejected(what, code, status, message, trace, details=details), status == 409 and code != TAKEN
 
 
 def _index(row: Mapping[str, Any], items: int) -> int | None:

@@ -218,16 +218,19 @@ class PortClient:
         create_missing: bool = False,
         run_id: str | None = None,
         validate_only: bool = False,
+        only_new: bool = False,
     ) -> list[Outcome]:
         """Create or change entities in bulk; the outcomes are in the order of the request.
+
+        With `only_new` nothing is changed: one that exists has the error `identifier_taken`.
 
         With `merge` a property that a body does not name keeps its value and null clears it; without, the entity is
         replaced. An entity that fails has its error in its outcome and does not stop the others; only a request that
         was rejected as a whole raises. With `validate_only` nothing is written, and Port says what it would say.
         """
         query = {
-            "upsert": "true",
-            "merge": _flag(merge),
+            "upsert": _flag(not only_new),
+            "merge": _flag(merge and not only_new),
             "create_missing_related_entities": _flag(create_missing),
         }
         if run_id:

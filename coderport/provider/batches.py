@@ -204,6 +204,7 @@ class UpsertKey:
     blueprint: str
     create_missing: bool = False
     run_id: str | None = None
+    only_new: bool = False
 
 
 class Batches:
@@ -263,7 +264,11 @@ class Batches:
     async def _send_upserts(self, key: UpsertKey, bodies: list[Mapping[str, Any]]) -> Sequence[Outcome | PortError]:
         try:
             outcomes = await self._client.upsert(
-                key.blueprint, bodies, create_missing=key.create_missing, run_id=key.run_id
+                key.blueprint,
+                bodies,
+                create_missing=key.create_missing,
+                run_id=key.run_id,
+                only_new=key.only_new,
             )
         except PortRejected as error:
             return [error] * len(bodies)

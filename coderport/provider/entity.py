@@ -10,6 +10,7 @@ from typing import Any
 
 from coderport.catalog.meaning import same_value
 from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.port.bulk import TAKEN
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.models import PortEntity
@@ -85,6 +86,8 @@ class EntityResource:
         owned = self._owned(wish, {})
         if held is not None and not differences(replace(wish, identifier=identifier), owned, held):
             written, refused = held, frozenset[str]()  # an action run put it there, or the state was lost
+        elif held is None and (mark := Mark.read(wish.properties.get(MANAGED_BY))):
+            written, refused = await self._write_new(wish, identifier, owned, mark)
         else:
             written, refused = await self._write(wish, identifier, owned, held)
         taken = entity_values.without_values(news, wish, refused)
@@ -136,9 +139,7 @@ class EntityResource:
             held = await self._holdings.entity(blueprint, identifier)
             if held is None:
                 return
-            # The state's own record: this entity, under the mark that it had when the state last wrote it.
-            owner = Owner(mark, {blueprint: frozenset({identifier})})
-            if owner.whose(held) is not Whose.OURS:
+            if not _is_of(mark, held):
                 self._staying += 1
                 if self._staying <= _STAYING_SHOWN:
                     more = f" No more than {_STAYING_SHOWN} are named." if self._staying == _STAYING_SHOWN else ""
@@ -161,8 +162,31 @@ class EntityResource:
             return owned.and_also(self._properties[wish.blueprint], self._relations.get(wish.blueprint, frozenset()))
         return Owned.by(wish, wanted(old_inputs)) if old_inputs else owned
 
+    async def _write_new(
+        self, wish: Wanted, identifier: str, owned: Owned, mark: Mark
+    ) -> tuple[PortEntity, frozenset[str]]:
+        """Write what Port did not show. One that is there after all is written over only if it has our mark.
+
+        It may be ours: a repeated request after a lost answer, a run that was killed, an action's run.
+        """
+        try:
+            return await self._write(wish, identifier, owned, None, only_new=True)
+        except PortRejected as error:
+            if error.code != TAKEN:
+                raise
+        held = await self._client.entity(wish.blueprint, identifier)
+        if held is None:
+            return await self._write(wish, identifier, owned, None, only_new=True)
+        theirs = held.properties.get(MANAGED_BY)
+        if not theirs or not _is_of(mark, held):
+            raise PortError(
+                f"Port holds {wish.blueprint}:{identifier} already, and its search did not show it: it belongs to "
+                f"{theirs or 'no stack'}, created by {held.created_by}. It was left as it is."
+            )
+        return await self._write(wish, identifier, owned, held)
+
     async def _write(
-        self, wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None
+        self, wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None, *, only_new: bool = False
     ) -> tuple[PortEntity, frozenset[str]]:
         """Write the entity; what Port holds afterwards, and which of its properties Port does not take.
 
@@ -175,7 +199,7 @@ class EntityResource:
                 return held  # all that was to be written is what Port refused
             if held is not None and (identifier != held.identifier or entity_values.clears_icon(wish, owned, held)):
                 return await self._replace(wish, body, owned, held)
-            return await self._upsert(wish, body, held)
+            return await self._upsert(wish, body, held, only_new)
 
         body = entity_values.body(wish, identifier, owned, held)
         if wish.blueprint not in self._properties:
@@ -183,14 +207,17 @@ class EntityResource:
         older = frozenset(key for key, value in held.properties.items() if value is not None) if held else frozenset()
         return await self._refusals.written(wish.blueprint, body, older, send)
 
-    async def _upsert(self, wish: Wanted, sent: Mapping[str, Any], held: PortEntity | None) -> PortEntity:
+    async def _upsert(
+        self, wish: Wanted, sent: Mapping[str, Any], held: PortEntity | None, only_new: bool
+    ) -> PortEntity:
         """Upsert, and what Port holds afterwards.
 
         A bulk answer has no times, and reading each entity back would double the requests: the time of
         an upsert is taken from our clock and its author is the client id, which is what Port writes. A
         refresh makes them exact.
         """
-        outcome = await self._batches.upsert(UpsertKey(wish.blueprint, wish.create_missing, wish.run_id), sent)
+        key = UpsertKey(wish.blueprint, wish.create_missing, wish.run_id, only_new)
+        outcome = await self._batches.upsert(key, sent)
         time, author = now(), self._client.client_id
         before = None if outcome.created else held
         written = replace(
@@ -272,6 +299,11 @@ def _entity_of(outputs: Properties) -> PortEntity:
         properties=recorded.properties,
         relations=recorded.relations,
     )
+
+
+def _is_of(mark: Mark, held: PortEntity) -> bool:
+    """Whether Port's entity is still that of the state whose record has it under this mark."""
+    return Owner(mark, {held.blueprint: frozenset({held.identifier})}).whose(held) is Whose.OURS
 
 
 def _stamps(entity: PortEntity) -> Mapping[str, Any]:

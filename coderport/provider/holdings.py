@@ -10,6 +10,7 @@ from typing import Any
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.port.models import PortEntity
+from coderport.port.sweep import swept
 
 _SINGLE_CONFIRMATIONS = 10
 
@@ -61,9 +62,10 @@ class Holdings:
 
     async def _rows(self, blueprint: str) -> dict[str, PortEntity]:
         try:
-            return {entity.identifier: entity async for entity in self._client.entities(blueprint)}
+            return await swept(self._client, blueprint)
         except PortRejected as error:
-            if error.status != 404:
+            # One 404 may be a gateway's, and would empty the state: only a blueprint that is gone has no entities.
+            if error.status != 404 or await self._client.blueprint(blueprint) is not None:
                 raise
             self._empty.add(blueprint)
             return {}
