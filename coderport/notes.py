@@ -29,7 +29,7 @@ def notes_on(
     yield from _on_the_read(snapshot, held.installation)
     yield from _renamed(memory, mark)
     yield from _narrowed(narrowed, kinds)
-    yield from _handed_over(kinds, held)
+    yield from _handed_over(kinds, held, mark)
     yield from _kept(kinds, held)
 
 
@@ -76,12 +76,13 @@ def _narrowed(narrowed: Mapping[LeftOut, str], kinds: Mapping[str, Disappearance
             yield f"{number} of this stack's entities are {reason.value}{words}."
 
 
-def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
+def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings, own: Mark) -> Iterator[str]:
     """Deletions of the engine that are none in Port, by the stack that took the entities over."""
     takers = Counter(
-        str(Mark.read(held.entities[blueprint][identifier].properties[MANAGED_BY]))
+        mark.stack if mark.stack != own.stack else str(mark)
         for blueprint, kind in kinds.items()
         for identifier in kind.handed_over
+        if (mark := Mark.read(held.entities[blueprint][identifier].properties.get(MANAGED_BY))) is not None
     )
     for taker, number in sorted(takers.items()):
         yield f"{number} of this stack's entities belong to {taker} now: they leave this stack and stay in Port."

@@ -249,9 +249,19 @@ def _evidence(
         actions=memory.actions,
         spent=spent_lately(memory.spent, now),
         limits=settings.guard,
-        weakness="" if snapshot.deletions_provable else snapshot.breadth.text,
+        weakness=_weakness(snapshot),
         narrowed_by=narrowed_by(settings),
     )
+
+
+def _weakness(snapshot: Snapshot) -> str:
+    """Why what Coder says, or does not say, of a deletion is no proof in this read."""
+    if snapshot.disbelieved:
+        return (
+            f"Coder calls {snapshot.disbelieved} of these workspaces deleted, and counts more than it shows: they may "
+            "be the same, so nothing of it is believed."
+        )
+    return "" if snapshot.deletions_provable else snapshot.breadth.text
 
 
 def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> Verdict:

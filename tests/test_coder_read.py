@@ -262,6 +262,29 @@ def test_a_known_workspace_is_gone_only_with_410() -> None:
     assert list(snapshot.workspaces) == [alive.id]
 
 
+@pytest.mark.parametrize("body", [{"message": "Gone", "request_id": "gw-1"}, {"message": f"{GHOST} is gone"}, {}])
+def test_a_410_without_coders_own_words_is_no_proof(body: dict[str, str]) -> None:
+    coder = Calm()
+    coder.filled(templates=1, each=1)
+    coder.replies[f"/workspaces/{GHOST}"] = httpx.Response(410, json=body)
+    assert read(coder, known=workspaces(GHOST)).fates == {GHOST: Fate.UNPROVEN}
+
+
+@pytest.mark.parametrize(("called_gone", "believed"), [(1, True), (2, False), (3, False)])
+def test_no_more_deletions_are_believed_than_the_count_leaves_room_for(called_gone: int, believed: bool) -> None:
+    coder = Calm()
+    lost = coder.filled(templates=1, each=2)  # counted, and not shown
+    coder.hidden.add(lost[0].template)
+    coder.filled(templates=1, each=1)
+    known = [*(one.id for one in lost), GHOST]
+    for one in known[:called_gone]:
+        coder.replies[f"/workspaces/{one}"] = httpx.Response(410, json={"message": f'Workspace "{one}" was deleted, …'})
+    snapshot = read(coder, known=workspaces(*known))
+    gone = {one for one, fate in snapshot.fates.items() if fate is Fate.GONE}
+    assert gone == (set(known[:called_gone]) if believed else set())
+    assert snapshot.disbelieved == (0 if believed else called_gone)
+
+
 def test_a_gateways_410_is_no_proof() -> None:
     coder = Calm()
     coder.replies[f"/workspaces/{GHOST}"] = httpx.Response(410, html="<h1>Gone</h1>")

@@ -185,12 +185,20 @@ class CoderClient:
         return WorkspacePage(rows, count, answer.asked_at)
 
     async def workspace(self, workspace_id: str) -> Workspace:
-        """One workspace. CoderGone (410) is proof that it was deleted; CoderNotFound and CoderForbidden prove
-        nothing.
+        """One workspace. CoderGone is proof that it was deleted; CoderNotFound and CoderForbidden prove nothing.
 
-        Asked without `include_deleted`, which would turn the 410 into 403 once the template is gone as well.
+        Coder's 410 names the workspace and says that it was deleted (recorded: `Workspace "ID" was deleted, …`). Any
+        other comes from something in between, and counts as CoderNotFound. Asked without `include_deleted`, which would
+        turn the 410 into 403 once the template is gone as well.
         """
-        return _same_id(read_as(Workspace, (await self._get(f"/workspaces/{workspace_id}")).data), workspace_id)
+        path = f"/workspaces/{workspace_id}"
+        try:
+            return _same_id(read_as(Workspace, (await self._get(path)).data), workspace_id)
+        except errors.CoderGone as gone:
+            if workspace_id in gone.reason and "was deleted" in gone.reason:
+                raise
+            message = f"{gone}, which is not what Coder says of a deleted workspace"
+            raise errors.CoderNotFound(message, status=gone.status, reason=gone.reason) from None
 
     async def deleted_workspace(self, workspace_id: str) -> Workspace:
         """A workspace that may be deleted, as it was. CoderForbidden or CoderNotFound once its template is gone too."""

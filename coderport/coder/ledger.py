@@ -85,6 +85,12 @@ class Ledger:
         return self.openings[-1].count if self.openings else 0
 
     @property
+    def unseen(self) -> int:
+        """How many the newest two counts agree that nobody has seen: the smaller of them less what was seen."""
+        newest = min((one.count for one in self.openings[-CONFIRMATIONS:]), default=0)
+        return max(0, newest - len(self.rows))
+
+    @property
     def short(self) -> int:
         """0 if whole is proven; otherwise how far the best of the counts, or the highest, is from what was seen."""
         if len(self.openings) < CONFIRMATIONS:

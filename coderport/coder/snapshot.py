@@ -59,6 +59,8 @@ class Snapshot:
     breadth: Breadth
     fates: Mapping[str, Fate]
     """For every known id that was not seen."""
+    disbelieved: int = 0
+    """How many workspaces that Coder calls deleted are not taken for it: its count leaves no room for so many."""
     outside_templates: Mapping[str, Template] = field(default_factory=lambda: MappingProxyType({}))
     outside_workspaces: Mapping[str, Workspace] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -113,7 +115,7 @@ class _Read:
 
         await self._list_templates(inside)
         await self._list_workspaces(inside)
-        fates = await self._settle_known_workspaces()
+        fates, disbelieved = self._believed(await self._settle_known_workspaces())
         fates |= await self._settle_known_templates()
 
         workspaces = {row_id: row for one in self.scopes for row_id, row in one.ledger.rows.items()}
@@ -133,6 +135,7 @@ class _Read:
             deletions_provable=breadth.covers("workspace_dormant"),
             breadth=breadth,
             fates=MappingProxyType(fates),
+            disbelieved=disbelieved,
             outside_templates=outside_templates,
             outside_workspaces=outside,
         )
@@ -240,6 +243,18 @@ class _Read:
         answers = await workspace_fates(self.client, unseen, lambda done: self.progress("proofs", done, len(unseen)))
         self._note([one for one in answers.values() if isinstance(one, Workspace)], sent)
         return {row_id: one for row_id, one in answers.items() if isinstance(one, Fate)}
+
+    def _believed(self, fates: dict[str, Fate]) -> tuple[dict[str, Fate], int]:
+        """The fates, and how many deletions among them were taken back.
+
+        Where Coder counts more workspaces than it showed, that many of those that nobody saw live. They may be among
+        the known ones, so only the others can be gone; where more are called so, none of it is believed.
+        """
+        gone = sum(fate is Fate.GONE for fate in fates.values())
+        unseen = sum(scope.ledger.unseen for scope in self.scopes)
+        if not unseen or gone <= len(fates) - unseen:
+            return fates, 0
+        return dict.fromkeys(fates, Fate.UNPROVEN), gone
 
     async def _settle_known_templates(self) -> dict[str, Fate]:
         unseen = (await self.known()).templates - self.templates.keys()
