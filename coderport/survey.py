@@ -130,7 +130,7 @@ def _emulators_in_mind(url: str) -> Iterator[None]:
     try:
         yield
     except (CoderUnreachable, PortUnreachable) as error:
-        if is_loopback(url):
+        if is_loopback(url) and not error.connected:
             raise CoderportError(
                 f"{error}\nIf these are the emulators of the dev stack: `make emulate` starts them."
             ) from None

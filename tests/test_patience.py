@@ -83,6 +83,17 @@ def test_a_first_contact_that_fails_in_any_way_is_given_up_and_says_so(server: s
 
 
 @pytest.mark.parametrize("server", ["coder", "port"])
+def test_a_name_that_nobody_knows_is_given_up_and_said(server: str) -> None:
+    async def first() -> str:
+        async with client_of(server, "https://unknown.invalid", HASTY) as client:
+            with pytest.raises((CoderError, PortError)) as caught:
+                await asked(server, client)
+        return str(caught.value)
+
+    assert "unknown.invalid" in asyncio.run(first())
+
+
+@pytest.mark.parametrize("server", ["coder", "port"])
 def test_an_answer_without_end_is_not_read_to_its_end_nor_asked_for_again(server: str) -> None:
     async def first(url: str) -> int:
         async with client_of(server, url, Patience(answer_bytes=1_000_000)) as client:

@@ -105,6 +105,23 @@ def test_what_was_made_does_not_differ_neither_before_nor_after_a_refresh(port: 
     later.close()
 
 
+def test_an_icon_is_cleared_without_a_null_and_without_loss(port: Emulated, driver: Driver) -> None:
+    """Port takes no null for an icon, so the whole entity is replaced, with what others put into it meanwhile."""
+    made(driver)
+    dressed = driver.create(ENTITY, workspace("w2", **FULL, icon="Star"))
+    port.emulator.put_entity("workspace", {"identifier": "w2", "properties": {"status": "theirs"}, "team": ["a-team"]})
+    bare = workspace("w2", **FULL)
+    later = Driver(port, environ=ENVIRON)  # of no catalog, whose entities have no icons
+    assert later.diff(dressed, bare) == {"icon", "properties.stringProps.status"}
+    cleared = later.update(dressed, bare)
+    held = port.emulator.entity("workspace", "w2")
+    assert held is not None and held.get("icon") is None
+    assert (held["team"], held["properties"]["status"]) == (["a-team"], "running")
+    assert held["relations"]["template"] == "t1"
+    assert later.diff(cleared, bare) == set()
+    later.close()
+
+
 def test_what_was_imported_does_not_differ_from_what_made_it(port: Emulated, driver: Driver) -> None:
     blueprints, entities = made(driver)
     later = provider(port)

@@ -87,6 +87,8 @@ class Bulk:
             if outcomes or error.status in _FINAL:  # of single items, or nothing that fewer items would change
                 if len(outcomes) < len(bodies):
                     raise
+            elif not changes:  # a question is not worth many
+                raise
             elif len(bodies) == 1:
                 return [Outcome(0, str(bodies[0]["identifier"]), error=error)]
             else:
@@ -151,11 +153,15 @@ class Bulk:
         self, blueprint: str, route: str, items: Sequence[Any], query: Mapping[str, str], changes: bool
     ) -> Reply:
         verb = "deleting " if "delete" in route else ""
+        what = f"{verb}{len(items)} entities of blueprint {blueprint}"
+        if len(items) == 1:
+            named = items[0]["identifier"] if isinstance(items[0], Mapping) else items[0]
+            what = f"{verb}entity {blueprint}:{named}"
         try:
             return await self._session.call(
                 "POST",
                 f"/v1/blueprints/{quote(blueprint, safe='')}/{route}",
-                f"{verb}{len(items)} entities of blueprint {blueprint}",
+                what,
                 query=query,
                 body={"entities": list(items)},
                 changes=changes,

@@ -18,8 +18,13 @@ class PortError(CoderportError):
 class PortUnreachable(PortError):
     """No usable answer came.
 
-    No connection, a timeout, a redirect, a page that is not JSON, a 5xx until the end.
+    No connection, a timeout, a redirect, a page that is not JSON, a 5xx until the end. Not `connected` where nobody
+    listens at the address or nobody knows the name.
     """
+
+    def __init__(self, message: str, *, connected: bool = True) -> None:
+        super().__init__(message)
+        self.connected = connected
 
 
 class PortUnauthorized(PortError):

@@ -91,7 +91,10 @@ class Refusals:
         bare = {"identifier": body["identifier"], "title": body["title"], "properties": {}}
         order = sorted(keys)
         asked = [bare, *({**bare, "properties": {key: body["properties"][key]}} for key in order)]
-        control, *answers = await self._validate(blueprint, asked)
+        try:
+            control, *answers = await self._validate(blueprint, asked)
+        except PortRejected:  # not an entity is refused, but the question
+            return set()
         if control.error is not None:
             return set()
         return {

@@ -197,8 +197,8 @@ class Session:
             except Oversized as error:
                 raise PortUnreachable(f"Port at {self.base_url} sends no end ({what}): {error}") from None
             except httpx.ConnectError as error:
-                refused = PortUnreachable(f"Port at {self.base_url} cannot be reached: {self._route.told(error)}")
-                raise Again(refused) from None
+                told = f"Port at {self.base_url} cannot be reached: {self._route.told(error)}"
+                raise Again(PortUnreachable(told, connected=False)) from None
             except httpx.HTTPError as error:
                 lost = PortUnreachable(f"Port at {self.base_url} did not answer ({what}): {self._route.told(error)}")
                 raise _maybe_again(lost, repeat) from None
@@ -222,6 +222,8 @@ class Session:
         if 300 <= status < 400:
             raise PortUnreachable(f"{self.base_url} answers {status}, a redirect ({what}). {_CHECK_URL}")
         answer = _json(response)
+        if answer is not None and not isinstance(answer, dict):
+            raise PortError(f"Port answered {status} with JSON that is no object ({what}){traced}")
         if answer is None:
             if "json" in response.headers.get("content-type", "") and response.is_success:
                 raise _maybe_again(PortUnreachable(f"Port's answer was cut off ({what}){traced}"), repeat)
@@ -271,7 +273,9 @@ class Session:
         try:
             answer = self._checked(response, what, Bucket.TOKEN, repeat=True).json
         except (PortRejected, PortUnauthorized):
-            detail = self.cleaned(str((_json(response) or {}).get("error") or f"status {response.status_code}"))
+            answer = _json(response)
+            said = answer.get("error") if isinstance(answer, dict) else None
+            detail = self.cleaned(str(said or f"status {response.status_code}"))
             raise PortUnauthorized.for_credentials(self.base_url, detail) from None
         token, lifetime = answer.get("accessToken"), answer.get("expiresIn")
         if not isinstance(token, str):
@@ -297,9 +301,9 @@ def _traced(trace_id: str | None) -> str:
     return f" (trace id {trace_id})" if trace_id else ""
 
 
-def _json(response: httpx.Response) -> dict[str, Any] | None:
+def _json(response: httpx.Response) -> Any:
+    """The JSON of the answer, None where it has none; a null is no answer either."""
     try:
-        value = response.json()
+        return response.json()
     except ValueError:
         return None
-    return value if isinstance(value, dict) else None
