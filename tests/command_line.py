@@ -101,9 +101,11 @@ class CommandLine:
 
     def create(self, name: str, template: str, **values: str) -> dict[str, Any]:
         self.begin()
-        organization = self.organization()
         self.ask("GET", f"/users/me/workspace/{name}", 404, include_deleted=False)
-        found = self.ask("GET", f"/organizations/{organization['id']}/templates/{template}", 200)
+        named = self.ask("GET", "/templates", 200, q=f'exact_name:"{template}"')
+        if len(named) != 1:
+            raise CommandFailed(f"{len(named)} templates found with the name {template!r}")
+        found = named[0]
         given = [{"name": key, "value": value} for key, value in values.items()]
         body = {
             "template_version_id": found["active_version_id"],
@@ -127,6 +129,10 @@ class CommandLine:
     def start(self, name: str) -> dict[str, Any]:
         self.begin()
         found = self.workspace(name)
+        if found["latest_build"]["status"] == "running":
+            return dict(found["latest_build"])  # "already running", and nothing is asked for
+        if found["dormant_at"] is not None:
+            self.ask("PUT", f"/workspaces/{found['id']}/dormant", 200, {"dormant": False})
         return self._build(found, **self._start_request(found))
 
     def stop(self, name: str) -> dict[str, Any]:

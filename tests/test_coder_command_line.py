@@ -49,6 +49,20 @@ def test_a_workspace_is_created_stopped_started_restarted_and_deleted(cli: Comma
         cli.workspace("fresh")
 
 
+def test_a_dormant_workspace_is_woken_by_its_start(coder: tuple[CoderEmulator, Served], cli: CommandLine) -> None:
+    coder[0].stop("admin/mine")
+    coder[0].set_dormant("admin/mine")
+    assert cli.start("mine")["status"] == "running"
+    assert cli.workspace("mine")["dormant_at"] is None
+    assert cli.start("mine")["build_number"] == 3  # it runs already
+
+
+def test_a_server_from_2_36_on_restarts_in_one_request(coder: tuple[CoderEmulator, Served], cli: CommandLine) -> None:
+    if coder[0].state.flavour.builds_chain:
+        assert cli.restart_by_server("mine")["build_number"] == 3
+        assert cli.workspace("mine")["latest_build"]["status"] == "running"
+
+
 def test_an_outdated_workspace_is_updated_and_another_is_left(
     coder: tuple[CoderEmulator, Served], cli: CommandLine
 ) -> None:
