@@ -392,9 +392,13 @@ def test_a_missing_integration_is_told_before_anything_is_written(desk: Desk) ->
     desk.assert_port_is_as_it_should_be()
 
 
-def test_actions_that_are_switched_off_go(desk: Desk) -> None:
+def test_actions_that_are_switched_off_go_with_a_release(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.stack.configure({"actions": {"backend": "off"}})
+    number = len(desk.port.objects()["actions"])
+    assert f"--allow-deletions {number}" in desk.refused().message
+    monkeypatch.setenv("CODERPORT_ALLOW_DELETIONS", str(number))
     desk.up()
+    monkeypatch.delenv("CODERPORT_ALLOW_DELETIONS")
     assert desk.port.objects()["actions"] == []
     desk.assert_converged()
     assert TEMPLATE.identifier in desk.port.objects()["blueprints"]

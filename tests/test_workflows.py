@@ -365,6 +365,8 @@ def test_the_clock_syncs_and_everything_else_goes_up() -> None:
 
 FIND = "Find the commit that last went up with approval"
 TIP = "f" * 40
+MERGED = "e" * 40
+"""A commit of main that waits for its approval."""
 
 
 def sha(letter: str) -> str:
@@ -440,24 +442,22 @@ def test_a_shard_of_the_environment_went_up_in_it_as_well(runner: Runner) -> Non
 @pytest.mark.parametrize(
     "made_up",
     [
-        pytest.param(
-            went(9, job(), commit="badc0ffee0ddf00d00000000000000000000beef", head_branch="evil"), id="branch"
-        ),
+        pytest.param(went(9, job(), commit=MERGED, head_branch="evil"), id="branch"),
         pytest.param(went(9, job(), commit=sha("b")), id="not in main, as a tag that is called main"),
-        pytest.param(went(9, job("by hand prod")), id="a stack of another environment by hand"),
-        pytest.param(went(9, job("environment test")), id="another environment"),
-        pytest.param(went(9, job("environment prod 2")), id="an environment that begins alike"),
-        pytest.param(went(9, job("up prod")), id="a name of before environments were named"),
-        pytest.param(went(9, job(), event="schedule"), id="by the clock"),
-        pytest.param(went(9, job(), event="pull_request"), id="a pull request"),
+        pytest.param(went(9, job("by hand prod"), commit=MERGED), id="a stack of another environment by hand"),
+        pytest.param(went(9, job("environment test"), commit=MERGED), id="another environment"),
+        pytest.param(went(9, job("environment prod 2"), commit=MERGED), id="an environment that begins alike"),
+        pytest.param(went(9, job("up prod"), commit=MERGED), id="a name of before environments were named"),
+        pytest.param(went(9, job(), commit=MERGED, event="schedule"), id="on a schedule"),
+        pytest.param(went(9, job(), commit=MERGED, event="pull_request"), id="a pull request"),
         pytest.param(went(9, job(), commit="main"), id="no commit"),
         pytest.param(went(9, job(), commit="--help"), id="an option"),
     ],
 )
 def test_nobody_makes_the_clock_take_another_commit(runner: Runner, made_up: Node) -> None:
     """With what people who may push, and no more, can make on GitHub."""
-    assert found(runner, [made_up, went(7, job())], of_main="7f") == sha("7")
-    assert found(runner, [made_up], of_main="7f") is None
+    assert found(runner, [made_up, went(7, job())], of_main="7em-") == sha("7")
+    assert found(runner, [made_up], of_main="7em-") is None
 
 
 def test_no_deployment_record_is_asked_for() -> None:
