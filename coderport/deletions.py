@@ -241,7 +241,8 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
         ids = [key for key, why in kind.left_out.items() if why is reason]
         if ids:
             by = evidence.narrowed_by.get(reason, "")
-            yield f"  {len(ids)} alive in Coder, {reason.value}{by}: {_names(ids, held)}"
+            lives = "" if reason is LeftOut.ACTIONS else "alive in Coder, "
+            yield f"  {len(ids)} {lives}{reason.value}{by}: {_names(ids, held)}"
     if kind.unproven:
         why = "whose form Coder did not show" if kind.kind == ACTION else "not shown by Coder"
         yield f"  {len(kind.unproven)} {why}, which does not say either that they were deleted: " + _names(
@@ -254,12 +255,15 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
 def _permitted(kind: Disappearances, evidence: Evidence) -> str:
     """What may go without a release, as far as it matters here."""
     said = []
-    if kind.gone or not kind.left_out:
+    if kind.unproven and not kind.accounted:
+        said.append("none of these may without a release")
+    if kind.gone:
         said.append(f"{kind.limit} deleted in Coder may without a release")
     if kind.left_out:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
-        said.append(f"{kind.allowance} alive in Coder may without a release{used}")
+        lives = "left out by the settings" if kind.kind == ACTION else "alive in Coder"
+        said.append(f"{kind.allowance} {lives} may without a release{used}")
         if not kind.remaining:
             said.append("and never all of them")
     return f" ({'; '.join(said)})"

@@ -34,6 +34,12 @@ class Lab:
         assert outcome.exit_code == 0, outcome.message
         return outcome, tally
 
+    def pulumi(self, *arguments: str) -> str:
+        """What the Pulumi CLI prints in the stack's project and with its state."""
+        workspace = self.stack._stack.workspace
+        run = workspace.pulumi_command.run([*arguments, "--non-interactive"], workspace.work_dir, workspace.env_vars)
+        return str(run.stdout)
+
     def mark(self) -> str:
         """What the stack's entities have in `managed_by`."""
         return f"coderport/lab#{self.stack.memory().state}"

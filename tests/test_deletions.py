@@ -292,7 +292,7 @@ def test_the_text_of_a_refusal() -> None:
     )
     assert deletions(evidence).text().splitlines() == [
         "This run would delete more than a run may by itself, and entities whose objects may still exist.",
-        "templates: 1 of 1 would go (10 deleted in Coder may without a release)",
+        "templates: 1 of 1 would go (none of these may without a release)",
         "  Coder showed no templates at all.",
         "  1 not shown by Coder, which does not say either that they were deleted: t200",
         "workspaces: 16 of 30 would go (10 deleted in Coder may without a release; 3 alive in Coder may without a "
