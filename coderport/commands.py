@@ -28,7 +28,7 @@ from coderport.runner.service.settings import service_settings
 from coderport.screen import Screen
 from coderport.settings import Settings, printed_settings
 from coderport.stack import ROOT, Stack, project_name
-from coderport.text import json_line
+from coderport.text import json_line, line
 
 SHOWN_CHANGES = 20
 SHOWN_DRIFT = 50
@@ -99,7 +99,7 @@ def show(outcome: Outcome, tally: Tally, console: Console) -> None:
     for change in tally.changes[:SHOWN_CHANGES]:
         sign, style = _SIGNS[change.operation]
         details = f" ({', '.join(change.details)})" if change.details else ""
-        console.print(f"  {sign} {change.kind} {change.title}{details}", style=style)
+        console.print(line(f"  {sign} {change.kind} {change.title}{details}"), style=style)
     if len(tally.changes) > SHOWN_CHANGES:
         console.print(f"  … and {len(tally.changes) - SHOWN_CHANGES} more")
     if outcome.message:
@@ -213,12 +213,12 @@ def _drift_table(rows: Sequence[Drifted]) -> Table:
         table.add_column(heading, overflow="fold")
     for row in rows:
         changed = f"{row.changed_at or ''} by {row.changed_by}" if row.changed_by else ""
-        lines = [(key.removeprefix("$"), _shown(held), _shown(wanted)) for key, (held, wanted) in row.values.items()]
-        lines += [("", text, "") for text in (*row.findings, row.why) if text]
-        first, *more = lines or [("", "", "")]
-        table.add_row(row.drift, f"{row.kind} {row.title}", *first, changed)
-        for line in more:
-            table.add_row("", "", *line, "")
+        cells = [(key.removeprefix("$"), _shown(held), _shown(wanted)) for key, (held, wanted) in row.values.items()]
+        cells += [("", text, "") for text in (*row.findings, row.why) if text]
+        first, *more = cells or [("", "", "")]
+        table.add_row(*map(line, (row.drift, f"{row.kind} {row.title}", *first, changed)))
+        for each in more:
+            table.add_row(*map(line, ("", "", *each, "")))
     return table
 
 

@@ -15,6 +15,7 @@ from coderport.catalog.values import Held, LeftOut
 from coderport.guard import SHOWN, Verdict
 from coderport.ownership import DEPLOYMENT, Owner, Whose
 from coderport.settings import Limits
+from coderport.text import line
 
 ACTION = "action"
 """The kind of the actions and forms, beside the identifiers of the blueprints."""
@@ -270,6 +271,6 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
 
 
 def _names(identifiers: Iterable[str], held: Mapping[str, Held]) -> str:
-    names = sorted((each.title or key) if (each := held.get(key)) else key for key in identifiers)
+    names = sorted(line((each.title or key) if (each := held.get(key)) else key) for key in identifiers)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

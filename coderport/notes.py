@@ -15,6 +15,7 @@ from coderport.memory import Memory
 from coderport.ownership import MANAGED_BY, Mark, Whose
 from coderport.port.integrations import Integration
 from coderport.settings import ENVIRONMENT, Settings
+from coderport.text import line
 
 
 def notes_on(
@@ -100,7 +101,7 @@ def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
     """What has our mark and is left as it is, with the first names."""
     for whose, words in _KEPT.items():
         found = sorted(
-            f"{held.entities[name][identifier].title or identifier} ({identifier})"
+            f"{line(held.entities[name][identifier].title or identifier)} ({line(identifier)})"
             for name, kind in kinds.items()
             for identifier, why in kind.kept.items()
             if why is whose

@@ -33,6 +33,7 @@ from coderport.ownership import Mark, Owner
 from coderport.port.integrations import Integration
 from coderport.remedy import CLI
 from coderport.settings import Releases, Settings
+from coderport.text import line
 
 
 @dataclass(frozen=True)
@@ -308,7 +309,7 @@ def _demands_verdict(wanted: Desired, held: Holdings) -> Verdict:
             continue
         there = held.entities.get(blueprint.identifier, {})
         waiting = [
-            entity.title
+            line(entity.title)
             for entity in wanted.entities
             if entity.blueprint == blueprint.identifier
             and not all(each.met_by(there.get(entity.identifier)) for each in found)
@@ -316,7 +317,7 @@ def _demands_verdict(wanted: Desired, held: Holdings) -> Verdict:
         ]
         if not waiting:
             continue
-        by, at = live.get("updatedBy") or "somebody unknown", live.get("updatedAt") or "an unknown time"
+        by, at = line(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
         more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
         reasons.append(
             _listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)

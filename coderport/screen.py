@@ -17,7 +17,7 @@ from rich.text import Text
 
 from coderport import ending
 from coderport.remedy import runnable_here
-from coderport.text import lines
+from coderport.text import lines, uncommanding
 
 
 class Outlet(io.TextIOBase):
@@ -32,7 +32,7 @@ class Outlet(io.TextIOBase):
         """Writes; never raises for a stream that takes nothing any more."""
         if self._stream is not None:
             try:
-                self._stream.write(text)
+                self._stream.write(uncommanding(text))
             except (OSError, ValueError) as error:
                 self._lose(error)
         return len(text)

@@ -25,11 +25,15 @@ def line(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """The text as lines of a log: as `line`, but for tabs and line breaks, and none of them a command to a runner."""
-    shown = _HIDDEN.sub(_escaped, text)
-    if "::" in shown or "##[" in shown:
-        shown = _COMMAND.sub(r"\1\\::", shown).replace("##[", r"#\#[")
-    return shown
+    """The text as lines: as `line`, but for tabs and line breaks."""
+    return _HIDDEN.sub(_escaped, text)
+
+
+def uncommanding(text: str) -> str:
+    """The lines of a log, none of them a command to GitHub's runner; for what is laid out and about to be written."""
+    if "::" in text or "##[" in text:
+        return _COMMAND.sub(r"\1\\::", text).replace("##[", r"#\#[")
+    return text
 
 
 def json_line(text: str) -> str:

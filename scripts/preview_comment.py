@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from coderport.text import line, lines, markdown
+
 LONGEST_LOG = 15_000
 """Characters: GitHub takes 65,536 for a comment, and one comment holds all environments."""
 
@@ -30,8 +34,8 @@ def comment(stack: str, code: int, stdout: str, stderr: str) -> str:
     if result is None:
         headline = f"failed (exit {code})"
     else:
-        headline = _HEADLINES.get(str(result.get("result")), str(result.get("result")))
-    parts = [f"### coderport preview of `{stack}`: {headline}"]
+        headline = _HEADLINES.get(str(result.get("result")), markdown(str(result.get("result"))))
+    parts = [f"### coderport preview of {code_span(stack)}: {headline}"]
     if result is not None:
         parts.append(table(result.get("kinds") or {}))
         if result.get("message"):
@@ -55,15 +59,21 @@ def table(kinds: Mapping[str, Mapping[str, int]]) -> str:
     """What was, or would be, done with resources of each kind."""
     seldom = [name for name in ("adopted", "released") if any(counts.get(name) for counts in kinds.values())]
     columns = ("created", "updated", "deleted", *seldom, "unchanged")
-    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+    rows = ["| | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for kind, counts in kinds.items():
-        lines.append(f"| {kind} | " + " | ".join(f"{counts.get(column, 0):,}" for column in columns) + " |")
-    return "\n".join(lines)
+        rows.append(f"| {markdown(kind)} | " + " | ".join(f"{counts.get(column, 0):,}" for column in columns) + " |")
+    return "\n".join(rows)
+
+
+def code_span(text: str) -> str:
+    """Code within a line; nothing in `text` can end it."""
+    shown = line(text).replace("`", "'")
+    return f"`{shown}`"
 
 
 def fenced(text: str) -> str:
     """A code block that nothing in `text` can end: names in it come from Coder, and may be anything."""
-    fence = "```"
+    text, fence = lines(text), "```"
     while fence in text:
         fence += "`"
     return f"{fence}\n{text}\n{fence}"

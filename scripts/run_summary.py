@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from preview_comment import LONGEST_MESSAGE, beginning, fenced, table
+from preview_comment import LONGEST_MESSAGE, beginning, code_span, fenced, table
+
+from coderport.text import markdown
 
 
 def page(command: str, stack: str, result: Mapping[str, Any] | None) -> str:
     """The page's section; without a result the run ended before it could leave one."""
     if result is None:
-        return f"### coderport {command} of `{stack}`: no result\n\nThe log says how far it came.\n"
+        return f"### coderport {command} of {code_span(stack)}: no result\n\nThe log says how far it came.\n"
     seconds = (result.get("seconds") or {}).get("total", 0.0)
     requests = (
         f"{seconds:,.1f} s. Coder: {result.get('coder_requests', 0):,} requests. Port: "
@@ -25,7 +27,7 @@ def page(command: str, stack: str, result: Mapping[str, Any] | None) -> str:
         f"Retries: {result.get('retries', 0):,}."
     )
     parts = [
-        f"### coderport {command} of `{stack}`: {result.get('result')}",
+        f"### coderport {command} of {code_span(stack)}: {markdown(str(result.get('result')))}",
         table(result.get("kinds") or {}),
         requests,
     ]

@@ -289,7 +289,7 @@ def posted(runner: Runner, *, before: str, previews: dict[str, str]) -> tuple[li
 def test_the_first_comment_of_a_pull_request_is_posted(runner: Runner) -> None:
     write, body = posted(runner, before="", previews={"prod": "P\n", "test": "T\n"})
     assert write[2:5] == ["--method", "POST", "repos/acme/portal/issues/12/comments"]
-    assert body.startswith("<!-- coderport preview -->\nP\nT\n")
+    assert body.startswith("<!-- coderport preview -->\nP\n\nT\n")
     assert "https://github.com/acme/portal/actions/runs/7" in body
 
 
@@ -303,9 +303,18 @@ def test_a_preview_without_a_result_is_said(runner: Runner) -> None:
     assert "ended before it had a result" in body
 
 
-def test_a_comment_keeps_to_the_limit_and_stays_text(runner: Runner) -> None:
-    _, body = posted(runner, before="", previews={"prod": "€" * 70_000})
+def test_a_comment_keeps_to_the_limit_by_whole_sections(runner: Runner) -> None:
+    """A section that is cut would leave its fence open, and the next name in it would be Markdown."""
+    section = "### €uro\n\n```\n" + "line €\n" * 3000 + "```\n"
+    _, body = posted(runner, before="", previews={f"env-{number}": section for number in range(5)})
     assert 20_000 < len(body) <= GITHUB_COMMENT_LIMIT
+    assert body.count("```") == 2 * body.count("line €\n```") and body.count("```") >= 4
+    assert body.count("### €uro") == 5 and "no room left" in body and "Commit abc" in body
+
+
+def test_a_section_that_is_one_endless_line_keeps_to_the_limit_too(runner: Runner) -> None:
+    _, body = posted(runner, before="", previews={"prod": "€" * 70_000})
+    assert len(body) <= GITHUB_COMMENT_LIMIT and "Commit abc" in body
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from coderport.catalog.meaning import TITLE
 from coderport.history.acts import Undone
 from coderport.history.images import EntityImage
 from coderport.history.record import Record
+from coderport.text import line
 
 SHOWN = 20
 _HOW = {"up": "up", "part": "sync or repair", "undo": "undo"}
@@ -38,8 +39,8 @@ def show_undo(done: Undone, console: Console, *, command: str) -> None:
     """What goes back, what stays and why; `command` is the command line that applies what was only shown."""
     undo = done.undo
     lines = list(_lines(done))
-    for line in lines[:SHOWN]:
-        console.print(f"  {line}")
+    for text in lines[:SHOWN]:
+        console.print(f"  {text}")
     if len(lines) > SHOWN:
         console.print(f"  … and {len(lines) - SHOWN} more (--json has all)")
     for each in undo.stays[:SHOWN]:
@@ -65,15 +66,15 @@ def _lines(done: Undone) -> Iterator[str]:
     undo = done.undo
     images = {(each.blueprint, each.identifier): each for each in done.record.entities}
     for entity in undo.delete:
-        yield f"- {entity.blueprint} {entity.title} (that run created it)"
+        yield f"- {entity.blueprint} {line(entity.title)} (that run created it)"
     for place, body in undo.write.items():
         image = images[place]
         if image.step == "deleted":
-            yield f"+ {image.blueprint} {image.title} (that run deleted it)"
+            yield f"+ {image.blueprint} {line(image.title)} (that run deleted it)"
         else:
-            yield f"~ {image.blueprint} {image.title} ({', '.join(_keys(image, body))})"
+            yield f"~ {image.blueprint} {line(image.title)} ({', '.join(_keys(image, body))})"
     for (blueprint, identifier), body in undo.point.items():
-        yield f"~ {blueprint} {body['title'] or identifier} ({', '.join(sorted(body['relations']))})"
+        yield f"~ {blueprint} {line(body['title'] or identifier)} ({', '.join(sorted(body['relations']))})"
     for definition in undo.define:
         sign = "-" if definition.before is None else "+" if definition.after is None else "~"
         yield f"{sign} {definition.kind} {definition.identifier}"

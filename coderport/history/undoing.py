@@ -10,6 +10,7 @@ from coderport.catalog.meaning import TITLE, same_value
 from coderport.history.images import DefinitionImage, EntityImage, Pointer
 from coderport.history.record import Record
 from coderport.port.models import PortEntity
+from coderport.text import line
 
 Place = tuple[str, str]
 """Blueprint and identifier of an entity."""
@@ -92,7 +93,7 @@ def undo_of(record: Record, now: Now) -> Undo:
 
 
 def _named(image: EntityImage) -> str:
-    return f"{image.blueprint} {image.title} ({image.identifier})"
+    return f"{image.blueprint} {line(image.title)} ({line(image.identifier)})"
 
 
 def _since(image: EntityImage, held: PortEntity | None, now: Now) -> str:
