@@ -8,12 +8,11 @@ import threading
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, final
+from typing import Final, final
 
 import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from coderport.emulators.faults import EmulatorError
 
@@ -27,6 +26,12 @@ def connection_of(scope: Scope) -> asyncio.Transport | None:
     return None if client is None else _open_connections.get((client[0], client[1]))
 
 
+def forget(client: tuple[str, int] | None) -> None:
+    """The client's connection has ended."""
+    if client is not None:
+        _open_connections.pop(client, None)
+
+
 class _Protocol(H11Protocol):
     """uvicorn's, which also lets a fault find its connection."""
 
@@ -36,22 +41,7 @@ class _Protocol(H11Protocol):
             _open_connections[self.client] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.client is not None:
-            _open_connections.pop(self.client, None)
-        super().connection_lost(exc)
-
-
-class _WebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's, which takes a connection over from `_Protocol`, and for which a refusal is an end as well."""
-
-    async def send(self, message: Any) -> None:
-        await super().send(message)
-        if self.close_sent:
-            self.handshake_complete = True  # or uvicorn complains that none was completed
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.client is not None:
-            _open_connections.pop(self.client, None)
+        forget(self.client)
         super().connection_lost(exc)
 
 
@@ -90,7 +80,7 @@ class Served:
         config = uvicorn.Config(
             app,
             http=_Protocol,
-            ws=_WebSocket,
+            ws="coderport.emulators.websocket:WebSocket",
             lifespan="off",
             log_level="warning",
             access_log=False,
