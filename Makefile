@@ -1,5 +1,5 @@
 # Every target does its own set-up: a virtual environment with pinned packages, and the Pulumi CLI where it is needed.
-.PHONY: help demo test lint emulate bench bench-small clean runtime dev
+.PHONY: help demo test lint emulate conformance openapi bench bench-small clean runtime dev
 .NOTPARALLEL:
 unexport PYTHONHOME PYTHONPATH
 python := .venv/bin/python
@@ -9,6 +9,8 @@ help:
 	@echo "make test      the tests"
 	@echo "make lint      ruff, mypy, zizmor"
 	@echo "make emulate   Coder and Port emulated on the ports of the dev stack, in the foreground"
+	@echo "make conformance  the probes of conformance, asked of the emulators"
+	@echo "make openapi   both emulators held to the OpenAPI documents, where those are at hand"
 	@echo "make bench     what a run costs at 1,000, 10,000 and 20,000 workspaces: half an hour (bench-small: 4 minutes)"
 	@echo "make clean     removes .venv, .coderport and caches"
 
@@ -23,6 +25,12 @@ bench: runtime
 
 bench-small: runtime
 	@$(python) -m benchmarks --small $(BENCH)
+
+conformance: runtime
+	@$(python) -m coderport.conformance.emulated
+
+openapi: dev
+	$(python) -m pytest -rs tests/test_openapi.py
 
 test: dev
 	@$(python) -m coderport engine

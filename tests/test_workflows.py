@@ -74,6 +74,7 @@ def test_each_job_has_the_least_permissions_and_a_time_limit() -> None:
         "coder-action.run": {"contents": "read"},
         "tests.tests": {"contents": "read"},
         "tests.oldest-sdk": {"contents": "read"},
+        "tests.conformance": {"contents": "read"},
         "preview.preview": {"contents": "read"},
         "preview.comment": {"pull-requests": "write"},
         "up.up": {"actions": "read", "contents": "read"},
@@ -93,7 +94,7 @@ def test_the_job_that_may_write_has_no_checkout_and_no_secret() -> None:
 
 def test_no_checkout_keeps_credentials() -> None:
     checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 6
+    assert len(checkouts) == 7
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
 
 
