@@ -242,10 +242,10 @@ def _stopped_at_every_tenth_request(port: PortEmulator) -> None:
 
 
 class _Killer:
-    """An application that kills a process at its nth request: once that has been done, before it is answered."""
+    """An application that signals a process at its nth request: once that has been done, before it is answered."""
 
-    def __init__(self, app: ASGIApp, at: int) -> None:
-        self._app, self._left = app, at
+    def __init__(self, app: ASGIApp, at: int, number: signal.Signals = signal.SIGKILL) -> None:
+        self._app, self._left, self._number = app, at, number
         self.victim: subprocess.Popen[bytes] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -254,12 +254,15 @@ class _Killer:
             await self._app(scope, receive, send)
             return
 
-        async def lost(message: Message) -> None:
-            if self.victim is not None:
-                self.victim.kill()
+        answer: list[Message] = []
 
-        await self._app(scope, receive, lost)
-        await self._app(scope, receive, send)  # nobody is there to hear it
+        async def held(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, receive, held)
+        self.victim.send_signal(self._number)
+        for message in answer:
+            await send(message)
 
 
 def _killed_at(request: int) -> None:
@@ -278,6 +281,23 @@ def _killed_at(request: int) -> None:
 @pytest.mark.parametrize("request_number", [4, 60, 130])
 def test_a_killed_command_leaves_nothing_that_a_clean_up_does_not_find(request_number: int) -> None:
     _killed_at(request_number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_asked_to_end_removes_what_it_made(number: signal.Signals, code: int) -> None:
+    port = PortEmulator()
+    signalled = _Killer(port.app, 70, number)
+    with serve(signalled) as served:
+        port.url = served.url
+        environment = {**os.environ, **environ(port)}
+        command = [sys.executable, "-m", "coderport", "conformance", "--port"]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as signalled.victim:
+            told = signalled.victim.communicate(timeout=120)[1].decode()
+    assert signalled.victim.returncode == code, told
+    assert told.endswith("what this run had made is removed.\n") and "Traceback" not in told
+    assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}
 
 
 @pytest.mark.long

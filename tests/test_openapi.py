@@ -78,7 +78,7 @@ PORT = (
 CODER = (
     Explained(r".* is null, not type", "Go writes null for an empty pointer or list, which Swagger 2.0 cannot say"),
     Explained(
-        r"GET /(organizations|templates|users\S*) 200: .* has (default_org_member|agents_allowed|is_service_account)",
+        r"GET /\w+\S* 200: .*has (default_org_member_roles|agents_allowed, allow_workspace|is_service_account)",
         "fields of 2026, which came after the document: codersdk of coder/coder main, 2026-09",
     ),
     Explained(
@@ -97,6 +97,15 @@ CODER = (
         r"\S+ \S+ (201|304): a status that the document lacks",
         "recorded from Coder 2.20, whose document says 200 for what is created and nothing of 304",
     ),
+    Explained(
+        r"POST /workspaces/\S+/builds request: \. has on_success",
+        "of 2.36, which came after the document: coder#25758, vscode-coder#1115",
+    ),
+    Explained(
+        r"GET /\S*/(provisionerjobs 500|logs 426): a status",
+        "recorded from Coder 2.20: an unknown status of jobs; a log is followed by a WebSocket only",
+    ),
+    Explained(r"GET \S*/coderport-asks: not in the document", "a probe asks for a route that does not exist"),
     Explained(r"GET \S*/nope: not in the document", "the recording asks for what does not exist"),
     Explained(r".* 4(0[0-9]|10): a status that the document lacks", "the document lists good answers only"),
 )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -22,6 +21,7 @@ from coderport.conformance.probe import Finding, Probe, Unexpected
 from coderport.conformance.recording import as_json, show
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, ConformanceError, Talk
+from coderport.ending import Interrupted
 from coderport.settings import CoderAccess, PortAccess, load_access
 
 Service = Literal["port", "coder"]
@@ -41,7 +41,7 @@ def asked(service: Service, console: Console, *, out: Path | None, writes: bool,
 def ask_port(
     access: PortAccess, console: Console, probes: Sequence[Probe[PortBench]] = PORT_PROBES, prefix: str | None = None
 ) -> Report:
-    """Asks Port all probes and removes what they made, also after an error, Ctrl-C or SIGTERM."""
+    """Asks Port all probes and removes what they made, also after an error or where the command is asked to end."""
     prefix = prefix or port_bench.new_prefix()
     talk = Talk(
         access.port_base_url, PortCredentials(access), budget=port_bench.BUDGET, reserve=port_bench.RESERVE
@@ -50,17 +50,13 @@ def ask_port(
         f"Asking Port at {access.port_base_url} {len(probes)} questions with throwaway blueprints and actions named "
         f"{prefix}…, at most {port_bench.BUDGET} requests"
     )
-    started, found, left = time.monotonic(), list[Finding](), tuple[str, ...]()
-    handler = signal.signal(signal.SIGTERM, _interrupted)
-    try:
+    started, found = time.monotonic(), list[Finding]()
+    with closing(talk), _removing("port", lambda: _removed(talk, prefix)) as left:
         for finding in findings(probes, PortBench(talk, prefix), talk):
             _tell(finding, console)
             found.append(finding)
-    finally:
-        left = _removed(talk, prefix)
-        signal.signal(signal.SIGTERM, handler)
-        talk.close()
-    return Report("port", access.port_base_url, prefix, tuple(found), talk.requests, time.monotonic() - started, left)
+    seconds = time.monotonic() - started
+    return Report("port", access.port_base_url, prefix, tuple(found), talk.requests, seconds, tuple(left))
 
 
 def ask_coder(
@@ -75,23 +71,35 @@ def ask_coder(
         f"Asking Coder at {access.coder_api_base_url} {len(probes)} questions{throwaway}, "
         f"at most {coder_bench.BUDGET} requests"
     )
-    started, found, left = time.monotonic(), list[Finding](), tuple[str, ...]()
-    handler = signal.signal(signal.SIGTERM, _interrupted)
-    try:
+    started, found = time.monotonic(), list[Finding]()
+    with closing(talk), _removing("coder", lambda: _workspace_removed(talk, bench.name) if writes else ()) as left:
         version = ".".join(map(str, bench.version))
         for finding in findings(probes, bench, talk):
             _tell(finding, console)
             found.append(finding)
-    finally:
-        if writes:
-            left = _workspace_removed(talk, bench.name)
-        signal.signal(signal.SIGTERM, handler)
-        talk.close()
     seconds = time.monotonic() - started
-    return Report(
-        "coder", access.coder_api_base_url, bench.name if writes else "", tuple(found), talk.requests, seconds, left,
-        version=version,
-    )  # fmt: skip
+    name = bench.name if writes else ""
+    address = access.coder_api_base_url
+    return Report("coder", address, name, tuple(found), talk.requests, seconds, tuple(left), version=version)
+
+
+@contextmanager
+def _removing(service: Service, remove: Callable[[], tuple[str, ...]]) -> Iterator[list[str]]:
+    """Removes what the block made, however it ends; the list is then what is left behind."""
+    left: list[str] = []
+    try:
+        yield left
+    except Interrupted as interrupted:
+        left += remove()
+        told = "what this run had made is removed"
+        if left:
+            told = f"{', '.join(left)} is left: `python -m coderport conformance --{service} --clean-up` removes it"
+        interrupted.args = (f"Ended by {interrupted.cause.name}: {told}.",)
+        raise
+    except BaseException:
+        remove()
+        raise
+    left += remove()
 
 
 def clean_up_port(access: PortAccess, console: Console) -> int:
@@ -158,7 +166,3 @@ def _workspace_removed(talk: Talk, name: str) -> tuple[str, ...]:
 def _tell(finding: Finding, console: Console) -> None:
     if console.is_terminal:
         console.print(f"  {finding.result} {finding.name}")
-
-
-def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
