@@ -364,7 +364,7 @@ def test_a_run_that_left_no_summary_is_said(runner: Runner, left: str | None) ->
     assert "### coderport up of `prod`: no result\n" in runner.page(COMMAND="up", STACK="prod")
 
 
-def test_the_clock_syncs_and_everything_else_goes_up() -> None:
+def test_the_schedule_syncs_and_everything_else_goes_up() -> None:
     assert workflow("up")["on"]["schedule"] == [{"cron": "7-57/10 * * * *"}]
     for job in workflow("up")["jobs"].values():
         assert job["env"]["COMMAND"] == "${{ github.event_name == 'schedule' && 'sync' || 'up' }}"
@@ -401,7 +401,7 @@ def went(number: int, *jobs: Node, commit: str | None = None, **changes: Any) ->
 
 
 def found(runner: Runner, runs: list[Node], *, of_main: str = "0123456789abcdef") -> str | None:
-    """The commit that a run by the clock takes, None where it fails. Commits of `of_main`'s letters are in main."""
+    """The commit that a run on a schedule takes, None where it fails. Commits of `of_main`'s letters are in main."""
     runner.command(
         runner.bin / "gh",
         f"""
@@ -436,7 +436,7 @@ for each in jq.compile(arguments[arguments.index("--jq") + 1]).input_value(answe
     return written.removeprefix("sha=").strip() or None
 
 
-def test_the_clock_repeats_the_commit_that_last_went_up(runner: Runner) -> None:
+def test_the_schedule_repeats_the_commit_that_last_went_up(runner: Runner) -> None:
     waiting, failed = went(9, job(conclusion=None)), went(8, job(conclusion="failure"))
     assert found(runner, [waiting, failed, went(7, job()), went(6, job())]) == sha("7")
     assert found(runner, [went(5, job()), went(6, job(), event="workflow_dispatch")]) == sha("6")
@@ -464,7 +464,7 @@ def test_a_shard_of_the_environment_went_up_in_it_as_well(runner: Runner) -> Non
         pytest.param(went(9, job(), commit="--help"), id="an option"),
     ],
 )
-def test_nobody_makes_the_clock_take_another_commit(runner: Runner, made_up: Node) -> None:
+def test_nobody_makes_the_schedule_take_another_commit(runner: Runner, made_up: Node) -> None:
     """With what people who may push, and no more, can make on GitHub."""
     assert found(runner, [made_up, went(7, job())], of_main="7em-") == sha("7")
     assert found(runner, [made_up], of_main="7em-") is None
@@ -476,7 +476,7 @@ def test_no_deployment_record_is_asked_for() -> None:
 
 
 def test_a_job_that_names_an_environment_runs_in_it() -> None:
-    """The names by which the clock knows what went up: nothing that is given by hand makes another job look so."""
+    """The names by which the schedule knows what went up: nothing that is given by hand makes another job look so."""
     up, shards = workflow("up")["jobs"]["up"], workflow("up")["jobs"]["shards"]
     by_hand = (
         "${{ inputs.stack && format('by hand {0}', inputs.stack) || format('environment {0}', matrix.environment) }}"
