@@ -39,3 +39,13 @@ def test_a_preset_that_is_chosen_claims_too(lab: RunnerLab) -> None:
     seen = lab.do(create_from(waiting.template_id), name="mine", preset="Standard")
     assert seen.ended is Ended.SUCCESS, seen.summary
     assert lab.held("alice/mine").id == waiting.id
+
+
+def test_a_claim_whose_answer_was_lost_is_found_by_its_name(lab: RunnerLab) -> None:
+    waiting = next(each for each in lab.coder.state.undeleted() if each.is_prebuild)
+    lab.coder.faults.add(
+        {"method": "POST", "path": "/workspaces$", "kind": "drop_connection", "applied": True, "times": 1}
+    )
+    seen = lab.do(create_from(waiting.template_id), name="mine", preset="Standard")
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert lab.held("alice/mine").id == waiting.id

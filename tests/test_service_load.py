@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -39,21 +40,28 @@ class Sent(NamedTuple):
 
 
 class Life:
-    """One process of the service, listening at `url`, with what it has logged."""
+    """One process of the service, listening at `url`, with what it has logged; it may open so many `files`."""
 
-    def __init__(self, database: Path, deployment: str) -> None:
+    def __init__(self, database: Path, deployment: str, files: int | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "service_process.py"), str(database), deployment, str(WORKERS)],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+            preexec_fn=None if files is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
         )
+        self.pid = self._process.pid
         self._lines: list[str] = []
         self._listening = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         assert self._listening.wait(20), f"the service did not start: {self._lines}"
         self.url = next(str(line["url"]) for line in self.log if line["event"] == "listening")
+
+    @property
+    def log_bytes(self) -> int:
+        """How much it has logged."""
+        return sum(len(line.encode()) for line in self._lines)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -78,9 +86,9 @@ class Life:
 class Lives:
     """The service over its lives, and Port, which sends again what did not arrive."""
 
-    def __init__(self, database: Path, deployment: str) -> None:
-        self._database, self._deployment = database, deployment
-        self.all = [Life(database, deployment)]
+    def __init__(self, database: Path, deployment: str, files: int | None = None) -> None:
+        self._given = (database, deployment, files)
+        self.all = [Life(*self._given)]
 
     @property
     def now(self) -> Life:
@@ -88,7 +96,7 @@ class Lives:
 
     def kill_and_start(self) -> None:
         assert self.now.end(signal.SIGKILL) == -signal.SIGKILL
-        self.all.append(Life(self._database, self._deployment))
+        self.all.append(Life(*self._given))
 
     async def send(self, client: httpx.AsyncClient, body: bytes, sign: Callable[[bytes], Headers]) -> Sent:
         """Sends until there is an answer, signed anew each time."""
