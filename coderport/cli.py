@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ from coderport.commands import (
     report_drift,
     run_pulumi,
     serve_until_told,
+    settings_of,
     work_on_run,
     write_summary,
 )
@@ -205,6 +206,10 @@ def emulate(
 def conformance(
     port: Annotated[bool, typer.Option("--port", help="Ask Port, by PORT_CLIENT_ID and PORT_CLIENT_SECRET.")] = False,
     coder: Annotated[bool, typer.Option("--coder", help="Ask Coder, by CODER_API_BASE_URL and its token.")] = False,
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", help="Take addresses and credentials as this stack has them.")
+    ] = None,
+    config: Config = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", callback=_writable, help="Write what was seen to a file, as JSON.")
     ] = None,
@@ -216,7 +221,11 @@ def conformance(
     """Ask a live Port or Coder whether it is as this project assumes. Exits with 4 where it differs."""
     if port == coder:
         raise typer.BadParameter("One of --port and --coder is needed.")
-    raise typer.Exit(asked("port" if port else "coder", people(), out=out, writes=writes, clean_up=clean_up))
+    service: Literal["port", "coder"] = "port" if port else "coder"
+    if config is not None and stack is None:
+        raise typer.BadParameter("--config is that of a --stack.")
+    settings = None if stack is None else settings_of(f"conformance --{service}", stack, config)[0]
+    raise typer.Exit(asked(service, people(), settings, out=out, writes=writes, clean_up=clean_up))
 
 
 @app.command()

@@ -170,7 +170,7 @@ def run_pulumi(arguments: Sequence[str]) -> NoReturn:
 def work_on_run(stack: str, run_id: str | None, config: Path | None) -> int:
     """Works one action run to its end and says how that was; the exit code of the process."""
     named = run_id_of(run_id, os.environ)
-    settings, managed_by = _settings("run", stack, config)
+    settings, managed_by = settings_of("run", stack, config)
     try:
         return run_once(named, settings, managed_by, people().print, claimant=claimant_of(os.environ))
     except Interrupted as interrupted:
@@ -181,13 +181,13 @@ def work_on_run(stack: str, run_id: str | None, config: Path | None) -> int:
 
 def serve_until_told(stack: str, config: Path | None) -> None:
     """Serves the webhook backend of the stack until SIGTERM or Ctrl-C."""
-    settings, managed_by = _settings("serve", stack, config)
+    settings, managed_by = settings_of("serve", stack, config)
     # Port signs with the secret of its client, wherever that is set.
     secret = {"PORT_CLIENT_SECRET": settings.port_client_secret.get_secret_value()}
     serve(service_settings({**os.environ, **secret}), service_runner(settings, managed_by))
 
 
-def _settings(command: str, name: str, config: Path | None) -> tuple[Settings, str]:
+def settings_of(command: str, name: str, config: Path | None) -> tuple[Settings, str]:
     """The settings of a stack that is there, as `up` has them, and what entities of the stack name.
 
     They come from the Pulumi CLI, or from what it printed into the file `config` on another machine.

@@ -340,6 +340,24 @@ def _recorded(port: PortEmulator, tmp_path: Path) -> None:
     assert len(asked) > 50 and all(" -> " in line for line in asked)
 
 
+def test_the_command_takes_the_credentials_of_a_stack(port: PortEmulator, tmp_path: Path) -> None:
+    given = {
+        "portClientId": port.client_id,
+        "portClientSecret": port.client_secret,
+        "portBaseUrl": port.url,
+        "coderApiBaseUrl": "http://127.0.0.1:9",
+        "coderSessionToken": "a-token",
+    }
+    printed = {f"coderport:{key}": {"value": value, "secret": True} for key, value in given.items()}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(printed))
+    options = ["--port", "--clean-up", "--stack", "lab", "--config", str(config)]
+    result = CliRunner().invoke(app, ["conformance", *options], env={"PORT_CLIENT_ID": "", "PORT_CLIENT_SECRET": ""})
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "0 throwaway objects removed" in result.output and port.log.total > 1
+    assert CliRunner().invoke(app, ["conformance", "--port", "--config", str(config)]).exit_code == 2
+
+
 def test_the_command_says_which_variables_are_missing() -> None:
     result = CliRunner().invoke(app, ["conformance", "--port"], env={"PORT_CLIENT_ID": "", "PORT_CLIENT_SECRET": ""})
     text = str(result.exception)

@@ -123,3 +123,29 @@ def test_permissions_on_meta_properties_are_kept() -> None:
     body = {"entities": {"updateProperties": {f"${name}": rule for name in ("icon", "identifier", "team", "title")}}}
     kept = one("PATCH", "/blueprints/service/permissions", body).json()["permissions"]["entities"]
     assert kept["updateProperties"] == body["entities"]["updateProperties"]
+
+
+FORMS: dict[str, Json] = {
+    "TestAccPortActionAdvancedFormConfigurations": {
+        "type": "string",
+        "dataset": {
+            "combinator": "and",
+            "rules": [{"property": "$team", "operator": "containsAny", "value": {"jqQuery": "Test"}}],
+        },
+    },
+    "TestAccPortActionJqDefault": {"type": "string", "default": {"jqQuery": "'Test'"}},
+    "TestAccPortActionEnumJqQuery": {
+        "type": "array",
+        "items": {"type": "string", "enum": {"jqQuery": "'example' | [ . ]"}},
+    },
+}
+
+
+@pytest.mark.parametrize("declared", FORMS.values(), ids=FORMS)
+def test_jq_of_a_form_is_kept_as_it_is_and_yields_nothing_where_it_is_none(declared: Json) -> None:
+    one = talk()
+    form = {"properties": {"x": declared, "y": {"type": "string", "visible": {"jqQuery": "("}}}}
+    trigger = {"type": "self-service", "operation": "CREATE", "userInputs": form}
+    body = {"identifier": "act", "trigger": trigger, "invocationMethod": {"type": "KAFKA"}}
+    assert one("POST", "/actions", body).json()["action"]["trigger"] == trigger
+    assert one("POST", "/actions/act/runs", {"properties": {}}).status_code == 202

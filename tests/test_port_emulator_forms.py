@@ -26,10 +26,8 @@ def with_input(**declared: Any) -> Json:
         {"type": "number", "default": "1"},
         {"type": "string", "colour": "red"},
         {"type": "string", "format": "entity"},
-        {"type": "string", "dataset": {"combinator": "and", "rules": []}},
         {"type": "string", "format": "entity", "blueprint": "service", "dataset": {"rules": []}},
         {"type": "string", "format": "entity", "blueprint": "service", "dataset": {"combinator": "and", "rules": [{}]}},
-        {"type": "string", "default": {"jqQuery": "("}},
         {"type": "string", "visible": "yes"},
         {"type": "string", "dependsOn": ["y"]},
         {"type": "array", "items": {}},
@@ -61,7 +59,6 @@ def test_a_picker_of_a_blueprint_that_does_not_exist_is_not_found() -> None:
         {"properties": {}, "steps": [{"title": "1" * 26, "order": []}]},
         {"properties": {}, "steps": [], "order": []},
         {"properties": {}, "titles": {"t": {"title": "1" * 141}}},
-        {"properties": {}, "required": {"jqQuery": "("}},
         {"properties": {}, "colour": 1},
     ],
 )

@@ -22,17 +22,19 @@ from coderport.conformance.recording import as_json, show
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, ConformanceError, Talk
 from coderport.ending import Interrupted
-from coderport.settings import CoderAccess, PortAccess, load_access
+from coderport.settings import CoderAccess, PortAccess, Settings, load_access
 
 Service = Literal["port", "coder"]
 
 
-def asked(service: Service, console: Console, *, out: Path | None, writes: bool, clean_up: bool) -> int:
-    """What the command does with its options, by the credentials in the environment; the exit code."""
+def asked(
+    service: Service, console: Console, settings: Settings | None, *, out: Path | None, writes: bool, clean_up: bool
+) -> int:
+    """What the command does with its options, by a stack's settings or the environment; the exit code."""
     if service == "port":
-        port = load_access(PortAccess, os.environ)
+        port = settings or load_access(PortAccess, os.environ)
         return clean_up_port(port, console) if clean_up else finish(ask_port(port, console), out, console)
-    coder = load_access(CoderAccess, os.environ)
+    coder = settings or load_access(CoderAccess, os.environ)
     if clean_up:
         return clean_up_coder(coder, console)
     return finish(ask_coder(coder, console, writes=writes), out, console)

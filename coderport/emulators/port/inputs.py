@@ -12,7 +12,7 @@ from coderport.emulators.port.problems import Problem
 from coderport.emulators.port.records import Entity, Json
 from coderport.emulators.port.search import predicate
 from coderport.emulators.port.store import Store
-from coderport.emulators.port.templates import evaluated
+from coderport.emulators.port.templates import yielded
 from coderport.emulators.port.values import compiled_property
 from coderport.emulators.port.views import Look, entity_json
 
@@ -81,7 +81,7 @@ def _expanded(store: Store, declared: Json, value: Any, shown: Any) -> Any:
 def _constant(value: Any, context: Json) -> Any:
     """The value itself, or what its jq query yields."""
     query = jq_query(value)
-    return copy.deepcopy(value) if query is None else evaluated(query, context)
+    return copy.deepcopy(value) if query is None else yielded(query, context)
 
 
 def _required(form: Json, context: Json) -> list[str]:
@@ -106,7 +106,7 @@ def _constraints(declared: Json, context: Json, path: str) -> Json:
     for key in ("enum", "pattern"):
         query = jq_query(declared.get(key))
         if query is not None:
-            constraints[key] = evaluated(query, context)
+            constraints[key] = yielded(query, context)
             if not constraints[key]:
                 raise _wrong(path, f"has no allowed value: the {key} of the form yields {constraints[key]!r}")
     if isinstance(declared.get("items"), dict):

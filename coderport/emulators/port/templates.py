@@ -63,6 +63,18 @@ def evaluated(source: str, context: Any) -> Any:
     return _program(source)(context)
 
 
+def yielded(source: str, context: Any) -> Any:
+    """The same for the programs of forms, which Port keeps as they are: null for one that is not jq as well.
+
+    The Terraform provider's acceptance tests ActionAdvancedForm, ActionJqDefault and ActionEnumJqQuery write ``Test``,
+    ``'Test'`` and ``'example' | [ . ]``.
+    """
+    try:
+        return evaluated(source, context)
+    except TemplateError:
+        return None
+
+
 def _text(template: str, context: Any) -> Any:
     places = _places(template)
     if not places:
