@@ -88,6 +88,7 @@ class World:
     """
 
     settings: Settings = SETTINGS
+    releases: Releases = field(default_factory=lambda: Releases(allow_deletions=1000))
     templates: dict[str, Template] = field(default_factory=dict)
     workspaces: dict[str, Workspace] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
@@ -124,7 +125,7 @@ class World:
         """What a run would plan now, and what the guard says."""
         return judge(
             self.settings,
-            Releases(allow_deletions=1000),
+            self.releases,
             self.past(),
             snapshot(*self.templates.values(), *self.workspaces.values(), fates=dict.fromkeys(self.gone, Fate.GONE)),
             {each.id: TemplateForm(each.id, each.active_version_id) for each in self.templates.values()},
