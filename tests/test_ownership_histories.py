@@ -11,13 +11,15 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from catalog_samples import numbered, template, workspace
-from engine_model import ENTITY, SETTINGS, Resource, World
+from engine_model import SETTINGS, World
 
+from coderport.catalog.blueprints import BLUEPRINTS, to_port
 from coderport.catalog.values import Entity
 from coderport.coder.models import Workspace
+from coderport.difference import ENTITY, Resource
 from coderport.memory import Memory, completed, rebuilt
 from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.plan import Past
@@ -25,7 +27,7 @@ from coderport.port.models import PortEntity
 from coderport.resources import Resources
 from coderport.settings import Releases
 
-HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000")) // 5
+HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000")) // 20
 KINDS = ("coder_template", "coder_workspace")
 DAY = timedelta(hours=24)
 Place = tuple[str, str]
@@ -96,7 +98,7 @@ class History:
         self.chance = random.Random(seed)
         self.numbers = iter(range(1, 10_000))
         self.world = Stack(settings=SETTINGS.model_copy(update={"actions": SETTINGS.actions.model_copy()}))
-        self.went: list[tuple[object, str, int, int]] = []
+        self.went: list[tuple[datetime, str, int, int]] = []
         self.ends: Counter[str] = Counter()
         for _ in range(self.chance.randint(1, 5)):
             self.make_template()
@@ -156,9 +158,8 @@ class History:
     def copy(self) -> None:
         if self.world.port.entities:
             (blueprint, _), entity = self.chance.choice(list(self.world.port.entities.items()))
-            identifier = self.chance.choice(
-                (f"copy-{next(self.numbers)}", self.number(), entity.identifier.upper() + "A")
-            )
+            names = (f"copy-{next(self.numbers)}", self.number(), entity.identifier.upper() + "A")
+            identifier = self.chance.choice(names)
             self.world.port.entities[blueprint, identifier] = replace(entity, identifier=identifier)
 
     def foreign(self) -> None:
@@ -166,19 +167,16 @@ class History:
             one, blueprint = self.number(), self.chance.choice(KINDS)
             if blueprint in self.world.port.blueprints or not self.world.port.entities:
                 self.world.port.blueprints.setdefault(blueprint, self.blueprint(blueprint))
-                self.world.port.entities[blueprint, one] = PortEntity(
-                    one, blueprint, "theirs", properties={MANAGED_BY: mark}
-                )
+                theirs = PortEntity(one, blueprint, "theirs", properties={MANAGED_BY: mark})
+                self.world.port.entities[blueprint, one] = theirs
 
     @staticmethod
     def blueprint(name: str) -> dict[str, object]:
-        from coderport.catalog.blueprints import BLUEPRINTS, to_port
-
         return to_port(next(each for each in BLUEPRINTS if each.identifier == name))
 
     def shorten_a_mark(self) -> None:
         ours = [where for where, each in self.world.port.entities.items() if "#" in str(each.properties[MANAGED_BY])]
-        ours = [where for where in ours if f"{ENTITY}" and (ENTITY, "-".join(where)) in self.world.state]
+        ours = [where for where in ours if (ENTITY, "-".join(where)) in self.world.state]
         if ours:
             where = self.chance.choice(ours)
             entity = self.world.port.entities[where]
@@ -217,7 +215,7 @@ class History:
             return
         for kind, number in left.items():
             self.went.append((world.now, kind, number, ours[kind]))
-            lately = [each for each in self.went if each[1] == kind and world.now - each[0] < DAY]  # type: ignore[operator]
+            lately = [each for each in self.went if each[1] == kind and world.now - each[0] < DAY]
             most = max(3, *(each[3] // 20 for each in lately))
             assert sum(each[2] for each in lately) <= most, "more than the allowance of a day has gone"
 
