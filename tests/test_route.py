@@ -16,6 +16,7 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
 from coderport.errors import SettingsError
 from coderport.loopback import spare
+from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.port.errors import PortUnreachable
 from coderport.route import goes_direct, route_to
@@ -179,7 +180,7 @@ def test_a_proxy_where_nobody_listens_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("https_proxy", address)
 
     async def asked() -> None:
-        async with PortClient("https://port.corp.example", "id", TOKEN) as client:
+        async with PortClient("https://port.corp.example", "id", TOKEN, patience=Patience(first_contact=0.0)) as client:
             await client.blueprint("workspace")
 
     with pytest.raises(PortUnreachable) as raised:
