@@ -21,6 +21,7 @@ from coderport.engine import engine_environment, find_cli, obtain_cli
 from coderport.errors import CoderportError, SettingsError
 from coderport.outcome import Operation, Outcome, Tally, failed
 from coderport.progress import shown_on
+from coderport.route import route_to
 from coderport.runner.github import claimant_of, run_id_of, run_once
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import serve
@@ -171,6 +172,7 @@ def work_on_run(stack: str, run_id: str | None, config: Path | None) -> int:
     """Works one action run to its end and says how that was; the exit code of the process."""
     named = run_id_of(run_id, os.environ)
     settings, managed_by = settings_of("run", stack, config)
+    _check_network(settings)
     try:
         return run_once(named, settings, managed_by, people().print, claimant=claimant_of(os.environ))
     except Interrupted as interrupted:
@@ -182,6 +184,7 @@ def work_on_run(stack: str, run_id: str | None, config: Path | None) -> int:
 def serve_until_told(stack: str, config: Path | None) -> None:
     """Serves the webhook backend of the stack until SIGTERM or Ctrl-C."""
     settings, managed_by = settings_of("serve", stack, config)
+    _check_network(settings)
     # Port signs with the secret of its client, wherever that is set.
     secret = {"PORT_CLIENT_SECRET": settings.port_client_secret.get_secret_value()}
     serve(service_settings({**os.environ, **secret}), service_runner(settings, managed_by))
@@ -205,6 +208,12 @@ def settings_of(command: str, name: str, config: Path | None) -> tuple[Settings,
         )
     stack = Stack(name, cli, create=False)
     return stack.settings(), stack.managed_by
+
+
+def _check_network(settings: Settings) -> None:
+    """SettingsError where a proxy or certificates that the environment names cannot be used."""
+    for address in (settings.coder_api_base_url, settings.port_base_url):
+        route_to(address)
 
 
 def _drift_table(rows: Sequence[Drifted]) -> Table:

@@ -63,6 +63,15 @@ def test_certificates_that_are_not_there_are_one_message_in_every_command(comman
     assert summary["result"] == "failed" and summary["message"].startswith(said)
 
 
+@pytest.mark.parametrize("command", ["run --run-id r_1", "serve"])
+def test_nor_does_a_run_or_the_service_begin_without_certificates_that_were_named(
+    command: str, checkout: Checkout
+) -> None:
+    done = checkout.run(*command.split(), "--stack", "corp", SSL_CERT_FILE="/etc/ssl/corp-ca.pem")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("SSL_CERT_FILE names /etc/ssl/corp-ca.pem, which cannot be read")
+
+
 def test_every_python_of_the_environment_spares_this_machine_before_a_program_runs() -> None:
     """Pulumi's language host connects to the engine before the program's first line: `scripts/setup` sees to it."""
     program = "import os; print(os.environ['no_proxy'])"
