@@ -14,6 +14,7 @@ from coderport.coder.client import CoderClient
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.runs import LogEntry, Runs
+from coderport.runner import hold
 from coderport.runner.execution import Ended, RunContext, execute
 from coderport.runner.github import claimant_of
 from coderport.runner.hold import _holder
@@ -120,9 +121,11 @@ def test_a_process_that_fell_silent_is_followed_by_another(lab: RunnerLab) -> No
     run = lab.ask(CREATE, template=lab.any_template(), name="made")
     cut_off(lab, run, "workflow-run-7")
     clock = Beats()
-    seen = lab.execute(run, claimant="workflow-run-8", clock=clock.clock(), patience=PATIENT)
+    said: list[str] = []
+    seen = lab.execute(run, claimant="workflow-run-8", clock=clock.clock(), patience=PATIENT, say=said.append)
     assert seen.ended is Ended.SUCCESS, seen.summary
-    assert clock.seconds >= 240 and lab.builds("alice/made") == [("start", "succeeded")]
+    assert len(said) == 1 and "Another process has run" in said[0]
+    assert clock.seconds >= 100 and lab.builds("alice/made") == [("start", "succeeded")]
     entries = [line for line in seen.log.splitlines() if line.startswith("coderport takes")]
     assert entries == [
         "coderport takes this run on (workflow-run-7).",
@@ -132,12 +135,11 @@ def test_a_process_that_fell_silent_is_followed_by_another(lab: RunnerLab) -> No
 
 def test_a_run_that_was_left_is_taken_up_at_once(lab: RunnerLab) -> None:
     run = lab.ask(CREATE, template=lab.any_template(), name="made")
-    for _ in range(2):
-        cut_off(lab, run, silently=False)
+    cut_off(lab, run, silently=False)
     clock = Beats()
     seen = lab.execute(run, clock=clock.clock(), patience=PATIENT)
     assert seen.ended is Ended.SUCCESS, seen.summary
-    assert clock.seconds < 240 and lab.builds("alice/made") == [("start", "succeeded")]
+    assert clock.seconds < 100 and lab.builds("alice/made") == [("start", "succeeded")]
 
 
 def test_a_process_that_writes_now_and_then_keeps_its_run(lab: RunnerLab) -> None:
@@ -152,11 +154,38 @@ def test_a_process_that_writes_now_and_then_keeps_its_run(lab: RunnerLab) -> Non
     def ended() -> None:
         told(lab, "PATCH", f"/{run}", {"status": "FAILURE"})
 
-    every_minute = dict.fromkeys(range(3, 40, 3), sign_of_life)
+    every_minute = dict.fromkeys(range(2, 40, 2), sign_of_life)
     clock = Beats({**every_minute, 40: ended})
     seen = lab.execute(run, claimant="workflow-run-8", clock=clock.clock(), patience=PATIENT)
     assert seen.ended is Ended.ALREADY_ENDED and len(said) > 10
     assert "workflow-run-8" not in seen.log
+
+
+def test_the_time_for_which_port_is_away_is_nobody_s_silence(lab: RunnerLab) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+    cut_off(lab, run, "workflow-run-7")
+    clock = Beats()
+
+    def away() -> None:
+        clock.seconds += 3600
+
+    def ended() -> None:
+        told(lab, "PATCH", f"/{run}", {"status": "FAILURE"})
+
+    clock = Beats({1: away, 2: ended})
+    seen = lab.execute(run, claimant="workflow-run-8", clock=clock.clock(), patience=PATIENT)
+    assert seen.ended is Ended.ALREADY_ENDED and "workflow-run-8" not in seen.log
+
+
+def test_whoever_has_a_run_says_so_while_nothing_else_is_to_be_said(
+    lab: RunnerLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hold, "_BEAT_SECONDS", 0.05)
+    lab.coder.set_build_log()
+    lab.coder.set_build_seconds(0, 2)
+    seen = lab.do(CREATE, template=lab.any_template(), name="made")
+    assert seen.ended is Ended.SUCCESS and "Still at work." in seen.log.splitlines()
+    assert hold._SILENT_SECONDS > 3 * 30.0
 
 
 def test_nothing_is_begun_where_port_does_not_show_who_has_the_run(lab: RunnerLab) -> None:

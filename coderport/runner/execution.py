@@ -69,7 +69,7 @@ async def execute(run_id: str, context: RunContext, *, journal: Journal | None =
     resumed = Step.of(await kept.step(run_id))
     if journal is not None:
         return await _Execution(run, order, context, runs, Steps(kept, run_id, resumed)).to_its_end()
-    hold = Hold(runs, run_id, context.patience, context.clock, context.claimant)
+    hold = Hold(runs, run_id, context.patience, context.clock, context.claimant, context.say)
     taken = await hold.take()
     if taken is Standing.NONE:
         return Ended.ALREADY_ENDED

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from coderport.account import requests_text
 from coderport.errors import CoderportError, SettingsError
@@ -68,7 +69,7 @@ def run_once(
         nonlocal cost
         async with opened(settings, managed_by, patience=patience, claimant=claimant) as context:
             try:
-                return await execute(run_id, context)
+                return await execute(run_id, replace(context, say=say))
             finally:
                 coder, port = context.coder, context.port
                 cost = requests_text(coder.requests, port.requests, port.writes, coder.retries + port.retries)

@@ -17,15 +17,15 @@ import uuid
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-from coderport.patience import Patience
+from coderport.patience import Patience, Say
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.runs import LogEntry, Runs
 from coderport.runner.values import Clock
 
 _TAKEN = re.compile(r"coderport takes this run on \((?P<by>[\w.-]{1,80})\)(?: after \((?P<former>[\w.-]{1,80})\))?\.")
 _LEFT = re.compile(r"coderport leaves this run \((?P<by>[\w.-]{1,80})\) before its end\.")
-_BEAT_SECONDS = 60.0
-_SILENT_SECONDS = 240.0
+_BEAT_SECONDS = 30.0
+_SILENT_SECONDS = 100.0
 _LOOKS = 5
 """How often the log is read until it shows what was just written into it."""
 
@@ -50,6 +50,8 @@ class Hold:
     patience: Patience
     clock: Clock
     claimant: str | None = None
+    say: Say | None = None
+    """Is told that another process has the run."""
 
     def __post_init__(self) -> None:
         self._own = self.claimant or uuid.uuid4().hex
@@ -75,7 +77,7 @@ class Hold:
 
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """While the block lasts, the log shows at least every minute that somebody is at work; then that it was left.
+        """While the block lasts, the log shows now and then that somebody is at work; then that it was left.
 
         It is left where the process was told to end. An error is left to the next attempt of the same claimant.
         """
@@ -123,8 +125,13 @@ class Hold:
 
     async def _is_left(self, entries: list[LogEntry]) -> bool:
         """Whether whoever has the run falls silent before it has ended; False if it ends."""
-        known, since = len(entries), self.clock.monotonic()
-        while self.clock.monotonic() - since < _SILENT_SECONDS:
+        if self.say is not None:
+            self.say(
+                f"Another process has run {self.run_id}. Waiting until it has ended; should it write nothing for "
+                f"{_SILENT_SECONDS:g} s, the run is taken over."
+            )
+        known, silent, last = len(entries), 0.0, self.clock.monotonic()
+        while silent < _SILENT_SECONDS:
             if _holder(entries) is None:
                 return True
             run = await self.runs.run(self.run_id)
@@ -132,8 +139,11 @@ class Hold:
                 return False
             await self.clock.sleep(self.patience.poll_most)
             entries = await self.runs.logs(self.run_id)
+            now = self.clock.monotonic()
+            # While Port was away nobody could write: that time does not count.
+            silent, last = silent + min(now - last, 2 * self.patience.poll_most), now
             if len(entries) != known:
-                known, since = len(entries), self.clock.monotonic()
+                known, silent = len(entries), 0.0
         return True
 
 

@@ -16,7 +16,7 @@ from coderport.catalog.desired import Filters
 from coderport.coder.client import CoderClient
 from coderport.errors import CoderportError
 from coderport.ownership import Mark
-from coderport.patience import Patience
+from coderport.patience import Patience, Say
 from coderport.port.client import PortClient
 from coderport.runner.deployment import Deployments
 from coderport.settings import Actions
@@ -172,6 +172,8 @@ class RunContext:
     deployments: Deployments = field(default_factory=Deployments)
     claimant: str | None = None
     """Who takes runs on where no journal keeps them: the same for a process that follows one that was cut off."""
+    say: Say | None = None
+    """Is told what a person who waits should know."""
 
     def is_sibling(self, managed_by: object) -> bool:
         """Whether that is another stack of this project, whose actions are served here: one stack declares them."""
