@@ -227,7 +227,16 @@ def test_an_organization_that_coder_does_not_show_keeps_its_names() -> None:
     entity, number = kept(read, before, organizations={})
     assert entity.properties["organization_display_name"] == "Coder"
     assert entity.properties["organization_name"] == "coder"
-    assert number["organization_display_name"] == 1 and len(list(notes(number))) == 1
+    assert number["organization_display_name"] == 1 and len(list(notes(number))) == 2
+
+
+def test_a_name_that_a_row_comes_without_stays_as_long_as_it_is_of_the_same_thing() -> None:
+    before = of_workspace()
+    nameless = {"template_version_name": "", "initiator_name": ""}
+    same, number = kept(snapshot(template(), workspace(build=nameless)), before)
+    assert same == before and number == {"template_version": 1, "build_initiator": 1}
+    other, number = kept(snapshot(template(), workspace(build={**nameless, "build_number": 99})), before)
+    assert "template_version" not in other.properties and number == {}
 
 
 @pytest.mark.parametrize(

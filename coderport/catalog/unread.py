@@ -1,7 +1,8 @@
 """What was not read of an object that was read: the value that Port holds stays, because silence is no value.
 
 An owner's address is in Coder's list of users, and an organization's display name in that of organizations. Coder may
-refuse either in one run, leaves out what the token may not see, and moves rows between pages while they are read.
+refuse either in one run, leaves out what the token may not see, and moves rows between pages while they are read. A row
+may also come without a name that Coder looks up elsewhere.
 """
 
 from __future__ import annotations
@@ -11,6 +12,15 @@ from dataclasses import replace
 
 from coderport.catalog.blueprints import WORKSPACE
 from coderport.catalog.values import Context, Entity, Held
+
+_NAMES = (
+    ("organization_id", "organization_name"),
+    ("owner_id", "owner_name"),
+    ("created_by_id", "created_by_name"),
+    ("latest_build_number", "build_initiator"),
+    ("latest_build_number", "template_version"),
+)
+"""Names behind what they are the names of, each of which always has one: where it is missing, it was not shown."""
 
 
 def with_held(entity: Entity, held: Held | None, context: Context) -> tuple[Entity, frozenset[str]]:
@@ -37,11 +47,14 @@ def notes(kept: Mapping[str, int]) -> Iterator[str]:
             f"The owners of {number} workspaces were not among the users that Coder showed. Their owner_email stays as "
             "Port has it."
         )
-    if number := max(kept.get("organization_display_name", 0), kept.get("organization_name", 0)):
+    if number := kept.get("organization_display_name"):
         yield (
             f"The organizations of {number} templates and workspaces were not among those that Coder showed. Their "
             "names stay as Port has them."
         )
+    for _, key in _NAMES:
+        if number := kept.get(key):
+            yield f"Coder did not show {key} of {number} templates and workspaces, which stays as Port has it."
 
 
 def _unread(entity: Entity, context: Context) -> Iterator[tuple[str, str]]:
@@ -51,5 +64,6 @@ def _unread(entity: Entity, context: Context) -> Iterator[tuple[str, str]]:
         yield "owner_id", "owner_email"
     if values.get("organization_id") not in context.organizations:
         yield "organization_id", "organization_display_name"
-        if "organization_name" not in values:
-            yield "organization_id", "organization_name"
+    for whose, key in _NAMES:
+        if key not in values and whose in values:
+            yield whose, key

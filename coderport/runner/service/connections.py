@@ -21,7 +21,7 @@ SECONDS: Final = {"headers": 10.0, "body": 15.0, "answer": 30.0}
 LOOK_SECONDS: Final = 0.5
 ACCEPTED_AT_ONCE: Final = 64
 """How many connections the event loop takes on before it looks at those that it has."""
-KERNEL_QUEUE: Final = 4096
+KERNEL_QUEUE: Final = 2048
 """How many may wait in the kernel to be taken on; what comes then tries again after a second."""
 _OTHER_FILES: Final = 160
 """Files that the process needs besides: those of both clients, of the journal, and what is taken on at once."""

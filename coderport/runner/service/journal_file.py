@@ -18,6 +18,8 @@ from coderport.errors import CoderportError
 FORMAT: Final = 2
 _LOCK_SECONDS: Final = 5.0
 _MAGIC: Final = b"SQLite format 3\0"
+_PAGE: Final = 4096
+"""A database of ours has whole pages of this size; another file hardly ever has."""
 
 _TABLES = (
     """CREATE TABLE runs (
@@ -64,13 +66,16 @@ def opened_file(path: Path, now: float) -> JournalFile:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size and path.open("rb").read(len(_MAGIC)) != _MAGIC:
-            raise JournalError(
-                f"the journal {path} cannot be read (it is no SQLite database): move it away to start with an empty one"
-            )
+        begins, size = (path.open("rb").read(len(_MAGIC)), path.stat().st_size) if path.exists() else (_MAGIC, 0)
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be opened: {error}") from error
     try:
+        if size and begins != _MAGIC:
+            if size % _PAGE == 0:
+                raise _BrokenError("its first page is no longer that of a SQLite database")
+            raise JournalError(
+                f"the journal {path} cannot be read (it is no SQLite database): move it away to start with an empty one"
+            )
         return _examined(path)
     except _BrokenError as error:
         aside = _moved_aside(path, now)
