@@ -14,6 +14,7 @@ from lab import Json
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.outcome import Counts
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_up_creates_the_stack_and_ends_with_one_json_object(begun: tuple[Checkou
         "result", "kinds", "read", "coder_requests", "port_requests", "port_writes", "retries", "seconds", "message"
     }  # fmt: skip
     assert outcome["result"] == "converged"
-    assert outcome["kinds"]["workspace"] == {"created": 12, "updated": 0, "deleted": 0, "unchanged": 0}
+    assert outcome["kinds"]["workspace"] == Counts(created=12).model_dump()
     assert outcome["kinds"]["template"]["created"] == 3
     assert outcome["coder_requests"] > 0 and outcome["port_requests"] > outcome["port_writes"] > 0
     assert outcome["read"] == {"coder_templates": 3, "coder_workspaces": 12, "port_entities": 0}
