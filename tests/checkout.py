@@ -49,7 +49,7 @@ class Checkout:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
         )
 
     def json(self, *arguments: str, code: int = 0, **environment: str) -> Json:

@@ -356,7 +356,7 @@ def children(parent: int) -> list[tuple[int, str]]:
 
 def wait_for_end(pids: Sequence[int]) -> None:
     """Until none of the processes lives; it fails if one of them stays."""
-    until = monotonic() + 30
+    until = monotonic() + 300
     while left := [pid for pid in pids if _lives(pid)]:
         assert monotonic() < until, f"processes live on: {left}"
         threading.Event().wait(0.02)

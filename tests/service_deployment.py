@@ -51,7 +51,7 @@ class Deployment:
     def wait_for(self, starts: int = 0, ends: int = 0) -> None:
         """Until so many builds were started and runs ended; AssertionError after half a minute."""
         with self._changed:
-            enough = self._changed.wait_for(lambda: len(self.starts) >= starts and len(self.ends) >= ends, 30)
+            enough = self._changed.wait_for(lambda: len(self.starts) >= starts and len(self.ends) >= ends, 300)
         assert enough, f"{len(self.starts)} builds started and {len(self.ends)} runs ended, no more"
 
     async def _run(self, request: Request) -> Response:

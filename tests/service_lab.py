@@ -39,7 +39,7 @@ def looped(test: Body) -> Callable[..., None]:
 
     @wraps(test)
     def run(*arguments: Any, **named: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(*arguments, **named), 30))
+        asyncio.run(asyncio.wait_for(test(*arguments, **named), 300))
 
     return run
 
@@ -149,5 +149,5 @@ async def service(stage: Stage, folder: Path, **values: Any) -> AsyncIterator[Ca
     """The service over a socket, with `clock` and `pause` as given."""
     ours = {name: values.pop(name) for name in ("clock", "pause") if name in values}
     async with running(settings(folder, **values), stage.opened(), **ours) as url:  # noqa: SIM117
-        async with httpx.AsyncClient(base_url=url, timeout=20.0) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=300.0) as client:
             yield Caller(client)

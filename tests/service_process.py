@@ -71,7 +71,7 @@ class Work:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Runner]:
-    async with httpx.AsyncClient(base_url=url, timeout=30.0) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=300.0) as client:
         work = Work(client)
         yield Runner(work.execute, work.claim_of, work.open_runs)
 

@@ -164,4 +164,4 @@ def test_emulate_prints_where_everything_is_until_it_is_interrupted(checkout: Ch
         }  # fmt: skip
     finally:
         process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(300) == 0

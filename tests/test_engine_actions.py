@@ -52,7 +52,7 @@ class Service:
 
     def __enter__(self) -> Service:
         self._thread.start()
-        assert self._ready.wait(20), "the service did not start"
+        assert self._ready.wait(300), "the service did not start"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +90,7 @@ class Desk(Lab):
     def press(self, action: str, *, by: str, entity: str | None = None, **inputs: Any) -> Json:
         """The run of the action, ended."""
         run = self.port.run_action(action, by=by, inputs=inputs, entity=entity)
-        return self.port.wait_for_run(run["id"], timeout=60)
+        return self.port.wait_for_run(run["id"], timeout=300)
 
     def succeed(self, action: str, *, by: str, entity: str | None = None, **inputs: Any) -> Json:
         run = self.press(action, by=by, entity=entity, **inputs)
@@ -282,7 +282,7 @@ def test_a_deletion_waits_for_an_approval_where_the_settings_ask_for_one(desk: D
     run = desk.port.run_action("coder_delete_workspace", by=desk.owner(identifier), inputs=inputs, entity=identifier)
     assert run["status"] == "WAITING_FOR_APPROVAL" and identifier in desk.coder.workspace_ids()
     desk.port.approve(run["id"], by="root@example.com")
-    assert desk.port.wait_for_run(run["id"], timeout=60)["status"] == "SUCCESS"
+    assert desk.port.wait_for_run(run["id"], timeout=300)["status"] == "SUCCESS"
     assert identifier not in desk.coder.workspace_ids() and identifier not in desk.ids()
     desk.up()
     desk.assert_converged()
@@ -295,7 +295,7 @@ def test_runs_reach_the_service_through_port_s_agent_too(desk: Desk) -> None:
     run = desk.port.run_action("coder_stop_workspace", by=desk.owner(identifier), inputs={}, entity=identifier)
     servers = desk.pair.describe()
     with EmulatedAgent(servers["port_url"], servers["port_client_id"], servers["port_client_secret"]):
-        assert desk.port.wait_for_run(run["id"], timeout=60)["status"] == "SUCCESS"
+        assert desk.port.wait_for_run(run["id"], timeout=300)["status"] == "SUCCESS"
     assert not desk.coder.workspace(identifier).running
     desk.assert_port_is_as_it_should_be()
 
@@ -328,7 +328,7 @@ def test_the_github_backend_s_own_command_line_brings_a_run_to_its_end(desk: Des
     config.write_text("{}")
     done = subprocess.run(
         [sys.executable, "-m", "coderport", "run", "--stack", "lab", "--config", str(config)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     ended = desk.port.run(run["id"])

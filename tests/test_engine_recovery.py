@@ -40,7 +40,7 @@ def killed_half_way(lab: Lab, when: Callable[[], bool] = lambda: True) -> None:
     lab.port.faults.strike = noticed  # type: ignore[method-assign, assignment]
     run = threading.Thread(target=lab.stack.up)
     run.start()
-    assert stalled.wait(60), "the run never reached the writes"
+    assert stalled.wait(300), "the run never reached the writes"
     for _ in range(600):
         if when():
             break

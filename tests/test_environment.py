@@ -118,5 +118,5 @@ def raw(checkout: Checkout, command: str, *more: str, **environment: str) -> sub
         cwd=checkout.folder,
         env={**checkout.environment, **environment},
         capture_output=True,
-        timeout=180,
+        timeout=600,
     )

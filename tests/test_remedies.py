@@ -99,7 +99,7 @@ def test_every_command_that_is_named_exists_with_its_options(where: str, line: s
         return
     assert rest[0] == "--"
     arguments = rest[1:]
-    done = subprocess.run([cli.path, *arguments, "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([cli.path, *arguments, "--help"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     first = next(each for each in arguments if not each.startswith("-"))
     assert f"pulumi {first}" in done.stdout

@@ -55,7 +55,7 @@ class Life:
         self._listening = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        assert self._listening.wait(20), f"the service did not start: {self._lines}"
+        assert self._listening.wait(300), f"the service did not start: {self._lines}"
         self.url = next(str(line["url"]) for line in self.log if line["event"] == "listening")
 
     @property
@@ -70,7 +70,7 @@ class Life:
     def end(self, number: signal.Signals) -> int:
         """Sends the signal and gives what the process returned."""
         self._process.send_signal(number)
-        code = self._process.wait(30)
+        code = self._process.wait(300)
         self._reader.join(10)
         return code
 
@@ -141,7 +141,7 @@ async def _storm(lives: Lives, deployment: Deployment, bodies: list[bytes]) -> N
     """Everything is sent at once; the service dies after 40 builds and again after half of the runs."""
     bad: list[Callable[[bytes], Headers]] = [_forged, _stale]
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(limits=limits, timeout=30.0) as client:
+    async with httpx.AsyncClient(limits=limits, timeout=300.0) as client:
         good = asyncio.gather(*(lives.send(client, body, signed) for body in bodies))
         refused_ones = asyncio.gather(*(lives.send(client, body, sign) for body in bodies[:BAD] for sign in bad))
         await asyncio.to_thread(deployment.wait_for, starts=40)

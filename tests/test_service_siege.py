@@ -51,7 +51,7 @@ class Strangers:
 
     def leave(self) -> None:
         self._process.kill()
-        self._process.wait(30)
+        self._process.wait(300)
 
 
 async def until(enough: Callable[[], bool]) -> None:

@@ -68,10 +68,10 @@ class Process:
 
     def stop(self) -> int:
         self._running.terminate()
-        return self._running.wait(60)
+        return self._running.wait(300)
 
 
-def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def until(true: Callable[[], bool], what: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
