@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.memory import Memory, MemoryUnreadableError, digest, packed, recalled, unpacked
+from coderport.memory import Memory, MemoryUnreadableError, completed, digest, packed, rebuilt, recalled, unpacked
+from coderport.ownership import Mark
 
 IDS = st.frozensets(st.uuids().map(str), max_size=50)
 
@@ -100,3 +101,47 @@ def test_one_more_id_changes_one_text() -> None:
     before = packed(marks)
     after = packed({**marks, str(uuid.UUID(int=chance.getrandbits(128))): digest("new")})
     assert sum(after[bucket] != before.get(bucket) for bucket in after) == 1
+
+
+def urn(kind: str, name: str) -> str:
+    return f"urn:pulumi:dev::coderport::port:index/{kind}::{name}"
+
+
+def entity(mark: str, deployment: str = "d") -> dict[str, object]:
+    return {"properties": {"stringProps": {"managed_by": mark, "coder_deployment": deployment}}}
+
+
+def test_a_state_without_outputs_tells_what_it_holds_and_whose_it_is() -> None:
+    one, two = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
+    memory = rebuilt(
+        {
+            "urn:pulumi:dev::coderport::pulumi:pulumi:Stack::coderport-dev": {},
+            urn("entity:Entity", f"coder_template-{one}"): entity("coderport/dev#0a1b2c3d"),
+            urn("entity:Entity", f"coder_workspace-{two}"): entity("coderport/old#0a1b2c3d"),
+            urn("entity:Entity", "coder_workspace-not-an-id"): entity("x/y#ffffffff"),
+            urn("action:Action", "coder_start_workspace"): {},
+            urn("blueprint:Blueprint", "coder_template"): {},
+        }
+    )
+    assert memory.declared == {"coder_template": {one}, "coder_workspace": {two}}
+    assert (memory.state, memory.deployment, memory.lost) == ("0a1b2c3d", "d", True)
+    assert memory.names == {"coderport/dev", "coderport/old"}
+    assert memory.actions == {"coder_start_workspace"}
+    assert memory.blueprints == {"coder_template"}
+
+
+def test_an_empty_state_is_a_first_run_and_has_lost_nothing() -> None:
+    memory = completed(Memory(state="0a1b2c3d"), {})
+    assert memory.first_run and not memory.lost
+    assert memory.mark("coderport/dev") == Mark("coderport/dev", "0a1b2c3d")
+
+
+def test_an_older_memory_has_an_id_that_stays_and_the_names_of_its_resources() -> None:
+    one = str(uuid.UUID(int=1))
+    outputs = Memory(deployment="d", port_organization="o", declared={"coder_workspace": frozenset({one})}).outputs()
+    held = {key: value for key, value in outputs["coderport"].items() if key not in ("state", "stack", "spent")}
+    older = {"coderport": {**held, "format": 2}}
+    memory = completed(recalled(older), {urn("entity:Entity", f"coder_workspace-{one}"): entity("coderport/before")})
+    assert memory.state and memory.state == recalled(older).state
+    assert memory.names == {"coderport/before"}
+    assert not memory.lost and not memory.first_run

@@ -1,0 +1,50 @@
+"""Why an action leaves: its template's end, the settings, or nothing that accounts for it."""
+
+from __future__ import annotations
+
+from catalog_samples import numbered, template
+
+from coderport.catalog.actions.declared import START, create_from
+from coderport.catalog.values import LeftOut
+from coderport.leaving import Leaving, leaving_actions
+from coderport.settings import Actions
+
+ACTIONS = Actions(backend="webhook", url="https://runner.example.com/runs")
+FORM = create_from(numbered(1))
+
+
+def leaving(
+    *identifiers: str,
+    settings: Actions | None = ACTIONS,
+    gone: tuple[str, ...] = (),
+    left_out: dict[str, LeftOut] | None = None,
+    in_port: tuple[str, ...] = (),
+    **fields: object,
+) -> Leaving:
+    templates = {numbered(1): template(id=numbered(1), **fields)} if fields else {}
+    return leaving_actions(identifiers, settings, templates, gone=gone, left_out=left_out or {}, in_port=in_port)
+
+
+def test_a_stack_that_asks_for_no_actions_leaves_them_all_out() -> None:
+    off = ACTIONS.model_copy(update={"backend": "off"})
+    for settings in (None, off):
+        found = leaving(START, FORM, settings=settings)
+        assert found == Leaving(frozenset(), dict.fromkeys((START, FORM), LeftOut.ACTIONS))
+
+
+def test_a_form_goes_with_its_template() -> None:
+    assert leaving(FORM, gone=(numbered(1),)).gone == {FORM}
+    assert leaving(FORM, left_out={numbered(1): LeftOut.ORGANIZATION}).left_out == {FORM: LeftOut.ORGANIZATION}
+    assert leaving(FORM).gone == {FORM}  # of a sibling, which has taken the template out of Port
+
+
+def test_a_form_that_the_settings_or_a_deprecation_end_is_left_out() -> None:
+    assert leaving(FORM, deprecated=True).left_out == {FORM: LeftOut.DEPRECATED}
+    none = ACTIONS.model_copy(update={"templates": "none"})
+    assert leaving(FORM, settings=none, name="docker").left_out == {FORM: LeftOut.ACTIONS}
+
+
+def test_nothing_accounts_for_a_form_that_was_not_readable() -> None:
+    nothing = Leaving(frozenset(), {})
+    assert leaving(FORM, name="docker") == nothing
+    assert leaving(FORM, in_port=(numbered(1),)) == nothing
