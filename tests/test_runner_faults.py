@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import stamina
-from fault_rows import READING, rows_of
+from fault_rows import NO, READING, rows_of
 from runner_lab import RunnerLab, runner_lab
 
 from coderport.catalog.actions.declared import STOP
@@ -56,3 +56,15 @@ def test_where_port_fails_the_run_is_not_begun(lab: RunnerLab, fault: str) -> No
     assert ended in (None, Ended.NOT_OURS)
     assert lab.builds(workspace) == builds
     assert lab.port.run(run)["status"] == "IN_PROGRESS"
+
+
+@pytest.mark.parametrize(("asks", "ended"), [("0", Ended.SUCCESS), ("nan", Ended.SUCCESS), ("31536000", Ended.FAILURE)])
+def test_a_build_that_coder_puts_off_waits_as_long_as_that_is_worth_it(lab: RunnerLab, asks: str, ended: Ended) -> None:
+    workspace = lab.workspace()
+    run = lab.ask(STOP, entity=workspace)
+    lab.coder.faults.add(
+        kind="status", status=429, path="/builds$", method="POST", times=1, headers={"retry-after": asks}, **NO
+    )
+    seen = lab.execute(run)
+    assert seen.ended is ended, seen
+    assert ended is Ended.SUCCESS or "365 days" in seen.summary

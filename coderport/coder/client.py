@@ -315,11 +315,11 @@ class CoderClient:
             told = self._clean("; ".join(str(one.get("detail")) for one in validations))
             reason = f"{reason} ({told})".lstrip()
         reason = reason or response.reason_phrase or "no reason given"
+        asked_for = retry_after(response.headers) if status == 429 else None
+        if asked_for:
+            reason += f" (it asks to wait for {span(asked_for)})"
         message = f"Coder at {self._host} answered {asked} with {status}: {reason}"
         if status == 429:
-            asked_for = retry_after(response.headers)
-            if asked_for:
-                message += f" (it asks to wait for {span(asked_for)})"
             return errors.CoderRateLimited(message, reason=reason, retry_after=asked_for)
         if status == 401:
             message = (

@@ -20,9 +20,9 @@ TAKEN = "identifier_taken"
 UPSERTS_PER_CALL = 20
 DELETES_PER_CALL = 100
 
-# Statuses of a whole call that say nothing about its items: taking it apart cannot help.
-_FINAL = (401, 403, 404)
-# They say that there are too many of them, or too large ones.
+# Statuses of a whole call that may be about one of its items, or about their number: it is taken apart.
+_APART = (400, 413, 422)
+# They may be about the number.
 _TOO_MANY = (413, 422)
 
 Item = TypeVar("Item")
@@ -84,7 +84,7 @@ class Bulk:
         try:
             await self._session.persistence.repeated(attempt)
         except PortRejected as error:
-            if outcomes or error.status in _FINAL:  # of single items, or nothing that fewer items would change
+            if outcomes or error.status not in _APART:  # of single items, or nothing that fewer items would change
                 if len(outcomes) < len(bodies):
                     raise
             elif not changes:  # a question is not worth many

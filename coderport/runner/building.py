@@ -199,7 +199,11 @@ class Bench:
             try:
                 return await send()
             except CoderRateLimited as error:
-                await self.context.clock.sleep(error.retry_after or self.context.patience.poll_most)
+                patience = self.context.patience
+                asked = patience.poll_most if error.retry_after is None else error.retry_after
+                if asked > patience.limited:
+                    raise
+                await self.context.clock.sleep(max(asked, patience.pause))
             except AWAY:
                 unsure = True
                 await self.report.line("Coder's answer was lost. Looking whether it did what it was asked for …")
