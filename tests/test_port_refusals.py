@@ -156,7 +156,8 @@ def test_a_refusal_for_another_reason_stays_one() -> None:
         ),
     )
     driver = driver_of(port)
-    (answer,) = driver.together(driver.creating(ENTITY, wish()))
+    unmarked = entity("w1", properties={"stringProps": {"status": "running", "name": "n"}})
+    (answer,) = driver.together(driver.creating(ENTITY, unmarked))
     assert isinstance(answer, Aborted) and "Port refused entity workspace:w1" in answer.text
     assert len(port.writes) == 2  # the write, and one call that asks
 
