@@ -170,10 +170,14 @@ class Persistence:
             now = time.monotonic()
             tries += 1
             end = self._end(error.limited, since.setdefault(error.limited, now), now)
-            wait = self._pause(tries) if error.wait is None else error.wait
-            if error.wait is None and end - now >= self.patience.pause:
-                wait = min(wait, end - now)
-            if now + wait + error.turn > end:
+            room = end - now - error.turn
+            if not self._contact:
+                room -= self.patience.pause  # for the try itself: one that is cut off would hide what is wrong
+            if error.wait is None and room >= self.patience.pause:
+                wait = min(self._pause(tries), room)
+            else:
+                wait = math.inf if error.wait is None else error.wait
+            if wait > room:
                 self._began = None  # a service asks again later, and has as long for that
                 return False
             self._tell(error.error, now, end)
