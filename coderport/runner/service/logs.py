@@ -83,6 +83,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler.addFilter(Sparing())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("coderport").setLevel(level)
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # the clients say themselves what they wait for
 
 
 def _place(error: BaseException) -> list[str]:
