@@ -6,13 +6,15 @@ in the environment are not read.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,18 @@ ACTIONS = {"backend": "github", "repository": "acme/coderport"}
 _SHOWN = ("status", "template_version", "outdated")
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keeps a second demo from the folder of this one; the system takes the lock back however this process ends."""
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    with (FOLDER.parent / "demo.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError("Another demo is under way in this folder. Run this one when it has ended.") from None
+        yield
+
+
 class DemoError(CoderportError):
     """A run did not do what the demo says that it does."""
 
@@ -47,39 +61,41 @@ def show(*, workspaces: int, templates: int) -> None:
     cli = obtain_cli(console.print)
     drop_real_life(os.environ)
     drop_network(os.environ)  # a proxy was for getting the CLI: the rest stays on this machine
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
-        console.print(pair.banner())
-        stack = isolated_stack("demo", FOLDER, pair, cli)
-        pair.port.on_dispatch(_Workflow(pair, stack.name))
-        stack.configure({"actions": ACTIONS})
-        _headline(console, "1 · The first run: Port is empty")
-        first = _run(stack, pair, console)
-        _expect(first.result == "converged", "the first run should converge")
-        console.print(_catalog(pair))
+    with _alone():
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
+            console.print(pair.banner())
+            stack = isolated_stack("demo", FOLDER, pair, cli)
+            pair.port.on_dispatch(_Workflow(pair, stack.name))
+            stack.configure({"actions": ACTIONS})
+            _headline(console, "1 · The first run: Port is empty")
+            first = _run(stack, pair, console)
+            _expect(first.result == "converged", "the first run should converge")
+            console.print(_catalog(pair))
 
-        _headline(console, "2 · Again: nothing has changed, so nothing is written")
-        second = _run(stack, pair, console)
-        _expect(second.result == "unchanged" and second.port_writes == 0, "the second run should change nothing")
+            _headline(console, "2 · Again: nothing has changed, so nothing is written")
+            second = _run(stack, pair, console)
+            _expect(second.result == "unchanged" and second.port_writes == 0, "the second run should change nothing")
 
-        _headline(console, "3 · Things happen in Coder, and exactly those reach Port")
-        happened = _things_happen(pair.coder)
-        for line in happened.lines:
-            console.print(f"  {line}")
-        third = _run(stack, pair, console)
-        changed = len(happened.changed)
-        _expect(
-            third.kinds.workspace == Counts(created=1, updated=changed, deleted=1, unchanged=workspaces - changed - 1),
-            f"1 workspace should come, 1 go and {changed} change",
-        )
-        _expect(third.kinds.template == Counts(updated=1, unchanged=templates - 1), "1 template should change")
+            _headline(console, "3 · Things happen in Coder, and exactly those reach Port")
+            happened = _things_happen(pair.coder)
+            for line in happened.lines:
+                console.print(f"  {line}")
+            third = _run(stack, pair, console)
+            changed = len(happened.changed)
+            _expect(
+                third.kinds.workspace
+                == Counts(created=1, updated=changed, deleted=1, unchanged=workspaces - changed - 1),
+                f"1 workspace should come, 1 go and {changed} change",
+            )
+            _expect(third.kinds.template == Counts(updated=1, unchanged=templates - 1), "1 template should change")
 
-        _headline(console, "4 · Somebody presses *Create Coder Workspace* in Port")
-        for line in _button_pressed(pair):
-            console.print(f"  {line}")
-        fourth = _run(stack, pair, console)
-        _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
-        _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
+            _headline(console, "4 · Somebody presses *Create Coder Workspace* in Port")
+            for line in _button_pressed(pair):
+                console.print(f"  {line}")
+            fourth = _run(stack, pair, console)
+            _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
+            _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
     console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.")
     console.print("Next: the README, for a real Coder and Port; or `make emulate`, and in another terminal:")
     state = shlex.quote(FOLDER.parent.as_uri())

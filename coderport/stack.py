@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import yaml
 from pulumi import automation
-from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
 from coderport.account import Account, Failure, collected, variables
 from coderport.difference import Resource
@@ -113,6 +113,8 @@ class Stack:
         """The stack; a run that was killed while it made it, or wrote its state, may have left something in the way."""
         try:
             return EngineStack(self.name, workspace, create=create)
+        except StackAlreadyExistsError:  # another command was the first to make it, a moment ago
+            return EngineStack(self.name, workspace, create=False)
         except ConcurrentUpdateError as locked:
             self._healed.append(unlock(self.name, str(locked)))
         except CommandError as error:

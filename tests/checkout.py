@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lab import Json
 
@@ -58,3 +59,55 @@ class Checkout:
         assert done.returncode == code, done.stdout + done.stderr
         found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return found
+
+
+class Command:
+    """A command under way; what it says is read as it comes."""
+
+    def __init__(
+        self,
+        checkout: Checkout,
+        *arguments: str,
+        stdout: int | IO[str] = subprocess.PIPE,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self._checkout = checkout
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "coderport", *arguments],
+            cwd=checkout.folder,
+            env=environment or checkout.environment,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._new = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream,), daemon=True)
+            for stream in (self.process.stdout, self.process.stderr)
+            if stream is not None
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            with self._new:
+                self.lines.append(line.rstrip())
+                self._new.notify_all()
+
+    def says(self, text: str) -> None:
+        """Waits for a line with the text."""
+        with self._new:
+            assert self._new.wait_for(lambda: any(text in line for line in self.lines), 300), self.lines
+
+    def tell(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def ended(self) -> int:
+        """The exit code; whatever came of the engine, it holds nothing any more."""
+        code = self.process.wait(300)
+        for reader in self._readers:
+            reader.join(10)
+        assert not any("Traceback" in line for line in self.lines), "\n".join(self.lines)
+        return code

@@ -7,14 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
-from checkout import Checkout
+from checkout import Checkout, Command
 
 from coderport.emulators.faults import Fault
 from coderport.emulators.pair import Pair
@@ -27,52 +25,6 @@ SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 def checkout(tmp_path: Path, cli: CliInfo) -> Iterator[Checkout]:
     with Pair(seed=5, workspaces=12, templates=3) as pair:
         yield Checkout(tmp_path, cli, pair)
-
-
-class Command:
-    """A command under way; what it says is read as it comes."""
-
-    def __init__(self, checkout: Checkout, *arguments: str, stdout: int | IO[str] = subprocess.PIPE) -> None:
-        self._checkout = checkout
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "coderport", *arguments],
-            cwd=checkout.folder,
-            env=checkout.environment,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self._new = threading.Condition()
-        self._readers = [
-            threading.Thread(target=self._read, args=(stream,), daemon=True)
-            for stream in (self.process.stdout, self.process.stderr)
-            if stream is not None
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            with self._new:
-                self.lines.append(line.rstrip())
-                self._new.notify_all()
-
-    def says(self, text: str) -> None:
-        """Waits for a line with the text."""
-        with self._new:
-            assert self._new.wait_for(lambda: any(text in line for line in self.lines), 300), self.lines
-
-    def tell(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def ended(self) -> int:
-        """The exit code; whatever came of the engine, it holds nothing any more."""
-        code = self.process.wait(300)
-        for reader in self._readers:
-            reader.join(10)
-        assert not any("Traceback" in line for line in self.lines), "\n".join(self.lines)
-        return code
 
 
 def locks(checkout: Checkout) -> list[Path]:

@@ -1,0 +1,99 @@
+"""Two commands at once: the lock is kept, the second says who holds it, and the next run finds everything in order."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from checkout import Checkout, Command
+
+from coderport.catalog.blueprints import WORKSPACE
+from coderport.emulators.faults import Fault
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo
+
+W = WORKSPACE.identifier
+BESIDE = {
+    # What changes something needs the lock that the first holds; what only looks does not.
+    "up": 1,
+    "sync": 1,
+    "drift --repair": 1,
+    "preview": 0,
+    "preview --fast": 0,
+    "drift": 4,
+}
+LOCKED = ("up", "sync", "drift --repair")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Checkout]:
+    with Pair(seed=5, workspaces=8, templates=2) as pair:
+        checkout = Checkout(tmp_path_factory.mktemp("two"), cli, pair)
+        checkout.json("up", "--stack", "shell")
+        yield checkout
+
+
+def until(true: object, what: str) -> None:
+    deadline = time.monotonic() + 120
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def locks(checkout: Checkout) -> list[Path]:
+    return [each for each in (checkout.folder.parent / "state").rglob("locks/**/*.json") if each.is_file()]
+
+
+@pytest.mark.parametrize("first", LOCKED)
+def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(checkout: Checkout, first: str) -> None:
+    held = sorted(checkout.pair.port.entities(W), key=lambda each: str(each["identifier"]))[0]
+    checkout.pair.port.put_entity(W, {**held, "title": f"by hand, before {first}"})
+    checkout.pair.port.faults.add(Fault(kind="latency", method="POST", path="/entities/bulk", delay_ms=3_000, times=1))
+    running = Command(checkout, *first.split(), "--stack", "shell", "--json")
+    until(lambda: locks(checkout), f"{first} takes the lock")
+    running.tell(signal.SIGSTOP)  # its engine waits for it, with the lock, for as long as the others take
+
+    def beside(command: str) -> subprocess.CompletedProcess[str]:
+        return checkout.run(*command.split(), "--stack", "shell")
+
+    try:
+        with ThreadPoolExecutor(2) as several:
+            ended = dict(zip(BESIDE, several.map(beside, BESIDE), strict=True))
+    finally:
+        running.tell(signal.SIGCONT)
+    for command, done in ended.items():
+        said = done.stdout + done.stderr
+        assert (command, done.returncode) == (command, BESIDE[command]), said
+        assert "Traceback" not in said
+        if command in LOCKED:
+            assert "The stack shell is locked, nothing was done:" in said
+            assert "is under way on this machine (process " in said and "Run again when it has ended." in said
+    assert running.ended() == 0
+    outcome = json.loads(next(each for each in running.lines if each.startswith("{")))
+    assert (outcome["result"], outcome["kinds"]["workspace"]["updated"]) == ("converged", 1)
+    assert locks(checkout) == []
+    assert checkout.json("sync", "--stack", "shell")["result"] == "unchanged"
+    assert checkout.json("up", "--stack", "shell")["result"] == "unchanged"
+
+
+def test_two_first_runs_of_a_new_stack_make_it_once(checkout: Checkout) -> None:
+    with ThreadPoolExecutor(2) as two:
+        ended = [*two.map(lambda _: checkout.run("preview", "--stack", "new"), range(2))]
+    for done in ended:
+        assert done.returncode == 3, done.stdout  # another stack has these entities already
+        assert "already exists" not in done.stdout
+
+
+def test_two_demos_in_one_folder_do_not_take_each_other_s_state(checkout: Checkout) -> None:
+    first = Command(checkout, "demo", "--workspaces", "5")
+    first.says("emulated Coder on")
+    second = checkout.run("demo", "--workspaces", "5")
+    assert second.returncode == 1
+    assert "Another demo is under way in this folder. Run this one when it has ended." in second.stderr
+    assert first.ended() == 0
