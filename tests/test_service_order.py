@@ -41,6 +41,7 @@ async def test_one_run_at_a_time_for_each_workspace_in_the_order_of_arrival(tmp_
             overlaps.append(run)
         stage.at_work.add(key)
         stage.most_at_work = max(stage.most_at_work, len(stage.at_work))
+        await stage.go.wait()
         await asyncio.sleep(0.005)
         stage.at_work.discard(key)
         stage.done.append(run)
@@ -55,6 +56,8 @@ async def test_one_run_at_a_time_for_each_workspace_in_the_order_of_arrival(tmp_
         for pair in zip_longest(first, other):
             for run in filter(None, pair):
                 await caller.run(run)
+        await caller.until("coderport_runs_running", 2)
+        stage.go.set()
         await caller.until(ended("success"), 15)
     assert overlaps == []
     assert stage.most_at_work == 2
