@@ -366,12 +366,12 @@ def test_a_run_whose_journal_is_lost_goes_on_with_the_build_that_port_names(by_a
     workspace = None if creates else lab.workspace()
     run = lab.ask(action, entity=workspace, **inputs)
     named = Beats(then=_killed, when=lambda: bool(lab.port.run(run).get("link")))
-    lab.coder.set_build_seconds(0, 2)
+    lab.coder.set_provisioners(0)
     try:
         with pytest.raises(Killed):
             lab.execute(run, clock=named.clock())
     finally:
-        lab.coder.set_build_seconds(0, 0.02)
+        lab.coder.set_provisioners(3)
     before = lab.builds(workspace or "alice/fresh")
     seen = lab.execute(run)
     assert seen.ended is Ended.SUCCESS, seen.summary
