@@ -207,7 +207,7 @@ def settings_of(command: str, name: str, config: Path | None) -> tuple[Settings,
             f"  python -m coderport {command} --stack {name} --config config.json"
         )
     stack = Stack(name, cli, create=False)
-    return stack.settings(), stack.managed_by
+    return stack.settings(), stack.mark()
 
 
 def _check_network(settings: Settings) -> None:

@@ -193,6 +193,11 @@ class Stack:
         """The name without the organization that Pulumi Cloud puts before it."""
         return self.name.rsplit("/", 1)[-1]
 
+    def mark(self) -> str:
+        """What its entities have in `managed_by`: project/stack, and the id of the state once it has one."""
+        memory = self.memory()
+        return str(memory.mark(self.managed_by)) if memory.state else self.managed_by
+
     @property
     def managed_by(self) -> str:
         """How entities of this stack name it: project/stack."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from runner_lab import STACK, TEMPLATE, WORKSPACE, RunnerLab, runner_lab
 
 from coderport.catalog.actions.declared import CREATE, DELETE, STOP, create_from
-from coderport.runner.values import Ended
+from coderport.runner.values import Ended, RunContext
 
 SIBLING = "coderport/lab-research"
 SCOPE: dict[str, Any] = {"organizations": ("another",)}
@@ -68,3 +69,22 @@ def test_the_own_form_of_a_template_that_is_not_this_coder_s_or_nobody_s_is_refu
     lab.port.put_entity(TEMPLATE.identifier, {"identifier": template, "properties": changed})
     seen = lab.execute(lab.ask(create_from(template), name="dev"), **SCOPE)
     assert (seen.ended, lab.coder.workspace_ids()) == (Ended.FAILURE, set())
+
+
+@pytest.mark.parametrize(
+    ("keeper", "own", "sibling"),
+    [
+        ("coderport/lab#0a1b2c3d", True, False),
+        ("acme/old#0a1b2c3d", True, False),
+        ("coderport/lab", True, False),
+        ("coderport/other#ffffffff", False, True),
+        ("acme/old#ffffffff", False, False),
+        (None, False, False),
+    ],
+)
+def test_a_runner_knows_its_own_stack_by_its_state_also_after_a_rename(
+    keeper: str | None, own: bool, sibling: bool
+) -> None:
+    context = SimpleNamespace(managed_by="coderport/lab#0a1b2c3d")
+    assert RunContext.is_own(context, keeper) is own  # type: ignore[arg-type]
+    assert RunContext.is_sibling(context, keeper) is sibling  # type: ignore[arg-type]

@@ -156,9 +156,9 @@ class Clock:
 class RunContext:
     """What every run of a stack is worked with.
 
-    `managed_by` is the stack as project/stack, without the id of a state. `filters` and `organizations` (ids or names,
-    none for all) are the stack's scope: outside of it nothing is created, but from a template that a sibling keeps in
-    the catalog. Both clients are open and belong to the caller's event loop.
+    `managed_by` is the mark of the stack, with the id of its state where that is known. `filters` and `organizations`
+    (ids or names, none for all) are the stack's scope: outside of it nothing is created, but from a template that a
+    sibling keeps in the catalog. Both clients are open and belong to the caller's event loop.
     """
 
     port: PortClient
@@ -181,6 +181,8 @@ class RunContext:
         return mine is not None and mine.is_sibling(Mark.read(managed_by))
 
     def is_own(self, managed_by: object) -> bool:
-        """Whether that is this stack, in whichever state."""
+        """Whether that is this stack: by the id of its state, whatever it was called then, or by the name."""
         mine, its = Mark.read(self.managed_by), Mark.read(managed_by)
-        return mine is not None and its is not None and its.stack == mine.stack
+        if mine is None or its is None:
+            return False
+        return its.stack == mine.stack or bool(mine.state and its.state == mine.state)
