@@ -114,13 +114,13 @@ def test_what_port_has_already_and_no_state_holds_is_taken_into_the_state(lab: L
     lab.assert_converged()
 
 
-def test_an_orphan_that_coder_deleted_goes_without_the_engine(lab: Lab) -> None:
+def test_an_orphan_that_coder_deleted_goes_under_the_lock_of_a_run(lab: Lab) -> None:
     identifier = lab.coder.create_workspace(name="orphan")
     entity = {**lab.workspace(sorted(lab.ids())[0]), "identifier": identifier}
     lab.port.put_entity(W, entity)
     lab.coder.delete_workspace(identifier)
     outcome, tally = synced(lab)
-    assert (outcome.kinds.workspace.deleted, tally.engine_ran) == (1, False)
+    assert (outcome.kinds.workspace.deleted, tally.engine_ran) == (1, True)
     assert identifier not in lab.ids()
     lab.assert_converged()
 
@@ -151,16 +151,21 @@ def test_drift_reports_and_repairs_exactly_what_port_holds_otherwise(lab: Lab) -
 
 
 def test_a_refused_sync_writes_nothing_and_a_drift_report_says_so(lab: Lab) -> None:
-    lost = sorted(lab.coder.workspace_ids())[0]
-    entity = {**lab.workspace(lost), "identifier": "6f3ab2c1-0000-4000-8000-000000000001"}
-    lab.port.put_entity(W, entity)
+    lost, edited, *_ = sorted(lab.coder.workspace_ids())
+    lab.port.put_entity(W, {"identifier": edited, "title": "by hand"})
+    lab.coder.drop_rows(lost)
+    lab.pair.coder.faults.add(
+        kind="status", method="GET", path=f"/workspaces/{lost}", status=404, body={"message": "no"}
+    )
     lab.refused(lambda: sync(lab.stack))
     lab.refused(lambda: preview(lab.stack))
     lab.refused(lambda: drift(lab.stack, repair=True))
     found, tally = drift(lab.stack, repair=False)
-    assert isinstance(found, DriftOutcome) and [each.drift for each in found.drift] == ["orphaned"]
+    assert isinstance(found, DriftOutcome) and [each.drift for each in found.drift] == ["changed"]
     assert any("A run would be refused now." in text for text in tally.warnings)
-    lab.port.delete_entity(W, entity["identifier"])
+    lab.coder.clear_list_faults()
+    lab.pair.coder.faults.clear()
+    lab.up()
     lab.assert_converged()
 
 
