@@ -244,10 +244,10 @@ def test_what_an_action_put_into_port_is_adopted(lab: Lab, run: Command) -> None
     assert [each.kinds.workspace for each in previews] == [outcome.kinds.workspace] * 2
 
 
-def test_after_a_lost_state_everything_is_adopted_and_nothing_created(lab: Lab) -> None:
+def test_after_a_lost_state_everything_is_taken_over_and_nothing_created(lab: Lab) -> None:
     shutil.rmtree(lab.folder)
     lab.stack = lab.opened()
-    lab.stack.configure({"actions": ACTIONS})
+    lab.stack.configure({"actions": ACTIONS, "takeOver": "true"})
     first, second, *_ = sorted(lab.coder.workspace_ids())
     titled(lab, first, "by hand")
     lab.port.delete_entity(W, second)
@@ -255,9 +255,11 @@ def test_after_a_lost_state_everything_is_adopted_and_nothing_created(lab: Lab) 
     whole = expected(lab, lambda lab: lab.stack.preview())
     outcome, _ = accounted(lab, UP)
     assert outcome.kinds == whole.kinds
-    assert outcome.kinds.template == Counts(adopted=len(things["template"]))
-    assert outcome.kinds.workspace == Counts(created=1, updated=1, adopted=len(things["workspace"]) - 1)
+    # Each entity gets the mark of the new state.
+    assert outcome.kinds.template == Counts(updated=len(things["template"]))
+    assert outcome.kinds.workspace == Counts(created=1, updated=len(things["workspace"]))
     assert outcome.kinds.other == Counts(adopted=2 + 2 * len(things["action"]))
+    lab.stack.configure({"takeOver": "false"})
     lab.assert_converged()
 
 
