@@ -151,6 +151,8 @@ def test_each_end_of_a_probe_is_told_apart(port: PortEmulator) -> None:
 def test_a_service_that_stops_answering_fails_the_run_and_names_what_may_be_left(port: PortEmulator) -> None:
     def lost(bench: PortBench) -> str:
         bench.blueprint("left")
+        page = {"identifier": bench.name("page"), "title": "T", "type": "dashboard", "widgets": []}
+        bench.ask("POST", "/pages", page).expect(201)
         port.faults.add(kind="drop_connection")
         return bench.ask("GET", "/blueprints").verdict
 
@@ -159,8 +161,9 @@ def test_a_service_that_stops_answering_fails_the_run_and_names_what_may_be_left
     assert report.exit_code == 1 and report.prefix in report.left[0]
     port.faults.clear()
     assert list(port.objects()["blueprints"]) == [f"{report.prefix}left"]
+    assert port.objects()["pages"] == [f"{report.prefix}page"]
     assert clean_up_port(access(port), quiet()) == 0
-    assert port.objects()["blueprints"] == {}
+    assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}
 
 
 def test_a_run_asks_no_more_than_its_budget_and_keeps_enough_of_it_to_remove_its_objects(port: PortEmulator) -> None:

@@ -166,6 +166,14 @@ CHANGES: dict[str, tuple[str, Changed]] = {
     "no trace id": ("answers.trace-id", Changed("GET /v1/organization", 200, no_header=b"x-trace-id")),
     "no rate header": ("rates.headers", Changed("GET /v1/organization", 200, no_header=b"x-ratelimit-period")),
     "an organization that is not found": ("organization", Changed("GET /v1/organization", 200, status=404)),
+    "a lost mirror as something that is not found": (
+        "blueprint.lost-mirror",
+        Changed("POST /v1/blueprints$", 422, error="not_found"),
+    ),
+    "a page that stands after nothing as malformed": (
+        "page.after-nothing",
+        Changed("POST /v1/pages$", 404, status=422),
+    ),
     "no count of a search": ("search.count", Changed("POST .*/search/count$", 200, status=404)),
 }
 

@@ -84,6 +84,7 @@ def test_what_a_person_adds_to_ours_is_kept_and_is_no_difference_for_any_command
     parts = {("schema" if key == "properties" else key): value for key, value in more.items()}
     if "properties" in more:
         parts["schema"] = {"properties": more["properties"]}
+    lab.port.behave(format_is_permanent=what != "format")  # in a Port that takes one later than the property
     theirs = edit(lab, lambda body: add(body, parts))
     outcome, tally = sync(lab.stack)
     quiet(outcome)

@@ -158,7 +158,9 @@ def test_no_catalog_page_where_none_is_asked_for() -> None:
         ("relations.r", {"target": "base", "required": True, "many": True}, "body.relations.r"),
         ("relations.r", {"target": "base", "title": ""}, "body.relations.r.title"),
         ("relations.r", {"target": "service", "required": True}, "body.relations.r"),
-        ("mirrorProperties.m", {"path": "nowhere.url"}, "body.mirrorProperties.m.path"),
+        ("mirrorProperties.m", {"path": "nowhere.url"}, 'The path "nowhere.url" do not exists'),
+        ("mirrorProperties.m", {"path": "r.nothing"}, 'The path "r.nothing" do not exists'),
+        ("mirrorProperties.m", {"path": "r"}, 'The path "r" do not exists'),
         ("mirrorProperties.url", {"path": "r.url"}, "body.mirrorProperties.url"),
         ("calculationProperties.c", {"calculation": "."}, "body.calculationProperties.c"),
         ("ownership", {"type": "Shared"}, "body.ownership.type"),
@@ -278,6 +280,34 @@ def test_the_columns_of_a_dashboard_fill_twelve() -> None:
     ):  # fmt: skip
         refused(one("POST", "/pages", page(wrong)), 422, "invalid_request")
     assert one("POST", "/pages", page(row)).status_code == 201
+
+
+def test_a_page_stands_after_a_page_that_exists() -> None:
+    one = talk()
+    body = {"identifier": "p", "title": "P", "type": "dashboard", "widgets": []}
+    message = refused(one("POST", "/pages", {**body, "after": "nowhere"}), 404, "not_found")
+    assert message == 'Sidebar item with after "nowhere" was not found'
+    assert one("POST", "/pages", body).status_code == 201
+    assert one("POST", "/pages", {**body, "identifier": "q", "after": "p"}).status_code == 201
+    refused(one("PATCH", "/pages/q", {"after": "nowhere"}), 404, "not_found")
+    assert one("PATCH", "/pages/q", {"after": None}).status_code == 200
+
+
+def test_a_mirror_property_leads_through_relations_to_whatever_the_blueprint_there_has() -> None:
+    one = talk()
+    one.emulator.put_blueprint(
+        {"identifier": "base", "title": "Base", "schema": {"properties": {"url": {"type": "string"}}}}
+    )
+    itself = {"title": "R", "target": "mirrors", "required": False, "many": False}
+    relations = {"self": itself, "base": {**itself, "target": "base"}}
+    paths = ("base.url", "self.base.url", "self.self.$title", "base.$identifier", "self.own", "self.base", "self.m0")
+    mirrors = {f"m{at}": {"title": "M", "path": path} for at, path in enumerate(paths)}
+    schema = {"properties": {"own": {"type": "string"}}}
+    body = {"identifier": "mirrors", "title": "M", "schema": schema, "relations": relations}
+    assert one("POST", "/blueprints", {**body, "mirrorProperties": mirrors}).status_code == 201
+    for lost in ("self.base.own", "base.self.url", "url", "self.$nothing"):
+        changed_body = {**body, "mirrorProperties": {"m": {"title": "M", "path": lost}}}
+        assert lost in refused(one("PUT", "/blueprints/mirrors", changed_body), 422, "invalid_request")
 
 
 # ---------------------------------------------------------------- headers, limits, faults

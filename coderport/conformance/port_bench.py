@@ -22,6 +22,7 @@ Made = TypeVar("Made")
 
 _ATTEMPTS: Final = 15
 _ROUNDS: Final = 15
+_KINDS: Final = ("actions", "pages")
 _ABSENT: Final = frozenset({404, 410})
 
 
@@ -116,16 +117,17 @@ def is_throwaway(identifier: str) -> bool:
 
 
 def remove(talk: Talk, belongs: Callable[[str], bool]) -> tuple[int, tuple[str, ...]]:
-    """Removes the actions and blueprints that belong, entities included; how many there were, and what is left.
+    """Removes the actions, pages and blueprints that belong, entities included; how many there were, and what is left.
 
     What there is comes from Port's own lists, so nothing that a killed run made is missed.
     """
     talk.release_reserve()
-    found = actions = _listed(talk, "actions", belongs)
-    for action in actions:
-        talk.ask("DELETE", f"/v1/actions/{quote(action, safe='')}")
+    found = [(kind, name) for kind in _KINDS for name in _listed(talk, kind, belongs)]
+    kinds = {kind for kind, _ in found}
+    for kind, name in found:
+        talk.ask("DELETE", f"/v1/{kind}/{quote(name, safe='')}")
     blueprints = _blueprints(talk, belongs)
-    found = [*found, *blueprints]
+    number = len(found) + len(blueprints)
     for round_number in range(_ROUNDS):
         if not blueprints:
             break
@@ -136,8 +138,8 @@ def remove(talk: Talk, belongs: Callable[[str], bool]) -> tuple[int, tuple[str, 
             if talk.ask("DELETE", path).status not in (200, *_ABSENT):
                 talk.ask("DELETE", f"{path}/all-entities", delete_blueprint="true")
         blueprints = _blueprints(talk, belongs)
-    left = [f"action {name}" for name in _listed(talk, "actions", belongs)] if actions else []
-    return len(found), (*left, *(f"blueprint {name}" for name in blueprints))
+    left = [f"{kind[:-1]} {name}" for kind in _KINDS if kind in kinds for name in _listed(talk, kind, belongs)]
+    return number, (*left, *(f"blueprint {name}" for name in blueprints))
 
 
 def _listed(talk: Talk, kind: str, belongs: Callable[[str], bool]) -> list[str]:

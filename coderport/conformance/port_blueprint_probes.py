@@ -13,6 +13,7 @@ from coderport.conformance.talk import Answer
 _OLD_TABLE: Final = "error table of Port's OpenAPI, July 2025"
 _OPEN: Final = "none: an assumption"
 _CLI: Final = "port-labs/port-cli"
+_IMPORTER: Final = "port-experimental/port-cli"
 
 
 def _shape(bench: PortBench) -> dict[str, Any]:
@@ -86,6 +87,28 @@ def _refused(bench: PortBench, word: str, **members: Any) -> str:
 def _no_target(bench: PortBench) -> Any:
     relation = {"title": "R", "target": bench.name("nowhere"), "required": False, "many": False}
     return int(_refused(bench, "no-target", relations={"r": relation})[:3]) >= 400
+
+
+def _lost_mirror(bench: PortBench) -> Any:
+    relation = {"title": "R", "target": plain(bench), "required": False, "many": False}
+    mirror = {"title": "M", "path": "r.nobody_has_this"}
+    body: dict[str, Any] = {
+        "identifier": bench.name("lost-mirror"),
+        "title": "T",
+        "schema": {"properties": {}, "required": []},
+        "relations": {"r": relation},
+        "mirrorProperties": {"m": mirror},
+    }
+    answer = bench.ask("POST", "/blueprints", body, create_catalog_page="false")
+    return f"{answer.verdict}: {answer.member('message')}" if answer.status >= 400 else answer.verdict
+
+
+def _page_after(bench: PortBench) -> Any:
+    page = {"identifier": bench.name("page"), "title": "Throwaway", "type": "dashboard", "widgets": []}
+    answer = bench.ask("POST", "/pages", {**page, "after": bench.name("nowhere")})
+    if answer.status < 400:
+        return answer.verdict
+    return f"{answer.verdict}: {answer.member('message')}".replace(bench.prefix, "")
 
 
 def _unknown_required(bench: PortBench) -> Any:
@@ -275,5 +298,20 @@ BLUEPRINT_PROBES: tuple[Probe[PortBench], ...] = (
         "Port's OpenAPI, August 2026",
         0,
         _no_page,
+    ),
+    Probe(
+        "blueprint.lost-mirror",
+        "Is a mirror property refused that leads to a property which does not exist?",
+        f"the text: {_IMPORTER}; status and code: none, an assumption",
+        '422 invalid_request: The path "r.nobody_has_this" do not exists',
+        _lost_mirror,
+        is_open=True,
+    ),
+    Probe(
+        "page.after-nothing",
+        "Is a page refused that is to stand after one which does not exist?",
+        _IMPORTER,
+        '404 not_found: Sidebar item with after "nowhere" was not found',
+        _page_after,
     ),
 )

@@ -9,8 +9,8 @@ from typing import Any, Final
 from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.calculation import Program, compiled_program
 from coderport.emulators.port.formats import strict_format
-from coderport.emulators.port.problems import Problem, invalid
-from coderport.emulators.port.records import Json, Rows
+from coderport.emulators.port.problems import Problem, invalid, no_path
+from coderport.emulators.port.records import META, Json, Rows
 from coderport.emulators.port.shapes import (
     BLUEPRINT_IDENTIFIER,
     KEY,
@@ -121,7 +121,7 @@ def checked_rules(body: Mapping[str, Any], blueprints: Mapping[str, Blueprint]) 
         required,
         relations,
         {
-            key: _mirror(each, f"body.mirrorProperties.{key}", relations)
+            key: _mirror(each, f"body.mirrorProperties.{key}", body, relations, blueprints)
             for key, each in maps["mirrorProperties"].items()
         },
         {
@@ -204,12 +204,28 @@ def _check_target(target: str, path: str, own: str, blueprints: Mapping[str, Blu
         raise invalid(f"{path}.target", f'names the blueprint "{target}", which does not exist')
 
 
-def _mirror(body: Any, path: str, relations: Mapping[str, Relation]) -> tuple[str, ...]:
+def _mirror(
+    body: Any, path: str, own: Mapping[str, Any], relations: Mapping[str, Relation], blueprints: Mapping[str, Blueprint]
+) -> tuple[str, ...]:
+    """The steps of the path: relations, and at the end a member of the blueprint that they lead to."""
     typed(body, dict, path)
-    steps = tuple(member(body, "path", str, path, required=True).split("."))
-    if len(steps) < 2 or steps[0] not in relations:
-        raise invalid(f"{path}.path", "must start with a relation of the blueprint and end with a property")
-    return steps
+    given = member(body, "path", str, path, required=True)
+    *steps, last = given.split(".")
+    here, ways = own, relations
+    for step in steps:
+        if step not in ways:
+            raise no_path(given)
+        if (target := ways[step].target) == own["identifier"]:
+            here, ways = own, relations
+        else:
+            here, ways = blueprints[target].body, blueprints[target].rules.relations
+    if not steps or not (last in META or last in here["schema"]["properties"] or _is_member(last, here)):
+        raise no_path(given)
+    return (*steps, last)
+
+
+def _is_member(name: str, body: Mapping[str, Any]) -> bool:
+    return any(name in (body.get(kind) or {}) for kind in _MAPS)
 
 
 def _calculation(body: Any, path: str) -> Program:

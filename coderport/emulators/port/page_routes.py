@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, merged, replaced
-from coderport.emulators.port.problems import invalid
+from coderport.emulators.port.problems import invalid, no_sidebar_item
 from coderport.emulators.port.records import Json
 from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, typed
 
@@ -16,7 +16,7 @@ _PAGE_TYPES: Final = frozenset({"blueprint-entities", "dashboard", "home", "enti
 
 
 def create_page(call: Call) -> Response:
-    return answer(201, page=created(call, "Page", call.store.pages, _page(call.body())))
+    return answer(201, page=created(call, "Page", call.store.pages, _page(call, call.body())))
 
 
 def read_pages(call: Call) -> Response:
@@ -29,13 +29,13 @@ def read_page(call: Call) -> Response:
 
 def replace_page(call: Call) -> Response:
     name = call.names["page"]
-    body = _page({"identifier": name, **call.body()})
+    body = _page(call, {"identifier": name, **call.body()})
     return answer(page=replaced(call, "Page", call.store.pages, name, body))
 
 
 def patch_page(call: Call) -> Response:
     name = call.names["page"]
-    body = _page({**held("Page", call.store.pages, name), **call.body()})
+    body = _page(call, {**held("Page", call.store.pages, name), **call.body()})
     return answer(page=replaced(call, "Page", call.store.pages, name, body))
 
 
@@ -64,11 +64,14 @@ def _page_permissions() -> Json:
     return {"read": {"users": [], "roles": ["Admin", "Member"], "teams": []}}
 
 
-def _page(body: Json) -> Json:
+def _page(call: Call, body: Json) -> Json:
     identifier(body.get("identifier"), BLUEPRINT_IDENTIFIER, 100, "body.identifier")
     member(body, "title", str, "body", required=True)
     one_of(body.get("type"), _PAGE_TYPES, "body.type")
     _check_columns(typed(body.get("widgets"), list, "body.widgets", nullable=True) or [])
+    after = typed(call.body().get("after"), str, "body.after", nullable=True)
+    if after is not None and after not in call.store.pages:
+        raise no_sidebar_item(after)
     return body
 
 

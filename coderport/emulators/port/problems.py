@@ -47,6 +47,19 @@ def no_entity(blueprint: str, identifier: str) -> Problem:
     return Problem(404, "not_found", f'Entity "{identifier}" does not exist in blueprint "{blueprint}"')
 
 
+def no_path(path: str) -> Problem:
+    """A mirror property that leads nowhere, in the words that port-experimental/port-cli quotes.
+
+    The status and the code are assumptions: it calls the refusal a validation failure and quotes only the text.
+    """
+    return Problem(422, "invalid_request", f'The path "{path}" do not exists')
+
+
+def no_sidebar_item(after: str) -> Problem:
+    """A page that is to stand after something that the sidebar lacks, as port-experimental/port-cli saw it."""
+    return Problem(404, "not_found", f'Sidebar item with after "{after}" was not found')
+
+
 def unknown_fields(properties: list[str], relations: list[str]) -> Problem:
     """Permissions that name properties or relations which the blueprint lacks, as port-labs/port-cli saw it."""
     details = {"invalidProperties": properties, "invalidRelations": relations}

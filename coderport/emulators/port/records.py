@@ -6,13 +6,27 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Final
 
 Json = dict[str, Any]
 Key = tuple[str, str]
 """An entity's identity: blueprint, identifier."""
 Source = tuple[str, str, str]
 """A place that relates to an entity: blueprint, identifier, relation."""
+
+META: Final[Mapping[str, str]] = {
+    "$identifier": "identifier",
+    "$title": "title",
+    "$icon": "icon",
+    "$team": "team",
+    "$blueprint": "blueprint",
+    "$createdAt": "created_at",
+    "$createdBy": "created_by",
+    "$updatedAt": "updated_at",
+    "$updatedBy": "updated_by",
+    "$datasource": "datasource",
+}
+"""What every entity has, as searches and mirror properties call it, and where an `Entity` holds it."""
 
 # Rows of deleted entities are swept out once there are more of them than of living ones, and not before this many.
 _FEW_ROWS = 64

@@ -8,11 +8,11 @@ from typing import Any, Final
 from coderport.emulators.port.blueprints import Blueprint
 from coderport.emulators.port.comparing import OPERATORS, Comparison, comparison
 from coderport.emulators.port.problems import Problem, invalid
-from coderport.emulators.port.records import Entity, Json, port_time
+from coderport.emulators.port.records import META, Entity, Json, port_time
 from coderport.emulators.port.relating import match_any, related_to
 from coderport.emulators.port.shapes import member, one_of, text, typed
 from coderport.emulators.port.store import Store
-from coderport.emulators.port.views import META, derived, meta_value
+from coderport.emulators.port.views import derived, meta_value
 
 Predicate = Callable[[Entity], bool]
 

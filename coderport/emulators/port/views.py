@@ -8,21 +8,8 @@ from typing import Any, Final
 
 from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.blueprints import Rules
-from coderport.emulators.port.records import Entity, Json, targets
+from coderport.emulators.port.records import META, Entity, Json, targets
 from coderport.emulators.port.store import Store
-
-META: Final[Mapping[str, str]] = {
-    "$identifier": "identifier",
-    "$title": "title",
-    "$icon": "icon",
-    "$team": "team",
-    "$blueprint": "blueprint",
-    "$createdAt": "created_at",
-    "$createdBy": "created_by",
-    "$updatedAt": "updated_at",
-    "$updatedBy": "updated_by",
-    "$datasource": "datasource",
-}
 
 
 @dataclass(frozen=True)
