@@ -274,11 +274,17 @@ def test_orphans_that_no_state_knows_are_counted_when_they_are_gone(lab: Lab) ->
 
 @RUNS
 def test_a_refused_or_failed_run_counts_what_it_asked_and_nothing_else(lab: Lab, run: Command) -> None:
-    lost = {**lab.workspace(sorted(lab.ids())[0]), "identifier": "6f3ab2c1-0000-4000-8000-000000000001"}
-    lab.port.put_entity(W, lost)
+    lost, edited, *_ = sorted(lab.ids())
+    lab.coder.drop_rows(lost)
+    lab.pair.coder.faults.add(
+        kind="status", method="GET", path=f"/workspaces/{lost}", status=404, body={"message": "no"}
+    )
+    titled(lab, edited, "by hand")
     outcome, _ = accounted(lab, run)
     assert outcome.result == "refused" and outcome.kinds.changed == 0
-    lab.port.delete_entity(W, lost["identifier"])
+    lab.coder.clear_list_faults()
+    lab.pair.coder.faults.clear()
+    lab.up()
 
 
 def test_what_was_done_before_a_failure_is_counted(lab: Lab) -> None:
