@@ -248,11 +248,11 @@ def test_reading_coder_tells_how_many_of_how_many_over_all_organizations() -> No
 @pytest.mark.parametrize(
     ("entities", "expected", "counted"),
     [
-        (7, [("workspaces", 7, 7)], 0),
-        (2500, [("workspaces", 1000, 2500), ("workspaces", 2000, 2500), ("workspaces", 2500, 2500)], 1),
+        (7, [("workspaces", 7, 7)], 1),
+        (2500, [("workspaces", 1000, 2500), ("workspaces", 2000, 2500), ("workspaces", 2500, 2500)], 2),
     ],
 )
-def test_reading_port_tells_page_by_page_and_asks_for_the_total_only_of_more_than_a_page(
+def test_reading_port_tells_page_by_page_and_holds_the_rows_against_ports_count(
     entities: int, expected: list[tuple[str, int, int]], counted: int
 ) -> None:
     port = EchoingPort()

@@ -49,8 +49,8 @@ def ask_port(
         access.port_base_url, PortCredentials(access), budget=port_bench.BUDGET, reserve=port_bench.RESERVE
     ).open()
     console.print(
-        f"Asking Port at {access.port_base_url} {len(probes)} questions with throwaway blueprints and actions named "
-        f"{prefix}…, at most {port_bench.BUDGET} requests"
+        f"Asking Port at {access.port_base_url} {len(probes)} questions with throwaway objects whose names begin with "
+        f"{prefix}, at most {port_bench.BUDGET} requests"
     )
     started, found = time.monotonic(), list[Finding]()
     with closing(talk), _removing("port", lambda: _removed(talk, prefix)) as left:

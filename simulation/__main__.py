@@ -1,0 +1,78 @@
+"""`python -m simulation`: plays many histories, or shows one again, or switches protections off to see them missed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from itertools import count, islice
+from pathlib import Path
+
+from simulation.history import Broken, played, shortest
+from simulation.protections import PROTECTIONS, found_without
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+
+
+def main() -> int:
+    """The command line; 1 where an invariant did not hold, or a protection was not missed."""
+    arguments = _arguments()
+    if arguments.seed is not None:
+        events = None if arguments.events is None else _events(arguments.events)
+        broken = played(arguments.seed, events)
+        print(shortest(broken).text() if broken else "All invariants held.")
+        return 1 if broken else 0
+    if arguments.protections:
+        return _without_protections(arguments.histories)
+    return _many(arguments.histories, arguments.first, arguments.minutes)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
+    parser.add_argument("--histories", type=int, default=2000, help="how many to play, or for each protection at most")
+    parser.add_argument("--first", type=int, default=0, help="the seed of the first one")
+    parser.add_argument("--minutes", type=float, default=None, help="stop after so long, whatever is left")
+    parser.add_argument("--seed", type=int, default=None, help="show this one alone, made as short as it can be")
+    parser.add_argument("--events", default=None, help="with --seed: only these, as a broken history prints them")
+    parser.add_argument("--protections", action="store_true", help="switch each protection off: is it missed?")
+    return parser.parse_args()
+
+
+def _events(text: str) -> tuple[tuple[str, int], ...]:
+    return tuple((name, int(number)) for name, _, number in (each.partition(":") for each in text.split()))
+
+
+def _many(histories: int, first: int, minutes: float | None) -> int:
+    started, done, broken = time.monotonic(), 0, list[Broken]()
+    with multiprocessing.Pool() as pool:
+        for outcome in pool.imap_unordered(played, islice(count(first), histories), chunksize=8):
+            done += 1
+            if outcome is not None:
+                broken.append(outcome)
+                print(outcome.text(), flush=True)
+            if minutes is not None and time.monotonic() - started > 60 * minutes:
+                pool.terminate()
+                break
+    seconds = time.monotonic() - started
+    print(f"{done:,} histories in {seconds:.0f} s, {len(broken)} broke an invariant")
+    _written("simulation", {"histories": done, "first": first, "seconds": round(seconds), "broken": len(broken)})
+    return 1 if broken else 0
+
+
+def _without_protections(most: int) -> int:
+    rows: dict[str, int | None] = {}
+    for name in PROTECTIONS:
+        rows[name] = found_without(name, most)
+        print(f"{name}: " + (f"missed after {rows[name]:,} histories" if rows[name] else "NOT MISSED"), flush=True)
+    _written("protections", rows)
+    return 1 if None in rows.values() else 0
+
+
+def _written(name: str, result: object) -> None:
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What keeps the invariants, by name, each with a way to switch it off: a history that then breaks shows its worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+from coderport.coder import proof
+from coderport.coder.snapshot import Fate
+from coderport.deletions import Disappearances, deletions
+from coderport.guard import Verdict
+from coderport.ownership import Owner, Whose
+from coderport.port.client import PortClient
+from coderport.runner.service.queue import Workers
+from coderport.runner.values import NoJournal
+from simulation.history import played
+
+Off = Callable[[], AbstractContextManager[Any]]
+
+
+def _patched(target: str, value: Any) -> Off:
+    return lambda: mock.patch(target, value)
+
+
+@contextmanager
+def _every_deletion_is_permitted() -> Iterator[None]:
+    def permitted(*args: Any, **named: Any) -> Any:
+        return replace(deletions(*args, **named), reasons=())
+
+    with mock.patch("coderport.plan.deletions", permitted):
+        yield
+
+
+@contextmanager
+def _unseen_counts_as_deleted() -> Iterator[None]:
+    fates = proof.workspace_fates
+
+    async def guessed(*args: Any, **named: Any) -> Mapping[str, Any]:
+        found = await fates(*args, **named)
+        return {key: Fate.GONE if isinstance(each, Fate) else each for key, each in found.items()}
+
+    with mock.patch("coderport.coder.snapshot.workspace_fates", guessed):
+        yield
+
+
+@contextmanager
+def _all_of_a_kind_may_go() -> Iterator[None]:
+    def needs(self: Disappearances) -> bool:
+        return len(self.gone) > self.limit or len(self.left_out) > self.allowance
+
+    with mock.patch.object(Disappearances, "needs_release", property(needs)):
+        yield
+
+
+@contextmanager
+def _all_is_ours() -> Iterator[None]:
+    with mock.patch.object(Owner, "whose", lambda self, held: Whose.OURS):
+        yield
+
+
+@contextmanager
+def _a_lost_memory_is_not_noticed() -> Iterator[None]:
+    made = Owner.__init__
+
+    def remembering(self: Owner, *args: Any, **named: Any) -> None:
+        made(self, *args, **{**named, "remembers": True})
+
+    with mock.patch.object(Owner, "__init__", remembering):
+        yield
+
+
+@contextmanager
+def _writes_replace() -> Iterator[None]:
+    upsert = PortClient.upsert
+
+    async def replacing(self: PortClient, blueprint: str, entities: Any, **named: Any) -> Any:
+        return await upsert(self, blueprint, entities, **{**named, "merge": False})
+
+    with mock.patch.object(PortClient, "upsert", replacing):
+        yield
+
+
+@contextmanager
+def _the_service_asks_for_no_open_runs() -> Iterator[None]:
+    async def nothing(self: Workers) -> None:
+        return None
+
+    with mock.patch.object(Workers, "_take_open", nothing):
+        yield
+
+
+@contextmanager
+def _builds_are_not_written_down() -> Iterator[None]:
+    with mock.patch("coderport.runner.execution.Steps", lambda _, run_id, __: _steps(run_id)):
+        yield
+
+
+def _steps(run_id: str) -> Any:
+    from coderport.runner.building import Steps
+
+    return Steps(NoJournal(), run_id, None)
+
+
+PROTECTIONS: Mapping[str, Off] = {
+    "the guard refuses deletions": _every_deletion_is_permitted,
+    "only what Coder reports as deleted counts as deleted": _unseen_counts_as_deleted,
+    "never all of a kind while it lives in Coder": _all_of_a_kind_may_go,
+    "the guard remembers for a day": _patched("coderport.plan.spent_lately", lambda *_: {}),
+    "what others hold is not written over": _patched("coderport.plan.ownership", lambda *_, **__: Verdict()),
+    "whose an entity is": _all_is_ours,
+    "a state without a memory deletes nothing that lives": _a_lost_memory_is_not_noticed,
+    "writes merge": _writes_replace,
+    "only the owner acts on a workspace": _patched("coderport.runner.execution.require_owner", lambda *_: None),
+    "the service asks Port for open runs": _the_service_asks_for_no_open_runs,
+    "the journal knows the build that a run began": _builds_are_not_written_down,
+}
+"""By what each is for. What is left out cannot be seen in this world: the lock and the checkpoints are the engine's."""
+
+
+def broken_without(name: str, seed: int) -> bool:
+    """Whether an invariant breaks in the history of this seed with the protection switched off."""
+    with PROTECTIONS[name]():
+        return played(seed) is not None
+
+
+def found_without(name: str, most: int) -> int | None:
+    """The first seed whose history breaks without the protection, of so many; None where none does."""
+    return next((seed for seed in range(most) if broken_without(name, seed)), None)
+
+
+__all__ = ["PROTECTIONS", "broken_without", "found_without"]

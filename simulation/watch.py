@@ -1,0 +1,125 @@
+"""The watch at Port's door: it looks at each write of ours before Port carries it out, with Coder's truth beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from coderport.catalog.blueprints import DECLARED_PROPERTIES, DECLARED_RELATIONS, WORKSPACE
+from coderport.emulators.coder.emulator import CoderEmulator
+from coderport.emulators.port.emulator import PortEmulator
+from coderport.ownership import Mark
+from coderport.settings import Limits, Releases, Settings
+from simulation.process import CURRENT
+
+W = WORKSPACE.identifier
+DAY = 22 * 3600
+"""Less than the guard's day, which ends with an hour of the clock."""
+
+_DELETE = re.compile(r"/v1/blueprints/([^/]+)/bulk/entities/delete")
+_DELETE_ONE = re.compile(r"/v1/blueprints/([^/]+)/entities/([^/]+)")
+_UPSERT = re.compile(r"/v1/blueprints/([^/]+)/entities/bulk")
+
+
+class Watch:
+    """What it has seen: `broken` are the invariants that did not hold, `deleted` what we have deleted from Port.
+
+    `settings` are those of this moment, `clock` tells seconds.
+    """
+
+    def __init__(
+        self, coder: CoderEmulator, port: PortEmulator, settings: Callable[[], Settings], clock: Callable[[], float]
+    ) -> None:
+        self._coder, self._port, self._settings, self._clock = coder, port, settings, clock
+        self.broken: list[str] = []
+        self.deleted: set[str] = set()
+        self.state = ""
+        self._alive: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
+
+    def at(self, app: Any) -> Any:
+        """Port's application behind the watch."""
+
+        async def watched(scope: Any, receive: Any, send: Any) -> None:
+            if scope["method"] not in ("POST", "DELETE"):
+                await app(scope, receive, send)
+                return
+            body, more = b"", True
+            while more:
+                message = await receive()
+                body, more = body + message.get("body", b""), message.get("more_body", False)
+            self._look(scope["method"], scope["path"], body)
+
+            async def again() -> Any:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            await app(scope, again, send)
+
+        return watched
+
+    def is_left_out(self, blueprint: str, identifier: str, settings: Settings) -> bool:
+        """Whether the settings leave out what exists in Coder."""
+        with self._coder.state.lock:
+            template_id = self._coder.workspace(identifier).template_id if blueprint == W else identifier
+            template = self._coder.template(template_id)
+            organization = self._coder.organization(template.organization_id)
+        scope = settings.coder_organizations
+        outside = bool(scope) and not {organization.id, organization.name} & set(scope)
+        return outside or template.name in settings.exclude_templates
+
+    def _look(self, method: str, path: str, body: bytes) -> None:
+        if found := _DELETE.fullmatch(path):
+            for identifier in json.loads(body)["entities"]:
+                self._deleting(found[1], identifier)
+        elif method == "DELETE" and (found := _DELETE_ONE.fullmatch(path)):
+            self._deleting(found[1], found[2])
+        elif method == "POST" and (found := _UPSERT.fullmatch(path)):
+            for entity in json.loads(body)["entities"]:
+                self._writing(found[1], entity)
+
+    def _deleting(self, blueprint: str, identifier: str) -> None:
+        held = self._port.entity(blueprint, identifier)
+        if held is None:
+            return
+        self.deleted.add(identifier)
+        self._not_foreign(blueprint, identifier, held, "deleted")
+        ids = self._coder.workspace_ids(prebuilds=True) if blueprint == W else self._coder.template_ids()
+        process = CURRENT.get()
+        releases = process.releases if process else Releases()
+        if identifier not in ids or releases.allow_deletions or releases.forget_unproven:
+            return
+        name = process.name if process else "somebody"
+        settings = process.settings if process and process.settings else self._settings()
+        if not self.is_left_out(blueprint, identifier, settings):
+            self.broken.append(f"{name} deletes {blueprint} {identifier}, which exists in Coder")
+            return
+        now, lately = self._clock(), self._alive[blueprint]
+        lately.append((now, identifier))
+        there = len(self._port.entities(blueprint))
+        ours = there + len([1 for at, _ in lately if at > now - 3600])
+        of_a_day = {each for at, each in lately if at > now - DAY}
+        if len(of_a_day) > Limits().for_left_out(ours):
+            self.broken.append(f"{name} deletes {len(of_a_day)} of {ours} of {blueprint} in a day that live in Coder")
+        if there == 1 and ours > 1:
+            self.broken.append(f"{name} deletes all of {blueprint} that live in Coder, without a release")
+
+    def _writing(self, blueprint: str, entity: dict[str, Any]) -> None:
+        held = self._port.entity(blueprint, entity["identifier"])
+        if held is not None and not self._settings().take_over:
+            self._not_foreign(blueprint, entity["identifier"], held, "written over")
+        if blueprint in DECLARED_PROPERTIES:
+            strange = set(entity.get("properties", {})) - DECLARED_PROPERTIES[blueprint]
+            strange |= set(entity.get("relations", {})) - DECLARED_RELATIONS[blueprint]
+            if strange:
+                self.broken.append(f"a value of somebody else's is written: {sorted(strange)}")
+
+    def _not_foreign(self, blueprint: str, identifier: str, held: dict[str, Any], what: str) -> None:
+        mark = Mark.read(held["properties"].get("managed_by"))
+        if mark is not None and mark.stack == OTHER.stack:
+            self.broken.append(f"{blueprint} {identifier} of {mark} is {what}")
+
+
+OTHER = Mark("coderport/other", "0badcafe")
+"""Another stack of the same Port."""

@@ -1,0 +1,183 @@
+"""One world: Coder, Port, a stack between them, people and a network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from coderport import drift, sync
+from coderport.catalog.blueprints import WORKSPACE
+from coderport.emulators.coder.emulator import CoderEmulator
+from coderport.emulators.port.emulator import PortEmulator
+from coderport.outcome import Outcome
+from coderport.ownership import MANAGED_BY, Mark, is_id
+from coderport.settings import Releases, Settings
+from simulation import engine, process
+from simulation.clock import VirtualTime
+from simulation.engine import State, WorldStack
+from simulation.network import CODER, PORT, Network, Weather
+from simulation.people import People
+from simulation.process import Process
+from simulation.service import ServiceOfRuns
+from simulation.watch import Watch
+
+W = WORKSPACE.identifier
+SECRET = "emulator-secret-that-nobody-may-see"
+GENEROUS = Releases(allow_deletions=1000, forget_unproven=1000)
+QUIET_SECONDS = 7200
+ACTIONS = {"backend": "webhook", "url": "http://127.0.0.1:17003/runs", "templates": "none"}
+
+
+class BrokenError(Exception):
+    """An invariant does not hold; the text says which, and what broke it."""
+
+
+class World:
+    """All of it, made from one seed. Use inside of `entered`. `options` are settings beside those of the servers."""
+
+    def __init__(self, seed: int, loop: VirtualTime, folder: Path, *, with_actions: bool) -> None:
+        chance = random.Random(f"world {seed}")
+        self.coder = CoderEmulator(
+            seed,
+            workspaces=chance.randint(1, 12),
+            templates=chance.randint(1, 5),
+            organizations=chance.choice((1, 1, 2)),
+            users=3,
+            clock=loop.clock,
+        )
+        self.port = PortEmulator(seed, client_secret=SECRET, clock=loop.clock)
+        self.options: dict[str, Any] = {"actions": ACTIONS} if with_actions else {}
+        self.watch = Watch(self.coder, self.port, self.settings, loop.time)
+        self.network = Network({CODER: self.coder.app, PORT: self.watch.at(self.port.app)}, chance)
+        self.state = State()
+        self.older: State | None = None
+        self.stack = WorldStack("prod", self.state, self.settings, folder)
+        self.service = ServiceOfRuns(folder, self.settings, self.stack.managed_by, loop.clock)
+        self.people = People(self.coder, self.port, self.service.delivered)
+        self.theirs: dict[str, str] = {}
+        """A colleague's values, by the workspace that has them."""
+        self._processes: list[Process] = []
+
+    def settings(self) -> Settings:
+        """The stack's settings at this moment."""
+        return Settings.model_validate(
+            {
+                "coderApiBaseUrl": CODER,
+                "coderSessionToken": self.coder.token,
+                "portBaseUrl": PORT,
+                "portClientId": self.port.client_id,
+                "portClientSecret": SECRET,
+                **self.options,
+            }
+        )
+
+    # --- commands ---------------------------------------------------------------------------------------------
+
+    def command(self, name: str, releases: Releases | None = None) -> Process:
+        """Starts `up`, `sync` or `repair`; it runs while the world goes on."""
+        stack: Any = self.stack
+        acts: dict[str, Callable[[], Any]] = {
+            "up": stack.up,
+            "sync": lambda: sync.sync(stack),
+            "repair": lambda: drift.drift(stack, repair=True),
+        }
+        found = Process(name, releases, self.settings())
+        found.start(acts[name])
+        self._processes.append(found)
+        return found
+
+    async def finished(self, found: Process) -> Outcome | None:
+        """The outcome of a command that has ended; None where it was killed."""
+        await found.ended()
+        if found.dead:
+            return None
+        if found.error is not None:
+            raise found.error
+        outcome: Outcome = found.result[0]
+        self._keeps_secrets(outcome)
+        return outcome
+
+    def _keeps_secrets(self, outcome: Outcome) -> None:
+        state = json.dumps([str(self.state.resources), self.state.outputs])
+        for where, text in {"an outcome": outcome.model_dump_json(), "the state": state}.items():
+            if SECRET in text or self.coder.token in text:
+                self.watch.broken.append(f"a secret is in {where}")
+
+    # --- the end ----------------------------------------------------------------------------------------------
+
+    async def settled(self) -> None:
+        """After the last quiet run all invariants hold, and Port is as Coder is; BrokenError where not."""
+        await self._calm()
+        if self.people.pressed:
+            await self.service.kill()
+            self.service.start()
+            await asyncio.sleep(QUIET_SECONDS)
+            await self.service.kill()
+            self._insist(self.people.broken())
+        last: Outcome | None = None
+        for name in ("up", "up", "sync"):  # what a take-over leaves to it goes with the second
+            outcome = await self.finished(self.command(name, GENEROUS))
+            assert outcome is not None
+            if outcome.exit_code:
+                raise BrokenError(f"the last quiet {name} ends with {outcome.exit_code}: {outcome.message}")
+            last = outcome
+        if last is not None and last.result != "unchanged":
+            raise BrokenError(f"a sync after the last up is {last.result}: {last.kinds}")
+        self._insist(self._unlike_coder())
+        self._insist(self._lost_values())
+        self._insist(*self.watch.broken)
+
+    async def _calm(self) -> None:
+        self.network.weather = Weather()
+        self.coder.clear_list_faults()
+        self.coder.faults.clear()
+        self.port.clear_item_faults()
+        self.options["takeOver"] = "true"
+        for found in self._processes:
+            await found.ended()
+
+    def _insist(self, *broken: str) -> None:
+        for what in broken:
+            if what:
+                raise BrokenError(what)
+
+    def _unlike_coder(self) -> str:
+        settings, state = self.settings(), self.stack.memory().state
+        in_scope = {each for each in self.coder.workspace_ids() if not self.watch.is_left_out(W, each, settings)}
+        held = {
+            each["identifier"]
+            for each in self.port.entities(W)
+            if _state_of(each) == state and is_id(each["identifier"])  # others are somebody's copies
+        }
+        return (
+            "" if held == in_scope else f"Port has {sorted(held - in_scope)} too many, lacks {sorted(in_scope - held)}"
+        )
+
+    def _lost_values(self) -> str:
+        for identifier, value in self.theirs.items():
+            entity = self.port.entity(W, identifier)
+            there = entity is not None and identifier not in self.watch.deleted
+            if there and entity is not None and entity["properties"].get("cost_center") != value:
+                return f"the value of a colleague on {identifier} is gone"
+        return ""
+
+
+def _state_of(entity: dict[str, Any]) -> str:
+    mark = Mark.read(entity["properties"].get(MANAGED_BY))
+    return mark.state if mark else ""
+
+
+@contextmanager
+def entered(loop: VirtualTime, world: World) -> Iterator[None]:
+    """Inside, all of coderport lives in the world."""
+    with ExitStack() as patches:
+        patches.enter_context(world.network.everywhere())
+        patches.enter_context(process.everywhere())
+        patches.enter_context(engine.everywhere())
+        patches.enter_context(loop.everywhere())
+        yield
