@@ -117,9 +117,9 @@ class Trap:
         self._watch(pair.port.faults, "port")
         record = pair.port.log.record
 
-        def answered(method: str, path: str, route: str, status: int) -> None:
-            record(method, path, route, status)
-            if not _reads(method, path):
+        def answered(method: str, target: str, route: str, status: int) -> None:
+            record(method, target, route, status)
+            if not _reads(method, target):
                 self._met("written")
 
         pair.port.log.record = answered  # type: ignore[method-assign]

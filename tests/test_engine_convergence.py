@@ -86,7 +86,6 @@ def test_a_run_after_a_refresh_changes_and_writes_nothing(lab: Lab) -> None:
     lab.assert_converged()
 
 
-@pytest.mark.skip(reason="fails since the waiting was reworked: to be mended")
 def test_the_summary_has_the_figures_of_both_servers_and_whoever_watches_hears_of_every_entity(lab: Lab) -> None:
     for server in (lab.coder, lab.port):
         server.log.reset()

@@ -116,6 +116,9 @@ def test_validation_only_changes_nothing() -> None:
     assert one("POST", "/blueprints/deployment/entities", related, **query).status_code == 200
     assert bulk(one, "service", {"identifier": "a"}, validation_only="true")[0] == 200
     assert one.emulator.objects()["blueprints"] == {"service": 0, "deployment": 0}
+    assert one.emulator.writes == 0
+    one("POST", path, {"identifier": "a"}, validation_only="false")
+    assert one.emulator.writes == 1
 
 
 def test_a_run_that_does_not_exist_cannot_be_named() -> None:

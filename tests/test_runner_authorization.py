@@ -440,7 +440,6 @@ def test_deleting_is_refused_where_the_run_has_no_approval_that_the_settings_ask
     assert workspace in lab.coder.workspace_ids()
 
 
-@pytest.mark.skip(reason="fails beside the rows that other tests leave in the shared lab; to be mended")
 def test_the_fallback_user_is_not_for_people_whom_coder_had_before(lab: RunnerLab) -> None:
     lab.coder.create_user("fallback")
     gone = lab.coder.create_user("gone")

@@ -133,7 +133,6 @@ def test_a_process_that_fell_silent_is_followed_by_another(lab: RunnerLab) -> No
     ]
 
 
-@pytest.mark.skip(reason="fails since the waiting was reworked: to be mended")
 def test_a_run_that_was_left_is_taken_up_at_once(lab: RunnerLab) -> None:
     run = lab.ask(CREATE, template=lab.any_template(), name="made")
     cut_off(lab, run, silently=False)

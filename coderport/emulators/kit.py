@@ -71,6 +71,7 @@ class Instrumented:
         # then a connection that is dropped.
         method, path = scope.get("method", "GET"), scope["path"]
         query = scope["query_string"].decode("latin-1")
+        target = f"{path}?{query}" if query else path
         counted = False
 
         async def counting_send(message: Message) -> None:
@@ -79,25 +80,25 @@ class Instrumented:
             # request.
             if message["type"] in _FIRST_MESSAGES and not counted:
                 counted = True
-                self._log.record(method, path, _route(scope), message.get("status", 101))
+                self._log.record(method, target, _route(scope), message.get("status", 101))
             await send(message)
 
         try:
-            wait, fault = self._faults.strike(method, f"{path}?{query}" if query else path)
+            wait, fault = self._faults.strike(method, target)
             if wait > 0:
                 await asyncio.sleep(wait)
             if fault is not None and fault.kind == "cut" and scope["type"] == "websocket":
                 fault = replace(fault, kind="drop_connection")
             if fault is not None and fault.kind == "drop_connection":
                 counted = True
-                self._log.record(method, path, _route(scope), 0)
+                self._log.record(method, target, _route(scope), 0)
             if fault is None:
                 await self._app(scope, receive, counting_send)
             else:
                 await self._answer(fault, scope, receive, counting_send)
         finally:
             if not counted:
-                self._log.record(method, path, _route(scope), 0)
+                self._log.record(method, target, _route(scope), 0)
 
     async def _answer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind == "cut":

@@ -13,7 +13,7 @@ from coderport.emulators.rates import Clock
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def _is_write(method: str, path: str) -> bool:
+def _is_write(method: str, target: str) -> bool:
     return method not in _READS
 
 
@@ -21,8 +21,8 @@ class RequestLog:
     """Counts of the requests that were answered (or broken), by method and route.
 
     A route is the path with its parameters as ``{name}``; a request that a fault answered before it was
-    routed is counted under its path with ``{id}`` in the place of UUIDs. `is_write(method, path)` says what
-    `writes` counts; by default every method that is not a read.
+    routed is counted under its path with ``{id}`` in the place of UUIDs. `is_write(method, target)` says what
+    `writes` counts; by default every method that is not a read. A target is the path with its query.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class RequestLog:
             self._writes = 0
             self._since = self._clock()
 
-    def record(self, method: str, path: str, route: str, status: int) -> None:
+    def record(self, method: str, target: str, route: str, status: int) -> None:
         """Count one request; status 0 is one that got no answer."""
         with self._lock:
             self._routes[f"{method} {route}"] += 1
             self._statuses[str(status)] += 1
             self._seconds[int(self._clock() - self._since)] += 1
-            self._writes += self._is_write(method, path)
+            self._writes += self._is_write(method, target)
 
     @property
     def total(self) -> int:

@@ -30,8 +30,8 @@ from coderport.emulators.kit import (
 _READS = frozenset({"/api/v2/authcheck"})
 
 
-def _is_write(method: str, path: str) -> bool:
-    return method not in ("GET", "HEAD", "OPTIONS") and path not in _READS
+def _is_write(method: str, target: str) -> bool:
+    return method not in ("GET", "HEAD", "OPTIONS") and target.partition("?")[0] not in _READS
 
 
 class CoderEmulator(Members):

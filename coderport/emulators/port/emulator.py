@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from starlette.datastructures import QueryParams
 from starlette.routing import Route
 
 from coderport.emulators.kit import Clock, EmulatorError, Faults, Instrumented, RequestLog, Served, serve
@@ -33,11 +34,15 @@ from coderport.emulators.port.writing import Manner, write
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 _SEARCHES = ("/entities/search", "/entities/search/count")
+_VALIDATE = ("/entities", "/entities/bulk")
+"""Where `validation_only` makes a POST a question: Port says what it would say, and writes nothing."""
 
 
-def _is_write(method: str, path: str) -> bool:
+def _is_write(method: str, target: str) -> bool:
+    path, _, query = target.partition("?")
+    asks = method == "POST" and path.endswith(_VALIDATE) and QueryParams(query).get("validation_only") == "true"
     reads = method in ("GET", "HEAD", "OPTIONS") or path == TOKEN_ROUTE or path.endswith(_SEARCHES)
-    return not reads
+    return not (reads or asks)
 
 
 class PortEmulator:
