@@ -120,6 +120,26 @@ def test_users_are_found_by_part_of_their_email_and_counted_0_past_the_end(api: 
 # ---------------------------------------------------------------- flavours
 
 
+@pytest.mark.parametrize("licensed", [True, False])
+def test_a_deleted_user_is_in_no_list_and_still_read_by_id(deploy: Deploy, licensed: bool) -> None:
+    api = deploy(licensed=licensed)
+    gone = api.emulator.create_user("gone")
+    token = api.emulator.create_token("member", user="gone")
+    workspace = api.emulator.create_workspace("gone", name="theirs")
+    with pytest.raises(EmulatorError, match="has workspaces"):
+        api.emulator.delete_user("gone")
+    api.emulator.delete_workspace(workspace)
+    api.emulator.delete_user("gone")
+    assert api.get("/users", q="gone@example.com") == {"users": [], "count": 0}
+    organization = api.emulator.organization("default").id
+    assert gone not in {each["user_id"] for each in api.get(f"/organizations/{organization}/members")}
+    assert api.get(f"/users/{gone}")["email"] == "gone@example.com"
+    assert api.status("/users/gone") in (400, 404) and api.status("/users/me", token) == 401
+    [row] = api.get("/audit", q="resource_type:user action:delete")["audit_logs"]
+    assert row["resource_id"] == gone and ("email" in row["diff"]) == licensed
+    assert api.emulator.create_user("gone") != gone
+
+
 def test_the_newest_server_bounds_the_limit(deploy: Deploy) -> None:
     api = deploy(flavour="newest", workspaces=1003, templates=2)
     assert [api.status("/workspaces", limit=limit) for limit in (0, 1, 1000, 1001)] == [400, 200, 200, 400]

@@ -440,16 +440,27 @@ def test_deleting_is_refused_where_the_run_has_no_approval_that_the_settings_ask
     assert workspace in lab.coder.workspace_ids()
 
 
-def test_the_fallback_user_is_not_for_people_whom_coder_had_before(lab: RunnerLab) -> None:
-    lab.coder.create_user("fallback")
-    gone = lab.coder.create_user("gone")
-    lab.port.add_user("GONE@example.com")
-    lab.workspace("gone", "theirs")
-    allow(lab, fallback_user="fallback")
-    user = lab.coder.state.users.pop(gone)
-    try:
-        seen = lab.do(CREATE, by="GONE@example.com", template=lab.any_template(), name="ghost")
-    finally:
-        lab.coder.state.users[gone] = user
-    assert seen.ended is Ended.FAILURE and "has none any more" in seen.summary
-    assert [each for each in lab.coder.workspace_ids() if lab.held(each).name == "ghost"] == []
+@pytest.mark.parametrize("left", ["audit log", "catalog", "nothing"])
+def test_the_fallback_user_is_not_for_people_whom_coder_had_before(lab: RunnerLab, left: str) -> None:
+    """The audit log still names them, or it does not go back so far and the catalog has their workspaces."""
+    fallback, gone = f"fallback-{left[:3]}", f"gone-{left[:3]}"
+    lab.coder.create_user(fallback)
+    lab.coder.create_user(gone)
+    person = f"{gone.upper()}@example.com"
+    lab.port.add_user(person)
+    theirs = lab.workspace(gone, "theirs")
+    lab.coder.delete_workspace(theirs)
+    lab.coder.delete_user(gone)
+    if left != "catalog":
+        lab.port.delete_entity(WORKSPACE.identifier, theirs)
+    if left != "audit log":
+        empty = {"audit_logs": [], "count": 0}
+        lab.coder.faults.add(kind="status", method="GET", path="/audit", status=200, body=empty)
+    allow(lab, fallback_user=fallback)
+    seen = lab.do(CREATE, by=person, template=lab.any_template(), name="ghost")
+    made = [each for each in lab.coder.workspace_ids() if lab.held(each).name == "ghost"]
+    if left == "nothing":
+        assert seen.ended is Ended.SUCCESS and len(made) == 1
+    else:
+        assert seen.ended is Ended.FAILURE and "has none any more" in seen.summary
+        assert made == []

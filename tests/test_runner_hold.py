@@ -137,10 +137,12 @@ def test_a_run_that_was_left_is_taken_up_at_once(lab: RunnerLab) -> None:
     run = lab.ask(CREATE, template=lab.any_template(), name="made")
     cut_off(lab, run, silently=False)
     taken: list[float] = []
-    again = Beats(
-        then=lambda: taken.append(again.seconds),
-        when=lambda: any(") after (" in str(line["message"]) for line in lab.port.run_logs(run)),
-    )
+
+    def is_taken_up() -> bool:
+        said = [str(line["message"]) for line in lab.port.run_logs(run)]
+        return len([text for text in said if text.startswith("coderport takes this run on")]) == 2
+
+    again = Beats(then=lambda: taken.append(again.seconds), when=is_taken_up)
     seen = lab.execute(run, clock=again.clock(), patience=PATIENT)
     assert seen.ended is Ended.SUCCESS, seen.summary
     assert taken[0] < 100 and lab.builds("alice/made") == [("start", "succeeded")]

@@ -31,7 +31,7 @@ _DAYS_OF_USE = 61
 def get_entitlements(call: Call) -> Response:
     """``GET /entitlements``: every feature is there with a licence, and none without."""
     state = call.state
-    people = sum(not user.system for user in state.users.values())
+    people = sum(not (user.system or user.deleted) for user in state.users.values())
     features: dict[str, Json] = {
         name: {"entitlement": "entitled" if state.licensed else "not_entitled", "enabled": state.licensed}
         for name in _FEATURES

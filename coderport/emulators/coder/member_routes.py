@@ -38,7 +38,8 @@ def _member_json(user: User, organization: Organization) -> Json:
 
 def members_of(state: State, organization: Organization) -> list[User]:
     """The people of an organization by username; the system user that owns prebuilt workspaces is none."""
-    people = (user for user in state.users.values() if not user.system and organization.id in user.organizations)
+    there = (user for user in state.users.values() if not (user.system or user.deleted))
+    people = (user for user in there if organization.id in user.organizations)
     return sorted(people, key=lambda user: user.username.lower())
 
 

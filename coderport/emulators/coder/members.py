@@ -61,9 +61,28 @@ class Members(Deployment):
                 self.state.place(workspace)
             self._note_memberships(found, before)
 
+    def delete_user(self, user: str) -> None:
+        """Delete a user for good; EmulatorError while they have workspaces, where Coder answers 417.
+
+        The audit log names them by id, and with a licence by e-mail as well.
+        """
+        with self.state.lock:
+            found = self.user(user)
+            if self.state.listed("owner", found.id):
+                raise EmulatorError(f"the user {user!r} has workspaces")
+            self.state.tokens = {key: each for key, each in self.state.tokens.items() if each.user_id != found.id}
+            found.deleted = True
+            diff = {"email": (found.email, "")} if self.state.licensed else {}
+            note(
+                self.state, self._owner().id, "delete", "user", found.id, resource_target=found.username, diff=diff,
+            )  # fmt: skip
+
+    def _owner(self) -> User:
+        return next(found for found in self.state.users.values() if "owner" in found.roles and not found.deleted)
+
     def _note_memberships(self, user: User, before: Mapping[str, frozenset[str]]) -> None:
         """Note new roles in the audit log, as given by an owner."""
-        giver = next(found for found in self.state.users.values() if "owner" in found.roles)
+        giver = self._owner()
         for organization, roles in user.organizations.items():
             earlier = before.get(organization, frozenset())
             if roles != earlier:

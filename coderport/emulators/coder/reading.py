@@ -127,7 +127,7 @@ def _matching_users(call: Call) -> list[User]:
 
     def fits(user: User) -> bool:
         return (
-            not user.system
+            not (user.system or user.deleted)
             and all(word in user.email.lower() or word in user.username.lower() for word in words)
             and (name is None or name in user.name.lower())
             and (not statuses or user.status in statuses)

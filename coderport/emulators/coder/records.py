@@ -60,6 +60,8 @@ class User(Record):
     roles: frozenset[str] = frozenset()
     organizations: Mapping[str, frozenset[str]] = field(default_factory=dict)
     system: bool = False
+    deleted: bool = False
+    """In no list and found by no name, but still read by id."""
 
 
 @dataclass(frozen=True)

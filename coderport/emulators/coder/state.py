@@ -145,7 +145,9 @@ class State:
         found = self.users.get(name.lower())
         if found is not None:
             return found
-        return next((user for user in self.users.values() if user.username.lower() == name.lower()), None)
+        return next(
+            (user for user in self.users.values() if user.username.lower() == name.lower() and not user.deleted), None
+        )
 
     def queue_place(self, build: Work) -> int:
         """How many jobs, itself included, wait before a provisioner is free; 0 for one that need not wait."""

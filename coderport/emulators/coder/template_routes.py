@@ -135,7 +135,9 @@ def get_acl(call: Call) -> Response:
     template = template_of(call, "update")
     organization = state.organizations[template.organization_id]
     if template.readers is not None:
-        people = [user for user in state.users.values() if user.id in template.readers and not user.system]
+        people = [
+            user for user in state.users.values() if user.id in template.readers and not (user.system or user.deleted)
+        ]
         return json_response({"users": [{**user_json(state, user), "role": "use"} for user in people], "group": []})
     return json_response({"users": [], "group": [{**everyone_json(state, organization), "role": "use"}]})
 
