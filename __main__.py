@@ -2,6 +2,6 @@
 
 import pulumi
 
-from coderport.program import program
+from coderport.program.main import program
 
 pulumi.run(program)

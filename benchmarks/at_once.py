@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from coderport import declaration
-from coderport.cli import main
-from coderport.registrations import Registrations
+from coderport.commands.cli import main
+from coderport.program import declaration
+from coderport.program.registrations import Registrations
 
 if __name__ == "__main__":
     # The window is larger than any number of resources; all else is as it is.

@@ -26,14 +26,14 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2_grpc
 
 from benchmarks.checkout import STACK
-from coderport.account import Account
-from coderport.catalog.blueprints import WORKSPACE
-from coderport.comparison import compare
-from coderport.declaration import declare
-from coderport.difference import ENTITY, Difference, part_of
+from coderport.catalog.blueprint import WORKSPACE
+from coderport.commands.comparison import compare
+from coderport.commands.stack import PARALLEL, Stack, project_name
 from coderport.engine import obtain_cli
+from coderport.planning.difference import ENTITY, Difference, part_of
+from coderport.program.declaration import declare
+from coderport.report.account import Account
 from coderport.settings import Releases
-from coderport.stack import PARALLEL, Stack, project_name
 
 
 def main() -> None:

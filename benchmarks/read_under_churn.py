@@ -25,7 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from coderport.coder.client import CoderClient
-from coderport.coder.snapshot import read_snapshot
+from coderport.coder.reading.snapshot import read_snapshot
 from coderport.emulators.coder import CoderEmulator
 
 

@@ -11,8 +11,8 @@ import os
 from time import perf_counter
 
 from coderport.coder.client import CoderClient
-from coderport.coder.snapshot import read_snapshot
-from coderport.holdings import holdings
+from coderport.coder.reading.snapshot import read_snapshot
+from coderport.planning.holdings import holdings
 from coderport.port.client import PortClient
 from coderport.settings import load_settings
 

@@ -1,9 +1,9 @@
 """`python -m coderport`."""
 
-from coderport import ending
+from coderport.terminal import ending
 
 if __name__ == "__main__":
     with ending.in_order():
-        from coderport.cli import main
+        from coderport.commands.cli import main
 
         main()

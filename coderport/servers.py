@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from coderport.account import Account
 from coderport.coder.client import CoderClient
 from coderport.port.client import PortClient
+from coderport.report.account import Account
 from coderport.settings import Settings
 
 

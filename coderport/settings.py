@@ -27,10 +27,10 @@ from pydantic import (
 )
 
 from coderport import __version__
-from coderport.address import http_address, is_in_clear, is_loopback, server_address
-from coderport.coder.headers import require_sendable
 from coderport.errors import SettingsError
-from coderport.remedy import CLI
+from coderport.terminal.remedy import CLI
+from coderport.transport.address import http_address, is_in_clear, is_loopback, server_address
+from coderport.transport.headers import require_sendable
 
 NAMESPACE = "coderport"
 PORT_EU = "https://api.port.io"

@@ -13,7 +13,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from coderport.text import line, lines, markdown
+from coderport.terminal.text import line, lines, markdown
 
 LONGEST_LOG = 15_000
 """Characters: GitHub takes 65,536 for a comment, and one comment holds all environments."""

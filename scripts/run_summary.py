@@ -13,7 +13,7 @@ from typing import Any
 
 from preview_comment import LONGEST_MESSAGE, beginning, code_span, fenced, table
 
-from coderport.text import markdown
+from coderport.terminal.text import markdown
 
 
 def page(command: str, stack: str, result: Mapping[str, Any] | None) -> str:

@@ -21,22 +21,22 @@ from google.protobuf import json_format
 from pulumi.automation.errors import CommandError
 from pulumi.runtime.proto import provider_pb2
 
-from coderport.account import FOLDER, Account
 from coderport.catalog.actions.values import permissions_to_port, to_port
-from coderport.catalog.blueprints import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
-from coderport.catalog.blueprints import to_port as blueprint_to_port
+from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.values import Entity, resource_name
-from coderport.difference import ACTION, BLUEPRINT, ENTITY, Resource
+from coderport.commands.stack import judged
 from coderport.errors import CoderportError
-from coderport.memory import Memory, MemoryUnreadableError, recalled, unreadable
-from coderport.outcome import Outcome, Tally
-from coderport.plan import Plan
+from coderport.planning.difference import ACTION, BLUEPRINT, ENTITY, Resource
+from coderport.planning.memory import Memory, MemoryUnreadableError, recalled, unreadable
+from coderport.planning.plan import Plan
 from coderport.port.client import PortClient
-from coderport.program import program
+from coderport.program.main import program
 from coderport.provider.protocol import struct_of
 from coderport.provider.server import PortProvider
+from coderport.report.account import FOLDER, Account
+from coderport.report.outcome import Outcome, Tally
 from coderport.settings import Releases, Settings
-from coderport.stack import judged
 from simulation.process import CURRENT, Process, wait
 
 PROJECT = "coderport"
@@ -72,7 +72,7 @@ class State:
 
 
 class WorldStack:
-    """What the commands take for `coderport.stack.Stack`."""
+    """What the commands take for `coderport.commands.stack.Stack`."""
 
     def __init__(self, name: str, state: State, settings: Callable[[], Settings], folder: Path) -> None:
         self.name, self.state_kept, self._settings = name, state, settings
@@ -183,7 +183,7 @@ class Run:
         return outputs
 
     async def declared(self, plan: Plan, settings: Settings) -> None:
-        """Registers the plan, in place of `coderport.declaration.declare`."""
+        """Registers the plan, in place of `coderport.program.declaration.declare`."""
         await self._definitions(plan, settings)
         present = {each for each in self._resources if each[0] == ENTITY}
         for blueprint in BLUEPRINTS:
@@ -425,7 +425,7 @@ def everywhere() -> Iterator[None]:
             "load_releases": releases,
             "resources_of": lambda _: run().stack.resources(),
         }.items():
-            patches.enter_context(mock.patch(f"coderport.program.{name}", value))
+            patches.enter_context(mock.patch(f"coderport.program.main.{name}", value))
         for module in ("sync", "drift"):
             patches.enter_context(mock.patch(f"coderport.{module}.load_releases", releases))
         patches.enter_context(mock.patch.object(Account, "leave", accounted))

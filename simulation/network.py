@@ -62,7 +62,7 @@ class Network:
 
         with (
             mock.patch.object(httpx, "AsyncClient", client),
-            mock.patch("coderport.route.tls_context", lambda: True),
+            mock.patch("coderport.transport.route.tls_context", lambda: True),
         ):
             yield
 

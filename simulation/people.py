@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprint import WORKSPACE
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
 from coderport.emulators.port.problems import Problem
-from coderport.ownership import is_id
+from coderport.guard.ownership import is_id
 
 W = WORKSPACE.identifier
 BUTTONS = {"coder_stop_workspace": "stop", "coder_start_workspace": "start", "coder_restart_workspace": "start"}

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from coderport.coder import proof
-from coderport.coder.snapshot import Fate
-from coderport.deletions import Disappearances, deletions
-from coderport.guard import Verdict
-from coderport.ownership import Owner, Whose
+from coderport.coder.reading import proof
+from coderport.coder.reading.snapshot import Fate
+from coderport.guard.deletions import Disappearances, deletions
+from coderport.guard.ownership import Owner, Whose
+from coderport.guard.verdict import Verdict
 from coderport.port.client import PortClient
 from coderport.runner.service.queue import Workers
 from coderport.runner.values import NoJournal
@@ -30,7 +30,7 @@ def _every_deletion_is_permitted() -> Iterator[None]:
     def permitted(*args: Any, **named: Any) -> Any:
         return replace(deletions(*args, **named), reasons=())
 
-    with mock.patch("coderport.plan.deletions", permitted):
+    with mock.patch("coderport.planning.plan.deletions", permitted):
         yield
 
 
@@ -42,7 +42,7 @@ def _unseen_counts_as_deleted() -> Iterator[None]:
         found = await fates(*args, **named)
         return {key: Fate.GONE if isinstance(each, Fate) else each for key, each in found.items()}
 
-    with mock.patch("coderport.coder.snapshot.workspace_fates", guessed):
+    with mock.patch("coderport.coder.reading.snapshot.workspace_fates", guessed):
         yield
 
 
@@ -108,8 +108,8 @@ PROTECTIONS: Mapping[str, Off] = {
     "the guard refuses deletions": _every_deletion_is_permitted,
     "only what Coder reports as deleted counts as deleted": _unseen_counts_as_deleted,
     "never all of a kind while it lives in Coder": _all_of_a_kind_may_go,
-    "the guard remembers for a day": _patched("coderport.plan.spent_lately", lambda *_: {}),
-    "what others hold is not written over": _patched("coderport.plan.ownership", lambda *_, **__: Verdict()),
+    "the guard remembers for a day": _patched("coderport.planning.plan.spent_lately", lambda *_: {}),
+    "what others hold is not written over": _patched("coderport.planning.plan.ownership", lambda *_, **__: Verdict()),
     "whose an entity is": _all_is_ours,
     "a state without a memory deletes nothing that lives": _a_lost_memory_is_not_noticed,
     "writes merge": _writes_replace,

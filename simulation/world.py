@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from coderport import drift, sync
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprint import WORKSPACE
+from coderport.commands import drift, sync
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
-from coderport.outcome import Outcome
-from coderport.ownership import MANAGED_BY, Mark, is_id
+from coderport.guard.ownership import MANAGED_BY, Mark, is_id
+from coderport.report.outcome import Outcome
 from coderport.settings import Releases, Settings
 from simulation import engine, process
 from simulation.clock import VirtualTime

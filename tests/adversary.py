@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from coderport.coder.client import CoderClient
-from coderport.coder.snapshot import Known, Snapshot, read_snapshot
+from coderport.coder.reading.snapshot import Known, Snapshot, read_snapshot
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 START = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import settings
 
 from coderport.catalog.values import Context, Entity, OrganizationNames
-from coderport.coder.breadth import Breadth
 from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace
-from coderport.coder.snapshot import Snapshot
-from coderport.ownership import Mark
+from coderport.coder.reading.breadth import Breadth
+from coderport.coder.reading.snapshot import Snapshot
+from coderport.guard.ownership import Mark
 from coderport.port.models import PortEntity
 
 unhurried = settings(deadline=None)

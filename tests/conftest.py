@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coderport.engine import CliInfo, drop_real_life, find_cli
-from coderport.loopback import drop_network
+from coderport.transport.loopback import drop_network
 
 pytest_plugins = ["coder_talk", "port_talk", "provider_driver", "pytester"]
 

@@ -15,14 +15,18 @@ from typing import Any
 from catalog_samples import MARK, snapshot
 
 from coderport.catalog.actions.values import Action, permissions_to_port, to_port
-from coderport.catalog.blueprints import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
-from coderport.catalog.blueprints import to_port as blueprint_to_port
+from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.values import Entity
 from coderport.coder.models import Template, Workspace
 from coderport.coder.parameters import TemplateForm
-from coderport.coder.snapshot import Fate
-from coderport.comparison import misfits
-from coderport.difference import (
+from coderport.coder.reading.snapshot import Fate
+from coderport.commands.comparison import misfits
+from coderport.commands.drift import remembered
+from coderport.commands.stack import SUCCEEDED
+from coderport.engine.resources import Resources
+from coderport.guard.verdict import Verdict
+from coderport.planning.difference import (
     ACTION,
     BLUEPRINT,
     ENTITY,
@@ -33,17 +37,13 @@ from coderport.difference import (
     part_of,
     targets_of,
 )
-from coderport.drift import remembered
-from coderport.guard import Verdict
-from coderport.holdings import Holdings
-from coderport.memory import Memory, digest, rebuilt
-from coderport.plan import Past, Plan, judge
+from coderport.planning.holdings import Holdings
+from coderport.planning.memory import Memory, digest, rebuilt
+from coderport.planning.plan import Past, Plan, judge
 from coderport.port.models import Organization, PortEntity
 from coderport.provider import entity_values
 from coderport.provider.entity_values import Owned, wanted
-from coderport.resources import Resources
 from coderport.settings import Releases, Settings
-from coderport.stack import SUCCEEDED
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import broken_servers
 from lab import Lab
 
-from coderport.stack import ROOT
+from coderport.commands.stack import ROOT
 
 Server = Literal["Coder", "Port"]
 Fault = Mapping[str, Any]

@@ -21,7 +21,7 @@ from typing import Literal, TypeVar
 import httpx
 from lab import Json
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, engine_environment
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
-from coderport.demo import isolated_stack
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.commands.demo import isolated_stack
+from coderport.commands.stack import Stack
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
-from coderport.outcome import Change, Counts, Outcome, Tally
-from coderport.stack import Stack
+from coderport.report.outcome import Change, Counts, Outcome, Tally
 
 Json = dict[str, Any]
 

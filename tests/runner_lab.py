@@ -11,21 +11,21 @@ from typing import Any, TypeVar
 
 from coderport.catalog.actions.declared import declared, wants_form
 from coderport.catalog.actions.values import to_port
-from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
-from coderport.catalog.desired import Filters, desired
+from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
 from coderport.catalog.meaning import difference
 from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.client import CoderClient
 from coderport.coder.parameters import read_forms
-from coderport.coder.snapshot import read_snapshot
+from coderport.coder.reading.snapshot import read_snapshot
 from coderport.emulators.coder.records import Build, Workspace
 from coderport.emulators.pair import Pair
-from coderport.patience import Patience
+from coderport.kinds.desired import Filters, desired
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
 from coderport.runner.execution import Ended, RunContext, execute
 from coderport.runner.values import Clock, Journal
 from coderport.settings import Actions
+from coderport.transport.patience import Patience
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.address import http_address, is_in_clear, is_loopback, server_address
 from coderport.emulators.pair import Pair
 from coderport.errors import SettingsError
 from coderport.provider.config import load, problems
 from coderport.settings import load_settings
+from coderport.transport.address import http_address, is_in_clear, is_loopback, server_address
 
 OUTSIDE = (
     "http://127.evil.example",

@@ -13,7 +13,7 @@ from adversary import MISCHIEF, Adversary, wrongly_gone
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
-from coderport.coder.snapshot import Fate, Snapshot
+from coderport.coder.reading.snapshot import Fate, Snapshot
 
 HISTORIES = 10_000
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.allowance import spent_after, spent_lately
+from coderport.guard.allowance import spent_after, spent_lately
 
 NOW = datetime(2026, 11, 27, 9, 30, tzinfo=timezone.utc)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from coderport.catalog.agreement import Agreement, agreement, differences
-from coderport.catalog.blueprints import (
+from coderport.catalog.blueprint import (
     BLUEPRINTS,
     TEMPLATE,
     WORKSPACE,

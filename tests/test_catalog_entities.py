@@ -29,14 +29,14 @@ from catalog_samples import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.catalog.blueprints import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
-from coderport.catalog.desired import Desired, Filters, desired
-from coderport.catalog.entities import template_entity, workspace_entity
+from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.catalog.meaning import difference, instant, same_value, time_text
 from coderport.catalog.unread import notes
 from coderport.catalog.values import Entity, LeftOut
 from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
-from coderport.coder.snapshot import Snapshot
+from coderport.coder.reading.snapshot import Snapshot
+from coderport.kinds.desired import Desired, Filters, desired
+from coderport.kinds.mapping import template_entity, workspace_entity
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 

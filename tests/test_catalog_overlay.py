@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from provider_driver import BLUEPRINT, Driver, Resource, stored
 
 from coderport.catalog.agreement import Agreement, agreement, differences
-from coderport.catalog.blueprints import (
+from coderport.catalog.blueprint import (
     BLUEPRINTS,
     DECLARED_PROPERTIES,
     DECLARED_RELATIONS,

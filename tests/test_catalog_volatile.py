@@ -11,10 +11,10 @@ from catalog_samples import CONTEXT, TEMPLATE_ID, held, numbered, template, unhu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.catalog.entities import template_entity, workspace_entity
 from coderport.catalog.meaning import difference, time_text
 from coderport.catalog.values import Entity
 from coderport.catalog.volatile import VOLATILE, settled
+from coderport.kinds.mapping import template_entity, workspace_entity
 from coderport.port.models import PortEntity
 
 DAY = timedelta(hours=24)

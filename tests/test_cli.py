@@ -14,7 +14,7 @@ from lab import Json
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
-from coderport.outcome import Counts
+from coderport.report.outcome import Counts
 
 
 @pytest.fixture(scope="module")

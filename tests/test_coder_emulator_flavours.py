@@ -8,7 +8,7 @@ import pytest
 from coder_talk import Api, Deploy
 from typer.testing import CliRunner
 
-from coderport.cli import app
+from coderport.commands.cli import app
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.coder.flavour import DIFFERENCES, NEWEST, flags, flavour
 from coderport.emulators.coder.records import Parameter, Preset

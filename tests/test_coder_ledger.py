@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from coderport.coder.client import WorkspacePage
-from coderport.coder.ledger import Ledger
 from coderport.coder.models import Workspace, read_as
+from coderport.coder.reading.ledger import Ledger
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 OLD = NOW - timedelta(days=1)

@@ -15,7 +15,7 @@ from catalog_samples import numbered
 
 from coderport.coder import errors
 from coderport.coder.client import CoderClient
-from coderport.coder.snapshot import Fate, Known, Snapshot, _Read, read_snapshot
+from coderport.coder.reading.snapshot import Fate, Known, Snapshot, _Read, read_snapshot
 from coderport.errors import SettingsError
 
 NOTHING_KNOWN = Known()

@@ -20,7 +20,7 @@ from rich.console import Console
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typer.testing import CliRunner
 
-from coderport.cli import app
+from coderport.commands.cli import app
 from coderport.conformance.command import ask_port, clean_up_port, finish
 from coderport.conformance.documented import PAGE, documented
 from coderport.conformance.port_bench import BUDGET, PortBench, PortCredentials, is_throwaway, new_prefix

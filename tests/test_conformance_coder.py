@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from coderport.cli import app
+from coderport.commands.cli import app
 from coderport.conformance.coder_bench import BUDGET, RESERVE, CoderBench, CoderCredentials, is_throwaway, new_name
 from coderport.conformance.coder_probes import CODER_PROBES
 from coderport.conformance.command import ask_coder, clean_up_coder

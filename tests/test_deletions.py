@@ -13,10 +13,10 @@ from catalog_samples import CONTEXT, MARK, held, holding, numbered, template, un
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.catalog.entities import template_entity, workspace_entity
 from coderport.catalog.values import LeftOut
-from coderport.deletions import ACTION, Evidence, deletions
-from coderport.ownership import Mark, Owner, Whose
+from coderport.guard.deletions import ACTION, Evidence, deletions
+from coderport.guard.ownership import Mark, Owner, Whose
+from coderport.kinds.mapping import template_entity, workspace_entity
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
 

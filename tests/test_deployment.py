@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from coderport.cli import app
+from coderport.commands.cli import app
 from coderport.runner.service.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,13 +9,13 @@ from typing import get_args
 import pytest
 from typer.main import get_command
 
-from coderport.account import Read
-from coderport.catalog.blueprints import BLUEPRINTS, Blueprint
-from coderport.cli import app
-from coderport.drift import Drifted, DriftOutcome
+from coderport.catalog.blueprint import BLUEPRINTS, Blueprint
+from coderport.commands.cli import app
+from coderport.commands.drift import Drifted, DriftOutcome
 from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
-from coderport.outcome import Counts, Kinds, Result
 from coderport.provider.schema import OLDEST_SDK
+from coderport.report.account import Read
+from coderport.report.outcome import Counts, Kinds, Result
 from coderport.settings import Actions
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from lab import Json, Lab, laboratory
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
-from coderport.drift import drift
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.commands.drift import drift
+from coderport.commands.sync import preview, sync
 from coderport.engine import CliInfo
-from coderport.outcome import Counts, Outcome, Tally
-from coderport.patience import Patience
 from coderport.port.client import PortClient
+from coderport.report.outcome import Counts, Outcome, Tally
 from coderport.runner.github import run_once
-from coderport.sync import preview, sync
+from coderport.transport.patience import Patience
 
 pytestmark = pytest.mark.in_order
 

@@ -21,19 +21,19 @@ from lab import Json, Lab, laboratory
 from pydantic import SecretStr
 
 from coderport.catalog.actions.declared import create_from
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.commands.sync import preview as preview_fast
+from coderport.commands.sync import sync
 from coderport.emulators.coder.records import Parameter
 from coderport.emulators.port import EmulatedAgent, Problem
 from coderport.engine import CliInfo
-from coderport.outcome import Outcome, Tally
-from coderport.patience import Patience
 from coderport.port.client import PortClient
+from coderport.report.outcome import Outcome, Tally
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import running
 from coderport.runner.service.settings import ServiceSettings
 from coderport.settings import load_settings
-from coderport.sync import preview as preview_fast
-from coderport.sync import sync
+from coderport.transport.patience import Patience
 
 pytestmark = pytest.mark.in_order
 

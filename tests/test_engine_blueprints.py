@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE, to_port
-from coderport.drift import drift
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
+from coderport.commands.drift import drift
+from coderport.commands.stack import Stack
+from coderport.commands.sync import preview as preview_fast
+from coderport.commands.sync import sync
 from coderport.engine import CliInfo
-from coderport.outcome import Outcome
-from coderport.stack import Stack
-from coderport.sync import preview as preview_fast
-from coderport.sync import sync
+from coderport.report.outcome import Outcome
 
 pytestmark = pytest.mark.in_order
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 from lab import Lab, laboratory
 
-from coderport.account import Read
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.engine import CliInfo
-from coderport.outcome import Change
-from coderport.progress import watched
+from coderport.report.account import Read
+from coderport.report.outcome import Change
+from coderport.terminal.progress import watched
 
 pytestmark = pytest.mark.in_order
 

@@ -12,11 +12,11 @@ import pytest
 from fault_rows import Server, rows_of, struck
 from lab import Lab, laboratory
 
-from coderport.drift import drift
+from coderport.commands.drift import drift
+from coderport.commands.stack import Stack
+from coderport.commands.sync import sync
 from coderport.engine import CliInfo
-from coderport.outcome import Outcome
-from coderport.stack import Stack
-from coderport.sync import sync
+from coderport.report.outcome import Outcome
 
 Command = Callable[[Stack], tuple[Outcome, Any]]
 

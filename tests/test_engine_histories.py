@@ -18,10 +18,10 @@ import pytest
 from killing import Moment, Trap, children, wait_for_end
 from lab import Lab, in_state, laboratory
 
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprint import WORKSPACE
+from coderport.commands.sync import sync
 from coderport.engine import CliInfo
-from coderport.outcome import Outcome
-from coderport.sync import sync
+from coderport.report.outcome import Outcome
 
 W = WORKSPACE.identifier
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "histories.json"

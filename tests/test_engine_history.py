@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from lab import Lab, laboratory
 
-from coderport import drift, sync
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
+from coderport.commands import drift, sync
+from coderport.commands.history import kept_runs, store_of, undo
 from coderport.engine import CliInfo
 from coderport.errors import Refusal
-from coderport.history.acts import kept_runs, store_of, undo
 from coderport.history.record import HistoryError
-from coderport.outcome import Outcome, Tally
+from coderport.report.outcome import Outcome, Tally
 from coderport.settings import RELEASES
 
 W, T = WORKSPACE.identifier, TEMPLATE.identifier

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
-from coderport.drift import drift
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.commands.drift import drift
+from coderport.commands.sync import preview, sync
 from coderport.engine import CliInfo
-from coderport.outcome import Outcome, Tally
-from coderport.sync import preview, sync
+from coderport.report.outcome import Outcome, Tally
 
 W, T = WORKSPACE.identifier, TEMPLATE.identifier
 Act = Callable[[Lab], tuple[Outcome, Tally]]

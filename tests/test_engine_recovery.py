@@ -13,7 +13,7 @@ import pytest
 from killing import children, wait_for_end
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.engine import CliInfo
 
 BULK = f"/{WORKSPACE.identifier}/entities/bulk"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 

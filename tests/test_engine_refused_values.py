@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
-from coderport.drift import drift
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.commands.drift import drift
+from coderport.commands.sync import preview as preview_fast
+from coderport.commands.sync import sync
 from coderport.engine import CliInfo
-from coderport.outcome import Outcome, Tally
-from coderport.sync import preview as preview_fast
-from coderport.sync import sync
+from coderport.report.outcome import Outcome, Tally
 
 W, T = WORKSPACE.identifier, TEMPLATE.identifier
 

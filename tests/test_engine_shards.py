@@ -21,11 +21,11 @@ import pytest
 import yaml
 
 from coderport.catalog.actions.declared import CREATE, create_from
-from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE
+from coderport.commands.stack import ROOT
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, engine_environment
-from coderport.outcome import Outcome
-from coderport.stack import ROOT
+from coderport.report.outcome import Outcome
 
 pytestmark = pytest.mark.in_order
 

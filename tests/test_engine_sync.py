@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from lab import Lab, in_state, laboratory
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
-from coderport.drift import DriftOutcome, drift
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.commands.drift import DriftOutcome, drift
+from coderport.commands.stack import Stack
+from coderport.commands.sync import preview, sync
 from coderport.engine import CliInfo
-from coderport.outcome import Outcome, Tally
 from coderport.port.client import PortClient
-from coderport.stack import Stack
-from coderport.sync import preview, sync
+from coderport.report.outcome import Outcome, Tally
 
 pytestmark = pytest.mark.in_order
 

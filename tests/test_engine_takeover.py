@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
 from coderport.engine import CliInfo
 
 W = WORKSPACE.identifier

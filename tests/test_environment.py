@@ -15,7 +15,7 @@ from network import Proxy, proxy_to
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
-from coderport.loopback import NAMES
+from coderport.transport.loopback import NAMES
 
 COMMANDS = ("up", "preview", "preview --fast", "sync", "drift")
 PASSWORD = "pr0xyPass"

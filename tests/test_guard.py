@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from coderport.guard import Verdict, identity, together
+from coderport.guard.verdict import Verdict, identity, together
 
 
 def test_a_stack_stays_with_its_coder_and_its_port() -> None:

@@ -13,13 +13,13 @@ import stamina
 from adversary import Adversary
 from catalog_samples import CONTEXT, MARK, held, holding
 
-from coderport.catalog.desired import Filters, desired
 from coderport.catalog.values import Entity, LeftOut
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
-from coderport.coder.snapshot import Fate, Known, Snapshot, read_snapshot
-from coderport.deletions import DeletionVerdict, Evidence, deletions
-from coderport.ownership import Owner
+from coderport.coder.reading.snapshot import Fate, Known, Snapshot, read_snapshot
+from coderport.guard.deletions import DeletionVerdict, Evidence, deletions
+from coderport.guard.ownership import Owner
+from coderport.kinds.desired import Filters, desired
 
 HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000"))
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)

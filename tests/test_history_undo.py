@@ -13,10 +13,10 @@ from typing import Any
 from engine_model import Port, World
 from test_sync_equals_up import EVENTS, History
 
-from coderport.difference import part_of
 from coderport.history.images import deleted_of, entity_images, pointers_among
 from coderport.history.record import Record, packed, unpacked
 from coderport.history.undoing import Now, Undo, undo_of
+from coderport.planning.difference import part_of
 from coderport.port.models import PortEntity
 
 HISTORIES = int(os.environ.get("UNDO_HISTORIES", "1000"))

@@ -11,7 +11,7 @@ import pytest
 
 from coderport.emulators.port import PortEmulator
 from coderport.errors import SettingsError
-from coderport.installation import installation_of, note_of
+from coderport.planning.installation import installation_of, note_of
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.integrations import Integration, Integrations

@@ -6,7 +6,7 @@ from catalog_samples import numbered, template
 
 from coderport.catalog.actions.declared import START, create_from
 from coderport.catalog.values import LeftOut
-from coderport.leaving import Leaving, leaving_actions
+from coderport.guard.leaving import Leaving, leaving_actions
 from coderport.settings import Actions
 
 ACTIONS = Actions(backend="webhook", url="https://runner.example.com/runs")

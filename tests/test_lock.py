@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from coderport.engine import CliInfo, EngineCommand
-from coderport.lock import Fate, Lock, Machine, StackLocked, fate, locks, this_machine, unlock
-from coderport.torn import mended
+from coderport.engine.lock import Fate, Lock, Machine, StackLocked, fate, locks, this_machine, unlock
+from coderport.engine.torn import mended
 
 SINCE = datetime(2026, 11, 21, 5, 2, 15, tzinfo=timezone.utc)
 SAID = """

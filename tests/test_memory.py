@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.memory import Memory, MemoryUnreadableError, completed, digest, packed, rebuilt, recalled, unpacked
-from coderport.ownership import Mark
+from coderport.guard.ownership import Mark
+from coderport.planning.memory import (
+    Memory,
+    MemoryUnreadableError,
+    completed,
+    digest,
+    packed,
+    rebuilt,
+    recalled,
+    unpacked,
+)
 
 IDS = st.frozensets(st.uuids().map(str), max_size=50)
 

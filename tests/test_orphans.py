@@ -10,12 +10,12 @@ from typing import cast
 import pytest
 from catalog_samples import MARK, numbered
 
-from coderport.account import Account
-from coderport.catalog.blueprints import BLUEPRINTS, TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, to_port
 from coderport.emulators.pair import Pair
-from coderport.orphans import delete_orphans
-from coderport.ownership import Owner
-from coderport.plan import Plan
+from coderport.guard.ownership import Owner
+from coderport.planning.plan import Plan
+from coderport.program.orphans import delete_orphans
+from coderport.report.account import Account
 from coderport.settings import Settings
 
 W = WORKSPACE.identifier

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from coderport.account import Account, Read, collected, variables
-from coderport.commands import show, write_summary
+from coderport.commands.acts import show, write_summary
+from coderport.commands.stack import judged
 from coderport.errors import CoderportError
-from coderport.outcome import Change, Outcome, Tally, failed
-from coderport.stack import judged
+from coderport.report.account import Account, Read, collected, variables
+from coderport.report.outcome import Change, Outcome, Tally, failed
 
 READ = Read(coder_templates=50, coder_workspaces=10_000, port_entities=10_049)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from catalog_samples import CONTEXT, MARK, held, holding, numbered, workspace
 
-from coderport.catalog.entities import workspace_entity
 from coderport.catalog.values import Entity
-from coderport.guard import Verdict, ownership
-from coderport.ownership import Owner
+from coderport.guard.ownership import Owner
+from coderport.guard.verdict import Verdict, ownership
+from coderport.kinds.mapping import workspace_entity
 from coderport.port.models import PortEntity
 
 

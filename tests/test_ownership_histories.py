@@ -16,15 +16,15 @@ from datetime import datetime, timedelta
 from catalog_samples import numbered, template, workspace
 from engine_model import SETTINGS, World
 
-from coderport.catalog.blueprints import BLUEPRINTS, to_port
+from coderport.catalog.blueprint import BLUEPRINTS, to_port
 from coderport.catalog.values import Entity
 from coderport.coder.models import Workspace
-from coderport.difference import ENTITY, Resource
-from coderport.memory import Memory, completed, rebuilt
-from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
-from coderport.plan import Past
+from coderport.engine.resources import Resources
+from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.planning.difference import ENTITY, Resource
+from coderport.planning.memory import Memory, completed, rebuilt
+from coderport.planning.plan import Past
 from coderport.port.models import PortEntity
-from coderport.resources import Resources
 from coderport.settings import Releases
 
 HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000")) // 20

@@ -16,11 +16,11 @@ from virtual_time import VirtualTime
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderError, CoderRateLimited
 from coderport.errors import CoderportError, SettingsError
-from coderport.patience import Patience, retry_after
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRateLimited, PortUnreachable
 from coderport.port.limits import RateLimits
-from coderport.progress import Silent, watched
+from coderport.terminal.progress import Silent, watched
+from coderport.transport.patience import Patience, retry_after
 
 HASTY = Patience(first_contact=0.5, answer=0.5, outage=0.5, answer_bytes=10_000_000, pause=0.05)
 GOOD = {"port": {"ok": True, "blueprint": {"identifier": "b"}}, "coder": {"version": "v2", "deployment_id": "d"}}
@@ -112,7 +112,7 @@ def test_an_answer_without_end_is_not_read_to_its_end_nor_asked_for_again(server
 def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualTime]:
     loop = VirtualTime()
     monkeypatch.setattr("coderport.port.session.RateLimits", partial(RateLimits, loop.clock))
-    monkeypatch.setattr("coderport.patience.time", SimpleNamespace(monotonic=loop.time, time=loop.clock))
+    monkeypatch.setattr("coderport.transport.patience.time", SimpleNamespace(monotonic=loop.time, time=loop.clock))
     yield loop
     loop.close()
 

@@ -11,10 +11,10 @@ from catalog_samples import TEMPLATE_ID, template
 
 from coderport.catalog.actions.declared import STOP, declared
 from coderport.catalog.actions.values import to_port
-from coderport.guard import Verdict
-from coderport.holdings import Holdings
-from coderport.memory import Memory
-from coderport.plan import _actions_verdict
+from coderport.guard.verdict import Verdict
+from coderport.planning.holdings import Holdings
+from coderport.planning.memory import Memory
+from coderport.planning.plan import _actions_verdict
 from coderport.port.models import Organization
 from coderport.settings import Settings, load_settings
 

@@ -193,7 +193,7 @@ def test_an_address_that_never_answered_is_given_up_soon_and_one_that_did_is_not
 ) -> None:
     seconds = iter(range(1000))
     monkeypatch.setattr(
-        "coderport.patience.time", SimpleNamespace(monotonic=lambda: float(next(seconds)), time=lambda: 0.0)
+        "coderport.transport.patience.time", SimpleNamespace(monotonic=lambda: float(next(seconds)), time=lambda: 0.0)
     )
     refused = httpx.ConnectError("refused")
 

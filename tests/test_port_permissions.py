@@ -13,10 +13,10 @@ from echoing_port import EchoingPort, Sent, ok, refused
 from provider_driver import PERMISSIONS, Aborted, Driver
 
 from coderport.emulators.port import PortEmulator
-from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.port.permissions import PERMISSIONS_SECONDS, PermissionsNotMade
+from coderport.transport.patience import Patience
 
 BODY = {"execute": {"roles": ["Member"]}}
 EMPTY = [refused(404, "not_found"), ok(), ok(permissions=None), ok(permissions={})]

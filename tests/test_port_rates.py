@@ -61,7 +61,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualTime]:
     loop = VirtualTime()
     monkeypatch.setattr("coderport.port.session.RateLimits", partial(RateLimits, loop.clock))
     monkeypatch.setattr("coderport.port.session.time", SimpleNamespace(monotonic=loop.time))
-    monkeypatch.setattr("coderport.patience.time", SimpleNamespace(monotonic=loop.time, time=loop.clock))
+    monkeypatch.setattr("coderport.transport.patience.time", SimpleNamespace(monotonic=loop.time, time=loop.clock))
     yield loop
     loop.close()
 

@@ -9,10 +9,10 @@ import pytest
 from echoing_port import EchoingPort, Sent
 from provider_driver import ENTITY, Aborted, Driver, Resource, entity
 
-from coderport.catalog.blueprints import WORKSPACE
-from coderport.catalog.refused import definition_of, withheld
+from coderport.catalog.blueprint import WORKSPACE
 from coderport.catalog.values import Entity
-from coderport.memory import Memory, Refused, digest, recalled
+from coderport.kinds.refused import definition_of, withheld
+from coderport.planning.memory import Memory, Refused, digest, recalled
 
 NAMES = ("status", "url", "owner_email", "name", "managed_by", "ttl_ms")
 Json = dict[str, Any]

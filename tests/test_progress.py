@@ -12,15 +12,15 @@ import pytest
 from echoing_port import EchoingPort, ok
 from rich.console import Console
 
-from coderport.account import Account
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprint import WORKSPACE
 from coderport.coder.client import CoderClient
-from coderport.coder.snapshot import read_snapshot
+from coderport.coder.reading.snapshot import read_snapshot
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.kit import serve
-from coderport.holdings import holdings
+from coderport.planning.holdings import holdings
 from coderport.port.client import PortClient
-from coderport.progress import ENGINE, Display, Lines, Silent, shown_on, watched, watcher
+from coderport.report.account import Account
+from coderport.terminal.progress import ENGINE, Display, Lines, Silent, shown_on, watched, watcher
 
 
 class Screen(io.StringIO):

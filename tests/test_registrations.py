@@ -12,7 +12,7 @@ import pytest
 from pulumi.runtime.proto import engine_pb2
 from pulumi.runtime.settings import SETTINGS
 
-from coderport.registrations import Registrations, spared
+from coderport.program.registrations import Registrations, spared
 
 
 class Resource(pulumi.CustomResource):

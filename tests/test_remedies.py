@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from coderport import remedy
-from coderport.cli import app
+from coderport.commands.cli import app
 from coderport.engine import CliInfo
-from coderport.remedy import CLI, COMMAND, runnable_here
+from coderport.terminal import remedy
+from coderport.terminal.remedy import CLI, COMMAND, runnable_here
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
@@ -144,4 +144,7 @@ def test_what_is_shown_names_the_python_that_runs_here(monkeypatch: pytest.Monke
 
 
 def test_the_constants_are_those_of_the_module() -> None:
-    assert all(getattr(importlib.import_module("coderport.remedy"), name) == value for name, value in CONSTANTS.items())
+    assert all(
+        getattr(importlib.import_module("coderport.terminal.remedy"), name) == value
+        for name, value in CONSTANTS.items()
+    )

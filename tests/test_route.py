@@ -15,12 +15,12 @@ from network import Proxy, SecureServer, proxy_to, secure_server
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
 from coderport.errors import SettingsError
-from coderport.loopback import spare
-from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.port.errors import PortUnreachable
-from coderport.route import goes_direct, route_to
-from coderport.tls import tls_context
+from coderport.transport.loopback import spare
+from coderport.transport.patience import Patience
+from coderport.transport.route import goes_direct, route_to
+from coderport.transport.tls import tls_context
 
 TOKEN = "tok-en-0123456789"
 CODER = "https://coder.corp.example"

@@ -11,9 +11,9 @@ import stamina
 from runner_lab import Beats, RunnerLab, runner_lab
 
 from coderport.emulators.coder.builds import cancel
-from coderport.patience import Patience
 from coderport.runner.execution import Ended
 from coderport.settings import Actions
+from coderport.transport.patience import Patience
 
 CREATE, START, STOP = "coder_create_workspace", "coder_start_workspace", "coder_stop_workspace"
 DELETE, RESTART, EXTEND = "coder_delete_workspace", "coder_restart_workspace", "coder_extend_workspace"

@@ -24,7 +24,7 @@ PATIENT = replace(QUICK, poll_most=20.0)
 
 
 class Told(BaseException):
-    """The process was told to end, as `coderport.ending` tells it."""
+    """The process was told to end, as `coderport.terminal.ending` tells it."""
 
 
 @pytest.fixture

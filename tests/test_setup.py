@@ -21,10 +21,10 @@ class Clone:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.elsewhere = folder / "a clone", folder / "elsewhere"
-        for each in ("scripts", "coderport"):
+        for each in ("scripts", "coderport/transport"):
             (self.folder / each).mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "setup", self.folder / "scripts")
-        shutil.copy(ROOT / "coderport" / "loopback.py", self.folder / "coderport")
+        shutil.copy(ROOT / "coderport" / "transport" / "loopback.py", self.folder / "coderport" / "transport")
         self.require("1")
 
     def require(self, version: str) -> None:

@@ -12,19 +12,19 @@ from catalog_samples import CONTEXT, ELSEWHERE, MARK, held, holding, numbered, s
 from engine_model import SETTINGS
 
 from coderport.catalog.actions.declared import START, create_from
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
-from coderport.catalog.entities import template_entity, workspace_entity
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.coder.client import CoderClient
 from coderport.coder.models import Template
 from coderport.coder.parameters import RichParameter, TemplateForm
-from coderport.coder.snapshot import Fate
-from coderport.guard import Verdict
-from coderport.holdings import Holdings
-from coderport.memory import Memory
-from coderport.plan import Past, Plan, judge
+from coderport.coder.reading.snapshot import Fate
+from coderport.guard.verdict import Verdict
+from coderport.kinds.mapping import template_entity, workspace_entity
+from coderport.planning.holdings import Holdings
+from coderport.planning.memory import Memory
+from coderport.planning.plan import Past, Plan, judge
+from coderport.planning.siblings import read_templates, templates_of_siblings
 from coderport.port.models import Organization, PortEntity
 from coderport.settings import Releases
-from coderport.siblings import read_templates, templates_of_siblings
 
 SIBLING = "coderport/research"
 

@@ -13,7 +13,7 @@ from typing import Any
 from catalog_samples import numbered, template, workspace
 from engine_model import SETTINGS, World
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 
 HISTORIES = int(os.environ.get("SYNC_HISTORIES", "1000"))
 STATUSES = ("running", "stopped", "failed", "starting")

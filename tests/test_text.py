@@ -16,11 +16,11 @@ from checkout import ROOT, Checkout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprint import WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
-from coderport.screen import Outlet, Screen
-from coderport.text import json_line, line, lines, markdown, uncommanding
+from coderport.terminal.screen import Outlet, Screen
+from coderport.terminal.text import json_line, line, lines, markdown, uncommanding
 
 W = WORKSPACE.identifier
 # What hostile names are made of, more often than chance would have it.

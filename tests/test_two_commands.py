@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from checkout import Checkout, Command
 
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprint import WORKSPACE
 from coderport.emulators.faults import Fault
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coderport.catalog.blueprints import Blueprint, to_port
+from coderport.catalog.blueprint import Blueprint, to_port
 from coderport.catalog.overlay import MAPS, Deviation, Json, deviations, permanent, required
 from coderport.catalog.values import Held
-from coderport.text import line
+from coderport.terminal.text import line
 
 
 class Agreement(enum.Enum):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from coderport.catalog.blueprints import BLUEPRINTS
+from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.values import Entity, Held
 
 TITLE = "$title"

@@ -57,8 +57,9 @@ class OrganizationNames(NamedTuple):
 class Context:
     """What all entities of a run have in common.
 
-    `managed_by` is the mark of the state, project/stack#state (see `coderport.ownership`). `emails` is by owner id, of
-    those that Coder showed ("" for one without an address); `organizations` is by organization id.
+    `managed_by` is the mark of the state, project/stack#state (see `coderport.guard.ownership`).
+    `emails` is by owner id, of those that Coder showed ("" for one without an address);
+    `organizations` is by organization id.
     """
 
     deployment_id: str

@@ -25,9 +25,9 @@ from coderport.coder import errors
 from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace, read_as
 from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
-from coderport.exchange import Oversized, cleaned, exchange, kind_of_body
-from coderport.patience import Again, Patience, Persistence, Say, http_date, retry_after, span
-from coderport.route import Route, route_to
+from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
+from coderport.transport.patience import Again, Patience, Persistence, Say, http_date, retry_after, span
+from coderport.transport.route import Route, route_to
 
 IN_FLIGHT = 6
 

@@ -21,8 +21,8 @@ from coderport.conformance.probe import Finding, Probe, Unexpected
 from coderport.conformance.recording import as_json, show
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, ConformanceError, Talk
-from coderport.ending import Interrupted
 from coderport.settings import CoderAccess, PortAccess, Settings, load_access
+from coderport.terminal.ending import Interrupted
 
 Service = Literal["port", "coder"]
 

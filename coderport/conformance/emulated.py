@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from coderport.commands import people
+from coderport.commands.acts import people
 from coderport.conformance.command import ask_coder, ask_port, finish
 from coderport.emulators.pair import Pair
 from coderport.settings import CoderAccess, PortAccess, load_access

@@ -17,8 +17,8 @@ import httpx
 from coderport import __version__
 from coderport.conformance.probe import Unexpected
 from coderport.errors import CoderportError
-from coderport.exchange import exchange
-from coderport.route import route_to
+from coderport.transport.exchange import exchange
+from coderport.transport.route import route_to
 
 SECONDS_PER_ANSWER: Final = 30.0
 _LONGEST_WAIT: Final = 60.0

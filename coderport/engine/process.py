@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 
-from coderport import ending
+from coderport.terminal import ending
 
 Hear = Callable[[str], Any] | None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from coderport.engine.errors import EngineError
 from coderport.engine.versions import PINNED
 from coderport.errors import CoderportError, SettingsError
-from coderport.remedy import CLI
+from coderport.terminal.remedy import CLI
 
 _SET_PASSPHRASE = (
     "Set the passphrase as PULUMI_CONFIG_PASSPHRASE, or name a file that holds it in PULUMI_CONFIG_PASSPHRASE_FILE."

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from coderport.catalog.blueprints import BLUEPRINTS
-from coderport.coder.together import together
+from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.history.images import DefinitionImage
 from coderport.history.record import Record
 from coderport.history.undoing import Now, Place, Undo, places_of
@@ -14,6 +13,7 @@ from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.port.models import PortEntity
+from coderport.transport.together import together
 
 _ORDER = tuple(each.identifier for each in BLUEPRINTS)
 """What others relate to first; blueprints of others come after ours."""

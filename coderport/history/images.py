@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from coderport.catalog.blueprints import DECLARED_RELATIONS
+from coderport.catalog.blueprint import DECLARED_RELATIONS
 from coderport.catalog.meaning import difference
 from coderport.catalog.values import Entity
-from coderport.plan import Plan
+from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
 
 Step = Literal["created", "changed", "deleted"]

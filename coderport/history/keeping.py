@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from coderport.account import Account
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.actions.values import permissions_to_port, to_port
 from coderport.catalog.agreement import differences as blueprint_differences
-from coderport.catalog.blueprints import BLUEPRINTS
-from coderport.catalog.blueprints import to_port as blueprint_to_port
-from coderport.coder.together import together
+from coderport.catalog.blueprint import BLUEPRINTS
+from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.history.images import (
     DefinitionImage,
     Pointer,
@@ -23,11 +21,13 @@ from coderport.history.images import (
 )
 from coderport.history.record import How, Record, run_name
 from coderport.history.store import Store
-from coderport.memory import Memory
-from coderport.plan import Plan
+from coderport.planning.memory import Memory
+from coderport.planning.plan import Plan
 from coderport.port.client import PortClient
+from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
+from coderport.transport.together import together
 
 
 async def keep(

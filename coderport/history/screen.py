@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from coderport.catalog.meaning import TITLE
-from coderport.history.acts import Undone
+from coderport.commands.history import Undone
 from coderport.history.images import EntityImage
 from coderport.history.record import Record
-from coderport.text import line
+from coderport.terminal.text import line
 
 SHOWN = 20
 _HOW = {"up": "up", "part": "sync or repair", "undo": "undo"}

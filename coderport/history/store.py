@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from coderport.history.record import HistoryError, Record, packed, unpacked
-from coderport.remedy import CLI
+from coderport.terminal.remedy import CLI
 
 PROJECT_FOLDER = "CODERPORT_PROJECT_FOLDER"
 """The environment variable in which a command tells the program that it serves where `Pulumi.yaml` is."""

@@ -10,7 +10,7 @@ from coderport.catalog.meaning import TITLE, same_value
 from coderport.history.images import DefinitionImage, EntityImage, Pointer
 from coderport.history.record import Record
 from coderport.port.models import PortEntity
-from coderport.text import line
+from coderport.terminal.text import line
 
 Place = tuple[str, str]
 """Blueprint and identifier of an entity."""

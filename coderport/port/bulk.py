@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from coderport.patience import Again
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnreachable
 from coderport.port.models import Outcome
 from coderport.port.session import Reply, Session
+from coderport.transport.patience import Again
 
 TAKEN = "identifier_taken"
 UPSERTS_PER_CALL = 20

@@ -10,12 +10,12 @@ from urllib.parse import quote
 import httpx
 
 from coderport import __version__
-from coderport.patience import Patience, Say
 from coderport.port.bulk import Bulk
 from coderport.port.errors import PortError, PortRejected, PortUnreachable
 from coderport.port.models import DeleteResult, Organization, Outcome, PortEntity
 from coderport.port.permissions import PERMISSIONS_SECONDS, once_made
 from coderport.port.session import Reply, Session
+from coderport.transport.patience import Patience, Say
 
 DEFAULT_URL = "https://api.getport.io"
 BYTES_PER_CALL = 1024 * 1024

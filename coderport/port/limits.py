@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 
-from coderport.patience import retry_after
+from coderport.transport.patience import retry_after
 
 _EPOCH_FROM = 10_000_000.0
 _MILLISECONDS_FROM = 100_000_000_000.0

@@ -17,11 +17,11 @@ from typing import Any
 
 import httpx
 
-from coderport.exchange import Oversized, cleaned, exchange, kind_of_body
-from coderport.patience import Again, Patience, Persistence, Say, span
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
 from coderport.port.limits import Bucket, Closed, RateLimits, bucket_of
-from coderport.route import Route, route_to
+from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
+from coderport.transport.patience import Again, Patience, Persistence, Say, span
+from coderport.transport.route import Route, route_to
 
 _TOKEN_PATH = "/v1/auth/access_token"
 _RENEW_BEFORE = 60.0

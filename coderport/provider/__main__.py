@@ -12,10 +12,10 @@ def main(arguments: list[str]) -> None:
     try:
         import asyncio
 
-        from coderport.catalog.blueprints import DECLARED_PROPERTIES, DECLARED_RELATIONS
-        from coderport.loopback import spare
+        from coderport.catalog.blueprint import DECLARED_PROPERTIES, DECLARED_RELATIONS
         from coderport.provider.process import serve
         from coderport.provider.server import PortProvider
+        from coderport.transport.loopback import spare
     except ModuleNotFoundError as error:
         # Whatever environment was active when the engine was started is the one that we were started in.
         sys.exit(f"pulumi-resource-port: {sys.executable} lacks coderport's requirements ({error.name} is missing)")

@@ -15,7 +15,7 @@ from coderport.provider.blueprint_values import body, differences, refuse_confli
 from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
 from coderport.provider.times import stamps_of
-from coderport.remedy import CLI
+from coderport.terminal.remedy import CLI
 
 TOKEN = "port:index/blueprint:Blueprint"
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coderport.address import server_address
 from coderport.errors import SettingsError
 from coderport.port.client import DEFAULT_URL
 from coderport.provider.protocol import UNKNOWN, Problem, Properties
+from coderport.transport.address import server_address
 
 
 @dataclass(frozen=True)

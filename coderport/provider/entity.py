@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from coderport.catalog.meaning import same_value
-from coderport.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.port.bulk import TAKEN
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected

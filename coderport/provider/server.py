@@ -17,7 +17,6 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from coderport.errors import CoderportError, SettingsError
-from coderport.patience import Patience
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
 from coderport.provider import action, blueprint, config, entity, permissions
@@ -30,6 +29,7 @@ from coderport.provider.permissions import PermissionsResource
 from coderport.provider.protocol import Problem, Recorded, diff_response, properties_of, struct_of
 from coderport.provider.schema import SUPPORTED, VERSION, schema
 from coderport.provider.stats import Stats
+from coderport.transport.patience import Patience
 
 CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", 400 * 1024 * 1024),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprint import WORKSPACE
 from coderport.coder.errors import CoderForbidden
 from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
 from coderport.coder.people import CoderPerson, People, same_address

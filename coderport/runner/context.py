@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from coderport.coder.client import IN_FLIGHT, CoderClient
-from coderport.patience import Patience, Say
-from coderport.plan import filters_of
+from coderport.planning.plan import filters_of
 from coderport.port.client import PortClient
 from coderport.runner.values import RunContext
 from coderport.settings import Settings
+from coderport.transport.patience import Patience, Say
 
 
 @asynccontextmanager

@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, Blueprint
 from coderport.coder.builds import Builds
 from coderport.coder.errors import CoderError, CoderForbidden, CoderGone, CoderNotFound
 from coderport.coder.models import Workspace
 from coderport.coder.people import People
 from coderport.errors import CoderportError
-from coderport.patience import span
 from coderport.port.models import PortEntity
 from coderport.port.runs import MOST_RUNS, Run, Runs
 from coderport.runner import checks, operations
@@ -47,6 +46,7 @@ from coderport.runner.values import (
     Step,
     Stopped,
 )
+from coderport.transport.patience import span
 
 __all__ = ["Ended", "Journal", "NoJournal", "RunContext", "Step", "claim_of", "execute", "open_runs"]
 

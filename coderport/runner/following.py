@@ -16,9 +16,9 @@ from coderport.coder.errors import (
     CoderStatusError,
     CoderUnreachable,
 )
-from coderport.patience import Patience
 from coderport.runner.reporting import Report
 from coderport.runner.values import Clock, Failed
+from coderport.transport.patience import Patience
 
 AWAY = (CoderUnreachable, CoderServerError, CoderRateLimited, CoderAnswerError, CoderRedirected)
 """What a Coder that restarts, or the gateway in front of it, answers for a while."""

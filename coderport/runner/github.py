@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from coderport.account import requests_text
 from coderport.errors import CoderportError, SettingsError
-from coderport.patience import Patience
+from coderport.report.account import requests_text
 from coderport.runner.context import opened
 from coderport.runner.execution import execute
 from coderport.runner.values import Ended
 from coderport.settings import Settings
+from coderport.transport.patience import Patience
 
 RUN_ID = "CODERPORT_RUN_ID"
 """The variable that hands the run's id over."""

@@ -17,10 +17,10 @@ import uuid
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-from coderport.patience import Patience, Say
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.runs import LogEntry, Runs
 from coderport.runner.values import Clock
+from coderport.transport.patience import Patience, Say
 
 _TAKEN = re.compile(r"coderport takes this run on \((?P<by>[\w.-]{1,80})\)(?: after \((?P<former>[\w.-]{1,80})\))?\.")
 _LEFT = re.compile(r"coderport leaves this run \((?P<by>[\w.-]{1,80})\) before its end\.")

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE
-from coderport.catalog.desired import Filters
-from coderport.catalog.entities import organization_names, workspace_entity
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.catalog.unread import with_held
 from coderport.catalog.values import Context, Entity
 from coderport.coder.errors import CoderError, CoderForbidden, CoderGone
 from coderport.coder.models import User, Workspace
 from coderport.coder.people import People
-from coderport.ownership import MANAGED_BY, Mark
+from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.kinds.desired import Filters
+from coderport.kinds.mapping import organization_names, workspace_entity
 from coderport.port.errors import PortError
 from coderport.port.models import Outcome, PortEntity
 from coderport.port.refusals import Refusals

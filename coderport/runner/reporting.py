@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from coderport.patience import Patience
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.runs import FAILURE, SUCCESS, Runs
 from coderport.runner.values import Clock, RunClosed
+from coderport.transport.patience import Patience
 
 _TOKEN = re.compile(r"\b[A-Za-z0-9]{10}-[A-Za-z0-9]{22}\b")
 """Coder's session tokens, which a template may print into its build's log."""

@@ -12,14 +12,14 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from coderport.catalog.actions import declared
-from coderport.catalog.desired import Filters
 from coderport.coder.client import CoderClient
 from coderport.errors import CoderportError
-from coderport.ownership import Mark
-from coderport.patience import Patience, Say
+from coderport.guard.ownership import Mark
+from coderport.kinds.desired import Filters
 from coderport.port.client import PortClient
 from coderport.runner.deployment import Deployments
 from coderport.settings import Actions
+from coderport.transport.patience import Patience, Say
 
 
 class Operation(enum.Enum):

@@ -30,7 +30,7 @@ from coderport.catalog.actions.values import (
     Rule,
     Webhook,
 )
-from coderport.catalog.blueprints import TEMPLATE
+from coderport.catalog.blueprint import TEMPLATE
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from coderport.catalog.blueprints import WORKSPACE
+from coderport.catalog.blueprint import WORKSPACE
 
 Operation = Literal["CREATE", "DAY-2", "DELETE"]
 InputType = Literal["string", "number", "boolean", "object", "array"]

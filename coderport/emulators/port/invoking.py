@@ -17,7 +17,7 @@ from coderport.emulators.port.runs import Run
 from coderport.emulators.port.store import Store
 from coderport.emulators.port.templates import TemplateError, filled
 from coderport.emulators.port.writing import Manner, write
-from coderport.loopback import is_loopback_host
+from coderport.transport.loopback import is_loopback_host
 
 _SENT: Final = frozenset({"WEBHOOK", "GITHUB"})
 _DEFAULT_BRANCH: Final = "main"

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from coderport.patience import Patience
 from coderport.runner.context import opened
 from coderport.runner.execution import claim_of, execute, open_runs
 from coderport.runner.service.queue import Runner
 from coderport.runner.values import Claim, Ended, Journal
 from coderport.settings import Settings
+from coderport.transport.patience import Patience
 
 IN_FLIGHT = 32
 """Requests to Coder at once: a few that hang hold up nobody else's."""

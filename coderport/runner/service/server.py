@@ -12,7 +12,6 @@ from typing import Final
 
 import uvicorn
 
-from coderport.ending import as_service
 from coderport.errors import CoderportError
 from coderport.runner.service.app import Service, create_app
 from coderport.runner.service.connections import ACCEPTED_AT_ONCE, KERNEL_QUEUE, Connections, most_connections
@@ -21,6 +20,7 @@ from coderport.runner.service.logs import log_to_stderr
 from coderport.runner.service.metrics import Metrics
 from coderport.runner.service.queue import Runner, Workers, pause
 from coderport.runner.service.settings import ServiceSettings
+from coderport.terminal.ending import as_service
 
 _CLOSE_SECONDS: Final = 2
 _KEEP_ALIVE_SECONDS: Final = 5

@@ -1,0 +1,304 @@
+"""`python -m coderport COMMAND`: thin commands over the stack, the demo and the emulators."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from coderport.commands.acts import (
+    converge,
+    emulate_until_interrupted,
+    people,
+    print_json,
+    report_drift,
+    run_pulumi,
+    serve_until_told,
+    settings_of,
+    work_on_run,
+    write_summary,
+)
+from coderport.commands.demo import show
+from coderport.commands.history import kept_runs
+from coderport.commands.history import undo as undo_run
+from coderport.commands.stack import Stack
+from coderport.commands.sync import preview as previewed
+from coderport.commands.sync import sync as synced
+from coderport.conformance.command import asked
+from coderport.engine import obtain_cli
+from coderport.errors import CoderportError, UnexpectedChanges
+from coderport.history.screen import as_json, show_history, show_undo
+from coderport.report.outcome import Outcome
+from coderport.settings import RELEASES
+from coderport.terminal.screen import open_outlets
+from coderport.transport.loopback import spare
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Coder in Port, as code. Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by a guard, "
+    "4 changes found where none were expected.",
+)
+
+StackName = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack; created if it does not exist.")]
+ExistingStack = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack; it has to be there.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Take the stack's config from what the Pulumi CLI printed with `config --json`, where there is none.",
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="End standard output with one JSON object; people's text goes to stderr.")
+]
+
+
+def _writable(file: Path | None) -> Path | None:
+    """The file, absolute; a folder that is not there is better known before a run than after it."""
+    if file is None:
+        return None
+    if not file.parent.is_dir():
+        raise typer.BadParameter(f"There is no folder {file.parent}.")
+    if file.is_dir():
+        raise typer.BadParameter(f"{file} is a folder.")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise typer.BadParameter(f"{file} cannot be written.")
+    return file.absolute()
+
+
+Summary = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", callback=_writable, help="Write the JSON object to a file as well, however it ends."),
+]
+AllowDeletions = Annotated[
+    int | None,
+    typer.Option(min=0, help="Let this run delete up to N entities that are proven gone or filtered out."),
+]
+ForgetUnproven = Annotated[
+    int | None,
+    typer.Option(min=0, help="Let this run delete up to N entities whose end could not be proven."),
+]
+
+
+@app.command()
+def preview(
+    stack: StackName,
+    json: AsJson = False,
+    summary: Summary = None,
+    allow_deletions: AllowDeletions = None,
+    forget_unproven: ForgetUnproven = None,
+    fast: Annotated[bool, typer.Option(help="Compare without the engine, in the time of a `sync`.")] = False,
+    expect_no_changes: Annotated[bool, typer.Option(help="Exit with 4 if anything would change.")] = False,
+) -> None:
+    """Show what `up` would do now, judged by the same guard. Writes nothing."""
+    _release(allow_deletions, forget_unproven)
+    act = previewed if fast else Stack.preview
+    outcome = converge(stack, "Previewing", act, people(stderr=json))
+    _tell(outcome, json, summary)
+    if expect_no_changes and outcome.result == "changes":
+        raise UnexpectedChanges(f"{outcome.kinds.changed} changes, and none were expected.")
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def up(
+    stack: StackName,
+    json: AsJson = False,
+    summary: Summary = None,
+    allow_deletions: AllowDeletions = None,
+    forget_unproven: ForgetUnproven = None,
+) -> None:
+    """Make Port's catalog match Coder."""
+    _release(allow_deletions, forget_unproven)
+    outcome = converge(stack, "Converging", Stack.up, people(stderr=json))
+    _tell(outcome, json, summary)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def sync(
+    stack: StackName,
+    json: AsJson = False,
+    summary: Summary = None,
+    allow_deletions: AllowDeletions = None,
+    forget_unproven: ForgetUnproven = None,
+) -> None:
+    """Make Port's catalog match Coder, at the price of what differs: the run for every few minutes."""
+    _release(allow_deletions, forget_unproven)
+    outcome = converge(stack, "Syncing", synced, people(stderr=json))
+    _tell(outcome, json, summary)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def drift(
+    stack: StackName,
+    json: AsJson = False,
+    summary: Summary = None,
+    repair: Annotated[bool, typer.Option(help="Put right exactly what the report shows.")] = False,
+    allow_deletions: AllowDeletions = None,
+    forget_unproven: ForgetUnproven = None,
+) -> None:
+    """Report what in Port is missing, changed or orphaned, property by property. Exits with 4 if anything is."""
+    _release(allow_deletions, forget_unproven)
+    outcome = report_drift(stack, repair=repair, console=people(stderr=json))
+    _tell(outcome, json, summary)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def history(
+    stack: ExistingStack,
+    json: AsJson = False,
+) -> None:
+    """List the runs of which is kept what they changed and deleted in Port, the newest first."""
+    records = kept_runs(_existing(stack))
+    if json:
+        print(f"[{', '.join(each.model_dump_json() for each in records)}]")
+    else:
+        show_history(records, people())
+
+
+@app.command()
+def undo(
+    run: Annotated[str, typer.Argument(help="The name of the run, as `history` lists it.")],
+    stack: ExistingStack,
+    json: AsJson = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without this it is only shown.")] = False,
+    allow_deletions: AllowDeletions = None,
+) -> None:
+    """Put back in Port what one run changed and deleted, where nobody has changed it since."""
+    _release(allow_deletions, None)
+    done = undo_run(_existing(stack), run, apply_it=apply)
+    again = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
+    show_undo(done, people(stderr=json), command=f"python -m coderport undo {run} --stack {stack} --apply{again}")
+    if json:
+        print(as_json(done))
+    raise typer.Exit(1 if done.refused_by_port else 0)
+
+
+@app.command()
+def emulate(
+    workspaces: Annotated[int, typer.Option(min=0, help="How many workspaces Coder has.")] = 40,
+    templates: Annotated[int, typer.Option(min=1, help="How many templates Coder has.")] = 6,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same deployment.")] = 0,
+    free_ports: Annotated[bool, typer.Option(help="Listen on free ports instead of the dev stack's.")] = False,
+    coder_version: Annotated[str, typer.Option(help="Coder's version: 2.13 and later, or newest.")] = "2.20",
+    prices: Annotated[bool, typer.Option(help="Have Coder answer as slowly as a real one.")] = False,
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Option("--as", metavar="FILE", help="Behave as `conformance --out FILE` saw Port or Coder; repeatable."),
+    ] = None,
+) -> None:
+    """Run the emulators of Coder and Port on this machine until interrupted. Prints where they listen as JSON."""
+    coder = {"workspaces": workspaces, "templates": templates, "flavour": coder_version, "priced": prices}
+    emulate_until_interrupted(seed=seed, free_ports=free_ports, coder=coder, recordings=recordings or ())
+
+
+@app.command()
+def conformance(
+    port: Annotated[bool, typer.Option("--port", help="Ask Port, by PORT_CLIENT_ID and PORT_CLIENT_SECRET.")] = False,
+    coder: Annotated[bool, typer.Option("--coder", help="Ask Coder, by CODER_API_BASE_URL and its token.")] = False,
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", help="Take addresses and credentials as this stack has them.")
+    ] = None,
+    config: Config = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", callback=_writable, help="Write what was seen to a file, as JSON.")
+    ] = None,
+    writes: Annotated[bool, typer.Option("--writes", help="Coder: also make one throwaway workspace.")] = False,
+    clean_up: Annotated[
+        bool, typer.Option("--clean-up", help="Ask nothing; remove what earlier runs left behind.")
+    ] = False,
+) -> None:
+    """Ask a live Port or Coder whether it is as this project assumes. Exits with 4 where it differs."""
+    if port == coder:
+        raise typer.BadParameter("One of --port and --coder is needed.")
+    service: Literal["port", "coder"] = "port" if port else "coder"
+    if config is not None and stack is None:
+        raise typer.BadParameter("--config is that of a --stack.")
+    settings = None if stack is None else settings_of(f"conformance --{service}", stack, config)[0]
+    raise typer.Exit(asked(service, people(), settings, out=out, writes=writes, clean_up=clean_up))
+
+
+@app.command()
+def engine(
+    official: Annotated[
+        bool,
+        typer.Option(help="Where there is none, let Pulumi's official installer get it: a script of get.pulumi.com."),
+    ] = False,
+) -> None:
+    """Get the Pulumi CLI (found, or built from source) and print where it is."""
+    found = obtain_cli(people(stderr=True).print, official=official)
+    print(f"{found.path} {found.version} ({found.origin})")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def pulumi(
+    arguments: Annotated[list[str] | None, typer.Argument(help="What the CLI is to do, after `--`.")] = None,
+) -> None:
+    """Run the Pulumi CLI that the commands use, in the project: `python -m coderport pulumi -- stack ls`."""
+    run_pulumi(arguments or [])
+
+
+@app.command()
+def demo(
+    workspaces: Annotated[int, typer.Option(min=3, help="How many workspaces Coder has.")] = 40,
+    templates: Annotated[int, typer.Option(min=2, help="How many templates Coder has.")] = 6,
+) -> None:
+    """Show the whole on this machine: emulators, the real engine, three runs. Touches no account and no login."""
+    show(workspaces=workspaces, templates=templates)
+
+
+@app.command()
+def run(
+    stack: ExistingStack,
+    run_id: Annotated[
+        str | None, typer.Option(help="Port's id of the run; CODERPORT_RUN_ID if it is not given.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Bring one action run to its end, as the workflow of the GitHub backend does. Fails where Port was not told."""
+    raise typer.Exit(work_on_run(stack, run_id, config))
+
+
+@app.command()
+def serve(stack: ExistingStack, config: Config = None) -> None:
+    """Run the webhook backend of the actions until SIGTERM. docs/actions.md lists its CODERPORT_SERVE_… variables."""
+    serve_until_told(stack, config)
+
+
+def main() -> None:
+    """Runs the command line; a known failure is one plain message and its exit code, never a traceback."""
+    spare(os.environ)
+    open_outlets()
+    try:
+        app(standalone_mode=True)
+    except CoderportError as error:
+        people(stderr=True).print(str(error), style="red")
+        sys.exit(error.exit_code)
+
+
+def _existing(name: str) -> Stack:
+    return Stack(name, obtain_cli(people(stderr=True).print), create=False)
+
+
+def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
+    if json:
+        print_json(outcome)
+    if summary is not None:
+        write_summary(outcome, summary)
+
+
+def _release(allow_deletions: int | None, forget_unproven: int | None) -> None:
+    """The program reads the releases from the environment, so that plain `pulumi up` has them too."""
+    for field, value in {"allow_deletions": allow_deletions, "forget_unproven": forget_unproven}.items():
+        if value is not None:
+            os.environ[RELEASES[field]] = str(value)

@@ -1,0 +1,106 @@
+"""What a stack would have to do, found out without the engine: settings, memory and both reads, and what differs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from coderport.commands.stack import SUCCEEDED, Stack
+from coderport.guard.verdict import Verdict
+from coderport.planning.difference import Difference, difference_of
+from coderport.planning.memory import Memory, rebuilt
+from coderport.planning.plan import Past, Plan, refusal
+from coderport.program.garbage import seldom_collected
+from coderport.program.survey import read_permissions, read_port, survey
+from coderport.report.account import Account
+from coderport.settings import Releases, Settings
+from coderport.transport.together import together
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The plan of this moment, how Port and the state differ from it, and what the guard says to that.
+
+    `misfits` are the reasons for which only a full run will do; none where the difference can be put right by itself.
+    """
+
+    settings: Settings
+    memory: Memory
+    plan: Plan
+    verdict: Verdict
+    found: Difference
+    misfits: tuple[str, ...]
+
+    def insist(self) -> None:
+        """Raises Refusal where the guard does not permit what the difference would take."""
+        if self.verdict.refused:
+            raise refusal(self.verdict)
+
+
+def comparison_of(stack: Stack, releases: Releases, account: Account) -> Comparison:
+    """What `compare` finds, for callers outside of an event loop."""
+    found: list[Comparison] = []
+
+    async def kept() -> None:
+        found.append(await compare(stack, releases, account))
+
+    # What a coroutine returns `asyncio.run` (3.11) also writes out as text: half a second for 10,000 entities.
+    asyncio.run(kept())
+    return found[0]
+
+
+async def compare(stack: Stack, releases: Releases, account: Account) -> Comparison:
+    """Reads Coder, Port and the stack's memory (by the CLI, in a thread) side by side, and compares. Writes nothing.
+
+    Raises a typed error when a read failed, and Refusal only where the stack belongs to another Coder or Port.
+    """
+    settings = await asyncio.to_thread(stack.settings)
+    last_result = ""
+
+    async def past() -> Past:
+        nonlocal last_result
+        side_by_side: list[Coroutine[Any, Any, Any]] = [
+            asyncio.to_thread(stack.memory),
+            asyncio.to_thread(stack.last_result),
+            read_port(settings, account),
+        ]
+        memory, last_result, held = await together(side_by_side)
+        found = Past(memory, held, memory.mark(stack.managed_by))
+        return found if found.is_complete else found.completed(rebuilt(await asyncio.to_thread(stack.resources)))
+
+    with seldom_collected():
+        before, plan, verdict = await survey(
+            settings, releases, past(), now=datetime.now(timezone.utc), account=account
+        )
+        permissions = await read_permissions(settings, plan, account)
+        with account.phase("judge", shown="compare"):
+            found = difference_of(plan, before.memory, permissions)
+            reasons = tuple(misfits(settings, before, found, last_result))
+    return Comparison(settings, before.memory, plan, verdict, found, reasons)
+
+
+def misfits(settings: Settings, past: Past, found: Difference, last_result: str) -> Iterable[str]:
+    """Why the state or the settings do not fit a run over a part: one clause each, for a person.
+
+    After a run that failed the state has some of what that declared, and the memory is of the run before it. One that
+    was killed is not in the history, and with checkpoints skipped it left the state as it was.
+    """
+    memory = past.memory
+    if memory.first_run:
+        yield "this stack has declared nothing yet"
+        return
+    if memory.lost or not memory.stack:
+        yield "the state has no outputs of this version of coderport"
+    elif memory.stack != past.mark.stack:
+        yield f"this stack was {memory.stack} until its last run"
+    if past.unremembered:
+        yield "the state holds more than its outputs tell"
+    if last_result != SUCCEEDED:
+        yield f"the last run of this stack has not succeeded ({last_result})"
+    if memory.fit != settings.fingerprint:
+        yield "the settings or the version of coderport are not those of the last full run"
+    for identifier, findings in found.blueprints.items():
+        yield f"Port's blueprint {identifier} is not as declared ({findings[0]})"

@@ -1,0 +1,249 @@
+"""The whole on one machine: fresh emulators, a fresh state, the real engine, and what it makes of changes in Coder.
+
+Its state is below `.coderport/`; outside of that a CLI may have to be built first. No login is touched, and credentials
+in the environment are not read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.commands.acts import people
+from coderport.commands.acts import show as show_outcome
+from coderport.commands.stack import ROOT, Stack, project_copy
+from coderport.emulators.coder import CoderEmulator
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo, drop_real_life, obtain_cli
+from coderport.errors import CoderportError
+from coderport.report.outcome import Counts, Outcome
+from coderport.terminal.remedy import COMMAND
+from coderport.transport.loopback import drop_network
+
+FOLDER = ROOT / ".coderport" / "demo"
+ACTIONS = {"backend": "github", "repository": "acme/coderport"}
+_SHOWN = ("status", "template_version", "outdated")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keeps a second demo from the folder of this one; the system takes the lock back however this process ends."""
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    with (FOLDER.parent / "demo.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError("Another demo is under way in this folder. Run this one when it has ended.") from None
+        yield
+
+
+class DemoError(CoderportError):
+    """A run did not do what the demo says that it does."""
+
+
+def show(*, workspaces: int, templates: int) -> None:
+    """Three runs of the real engine against the emulators and an action, each checked for what it claims."""
+    console = people()
+    cli = obtain_cli(console.print)
+    drop_real_life(os.environ)
+    drop_network(os.environ)  # a proxy was for getting the CLI: the rest stays on this machine
+    with _alone():
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
+            console.print(pair.banner())
+            stack = isolated_stack("demo", FOLDER, pair, cli)
+            pair.port.on_dispatch(_Workflow(pair, stack.name))
+            stack.configure({"actions": ACTIONS})
+            _headline(console, "1 · The first run: Port is empty")
+            first = _run(stack, pair, console)
+            _expect(first.result == "converged", "the first run should converge")
+            console.print(_catalog(pair))
+
+            _headline(console, "2 · Again: nothing has changed, so nothing is written")
+            second = _run(stack, pair, console)
+            _expect(second.result == "unchanged" and second.port_writes == 0, "the second run should change nothing")
+
+            _headline(console, "3 · Things happen in Coder, and exactly those reach Port")
+            happened = _things_happen(pair.coder)
+            for line in happened.lines:
+                console.print(f"  {line}")
+            third = _run(stack, pair, console)
+            changed = len(happened.changed)
+            _expect(
+                third.kinds.workspace
+                == Counts(created=1, updated=changed, deleted=1, unchanged=workspaces - changed - 1),
+                f"1 workspace should come, 1 go and {changed} change",
+            )
+            _expect(third.kinds.template == Counts(updated=1, unchanged=templates - 1), "1 template should change")
+
+            _headline(console, "4 · Somebody presses *Create Coder Workspace* in Port")
+            for line in _button_pressed(pair):
+                console.print(f"  {line}")
+            fourth = _run(stack, pair, console)
+            _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
+            _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
+    console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.")
+    console.print("Next: the README, for a real Coder and Port; or `make emulate`, and in another terminal:")
+    state = shlex.quote(FOLDER.parent.as_uri())
+    console.print(f"  PULUMI_BACKEND_URL={state} PULUMI_CONFIG_PASSPHRASE=dev {COMMAND} up --stack dev")
+
+
+class _Workflow:
+    """GitHub's part: the workflow that Port's integration dispatches, as a process beside the emulated Coder."""
+
+    def __init__(self, pair: Pair, stack: str) -> None:
+        self._stack, self._servers = stack, pair.describe()
+
+    def __call__(self, dispatch: Mapping[str, Any]) -> int:
+        """The exit code of `python -m coderport run`, which gets no more than GitHub would give it."""
+        servers = self._servers
+        config = FOLDER / "config.json"
+        config.write_text("{}", encoding="utf-8")  # all that it needs is in the environment
+        with (FOLDER / "workflow.log").open("w", encoding="utf-8") as log:
+            done = subprocess.run(
+                [sys.executable, "-m", "coderport", "run", "--stack", self._stack, "--config", str(config)],
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    "CODERPORT_RUN_ID": str(dispatch["inputs"]["run_id"]),
+                    "CODER_API_BASE_URL": servers["coder_url"],
+                    "CODER_SESSION_TOKEN": servers["coder_token"],
+                    "PORT_BASE_URL": servers["port_url"],
+                    "PORT_CLIENT_ID": servers["port_client_id"],
+                    "PORT_CLIENT_SECRET": servers["port_client_secret"],
+                    "CODERPORT_ACTIONS": json.dumps(ACTIONS),
+                },
+                stdout=log,
+                stderr=log,
+                timeout=120,
+                check=False,
+            )
+        return done.returncode
+
+
+def _button_pressed(pair: Pair) -> list[str]:
+    """What came of one press on the button, in words: the form, the run's log and its end."""
+    workspace = pair.coder.workspace(sorted(pair.coder.workspace_ids())[0])
+    email = pair.coder.user(workspace.owner_id).email
+    template = pair.coder.template(sorted(pair.coder.template_ids())[0])
+    pair.port.add_user(email)
+    inputs = {"template": template.id, "name": "from-port", "ttl_hours": 8}
+    pressed = pair.port.run_action("coder_create_workspace", by=email, inputs=inputs)
+    run = pair.port.wait_for_run(pressed["id"], timeout=60)
+    [dispatch] = pair.port.dispatches
+    _expect(run["status"] == "SUCCESS", f"the run should succeed: {run.get('summary')}")
+    log = [line for entry in pair.port.run_logs(run["id"]) for line in str(entry["message"]).splitlines() if line]
+    return [
+        f"by {email}, with template {template.name}, name from-port, time to live 8 hours",
+        f"Port's GitHub integration dispatches {dispatch['workflow']} of {dispatch['org']}/{dispatch['repo']}",
+        *(f"| {line}" for line in log),
+        f"{run['status']}: {run['statusLabel']}",
+    ]
+
+
+def isolated_stack(name: str, folder: Path, pair: Pair, cli: CliInfo) -> Stack:
+    """A stack on the emulators with a state, a passphrase and a Pulumi home of its own in the folder."""
+    stack = Stack(name, cli, directory=project_copy(folder), local_state=folder)
+    servers = pair.describe()
+    stack.configure(
+        {
+            "coderApiBaseUrl": servers["coder_url"],
+            "coderSessionToken": servers["coder_token"],
+            "portBaseUrl": servers["port_url"],
+            "portClientId": servers["port_client_id"],
+            "portClientSecret": servers["port_client_secret"],
+            "protectBlueprints": "false",
+        }
+    )
+    return stack
+
+
+def _run(stack: Stack, pair: Pair, console: Console) -> Outcome:
+    pair.port.reset_requests()
+    outcome, tally = stack.up()
+    show_outcome(outcome, tally, console)
+    if outcome.exit_code:
+        raise DemoError("The demo stops here: see above.")
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Happened:
+    """What happened in words, and the ids of the workspaces that are not as they were and still there."""
+
+    lines: tuple[str, ...]
+    changed: frozenset[str]
+
+
+def _things_happen(coder: CoderEmulator) -> _Happened:
+    """Five changes: a workspace created, one stopped, one renamed, one deleted, a template version promoted."""
+    workspaces = [coder.workspace(identifier) for identifier in sorted(coder.workspace_ids())]
+    stopped = next(each for each in workspaces if each.running)
+    renamed, deleted = [each for each in workspaces if each.id != stopped.id][:2]
+    template = coder.template(renamed.template_id)
+    outdated = {
+        each.id
+        for each in workspaces
+        if each.template_id == template.id and each.build.version_id == template.active_version_id
+    }
+
+    def title(identifier: str) -> str:
+        workspace = coder.workspace(identifier)
+        return f"{coder.user(workspace.owner_id).username}/{workspace.name}"
+
+    lines = [f"{title(stopped.id)} is stopped"]
+    coder.stop(stopped.id)
+    lines.append(f"{title(deleted.id)} is deleted")
+    coder.delete_workspace(deleted.id)
+    before = title(renamed.id)
+    coder.rename_workspace(renamed.id, f"{renamed.name}-2")
+    lines.append(f"{before} is renamed to {title(renamed.id)}")
+    other = next(identifier for identifier in sorted(coder.template_ids()) if identifier != template.id)
+    lines.append(f"{title(coder.create_workspace(template=coder.template(other).name))} is created")
+    coder.promote_version(template.name)
+    changed = ({stopped.id, renamed.id} | outdated) - {deleted.id}
+    count = len(outdated - {deleted.id})
+    lines.append(f"a version of the template {template.name} is promoted, which outdates {count} of its workspaces")
+    return _Happened(tuple(lines), frozenset(changed))
+
+
+def _catalog(pair: Pair) -> Table:
+    """A few entities as Port holds them."""
+    table = Table(title="Port's catalog, as the emulator holds it", title_justify="left", box=None, pad_edge=False)
+    table.add_column("entity")
+    table.add_column("template")
+    for key in _SHOWN:
+        table.add_column(key)
+    titles = {entity["identifier"]: entity["title"] for entity in pair.port.entities(TEMPLATE.identifier)}
+    for entity in sorted(pair.port.entities(WORKSPACE.identifier), key=lambda each: str(each["title"]))[:8]:
+        values = entity["properties"]
+        template = titles.get(entity["relations"].get("template_id"), "–")
+        table.add_row(entity["title"], template, *(_text(values.get(key)) for key in _SHOWN))
+    return table
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _headline(console: Console, text: str) -> None:
+    console.print(f"\n{text}", style="bold")
+
+
+def _expect(true: bool, what: str) -> None:
+    if not true:
+        raise DemoError(f"This is not what the demo promises: {what}. Please report it with the lines above.")

@@ -1,0 +1,158 @@
+"""What the commands `history` and `undo` do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from coderport.catalog.meaning import TITLE
+from coderport.commands.stack import Stack
+from coderport.errors import CoderportError, Refusal
+from coderport.guard.ownership import Owner
+from coderport.history.applying import apply, read_now
+from coderport.history.images import DefinitionImage, EntityImage
+from coderport.history.record import Record, run_name
+from coderport.history.store import Store
+from coderport.history.undoing import Now, Place, Undo, places_of, undo_of
+from coderport.port.client import PortClient
+from coderport.port.models import PortEntity
+from coderport.settings import Limits, Releases, Settings, load_releases
+from coderport.terminal.remedy import CLI
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo comes to. `applied` is the name under which it is kept itself; empty where it was only shown."""
+
+    record: Record
+    undo: Undo
+    refused_by_port: tuple[str, ...] = ()
+    applied: str = ""
+
+
+def store_of(stack: Stack, settings: Settings) -> Store:
+    """Where the runs of the stack are kept."""
+    return Store(settings.history, stack.managed_by, project=stack.directory)
+
+
+def kept_runs(stack: Stack) -> list[Record]:
+    """The runs that are kept, the newest first."""
+    store = store_of(stack, stack.settings())
+    return [store.record(run) for run in store.runs()]
+
+
+def undo(stack: Stack, run: str, *, apply_it: bool) -> Undone:
+    """Shows, or with `apply_it` does, what takes the run back.
+
+    Raises Refusal where it would delete more than a run may, or where the stack works with another Port by now.
+    """
+    settings, releases = stack.settings(), load_releases(os.environ)
+    store = store_of(stack, settings)
+    record = store.record(run)
+    later = _later(store, run)
+    memory = stack.memory()
+    owner = memory.owner(memory.mark(stack.managed_by))
+    return asyncio.run(_undo(stack, settings, releases, store, record, later, owner, apply_it))
+
+
+async def _undo(
+    stack: Stack,
+    settings: Settings,
+    releases: Releases,
+    store: Store,
+    record: Record,
+    later: Mapping[Place, str],
+    owner: Owner,
+    apply_it: bool,
+) -> Undone:
+    secret = settings.port_client_secret.get_secret_value()
+    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
+        organization = await client.organization()
+        if organization.id != record.port_organization:
+            raise Refusal(
+                f"The run {record.run} wrote to the Port organization {record.port_organization}, and these "
+                f"credentials belong to {organization.id}. Nothing was changed."
+            )
+        now = await read_now(client, record, later)
+        found = undo_of(record, now)
+        await _insist(client, found, owner, settings.guard, releases)
+        if not apply_it or found.nothing:
+            return Undone(record, found)
+        if not settings.keep_runs:
+            raise CoderportError(
+                "An undo keeps what it changes, and coderport:keepRuns is 0. Nothing was changed. "
+                f"{CLI} config set coderport:keepRuns 20 --stack {stack.name}"
+            )
+        moment = datetime.now(timezone.utc)
+        name = run_name(moment)
+        kept = Record(
+            run=name,
+            how="undo",
+            stack=record.stack,
+            deployment=record.deployment,
+            port_organization=organization.id,
+            started=moment,
+            entities=tuple(_images(found, now.entities)),
+            definitions=tuple(_turned(each, now) for each in found.define),
+        )
+        store.keep(kept, settings.keep_runs)
+        return Undone(record, found, tuple(await apply(client, found)), name)
+
+
+def _later(store: Store, run: str) -> dict[Place, str]:
+    """By entity the newest run after `run` that wrote it."""
+    found: dict[Place, str] = {}
+    for name in store.runs():
+        if name <= run:
+            break
+        for place in places_of(store.record(name)):
+            found.setdefault(place, name)
+    return found
+
+
+async def _insist(client: PortClient, found: Undo, owner: Owner, limits: Limits, releases: Releases) -> None:
+    """Raises Refusal where an undo deletes more entities of a blueprint than a run may without a release."""
+    going = Counter(each.blueprint for each in found.delete)
+    total = sum(going.values())
+    if total <= releases.allow_deletions:
+        return
+    lines = []
+    for blueprint, number in sorted(going.items()):
+        ours = len(owner.holds({each.identifier: each async for each in client.entities(blueprint)}))
+        limit = limits.for_deleted(ours)
+        if number > limit or number >= ours > 0:
+            lines.append(f"{blueprint}: {number} of {ours} would go ({limit} may without a release)")
+    if lines:
+        raise Refusal(
+            "Refused, nothing was changed.\n\nThe undo deletes what that run created, and that is more than a run may "
+            "delete by itself.\n"
+            + "\n".join(lines)
+            + f"\nIf that is right, allow it for one run:\n  --allow-deletions {total}   "
+            + f"(or CODERPORT_ALLOW_DELETIONS={total})"
+        )
+
+
+def _turned(image: DefinitionImage, now: Now) -> DefinitionImage:
+    """The image of what the undo of `image` changes: what Port holds now, and what it goes back to."""
+    return replace(image, before=now.definitions.get((image.kind, image.identifier)), after=image.before)
+
+
+def _images(found: Undo, held: Mapping[Place, PortEntity]) -> Iterator[EntityImage]:
+    """What the undo itself changes, so that it can be undone."""
+    for entity in found.delete:
+        yield EntityImage(entity.blueprint, entity.identifier, before=entity)
+    for bodies in (found.write, found.point):
+        for (blueprint, identifier), body in bodies.items():
+            was = held.get((blueprint, identifier))
+            if was is None:
+                yield EntityImage(blueprint, identifier, created=PortEntity.from_json(blueprint, body))
+                continue
+            values = {key: (was.properties.get(key), value) for key, value in body.get("properties", {}).items()}
+            if body["title"] != was.title:
+                values[TITLE] = (was.title, body["title"])
+            relations = {key: (was.relations.get(key), value) for key, value in body.get("relations", {}).items()}
+            yield EntityImage(blueprint, identifier, before=was, values=values, relations=relations)

@@ -1,0 +1,397 @@
+"""One stack of the project and the real engine on it, through Pulumi's Automation API.
+
+The program is served inline, so no language host is needed; what runs is the project's own `__main__.py`, exactly as
+with plain `pulumi up`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from pulumi import automation
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
+
+from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environment
+from coderport.engine.errors import EngineError
+from coderport.engine.lock import StackLocked, unlock
+from coderport.engine.refusals import known_refusal, last_words
+from coderport.engine.resources import Resources, outputs_by_urn, read_by
+from coderport.engine.torn import COMPLAINT, mended
+from coderport.errors import CoderportError, Refusal, SettingsError
+from coderport.history.store import PROJECT_FOLDER
+from coderport.planning.difference import Resource
+from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
+from coderport.report.account import Account, Failure, collected, variables
+from coderport.report.outcome import Outcome, Result, Tally, kind_of
+from coderport.settings import Settings, settings_of
+from coderport.terminal.ending import asked, told, wait_for_others
+from coderport.terminal.progress import ENGINE, watcher
+
+ROOT = Path(__file__).resolve().parents[2]
+SUCCEEDED = "succeeded"
+PARALLEL = 128
+"""Operations in flight: six bulk writes. The engine's default of 4 × cores would cap one at 8 entities on 2 cores."""
+
+_OPERATION_FAILED = "update failed"
+_CONFIG_REJECTED = "validating stack config"
+_KILLED = re.compile(r"^\s*code: -(\d+)$", re.MULTILINE)
+
+
+def project_copy(directory: Path) -> Path:
+    """A folder with the project's `Pulumi.yaml` for a stack that must not touch the checkout (demo, tests).
+
+    The provider's path is made absolute; the program stays the one of the checkout.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    text = (ROOT / "Pulumi.yaml").read_text(encoding="utf-8")
+    (directory / "Pulumi.yaml").write_text(
+        text.replace("path: plugins/port", f"path: {ROOT / 'plugins' / 'port'}"), encoding="utf-8"
+    )
+    return directory
+
+
+def project_name(directory: Path = ROOT) -> str:
+    """The name that the folder's `Pulumi.yaml` gives the project; it is the first half of what entities name."""
+    try:
+        name = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise SettingsError(f"{directory / 'Pulumi.yaml'} names no project: {error}") from None
+    return str(name)
+
+
+class Stack:
+    """A stack of the project in `directory`, created on first use, or with `create=False` refused if there is none.
+
+    With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `program` stands in
+    for the project's `__main__.py`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        cli: CliInfo,
+        *,
+        directory: Path = ROOT,
+        local_state: Path | None = None,
+        program: Callable[[], Any] | None = None,
+        create: bool = True,
+    ) -> None:
+        self.name = name
+        self.directory = directory
+        self.project = project_name(directory)
+        self._healed: list[str] = []
+        environment = engine_environment(os.environ, cli=cli.path, local_state=local_state)
+        try:
+            workspace = automation.LocalWorkspace(
+                work_dir=str(directory),
+                env_vars=environment,
+                pulumi_command=EngineCommand(cli),
+                program=program or _main,
+            )
+            self._stack = self._opened(workspace, create)
+        except StackNotFoundError:
+            raise SettingsError(
+                f"The project {self.project} has no stack {name} in {workspace.who_am_i().url}.\n"
+                "To see those that it has:\n  python -m coderport pulumi -- stack ls\n"
+                f"To make it:\n  python -m coderport up --stack {name}"
+            ) from None
+        except CommandError as error:
+            raise self._refused("cannot be opened", error) from None
+
+    def _opened(self, workspace: automation.LocalWorkspace, create: bool) -> EngineStack:
+        """The stack; a run that was killed while it made it, or wrote its state, may have left something in the way."""
+        try:
+            return EngineStack(self.name, workspace, create=create)
+        except StackAlreadyExistsError:  # another command was the first to make it, a moment ago
+            return EngineStack(self.name, workspace, create=False)
+        except ConcurrentUpdateError as locked:
+            self._healed.append(unlock(self.name, str(locked)))
+        except CommandError as error:
+            if COMPLAINT not in str(error) or not mended(workspace.who_am_i().url or "", Path(workspace.work_dir)):
+                raise
+            self._healed.append("A run that was killed left its state without a checksum; the state is whole.")
+        return EngineStack(self.name, workspace, create=create)
+
+    def configure(self, values: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
+        """Sets plain config values in the namespace of the project; a list or an object replaces the whole one."""
+        given: dict[str, automation.ConfigValue] = {}
+        for key, value in values.items():
+            if isinstance(value, str):
+                given[key] = automation.ConfigValue(value)
+                continue
+            self._stack.remove_config(key)
+            if isinstance(value, Mapping):
+                given.update({f"{key}.{name}": automation.ConfigValue(each) for name, each in value.items()})
+            else:
+                given.update({f"{key}[{index}]": automation.ConfigValue(each) for index, each in enumerate(value)})
+        if given:
+            self._stack.set_all_config(given, path=True)
+
+    def configure_secret(self, key: str, value: str) -> None:
+        """Sets one encrypted config value in the namespace of the project."""
+        self._stack.set_config(key, automation.ConfigValue(value, secret=True))
+
+    def preview(self, *, on_line: Callable[[str], None] | None = None) -> tuple[Outcome, Tally]:
+        """What `up` would do now, judged by the same guard; never raises for a refusal or a failed read."""
+
+        def run(**options: Any) -> None:
+            self._stack.preview(parallel=PARALLEL, suppress_outputs=True, **options)
+
+        return self._outcome(run, Tally(preview=True), Account(), changed="changes", on_line=on_line)
+
+    def up(
+        self,
+        *,
+        debug: bool = False,
+        on_line: Callable[[str], None] | None = None,
+        account: Account | None = None,
+        before: Tally | None = None,
+    ) -> tuple[Outcome, Tally]:
+        """Makes Port match Coder; never raises for a refusal, a failed read or a failed resource.
+
+        `account` and `before` are what the command did until now; the outcome has all of it.
+        """
+
+        return self._up(account or Account(), on_line, before, debug=debug or None)
+
+    def up_part(
+        self, program: Callable[[], Any], targets: Sequence[Resource], account: Account
+    ) -> tuple[Outcome, Tally]:
+        """Runs `program`, which declares a part of the stack, over just the targets.
+
+        A refresh of them is not needed and cost a second: the provider holds each against Port before it changes it.
+        `account` is what the command did until now, and takes in what this does. Never raises, as `up`.
+        """
+        return self._up(account, None, None, program=program, target=[self._urn(each) for each in targets])
+
+    def _up(
+        self, account: Account, on_line: Callable[[str], None] | None, before: Tally | None, **named: Any
+    ) -> tuple[Outcome, Tally]:
+        def run(**options: Any) -> None:
+            self._stack.up(parallel=PARALLEL, show_secrets=False, suppress_outputs=True, **named, **options)
+
+        tally = Tally(preview=False, before=before)
+        return self._outcome(run, tally, account, changed="converged", on_line=on_line)
+
+    def _urn(self, resource: Resource) -> str:
+        kind, name = resource
+        return f"urn:pulumi:{self.bare_name}::{self.project}::{kind}::{name}"
+
+    @property
+    def bare_name(self) -> str:
+        """The name without the organization that Pulumi Cloud puts before it."""
+        return self.name.rsplit("/", 1)[-1]
+
+    def mark(self) -> str:
+        """What its entities have in `managed_by`: project/stack, and the id of the state once it has one."""
+        memory = self.memory()
+        return str(memory.mark(self.managed_by)) if memory.state else self.managed_by
+
+    @property
+    def managed_by(self) -> str:
+        """How entities of this stack name it: project/stack."""
+        return f"{self.project}/{self.bare_name}"
+
+    def settings(self) -> Settings:
+        """The settings that a run would have: the stack's config, decrypted, and the environment."""
+        try:
+            config = self._stack.get_all_config()
+        except CommandError as error:
+            raise self._refused("has a config that cannot be read", error, SettingsError) from None
+        return settings_of({key: (each.value, each.secret) for key, each in config.items()}, self.project, os.environ)
+
+    def memory(self) -> Memory:
+        """What the stack remembers of its last run, by one call of the CLI (`outputs` of the Automation API makes two).
+
+        Raises Refusal where outputs are there that cannot be read.
+        """
+        try:
+            memory = recalled(json.loads(self._asked("outputs", "stack", "output")))
+        except MemoryUnreadableError as error:
+            raise unreadable(self.name, error) from None
+        return memory if memory.stack else completed(memory, self.resources())
+
+    def resources(self) -> Resources:
+        """The outputs of the state's resources by URN."""
+        return outputs_by_urn(self.state())
+
+    def last_result(self) -> str:
+        """How the stack's last run ended, in Pulumi's words (`SUCCEEDED`, "failed", …); a refusal is a failure.
+
+        It is asked for with secrets shown, because the CLI then tries the passphrase, as it does for an `up`.
+        """
+        command = ("stack", "history", "--page-size", "1")
+        try:
+            answer = self._asked("a history", *command, "--show-secrets")
+        except EngineError:  # the secrets of that time, from before another key was taken: they do not matter
+            answer = self._asked("a history", *command)
+        entries: list[dict[str, Any]] = json.loads(answer or "[]")
+        return str(entries[0].get("result")) if entries else "none"
+
+    def _asked(self, what: str, *command: str) -> str:
+        """The CLI's answer about the stack as JSON; EngineError where it has none."""
+        workspace = self._stack.workspace
+        arguments = [*command, "--json", "--stack", self.name]
+        try:
+            return workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
+        except CommandError as error:
+            raise self._refused(f"has {what} that cannot be read", error) from None
+
+    def _refused(self, what: str, error: CommandError, otherwise: type[CoderportError] = EngineError) -> CoderportError:
+        """The CLI's error as ours: of a known kind, or else as `otherwise` with its own words."""
+        known = known_refusal(self.name, str(error))
+        return known or otherwise(f"The stack {self.name} {what}: {_last_words(error)}")
+
+    def refresh(self) -> None:
+        """Takes what Port holds into the state, without the program."""
+        self._stack.refresh(parallel=PARALLEL, show_secrets=False)
+
+    def destroy(self) -> None:
+        """Pulumi's own destroy: everything that the state holds is deleted, without the guard."""
+        self._stack.destroy(parallel=PARALLEL, show_secrets=False)
+
+    def cancel(self) -> None:
+        """Takes away the lock that a killed run left on the state."""
+        self._stack.cancel()
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of the last run."""
+        return {name: output.value for name, output in self._stack.workspace.stack_outputs(self.name).items()}
+
+    def state(self) -> dict[str, Any]:
+        """The whole state, as `pulumi stack export` gives it."""
+        return dict(self._stack.export_stack().deployment or {})
+
+    def _checkpoints(self) -> dict[str, str]:
+        """None of them where each changed step would rewrite the whole state: on every backend but Pulumi Cloud."""
+        on_cloud = urlsplit(self._stack.workspace.who_am_i().url or "").scheme in {"http", "https"}
+        return {} if on_cloud else {"PULUMI_SKIP_CHECKPOINTS": "true"}
+
+    def _outcome(
+        self,
+        run: Callable[..., None],
+        tally: Tally,
+        account: Account,
+        *,
+        changed: Result,
+        on_line: Callable[[str], None] | None,
+    ) -> tuple[Outcome, Tally]:
+        folder = Path(tempfile.mkdtemp(prefix="coderport-"))
+        shared = {**variables(folder, account), PROJECT_FOLDER: str(self.directory)}
+        error: CommandError | None = None
+        locked: StackLocked | None = None
+        try:
+            shared |= self._checkpoints()
+            os.environ.update(shared)  # the inline program runs in this process, the engine and provider inherit it
+
+            def passes() -> None:
+                run(on_event=tally.add, on_output=on_line, color="never")
+                if collected(folder).again:
+                    run(on_event=tally.add, on_output=on_line, color="never")
+
+            with read_by(self.resources):
+                self._unlocked(passes, tally)
+        except CommandError as raised:
+            error = raised
+        except StackLocked as raised:
+            locked = raised
+        finally:
+            watcher().ended(ENGINE)
+            if asked() is not None:
+                wait_for_others()
+            of_run = collected(folder)
+            tally.settle(of_run.standing)
+            account.add(of_run)
+            for name in shared:
+                os.environ.pop(name, None)
+            shutil.rmtree(folder, ignore_errors=True)
+        if (cause := asked()) is not None and error is not None:
+            account.failure = Failure(exit_code=cause.exit_code, message=told(cause, account.port_writes))
+            return judged(tally, account, error, changed), tally
+        if locked is not None:
+            account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
+        if error is not None and not tally.engine_ran and (known := known_refusal(self.name, str(error))):
+            account.failure = Failure(exit_code=known.exit_code, message=str(known))
+        if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
+            account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
+        return judged(tally, account, error, changed), tally
+
+    def _unlocked(self, run: Callable[[], None], tally: Tally) -> None:
+        """Runs; where only a dead run's lock is in the way, clears it and runs once more."""
+        tally.warnings.extend(self._healed)
+        self._healed.clear()
+        try:
+            run()
+        except ConcurrentUpdateError as locked:
+            tally.warnings.append(unlock(self.name, str(locked), self.cancel))
+            run()
+
+    def _wrong_settings(self, error: CommandError) -> str:
+        """Pulumi checks types by the schema before the program runs and names one key; ours names all of them."""
+        try:
+            self.settings()
+        except SettingsError as wrong:
+            return str(wrong)
+        return _last_words(error)
+
+
+def _main() -> None:
+    """The project's `__main__.py`, as plain `pulumi up` runs it."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+def judged(tally: Tally, account: Account, error: CommandError | None, changed: Result) -> Outcome:
+    """How a run ended, by what the engine counted and what program and provider left in the account."""
+    result: Result
+    exit_code, total = 0, account.elapsed
+    for blueprint, number in account.orphans.items():
+        tally.count_unseen(kind_of(blueprint), "deleted", number)
+    if account.failure is not None:
+        exit_code = account.failure.exit_code
+        result = "refused" if exit_code == Refusal.exit_code else "failed"
+        message = account.failure.message
+    elif error is not None:
+        result, exit_code = "failed", CoderportError.exit_code
+        said = [text for text in tally.errors if text != _OPERATION_FAILED]
+        message = "\n".join(said) or _last_words(error)
+    else:
+        result = changed if tally.kinds.changed else "unchanged"
+        message = ""
+    rest = {"engine" if tally.engine_ran else "cli": round(max(0.0, total - account.phases), 3)}
+    seconds = {**account.seconds, **rest, "total": round(total, 3)}
+    return Outcome(
+        result=result,
+        kinds=tally.kinds,
+        read=account.read,
+        coder_requests=account.coder_requests,
+        port_requests=account.port_requests,
+        port_writes=account.port_writes,
+        retries=account.retries,
+        seconds=seconds,
+        message=message,
+        exit_code=exit_code,
+    )
+
+
+def _last_words(error: CommandError) -> str:
+    """What the CLI said on stderr, or the error lines of its output."""
+    text = str(error)
+    if killed := _KILLED.search(text):
+        return (
+            f"The engine was ended by signal {killed[1]} before it was done. What it wrote to Port stands, "
+            "and the next run does the rest."
+        )
+    return last_words(text)

@@ -1,0 +1,199 @@
+"""The incremental run: what a full `up` would do, at the price of the difference.
+
+It reads, proves, maps and guards as `up` does, without the engine. Only what differs is then put right, by the engine
+in a targeted run; where a part will not do, a full `up` runs instead, and the reason is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from coderport.catalog.agreement import Difference as Finding
+from coderport.catalog.blueprint import BLUEPRINTS
+from coderport.commands.comparison import Comparison, comparison_of
+from coderport.commands.history import store_of
+from coderport.commands.stack import Stack, judged
+from coderport.errors import CoderportError
+from coderport.history.images import deleted_of
+from coderport.history.keeping import keep
+from coderport.planning.difference import Difference, part_of, targets_of
+from coderport.planning.memory import Memory
+from coderport.report.account import Account, Failure
+from coderport.report.outcome import PERMISSIONS_OF, Change, Counts, Operation, Outcome, Tally, kind_of
+from coderport.settings import load_releases
+from coderport.terminal.ending import Interrupted, told
+
+MOST_TARGETS = 1000
+"""The engine looks for each target among all resources, so its work grows with their product; a full run's does not."""
+
+_MISFITS = {
+    "could not be found in the stack": "the state is not what the stack remembers",
+    "was not specified in --target": "the state holds more that refers to what differs",
+}
+"""What the engine says (CLI 3.250) of a part that does not fit the state, and what that means."""
+
+
+def sync(stack: Stack) -> tuple[Outcome, Tally]:
+    """Makes Port match Coder; never raises for a refusal, a failed read or a failed resource."""
+    account = Account()
+    tally = Tally(preview=False)
+    try:
+        releases = load_releases(os.environ)
+        compared = comparison_of(stack, releases, account)
+        compared.insist()
+        if compared.misfits:
+            return full(stack, "; ".join(compared.misfits), account)
+        if compared.found.for_engine > MOST_TARGETS:
+            return full(stack, f"{compared.found.for_engine} resources differ", account)
+        keep_part(stack, compared, compared.found, account)
+    except (CoderportError, Interrupted) as error:
+        return failed(error, account, tally)
+    tally.warnings.extend(compared.plan.notes)
+    if compared.found.nothing:
+        count_unchanged(tally, compared)
+        return judged(tally, account, None, "converged"), tally
+    return run_part(stack, compared, compared.found, compared.plan.memory, account)
+
+
+def preview(stack: Stack) -> tuple[Outcome, Tally]:
+    """What `sync` would do now, judged by the same guard and without the engine; writes nothing."""
+    account = Account()
+    tally = Tally(preview=True)
+    try:
+        releases = load_releases(os.environ)
+        compared = comparison_of(stack, releases, account)
+        compared.insist()
+    except (CoderportError, Interrupted) as error:
+        return failed(error, account, tally)
+    tally.warnings.extend(compared.plan.notes)
+    tally.warnings.extend(f"The next run is a full one: {reason}." for reason in compared.misfits)
+    account.orphans = {name: len(ids) for name, ids in compared.found.orphans.items()}
+    for change in changes(compared):
+        tally.count(change)
+    count_unchanged(tally, compared)
+    return judged(tally, account, None, "changes"), tally
+
+
+def keep_part(stack: Stack, compared: Comparison, found: Difference, account: Account) -> None:
+    """Keeps what a run over the difference changes and deletes in Port, in the stack's history."""
+    asyncio.run(
+        keep(
+            part_of(compared.plan, found),
+            compared.memory,
+            {
+                name: ids & (found.leaving.get(name, frozenset()) | found.orphans.get(name, frozenset()))
+                for name, ids in deleted_of(compared.plan).items()
+            },
+            compared.settings,
+            account,
+            how="part",
+            stack=stack.managed_by,
+            store=store_of(stack, compared.settings),
+            now=datetime.now(timezone.utc),
+            leaving_actions=found.leaving_actions,
+        )
+    )
+
+
+def run_part(
+    stack: Stack, compared: Comparison, found: Difference, after: Memory, account: Account
+) -> tuple[Outcome, Tally]:
+    """Lets the engine put right what was found, or all where that part does not fit the state.
+
+    `after` is what the stack remembers if all of the part went well.
+    """
+    from coderport.program.main import (
+        program_of_part,  # loads port_pulumi, which takes longer than a sync without changes
+    )
+
+    if not found.for_engine:  # only orphans go, under the engine's lock: it has to be pointed at something
+        if not compared.plan.entities:
+            return full(stack, "entities go that no state holds, and nothing else is desired", account)
+        found = replace(found, unrecorded=compared.plan.entities[-1:])
+    program = program_of_part(part_of(compared.plan, found), compared.settings, compared.memory, after)
+    outcome, tally = stack.up_part(program, targets_of(found), account)
+    tally.warnings.extend(compared.plan.notes)
+    if account.failure is None and (misfit := misfit_of(tally)):
+        return full(stack, misfit, account, tally)
+    if outcome.exit_code == 0:
+        count_unchanged(tally, compared)
+    return outcome.model_copy(update={"kinds": tally.kinds}), tally
+
+
+def misfit_of(tally: Tally) -> str:
+    """Why the engine could not run the part on this state; empty where that was not what went wrong."""
+    return next((reason for text in tally.errors for sign, reason in _MISFITS.items() if sign in text), "")
+
+
+def full(stack: Stack, reason: str, account: Account, before: Tally | None = None) -> tuple[Outcome, Tally]:
+    """A full `up` where a part will not do, and why; what the run of the part did and said, `before`, counts too."""
+    outcome, tally = stack.up(account=account, before=before)
+    tally.warnings[:] = dict.fromkeys([f"This was a full run: {reason}.", *tally.warnings])
+    return outcome, tally
+
+
+def failed(error: CoderportError | Interrupted, account: Account, tally: Tally) -> tuple[Outcome, Tally]:
+    """The end of a run that was stopped before the engine began; what it asked and did until then counts."""
+    message = told(error.cause, account.port_writes) if isinstance(error, Interrupted) else str(error)
+    account.failure = Failure(exit_code=error.exit_code, message=message)
+    return judged(tally, account, None, "unchanged"), tally
+
+
+def changes(compared: Comparison) -> Iterator[Change]:
+    """The steps of the engine that the difference comes to; what is only unrecorded changes nothing in Port."""
+    found, held = compared.found, compared.plan.held
+    for name, findings in found.blueprints.items():
+        yield Change("updated" if name in held.blueprints else "created", "blueprint", name, _details(findings))
+    for action in found.actions:
+        title, permissions = action.action.title, Change("updated", PERMISSIONS_OF, action.action.identifier)
+        of_permissions = tuple(each for each in action.findings if ".permissions." in each.path)
+        of_action = tuple(each for each in action.findings if each not in of_permissions)
+        if action.missing:
+            yield Change("created", "action", title)
+            yield replace(permissions, operation="created")
+        elif not action.findings:
+            yield Change("adopted", "action", title)
+        if of_action:
+            yield Change("updated", "action", title, _details(of_action))
+        if of_permissions:
+            yield replace(permissions, details=_details(of_permissions))
+    for identifier in sorted(found.leaving_actions):
+        yield Change("deleted", "action", identifier)
+        yield Change("deleted", PERMISSIONS_OF, identifier)
+    for entity in found.missing:
+        yield Change("created", kind_of(entity.blueprint), entity.title)
+    for changed in found.changed:
+        details = tuple(sorted(key.removeprefix("$") for key in changed.values))
+        yield Change("updated", kind_of(changed.entity.blueprint), changed.entity.title, details)
+    for entity in found.unrecorded:
+        yield Change("adopted", kind_of(entity.blueprint), entity.title)
+    for blueprint in BLUEPRINTS:
+        handed_over = compared.plan.disappearing[blueprint.identifier].handed_over
+        for identifier in sorted(found.leaving.get(blueprint.identifier, ())):
+            was = held.entities.get(blueprint.identifier, {}).get(identifier)
+            operation: Operation = "released" if identifier in handed_over else "deleted"
+            yield Change(operation, kind_of(blueprint.identifier), was.title if was else identifier)
+
+
+def _details(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.path.split(".", 1)[-1] for each in findings))
+
+
+def count_unchanged(tally: Tally, compared: Comparison, differing: Iterable[str] = (), others: int = 0) -> None:
+    """The engine counts only what it was pointed at: all else that is desired was left as it was.
+
+    `differing` are identifiers of entities that differ and were left so, because a report changes nothing; `others` is
+    how many blueprints and actions do.
+    """
+    left, kinds = frozenset(differing), tally.kinds
+    for blueprint, ids in compared.plan.memory.declared.items():
+        counts: Counts = getattr(kinds, kind_of(blueprint))
+        seen = counts.created + counts.adopted + counts.updated + counts.unchanged
+        tally.count_unseen(kind_of(blueprint), "unchanged", len(ids - left) - seen)
+    seen = kinds.other.created + kinds.other.adopted + kinds.other.updated + kinds.other.unchanged
+    declared = len(compared.plan.blueprints) + 2 * len(compared.plan.actions)  # each action with its permissions
+    tally.count_unseen("other", "unchanged", declared - others - seen)

@@ -1,0 +1,276 @@
+"""May what this run would remove from Port go? Values in, a verdict out: nothing here reads, writes or raises.
+
+The engine deletes whatever was declared before and is not declared now. So every disappearance needs a reason: Coder's
+own word that the object was deleted, or settings that leave it out. The first are judged by the run: many at once need
+a release. The second live on in Coder: a few may go in a day, more need a release sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from coderport.catalog.blueprint import BLUEPRINTS
+from coderport.catalog.values import Held, LeftOut
+from coderport.guard.ownership import DEPLOYMENT, Owner, Whose
+from coderport.guard.verdict import SHOWN, Verdict
+from coderport.settings import Limits
+from coderport.terminal.text import line
+
+ACTION = "action"
+"""The kind of the actions and forms, beside the identifiers of the blueprints."""
+
+_PLURAL = {"coder_template": "templates", "coder_workspace": "workspaces", ACTION: "actions"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a verdict on deletions rests on. Mappings are by kind, sets hold identifiers.
+
+    gone        those of which Coder says that they were deleted
+    left_out    those that live in Coder and are left out by the settings
+    seen        how many objects the read saw, whether left out or not
+    actions     the actions that this state has; empty where it has none
+    spent       how many that live in Coder went without a release in the last day
+    weakness    what the token cannot see, as a sentence; empty if deletions can be proven
+    narrowed_by what has to be said of a reason, such as the environment variable that it comes from
+    """
+
+    desired: Mapping[str, frozenset[str]]
+    owner: Owner
+    held: Mapping[str, Mapping[str, Held]]
+    gone: frozenset[str]
+    left_out: Mapping[str, LeftOut]
+    seen: Mapping[str, int]
+    actions: frozenset[str] = frozenset()
+    spent: Mapping[str, int] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    weakness: str = ""
+    narrowed_by: Mapping[LeftOut, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Disappearances:
+    """What of one kind would go, by reason, and of how many that this stack had.
+
+    `handed_over` are those that Port holds for somebody else by now: whoever carries the deletions out leaves them in
+    Port. `kept` have our mark, are in no record of this state, and stay: copies, those of another Coder deployment, and
+    those of which nothing is proven. `elsewhere` are among the unproven, and of another Coder deployment.
+    """
+
+    kind: str
+    ours: int
+    remaining: int
+    seen: int
+    gone: frozenset[str]
+    left_out: Mapping[str, LeftOut]
+    unproven: frozenset[str]
+    handed_over: frozenset[str]
+    limit: int
+    allowance: int
+    kept: Mapping[str, Whose] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
+
+    @property
+    def accounted(self) -> int:
+        """How many have a reason: proven gone, or left out by the settings."""
+        return len(self.gone) + len(self.left_out)
+
+    @property
+    def needs_release(self) -> bool:
+        """Whether these are more than may go by themselves. Never all of a kind while some of them live in Coder."""
+        alive = len(self.left_out)
+        return len(self.gone) > self.limit or alive > self.allowance or (alive > 0 and not self.remaining)
+
+
+@dataclass(frozen=True)
+class DeletionVerdict(Verdict):
+    """A verdict on deletions with what it was made from, by kind. `released`: a person allowed what goes."""
+
+    kinds: Mapping[str, Disappearances] = field(default_factory=dict)
+    released: bool = False
+
+    def ids(self, kind: str) -> frozenset[str]:
+        """The identifiers of that kind that this run may remove from Port; none if it is refused."""
+        if self.refused or kind not in self.kinds:
+            return frozenset()
+        found = self.kinds[kind]
+        return found.gone | found.unproven | frozenset(found.left_out)
+
+    def spent(self) -> dict[str, int]:
+        """How many that live in Coder go by this run without a release, by kind."""
+        if self.refused or self.released:
+            return {}
+        return {name: len(kind.left_out) for name, kind in self.kinds.items() if kind.left_out}
+
+
+def deletions(evidence: Evidence, *, allow_deletions: int = 0, forget_unproven: int = 0) -> DeletionVerdict:
+    """Whether what this run would remove may go.
+
+    Refused are more accounted disappearances of a kind than may go by themselves, and any that nothing accounts for: a
+    read that shows nothing at all deletes only what Coder says was deleted. `allow_deletions` lets up to so many
+    accounted ones go, `forget_unproven` up to so many others, both over the whole run.
+    """
+    kinds = {each.identifier: _disappearances(each.identifier, evidence) for each in BLUEPRINTS}
+    kinds[ACTION] = _actions(evidence)
+    accounted = sum(kind.accounted for kind in kinds.values())
+    unproven = sum(len(kind.unproven) for kind in kinds.values())
+    over = any(kind.needs_release for kind in kinds.values())
+    too_many = over and accounted > allow_deletions
+    unknown = unproven > forget_unproven
+    elsewhere = any(kind.elsewhere for kind in kinds.values())
+    if not too_many and not unknown and not elsewhere:
+        return DeletionVerdict((), kinds, released=over)
+    lines = [_headline(too_many, unknown)]
+    for kind in kinds.values():
+        lines.extend(_report(kind, evidence))
+    if unknown and evidence.weakness:
+        lines.append(evidence.weakness)
+    if elsewhere:
+        lines.append("Entities of another Coder deployment are never deleted, and no option allows it.")
+    else:
+        lines.append("If that is right, allow it for one run:")
+    if too_many and not elsewhere:
+        lines.append(f"  --allow-deletions {accounted}   (or CODERPORT_ALLOW_DELETIONS={accounted})")
+    if unknown and not elsewhere:
+        lines.append(f"  --forget-unproven {unproven}   (or CODERPORT_FORGET_UNPROVEN={unproven})")
+    return DeletionVerdict(("\n".join(lines),), kinds)
+
+
+def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
+    owner, held = evidence.owner, evidence.held.get(blueprint, {})
+    desired = evidence.desired.get(blueprint, frozenset())
+    record = owner.record.get(blueprint, frozenset())
+    going: set[str] = set()
+    handed_over: set[str] = set()
+    kept: dict[str, Whose] = {}
+    for identifier in record - desired:
+        its = held.get(identifier)
+        (handed_over if its is not None and owner.whose(its) is not Whose.OURS else going).add(identifier)
+    ours = len(record)
+    for identifier in held.keys() - record:
+        whose = owner.whose(held[identifier])
+        ours += whose in (Whose.OURS, Whose.OURS_BY_NAME)
+        if identifier in desired or whose in (Whose.OTHERS, Whose.NOBODYS):
+            continue
+        if _may_go(identifier, whose, evidence):
+            going.add(identifier)
+        else:
+            kept[identifier] = whose
+    left_out = {key: evidence.left_out[key] for key in going if key in evidence.left_out}
+    rest = going - left_out.keys()
+    unproven = frozenset(rest - evidence.gone)
+    return Disappearances(
+        kind=blueprint,
+        ours=ours,
+        remaining=len(desired),
+        seen=evidence.seen.get(blueprint, 0),
+        gone=frozenset(rest & evidence.gone),
+        left_out=left_out,
+        unproven=unproven,
+        handed_over=frozenset(handed_over),
+        kept=kept,
+        elsewhere=frozenset(key for key in unproven if key in held and _is_elsewhere(held[key], owner)),
+        limit=evidence.limits.for_deleted(ours),
+        allowance=_allowance(blueprint, ours, evidence),
+    )
+
+
+def _may_go(identifier: str, whose: Whose, evidence: Evidence) -> bool:
+    """Whether an entity that no record of this state has may be deleted, if the guard permits.
+
+    Only what Coder says was deleted, and, for a state that remembers, what has its id and is left out by the settings.
+    A state without a memory deletes nothing that is its own by name alone.
+    """
+    remembers = evidence.owner.remembers
+    if identifier in evidence.left_out:
+        return whose is Whose.OURS and remembers
+    return identifier in evidence.gone and (whose is Whose.OURS or (whose is Whose.OURS_BY_NAME and remembers))
+
+
+def _is_elsewhere(held: Held, owner: Owner) -> bool:
+    its = held.properties.get(DEPLOYMENT)
+    return bool(its and owner.deployment) and str(its) != owner.deployment
+
+
+def _actions(evidence: Evidence) -> Disappearances:
+    desired = evidence.desired.get(ACTION, frozenset())
+    going = evidence.actions - desired
+    left_out = {key: evidence.left_out[key] for key in going if key in evidence.left_out}
+    rest = going - left_out.keys()
+    return Disappearances(
+        kind=ACTION,
+        ours=len(evidence.actions),
+        remaining=len(desired),
+        seen=len(desired),
+        gone=frozenset(rest & evidence.gone),
+        left_out=left_out,
+        unproven=frozenset(rest - evidence.gone),
+        handed_over=frozenset(),
+        limit=evidence.limits.for_deleted(len(evidence.actions)),
+        allowance=_allowance(ACTION, len(evidence.actions), evidence),
+    )
+
+
+def _allowance(kind: str, ours: int, evidence: Evidence) -> int:
+    """How many that live in Coder may go now without a release; none from a state that has lost its memory."""
+    if not evidence.owner.remembers:
+        return 0
+    return max(0, evidence.limits.for_left_out(ours) - evidence.spent.get(kind, 0))
+
+
+def _headline(too_many: bool, unknown: bool) -> str:
+    if too_many and unknown:
+        return "This run would delete more than a run may by itself, and entities whose objects may still exist."
+    if too_many:
+        return "This run would delete more than a run may by itself."
+    return "This run would delete entities whose objects may still exist in Coder."
+
+
+def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
+    if not kind.accounted and not kind.unproven:
+        return
+    plural = _PLURAL[kind.kind]
+    total = kind.accounted + len(kind.unproven)
+    yield f"{plural}: {total} of {kind.ours} would go{_permitted(kind, evidence)}"
+    if not kind.seen:
+        yield f"  Coder showed no {plural} at all." if kind.kind != ACTION else "  The settings ask for no actions."
+    held = evidence.held.get(kind.kind, {})
+    if kind.gone:
+        yield f"  {len(kind.gone)} deleted in Coder: {_names(kind.gone, held)}"
+    for reason in LeftOut:
+        ids = [key for key, why in kind.left_out.items() if why is reason]
+        if ids:
+            by = evidence.narrowed_by.get(reason, "")
+            lives = "" if reason is LeftOut.ACTIONS else "alive in Coder, "
+            yield f"  {len(ids)} {lives}{reason.value}{by}: {_names(ids, held)}"
+    if kind.unproven:
+        why = "whose form Coder did not show" if kind.kind == ACTION else "not shown by Coder"
+        yield f"  {len(kind.unproven)} {why}, which does not say either that they were deleted: " + _names(
+            kind.unproven, held
+        )
+    if kind.elsewhere:
+        yield f"  {len(kind.elsewhere)} of these are of another Coder deployment: {_names(kind.elsewhere, held)}"
+
+
+def _permitted(kind: Disappearances, evidence: Evidence) -> str:
+    """What may go without a release, as far as it matters here."""
+    said = []
+    if kind.unproven and not kind.accounted:
+        said.append("none of these may without a release")
+    if kind.gone:
+        said.append(f"{kind.limit} deleted in Coder may without a release")
+    if kind.left_out:
+        spent = evidence.spent.get(kind.kind, 0)
+        used = f", after {spent} in the last day" if spent else ""
+        lives = "left out by the settings" if kind.kind == ACTION else "alive in Coder"
+        said.append(f"{kind.allowance} {lives} may without a release{used}")
+        if not kind.remaining:
+            said.append("and never all of them")
+    return f" ({'; '.join(said)})"
+
+
+def _names(identifiers: Iterable[str], held: Mapping[str, Held]) -> str:
+    names = sorted(line((each.title or key) if (each := held.get(key)) else key) for key in identifiers)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

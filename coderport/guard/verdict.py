@@ -1,0 +1,142 @@
+"""May this run write what it is about to write? Values in, a verdict out: nothing here reads, writes or raises.
+
+What it would remove is judged by `coderport.guard.deletions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from coderport.catalog.values import Entity, Held
+from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.terminal.remedy import CLI, COMMAND
+from coderport.terminal.text import line
+
+SHOWN = 5
+"""How many of a kind a refusal names."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether something is refused, and why, for a person to read. No reasons means that it may happen."""
+
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the run must stop before it declares anything."""
+        return bool(self.reasons)
+
+    def text(self) -> str:
+        """The reasons as paragraphs; empty if nothing is refused."""
+        return "\n\n".join(self.reasons)
+
+
+def together(*verdicts: Verdict) -> Verdict:
+    """One verdict that refuses what any of them refuses, with all their reasons."""
+    return Verdict(tuple(chain.from_iterable(verdict.reasons for verdict in verdicts)))
+
+
+def identity(
+    deployment: str,
+    port_organization: str,
+    *,
+    deployment_before: str | None,
+    port_organization_before: str | None,
+) -> Verdict:
+    """Whether the stack still works between the same Coder and the same Port; None before is a first run."""
+    reasons = []
+    if deployment_before is not None and deployment_before != deployment:
+        reasons.append(_other("Coder deployment", deployment_before, deployment, "coderport:coderApiBaseUrl"))
+    if port_organization_before is not None and port_organization_before != port_organization:
+        reasons.append(
+            _other("Port organization", port_organization_before, port_organization, "coderport:portClientId")
+        )
+    return Verdict(tuple(reasons))
+
+
+def ownership(
+    desired: Sequence[Entity], held: Mapping[str, Mapping[str, Held]], *, owner: Owner, take_over: bool
+) -> Verdict:
+    """Whether every identifier that this stack wants is free in Port, already its own, or may be taken over.
+
+    `held` is what Port holds, by blueprint and identifier, whoever wrote it.
+    """
+    if take_over:
+        return Verdict()
+    foreign = [
+        (entity, holder)
+        for entity in sorted(desired, key=lambda each: (each.blueprint, each.title, each.identifier))
+        if (holder := held.get(entity.blueprint, {}).get(entity.identifier)) is not None
+        and owner.whose(holder) not in (Whose.OURS, Whose.OURS_BY_NAME)
+    ]
+    if not foreign:
+        return Verdict()
+    lines = [
+        f"Port already holds {_count(len(foreign), 'entity', 'entities')} that {owner.mark.stack} would write, "
+        "and they are not its own:",
+        *_first(
+            [
+                f"  {entity.blueprint} {line(entity.title)} ({entity.identifier}): {_holder(holder, owner)}"
+                for entity, holder in foreign
+            ]
+        ),
+        *_claimed_twice(foreign, owner),
+        "If this stack should manage them from now on (what others added to them stays as it is):",
+        f"  {CLI} config set coderport:takeOver true --stack {owner.mark.stack.rpartition('/')[2]}",
+    ]
+    return Verdict(("\n".join(lines),))
+
+
+def _claimed_twice(foreign: Iterable[tuple[Entity, Held]], owner: Owner) -> Iterable[str]:
+    """What to do where other stacks should keep theirs: which organizations are whose, for the settings."""
+    stacks: dict[str, set[str]] = {}
+    namesake = False
+    for entity, holder in foreign:
+        mark = Mark.read(holder.properties.get(MANAGED_BY))
+        if mark is None:
+            continue
+        namesake = namesake or mark.stack == owner.mark.stack
+        stacks.setdefault(mark.stack, set()).add(line(str(entity.properties.get("organization_name", ""))))
+    if namesake:
+        yield f"Another state wrote some of these under the same name, {owner.mark.stack}. If it is in use, rename this"
+        yield "stack and give it other organizations (if that state is lost: takeOver, as below):"
+        yield f"  {CLI} stack rename NAME --stack {owner.mark.stack.rpartition('/')[2]}"
+        stacks.pop(owner.mark.stack)
+    for manager, organizations in sorted(stacks.items()):
+        names = sorted(organizations - {""})
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        if named := ", ".join(names[:SHOWN]):
+            yield f"If {manager} should keep its own: leave {named}{more} out of this stack's coderport:organizations."
+
+
+def _other(what: str, before: str, now: str, key: str) -> str:
+    return "\n".join(
+        (
+            f"This stack belongs to another {what}:",
+            f"  until now  {before}",
+            f"  this run   {now}",
+            f"If that is a mistake, put {key} right. If it is meant, give the new one a stack of its own:",
+            f"  {COMMAND} up --stack NAME",
+        )
+    )
+
+
+def _holder(held: Held, owner: Owner) -> str:
+    mark = Mark.read(held.properties.get(MANAGED_BY))
+    if mark is None:
+        return f"managed by no stack, created by {line(held.created_by or 'somebody unknown')}"
+    if mark.stack != owner.mark.stack:
+        return f"managed by {line(mark.stack)}"
+    return f"managed by {line(mark.stack)}, by another state{f' ({mark.state})' if mark.state else ''}"
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return [*lines[:SHOWN], *more]
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,61 @@
+"""Values that Port did not take in an earlier run: the entities are declared without them, so that nothing flaps.
+
+A value is tried again when it changes, when Port's definition of the property changes, or the settings or the version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from coderport.catalog.values import Entity
+from coderport.planning.memory import Place, Refused, digest
+
+
+def definition_of(live: Mapping[str, Any] | None, name: str) -> bytes:
+    """A digest of what Port's blueprint says of the property."""
+    return digest((((live or {}).get("schema") or {}).get("properties") or {}).get(name))
+
+
+def withheld(
+    entities: Iterable[Entity], refused: Mapping[Place, Refused], live: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[Entity], dict[Place, Refused]]:
+    """The entities without the values that were refused and still would be, and what of `refused` that is.
+
+    `live` are Port's blueprints by identifier.
+    """
+    valid = {
+        place: each for place, each in refused.items() if each.definition == definition_of(live.get(place[0]), place[1])
+    }
+    found: dict[Place, dict[str, bytes]] = {}
+    shown: list[Entity] = []
+    for entity in entities:
+        names = [
+            name
+            for (blueprint, name), each in valid.items()
+            if blueprint == entity.blueprint
+            and name in entity.properties
+            and each.values.get(entity.identifier) == digest(entity.properties[name])
+        ]
+        for name in names:
+            values = found.setdefault((entity.blueprint, name), {})
+            values[entity.identifier] = digest(entity.properties[name])
+        shown.append(without(entity, names) if names else entity)
+    return shown, {place: replace(valid[place], values=values) for place, values in found.items()}
+
+
+def without(entity: Entity, names: Iterable[str]) -> Entity:
+    """The entity without those properties."""
+    return replace(entity, properties={key: value for key, value in entity.properties.items() if key not in set(names)})
+
+
+def notes(refused: Mapping[Place, Refused]) -> Iterator[str]:
+    """What a run says of it: which property, of how many, and why."""
+    for (blueprint, name), each in sorted(refused.items()):
+        kind = blueprint.removeprefix("coder_")
+        number = f"{len(each.values)} {kind}{'s' if len(each.values) > 1 else ''}"
+        yield (
+            f"Port does not take the value of {name} of {number}, which are in Port without it: {each.why} It is tried "
+            "again when the value, the property in Port, or the settings change."
+        )

@@ -1,0 +1,222 @@
+"""What Port and the stack's state are not yet of what a plan wants: the size of a sync, and what a drift report shows.
+
+Values in, values out. What is compared, and when two values mean the same, is what the provider goes by as well, so
+that a run over just this difference ends where a full `up` would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.actions.agreement import permission_differences
+from coderport.catalog.actions.values import Action
+from coderport.catalog.agreement import Difference as Finding
+from coderport.catalog.agreement import differences as blueprint_differences
+from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, Blueprint
+from coderport.catalog.meaning import difference
+from coderport.catalog.values import Entity, resource_name
+from coderport.planning.holdings import Holdings
+from coderport.planning.memory import Memory
+from coderport.planning.plan import Plan
+from coderport.port.models import PortEntity
+from coderport.report.account import Standing
+
+ENTITY = "port:index/entity:Entity"
+ACTION = "port:index/action:Action"
+PERMISSIONS = "port:index/actionPermissions:ActionPermissions"
+BLUEPRINT = "port:index/blueprint:Blueprint"
+
+Resource = tuple[str, str]
+"""A resource's type and name."""
+
+Permissions = Mapping[str, Mapping[str, Any]]
+"""Who may run and approve an action, as Port holds it, by action identifier."""
+
+
+@dataclass(frozen=True)
+class ChangedEntity:
+    """An entity that Port holds otherwise: `values` is {property or relation: (held, desired)}, a title as `$title`."""
+
+    entity: Entity
+    held: PortEntity
+    values: Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class ChangedAction:
+    """An action that Port lacks (`missing`) or holds otherwise, it or its permissions, or that the state holds so."""
+
+    action: Action
+    missing: bool
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """All of it; mappings are by blueprint.
+
+    `unrecorded` is as desired in Port, but the state holds it otherwise or not at all: a run that was killed, or an
+    action's run, wrote it. `leaving` and `leaving_actions` are in the state and desired no longer: the engine deletes
+    them. `orphans` are ours in Port, in no state and desired no longer: the engine cannot. `blueprints` holds what Port
+    lacks of ours or holds otherwise.
+    """
+
+    missing: tuple[Entity, ...] = ()
+    changed: tuple[ChangedEntity, ...] = ()
+    unrecorded: tuple[Entity, ...] = ()
+    leaving: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    orphans: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    actions: tuple[ChangedAction, ...] = ()
+    leaving_actions: frozenset[str] = frozenset()
+    blueprints: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """The entities that a run over this difference has to declare, in the order of the plan."""
+        several = chain(self.missing, (each.entity for each in self.changed), self.unrecorded)
+        return tuple(sorted(several, key=lambda each: (each.blueprint, each.identifier)))
+
+    @property
+    def for_engine(self) -> int:
+        """How many resources the engine has to see to; 0 means that it need not be started."""
+        leaving = sum(map(len, self.leaving.values()))
+        return len(self.entities) + leaving + len(self.actions) + len(self.leaving_actions) + len(self.blueprints)
+
+    @property
+    def going(self) -> bool:
+        """Whether the state holds anything that is desired no longer."""
+        return any(self.leaving.values()) or bool(self.leaving_actions)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether Port and the state are as the plan wants them."""
+        return not self.for_engine and not any(self.orphans.values())
+
+    def drift(self) -> Difference:
+        """Only where Port is not as desired. What Coder deleted is left to the next run, which deletes it.
+
+        What the state lacks stays in if it refers to something that has drifted, or that to it: one cannot be declared
+        without the other.
+        """
+        actions = tuple(each for each in self.actions if each.missing or each.findings)
+        drifted = (*self.missing, *(each.entity for each in self.changed))
+        touched = {target for each in drifted for target in each.relations.values()}
+        touched |= {each.identifier for each in drifted if each.blueprint == TEMPLATE.identifier}
+        unrecorded = tuple(
+            each for each in self.unrecorded if touched.intersection((each.identifier, *each.relations.values()))
+        )
+        return replace(self, unrecorded=unrecorded, leaving={}, actions=actions, leaving_actions=frozenset())
+
+
+def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Difference:
+    """What Port, as the plan's holdings show it, and the state, as the stack remembers it, are not yet of the plan."""
+    missing: list[Entity] = []
+    changed: list[ChangedEntity] = []
+    unrecorded: list[Entity] = []
+    for entity in plan.entities:
+        held = plan.held.entities.get(entity.blueprint, {}).get(entity.identifier)
+        if held is None:
+            missing.append(entity)
+        elif values := difference(entity, held):
+            changed.append(ChangedEntity(entity, held, values))
+        elif memory.digests.get(entity.identifier) != plan.memory.digests[entity.identifier]:
+            unrecorded.append(entity)
+    desired = plan.memory.declared
+    return Difference(
+        missing=tuple(missing),
+        changed=tuple(changed),
+        unrecorded=tuple(unrecorded),
+        leaving={name: ids - desired.get(name, frozenset()) for name, ids in memory.declared.items()},
+        orphans=plan.orphans,
+        actions=tuple(_changed_actions(plan, memory, permissions)),
+        leaving_actions=memory.actions - plan.memory.actions,
+        blueprints={each.identifier: found for each in plan.blueprints if (found := _findings(each, plan.held))},
+    )
+
+
+def standing(plan: Plan) -> dict[str, Standing]:
+    """By `type::name` how the resources of the plan stood in Port before, and those that another stack has taken over.
+
+    Permissions stand as their action does, for only a comparison reads them: the same is then said to be held.
+    """
+    found: dict[str, Standing] = {}
+    for blueprint in plan.blueprints:
+        if live := plan.held.blueprints.get(blueprint.identifier):
+            found[f"{BLUEPRINT}::{blueprint.identifier}"] = _standing(blueprint_differences(blueprint, live))
+    for action in plan.actions:
+        if action_live := plan.held.actions.get(action.identifier):
+            found[f"{ACTION}::{action.identifier}"] = how = _standing(action_differences(action, action_live))
+            found[f"{PERMISSIONS}::{action.identifier}"] = "held" if how == "same" else how
+    for entity in plan.entities:
+        if held := plan.held.entities.get(entity.blueprint, {}).get(entity.identifier):
+            found[f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}"] = _standing(
+                difference(entity, held)
+            )
+    for name, kind in plan.disappearing.items():
+        found |= {f"{ENTITY}::{resource_name(name, identifier)}": "released" for identifier in kind.handed_over}
+    return found
+
+
+def _standing(differences: Collection[object]) -> Standing:
+    return "different" if differences else "same"
+
+
+def _findings(blueprint: Blueprint, held: Holdings) -> tuple[Finding, ...]:
+    live = held.blueprints.get(blueprint.identifier)
+    if live is None:
+        return (Finding(blueprint.identifier, "missing in Port"),)
+    return tuple(blueprint_differences(blueprint, live))
+
+
+def _changed_actions(plan: Plan, memory: Memory, permissions: Permissions) -> Iterator[ChangedAction]:
+    for action in plan.actions:
+        live = plan.held.actions.get(action.identifier)
+        if live is None:
+            yield ChangedAction(action, True, ())
+            continue
+        who = permissions.get(action.identifier, {})
+        findings = (
+            *action_differences(action, live),
+            *permission_differences(action.identifier, action.permissions, who),
+        )
+        if findings or memory.digests.get(action.identifier) != plan.memory.digests[action.identifier]:
+            yield ChangedAction(action, False, findings)
+
+
+def part_of(plan: Plan, found: Difference) -> Plan:
+    """The plan with only what the difference touches, the templates that this refers to, and what refers to them.
+
+    The engine takes what depends on a target, and is not registered, for something to be deleted. On a blueprint
+    everything depends.
+    """
+    if found.blueprints:
+        return plan
+    entities = found.entities
+    needed = {(each.blueprint, each.identifier) for each in entities}
+    needed |= {(TEMPLATE.identifier, target) for each in entities for target in each.relations.values()}
+    pointed = {each.identifier for each in entities if each.blueprint == TEMPLATE.identifier}
+    needed |= {
+        (each.blueprint, each.identifier) for each in plan.entities if pointed.intersection(each.relations.values())
+    }
+    touched = {each.action.identifier for each in found.actions}
+    return replace(
+        plan,
+        entities=tuple(each for each in plan.entities if (each.blueprint, each.identifier) in needed),
+        actions=tuple(each for each in plan.actions if each.identifier in touched),
+    )
+
+
+def targets_of(found: Difference) -> tuple[Resource, ...]:
+    """What the engine has to be pointed at. The provider and the stack itself always count as pointed at."""
+    targets: list[Resource] = [(BLUEPRINT, name) for name in found.blueprints]
+    targets += [(ENTITY, resource_name(each.blueprint, each.identifier)) for each in found.entities]
+    for identifier in (*(each.action.identifier for each in found.actions), *sorted(found.leaving_actions)):
+        targets += [(ACTION, identifier), (PERMISSIONS, identifier)]
+    for blueprint in BLUEPRINTS:
+        ids = sorted(found.leaving.get(blueprint.identifier, ()))
+        targets += [(ENTITY, resource_name(blueprint.identifier, identifier)) for identifier in ids]
+    return tuple(targets)

@@ -1,0 +1,90 @@
+"""Which of Port's integrations dispatches the workflow of the backend github."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coderport.errors import SettingsError
+from coderport.port.integrations import GITHUB, Integration, Integrations
+from coderport.settings import NAMESPACE, Actions
+from coderport.terminal.remedy import CLI
+
+_SET = f"{CLI} config set --path {NAMESPACE}:actions.installationId"
+_INSTALL = (
+    "Install it in Port under Data sources > + Data source > GitHub; docs/actions.md#the-github-workflow says how to "
+    "host it yourself"
+)
+
+
+async def installation_of(actions: Actions, integrations: Integrations) -> Integration:
+    """The integration that the settings name, or else of the only one for GitHub that the organization has.
+
+    SettingsError, with the remedy, where there is none or several, or where it could not carry out a run.
+    """
+    if actions.installation_id is None:
+        return _only_one(await integrations.all())
+    named = await integrations.one(actions.installation_id)
+    if named is None:
+        raise SettingsError(_unknown(actions.installation_id, await integrations.all()))
+    _check(named)
+    return named
+
+
+def note_of(installation: Integration) -> str | None:
+    """What is worth knowing of the integration and stops nothing; None where it is all right."""
+    if installation.hears_events is not False:
+        return None
+    return (
+        f"Live events are off in Port's GitHub integration {installation.installation_id}: a run whose workflow breaks "
+        "before it begins stays in progress. Switch them on in its settings in Port."
+    )
+
+
+def _only_one(there: Iterable[Integration]) -> Integration:
+    found = _of_github(there)
+    if not found:
+        raise SettingsError(
+            f"Port has no GitHub integration, which the backend github of {NAMESPACE}:actions needs. {_INSTALL}. "
+            "The backend webhook needs none. Nothing was written."
+        )
+    able = [each for each in found if each.carries_out_actions is not False] or found
+    if len(able) > 1:
+        raise SettingsError(
+            f"Port has {len(able)} GitHub integrations, and {NAMESPACE}:actions does not say which one dispatches the "
+            f"workflow. Nothing was written. Choose one:\n{_choices(able)}"
+        )
+    _check(able[0])
+    return able[0]
+
+
+def _check(integration: Integration) -> None:
+    """SettingsError where a run would never leave Port."""
+    name = integration.installation_id
+    if integration.kind is not None and integration.kind != GITHUB:
+        raise SettingsError(
+            f"The integration {name} that {NAMESPACE}:actions.installationId names is of the kind {integration.kind}. "
+            f"Only one of the kind {GITHUB} dispatches GitHub workflows. {_INSTALL}. Nothing was written."
+        )
+    if integration.carries_out_actions is False:
+        raise SettingsError(
+            f"Port's GitHub integration {name} does not process actions, so a run would wait for ever. Where Port "
+            "hosts it, switch actions processing on in its settings in Port; where you host it, set "
+            "OCEAN__ACTIONS_PROCESSOR__ENABLED=true (in the Helm chart: actionsProcessor.enabled=true) and restart it. "
+            "Nothing was written."
+        )
+
+
+def _unknown(name: str, there: Iterable[Integration]) -> str:
+    found = _of_github(there)
+    text = f"Port has no integration {name}, which {NAMESPACE}:actions.installationId names. Nothing was written. "
+    return text + (
+        f"Its GitHub integrations are:\n{_choices(found)}" if found else f"It has none for GitHub. {_INSTALL}."
+    )
+
+
+def _of_github(there: Iterable[Integration]) -> list[Integration]:
+    return sorted((each for each in there if each.kind == GITHUB), key=lambda each: each.installation_id)
+
+
+def _choices(found: Iterable[Integration]) -> str:
+    return "\n".join(f"  {_SET} {each.installation_id}" for each in found)

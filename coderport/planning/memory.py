@@ -1,0 +1,280 @@
+"""What a stack remembers of its last run, as outputs of the stack itself.
+
+The engine deletes whatever was in the state and is not registered any more, so what was declared before has to be
+known before anything is registered. Outputs that a run does not export again are wiped, also by a run that fails:
+the program exports what it recalled before it does anything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from coderport.errors import Refusal
+from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, is_id, new_state_id
+from coderport.terminal.remedy import CLI
+
+FORMAT = 3
+"""Format 1 had ids without digests, in one text for each blueprint; format 2 no id of the state."""
+DIGEST = 4
+_ID = 16
+_UNKNOWN = bytes(DIGEST)
+_MOST_IN_BUCKET = 64
+ALL = "all"
+
+
+Place = tuple[str, str]
+"""A blueprint and a property of it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Values of one property that Port did not take: why (Port's words), of which entities, and what they were.
+
+    `definition` is the digest of the property in Port's blueprint, `values` has those of the values by entity.
+    """
+
+    why: str
+    definition: bytes
+    values: Mapping[str, bytes]
+
+
+class MemoryUnreadableError(ValueError):
+    """The outputs of the stack are there but are not what coderport writes."""
+
+
+def unreadable(stack: str, error: MemoryUnreadableError) -> Refusal:
+    """The refusal to go on without it, with what a person can do."""
+    return Refusal(
+        f"What the stack {stack} declared before is not readable: {error}. Nothing was applied. "
+        "Restore the stack's last good state. A folder or bucket keeps those before it in .pulumi/backups; Pulumi "
+        f"Cloud gives them by number:\n  {CLI} stack export --version NUMBER --file state.json --stack {stack}\n"
+        f"Then:\n  {CLI} stack import --file state.json --stack {stack}"
+    )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`declared`: the entity ids of the last run by blueprint. `blueprints`, `actions`: what this stack declares.
+
+    `digests` has for each entity and each action that was declared a short digest of all that it was, by identifier:
+    the state records just that, also where a run that was killed left Port ahead of it. `fit` is the fingerprint of the
+    settings that the run had (see `Settings.fingerprint`). Both are empty where an older version of coderport ran.
+    `refused` is what Port did not take of that, and so is not in it.
+
+    `state` is the id of the state (see `coderport.guard.ownership`), `stack` what the stack was
+    called in its last run, as project/stack. `names` are those that the state's own resources carry where no run has
+    recorded `stack` yet.
+    `lost` says that the state has resources and no outputs: what was declared is then read off the resources.
+
+    `spent` counts by hour (UTC, as 2026-11-27T09) and kind what went without a release though it lives in Coder.
+    """
+
+    state: str = ""
+    stack: str = ""
+    deployment: str | None = None
+    port_organization: str | None = None
+    blueprints: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+    declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    fit: str = ""
+    spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    lost: bool = False
+    refused: Mapping[Place, Refused] = field(default_factory=dict)
+
+    @property
+    def first_run(self) -> bool:
+        """Whether nothing was ever declared by this stack."""
+        return self.deployment is None and not self.declared
+
+    def mark(self, stack: str) -> Mark:
+        """What entities are to say in a run of this state as `stack` (project/stack); a new id where it has none."""
+        return Mark(stack, self.state or new_state_id())
+
+    def owner(self, mark: Mark, deployment: str = "") -> Owner:
+        """This state as the owner of entities; `mark` is the one that this run writes."""
+        names = self.names | {self.stack} if self.stack else self.names
+        remembers = not self.first_run and not self.lost
+        return Owner(mark, self.declared, names, remembers, deployment or self.deployment or "")
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack outputs that hold this memory. No value in them is a secret or changes by itself."""
+        return {
+            "coderport": {
+                "format": FORMAT,
+                "state": self.state,
+                "stack": self.stack,
+                "deployment": self.deployment or "",
+                "portOrganization": self.port_organization or "",
+                "blueprints": sorted(self.blueprints),
+                "actions": {name: self.digests.get(name, _UNKNOWN).hex() for name in sorted(self.actions)},
+                "declared": {
+                    blueprint: packed({each: self.digests.get(each, _UNKNOWN) for each in ids})
+                    for blueprint, ids in sorted(self.declared.items())
+                },
+                "fit": self.fit,
+                "spent": {hour: dict(sorted(kinds.items())) for hour, kinds in sorted(self.spent.items())},
+                **({"refused": _packed_refusals(self.refused)} if self.refused else {}),
+            },
+            "templates": len(self.declared.get("coder_template", ())),
+            "workspaces": len(self.declared.get("coder_workspace", ())),
+        }
+
+
+def recalled(outputs: Mapping[str, Any]) -> Memory:
+    """The memory held by a stack's outputs; an empty one if the stack has none yet (its first run).
+
+    Raises MemoryUnreadableError when outputs are there and cannot be understood: deleting by guess is not an option.
+    """
+    if "coderport" not in outputs:
+        if outputs:
+            raise MemoryUnreadableError("the stack has outputs, but none named `coderport`")
+        return Memory()
+    held = outputs["coderport"]
+    try:
+        if int(held["format"]) not in range(1, FORMAT + 1):
+            raise MemoryUnreadableError(f"format {held['format']} was written by another version of coderport")
+        declared = {str(name): unpacked(value) for name, value in held["declared"].items()}
+        actions: Mapping[str, str] = held.get("actions", {})
+        if int(held["format"]) == 1:
+            actions = dict.fromkeys(actions, _UNKNOWN.hex())
+        return Memory(
+            state=str(held["state"]) if int(held["format"]) >= FORMAT else _state_of_older(held),
+            stack=str(held.get("stack", "")),
+            deployment=str(held["deployment"]) or None,
+            port_organization=str(held["portOrganization"]) or None,
+            blueprints=frozenset(str(name) for name in held["blueprints"]),
+            actions=frozenset(actions),
+            declared={name: frozenset(records) for name, records in declared.items()},
+            digests={
+                **{name: bytes.fromhex(text) for name, text in actions.items()},
+                **{identifier: mark for records in declared.values() for identifier, mark in records.items()},
+            },
+            fit=str(held.get("fit", "")),
+            spent={
+                str(hour): {str(kind): int(number) for kind, number in kinds.items()}
+                for hour, kinds in held.get("spent", {}).items()
+            },
+            refused=_unpacked_refusals(held.get("refused") or {}),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None
+
+
+def _state_of_older(held: Mapping[str, Any]) -> str:
+    """The id of a state whose outputs have none yet: the same until a run has succeeded and recorded it."""
+    return digest(held).hex()
+
+
+def completed(memory: Memory, resources: Mapping[str, Mapping[str, Any]]) -> Memory:
+    """The memory of a state that has not recorded what it is called, with what its resources (outputs by URN) tell."""
+    found = rebuilt(resources)
+    if memory.first_run:
+        return replace(found, state=found.state or memory.state)
+    return replace(memory, names=found.names)
+
+
+def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
+    """What the resources of a state tell, given as outputs by URN: who wrote them, of which Coder, and what they are.
+
+    For a state whose outputs are lost, or older than a mark with an id. Only what can be an object's id counts.
+    """
+    declared: dict[str, set[str]] = {}
+    actions: set[str] = set()
+    blueprints: set[str] = set()
+    marks: Counter[Mark] = Counter()
+    deployments: Counter[str] = Counter()
+    for urn, outputs in resources.items():
+        kind, _, name = urn.partition("::")[2].partition("::")[2].rpartition("::")
+        kind = kind.rpartition("$")[2]
+        if kind == "port:index/action:Action":
+            actions.add(name)
+        elif kind == "port:index/blueprint:Blueprint":
+            blueprints.add(name)
+        elif kind == "port:index/entity:Entity":
+            blueprint, _, identifier = name.partition("-")
+            if not is_id(identifier):
+                continue
+            declared.setdefault(blueprint, set()).add(identifier)
+            texts = (outputs.get("properties") or {}).get("stringProps") or {}
+            if mark := Mark.read(texts.get(MANAGED_BY)):
+                marks[mark] += 1
+            if deployment := texts.get(DEPLOYMENT):
+                deployments[str(deployment)] += 1
+    states = Counter(mark.state for mark in marks.elements() if mark.state)
+    return Memory(
+        state=states.most_common(1)[0][0] if states else "",
+        deployment=deployments.most_common(1)[0][0] if deployments else None,
+        blueprints=frozenset(blueprints),
+        actions=frozenset(actions),
+        declared={name: frozenset(ids) for name, ids in declared.items()},
+        names=frozenset(mark.stack for mark in marks),
+        lost=bool(declared or actions or blueprints),
+    )
+
+
+def _packed_refusals(refused: Mapping[Place, Refused]) -> dict[str, dict[str, Any]]:
+    packed_up: dict[str, dict[str, Any]] = {}
+    for (blueprint, name), each in sorted(refused.items()):
+        packed_up.setdefault(blueprint, {})[name] = {
+            "why": each.why,
+            "definition": each.definition.hex(),
+            "values": packed(each.values),
+        }
+    return packed_up
+
+
+def _unpacked_refusals(held: Mapping[str, Mapping[str, Any]]) -> dict[Place, Refused]:
+    return {
+        (blueprint, name): Refused(str(each["why"]), bytes.fromhex(each["definition"]), unpacked(each["values"]))
+        for blueprint, properties in held.items()
+        for name, each in properties.items()
+    }
+
+
+def digest(value: object) -> bytes:
+    """Four bytes that are the same for the same JSON value. Two values share them once in four thousand million."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST).digest()
+
+
+def packed(digests: Mapping[str, bytes]) -> dict[str, str]:
+    """Ids (UUIDs) and their digests as texts: 20 bytes each, sorted, in base64, in buckets by an id's first digits.
+
+    Outputs are compared as texts whenever they are shown, which takes a time that grows with the square of a
+    text's length: 16 s for three new workspaces among 3,000 where all were in one text.
+    """
+    digits = 0
+    while len(digests) > _MOST_IN_BUCKET * 16**digits and digits < 3:
+        digits += 1
+    buckets: dict[str, list[bytes]] = {}
+    for identifier, mark in digests.items():
+        key = uuid.UUID(identifier)
+        buckets.setdefault(key.hex[:digits] or ALL, []).append(key.bytes + mark)
+    return {bucket: base64.b64encode(b"".join(sorted(records))).decode() for bucket, records in sorted(buckets.items())}
+
+
+def unpacked(value: Mapping[str, str] | str) -> dict[str, bytes]:
+    """The digests by id that `packed` made the texts from; ValueError if they are no such texts."""
+    texts, size = ([value], _ID) if isinstance(value, str) else (list(value.values()), _ID + DIGEST)
+    found: dict[str, bytes] = {}
+    for text in texts:
+        try:
+            raw = base64.b64decode(text, validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"ids are not base64: {error}") from None
+        if len(raw) % size:
+            raise ValueError("ids are cut short")
+        for start in range(0, len(raw), size):
+            record = raw[start : start + size]
+            found[str(uuid.UUID(bytes=record[:_ID]))] = record[_ID:] or _UNKNOWN
+    return found

@@ -1,0 +1,114 @@
+"""What a person should know of a plan that nothing refuses, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from coderport.catalog.values import LeftOut
+from coderport.coder.reading.snapshot import Snapshot
+from coderport.guard.deletions import Disappearances
+from coderport.guard.ownership import MANAGED_BY, Mark, Whose
+from coderport.guard.verdict import SHOWN
+from coderport.planning.holdings import Holdings
+from coderport.planning.installation import note_of
+from coderport.planning.memory import Memory
+from coderport.port.integrations import Integration
+from coderport.settings import ENVIRONMENT, Settings
+from coderport.terminal.text import line
+
+
+def notes_on(
+    snapshot: Snapshot,
+    memory: Memory,
+    mark: Mark,
+    held: Holdings,
+    kinds: Mapping[str, Disappearances],
+    narrowed: Mapping[LeftOut, str],
+) -> Iterator[str]:
+    """All of them: on the read, on the stack's name, and on what leaves, is handed over, or is left where it is."""
+    yield from _on_the_read(snapshot, held.installation)
+    yield from _renamed(memory, mark)
+    yield from _narrowed(narrowed, kinds)
+    yield from _handed_over(kinds, held, mark)
+    yield from _kept(kinds, held)
+
+
+def narrowed_by(settings: Settings) -> dict[LeftOut, str]:
+    """The environment variables that decide what is left out, in words for a person."""
+    found: dict[LeftOut, str] = {}
+    if "coderOrganizationId" in settings.from_environment:
+        name, value = ENVIRONMENT["coderOrganizationId"], settings.coder_organization_id
+        found[LeftOut.ORGANIZATION] = f" (the environment has {name}={value})"
+    if "actions" in settings.from_environment:
+        found[LeftOut.ACTIONS] = f" (the environment has {ENVIRONMENT['actions']})"
+    return found
+
+
+def _on_the_read(snapshot: Snapshot, installation: Integration | None) -> tuple[str, ...]:
+    notes = []
+    if installation is not None and (note := note_of(installation)):
+        notes.append(note)
+    if not snapshot.deletions_provable:
+        notes.append(f"Deletions cannot be proven with this token. {snapshot.breadth.text}")
+    if not snapshot.whole:
+        notes.append(
+            f"The read was not whole: Coder counts {snapshot.count} workspaces, {snapshot.short} of them were seen by "
+            "nobody yet. They endanger nothing, and the next run picks them up."
+        )
+    return tuple(notes)
+
+
+def _renamed(memory: Memory, mark: Mark) -> Iterator[str]:
+    """What to know where the state was written under another name: a rename, or a copy of it."""
+    before = (memory.names | {memory.stack}) - {"", mark.stack}
+    if memory.state == mark.state and before and memory.stack != mark.stack:
+        yield (
+            f"This state was that of {', '.join(sorted(before))} until its last run. Its entities go on as those of "
+            f"{mark.stack}."
+        )
+
+
+def _narrowed(narrowed: Mapping[LeftOut, str], kinds: Mapping[str, Disappearances]) -> Iterator[str]:
+    """What leaves the catalog because of an environment variable, with the variable."""
+    for reason, words in narrowed.items():
+        number = sum(why is reason for kind in kinds.values() for why in kind.left_out.values())
+        if number:
+            yield f"{number} of this stack's entities are {reason.value}{words}."
+
+
+def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings, own: Mark) -> Iterator[str]:
+    """Deletions of the engine that are none in Port, by the stack that took the entities over."""
+    takers = Counter(
+        mark.stack if mark.stack != own.stack else str(mark)
+        for blueprint, kind in kinds.items()
+        for identifier in kind.handed_over
+        if (mark := Mark.read(held.entities[blueprint][identifier].properties.get(MANAGED_BY))) is not None
+    )
+    for taker, number in sorted(takers.items()):
+        yield f"{number} of this stack's entities belong to {taker} now: they leave this stack and stay in Port."
+
+
+_KEPT = {
+    Whose.COPY: "carry this stack's mark under an identifier that is no id of Coder's: somebody's copies",
+    Whose.ELSEWHERE: "carry this stack's mark and are of another Coder deployment",
+    Whose.OURS: "carry this stack's mark, are in no record of its state, and no proof says that their objects are gone",
+    Whose.OURS_BY_NAME: "carry this stack's name without the id of its state, and are in no record of that",
+}
+
+
+def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
+    """What has our mark and is left as it is, with the first names."""
+    for whose, words in _KEPT.items():
+        found = sorted(
+            f"{line(held.entities[name][identifier].title or identifier)} ({line(identifier)})"
+            for name, kind in kinds.items()
+            for identifier, why in kind.kept.items()
+            if why is whose
+        )
+        if found:
+            more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+            yield (
+                f"Entities in Port ({len(found)}) {words}. They stay; delete them in Port if nobody needs them: "
+                f"{', '.join(found[:SHOWN])}{more}"
+            )

@@ -1,0 +1,375 @@
+"""What a run may do, from what was read: map and guard. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+
+from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.actions.agreement import migrated
+from coderport.catalog.actions.declared import declared
+from coderport.catalog.actions.values import Action
+from coderport.catalog.agreement import Agreement, agreement, demands, differences
+from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.meaning import difference
+from coderport.catalog.overlay import WAY_OUT
+from coderport.catalog.unread import notes as notes_of_unread
+from coderport.catalog.values import Context, Entity, OrganizationNames
+from coderport.coder.models import Template
+from coderport.coder.parameters import TemplateForm
+from coderport.coder.reading.snapshot import Fate, Known, Snapshot
+from coderport.errors import Refusal
+from coderport.guard.allowance import spent_after, spent_lately
+from coderport.guard.deletions import ACTION, Disappearances, Evidence, deletions
+from coderport.guard.leaving import leaving_actions
+from coderport.guard.ownership import Mark, Owner
+from coderport.guard.verdict import Verdict, identity, ownership, together
+from coderport.kinds.desired import Desired, Filters, desired
+from coderport.kinds.refused import notes as notes_of_refused
+from coderport.planning.holdings import Holdings
+from coderport.planning.memory import Memory, digest
+from coderport.planning.notes import narrowed_by, notes_on
+from coderport.port.integrations import Integration
+from coderport.settings import Releases, Settings
+from coderport.terminal.remedy import CLI
+from coderport.terminal.text import line
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What this run declares, and what it leaves to be remembered.
+
+    `orphans` are entities of ours in Port that go and that no state holds, by blueprint: the engine cannot delete
+    those. `held` is what Port held when this was planned; `disappearing` what of each kind goes, and why. `owner` is
+    this state as the owner of entities.
+    """
+
+    owner: Owner
+    held: Holdings
+    disappearing: Mapping[str, Disappearances]
+    blueprints: tuple[Blueprint, ...]
+    actions: tuple[Action, ...]
+    entities: tuple[Entity, ...]
+    orphans: Mapping[str, frozenset[str]]
+    memory: Memory
+    notes: tuple[str, ...]
+
+    @property
+    def creations(self) -> int:
+        """How many entities Port does not hold yet."""
+        return sum(each.identifier not in self.held.entities.get(each.blueprint, {}) for each in self.entities)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What this stack has declared, and what Port holds: all that a read of Coder is held against.
+
+    `mark` is what its entities are to say in this run. `unremembered` are entities that the state has and the memory
+    has not, by blueprint: a run that failed, or was killed, left them.
+    """
+
+    memory: Memory
+    held: Holdings
+    mark: Mark
+    unremembered: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the memory accounts for all in Port that has this state's mark; else the state is looked at."""
+        owner = self.owner()
+        return not any(
+            owner.holds(held) - owner.record.get(name, frozenset()) for name, held in self.held.entities.items()
+        )
+
+    def completed(self, state: Memory) -> Past:
+        """The same with what the state's resources tell (see `coderport.planning.memory.rebuilt`)."""
+        more = {name: ids - self.memory.declared.get(name, frozenset()) for name, ids in state.declared.items()}
+        return replace(self, unremembered={name: ids for name, ids in more.items() if ids})
+
+    def owner(self, deployment: str = "") -> Owner:
+        """This state as the owner of entities."""
+        owner = self.memory.owner(self.mark, deployment)
+        names = owner.record.keys() | self.unremembered.keys()
+        nothing: frozenset[str] = frozenset()
+        record = {name: owner.record.get(name, nothing) | self.unremembered.get(name, nothing) for name in names}
+        return replace(owner, record=record)
+
+
+def filters_of(settings: Settings) -> Filters:
+    """Which of the objects in scope belong into this stack's catalog."""
+    return Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates)
+
+
+def declares_actions(settings: Settings) -> bool:
+    """One stack of an organization declares the actions: the one that declares the blueprints they are for."""
+    return settings.blueprints == "manage" and settings.actions.backend != "off"
+
+
+def known_of(past: Past, settings: Settings) -> Known:
+    """The ids whose disappearance would have to be proven: those of the state and those of ours in Port."""
+    owner = replace(past.owner(), takes_over=settings.take_over)
+
+    def ids(blueprint: Blueprint) -> frozenset[str]:
+        name = blueprint.identifier
+        return owner.record.get(name, frozenset()) | owner.holds(past.held.entities.get(name, {}))
+
+    return Known(templates=ids(TEMPLATE), workspaces=ids(WORKSPACE))
+
+
+def judge(
+    settings: Settings,
+    releases: Releases,
+    past: Past,
+    snapshot: Snapshot,
+    forms: Mapping[str, TemplateForm],
+    now: datetime,
+    of_siblings: Sequence[Template] = (),
+) -> tuple[Plan, Verdict]:
+    """The plan for what was read, and the guard's verdict on it; values in, values out.
+
+    `of_siblings` are templates whose forms are declared beside those of this stack's own, and nothing else of them.
+    Raises Refusal where the stack belongs to another Coder or Port.
+    """
+    memory, held, mark = past.memory, past.held, past.mark
+    deployment = snapshot.deployment.deployment_id
+    context = Context(
+        deployment_id=deployment,
+        dashboard_url=snapshot.deployment.dashboard_url or settings.coder_api_base_url,
+        managed_by=str(mark),
+        emails=snapshot.emails or {},
+        organizations={
+            each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
+        },
+    )
+    wanted = desired(
+        snapshot,
+        filters_of(settings),
+        context,
+        held.entities,
+        now,
+        settings.volatile_refresh,
+        memory.refused if memory.fit == settings.fingerprint else {},
+        held.blueprints,
+    )
+    same = identity(
+        deployment,
+        held.organization.id,
+        deployment_before=memory.deployment,
+        port_organization_before=memory.port_organization,
+    )
+    if same.refused:  # everything below would only say the same in more words
+        raise refusal(same)
+    owner = replace(past.owner(deployment), takes_over=settings.take_over)
+    owned = ownership(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
+    actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
+    going = deletions(
+        _evidence(settings, past, snapshot, wanted, actions, owner, now, of_siblings),
+        allow_deletions=releases.allow_deletions,
+        forget_unproven=releases.forget_unproven,
+    )
+    verdict = together(
+        _blueprints_verdict(settings, memory, held),
+        _demands_verdict(wanted, held),
+        _actions_verdict(actions, settings, memory, held),
+        owned,
+        going,
+    )
+    plan = Plan(
+        owner=owner,
+        held=held,
+        disappearing=going.kinds,
+        blueprints=BLUEPRINTS if settings.blueprints == "manage" else (),
+        actions=actions,
+        entities=wanted.entities,
+        orphans={
+            each.identifier: (going.ids(each.identifier) & held.entities.get(each.identifier, {}).keys())
+            - owner.record.get(each.identifier, frozenset())
+            for each in BLUEPRINTS
+        },
+        memory=Memory(
+            state=mark.state,
+            stack=mark.stack,
+            deployment=deployment,
+            port_organization=held.organization.id,
+            blueprints=frozenset(each.identifier for each in BLUEPRINTS if settings.blueprints == "manage"),
+            actions=frozenset(action.identifier for action in actions),
+            declared=wanted.ids(),
+            digests=digests_of(wanted.entities, actions),
+            fit=settings.fingerprint,
+            spent=spent_after(memory.spent, going.spent(), now),
+            refused=wanted.refused,
+        ),
+        notes=(
+            *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings)),
+            *notes_of_refused(wanted.refused),
+            *notes_of_unread(wanted.kept),
+        ),
+    )
+    return plan, verdict
+
+
+def digests_of(entities: Iterable[Entity], actions: Iterable[Action]) -> dict[str, bytes]:
+    """What the stack remembers of each of them, by identifier."""
+    found = {each.identifier: digest((each.title, each.properties, each.relations)) for each in entities}
+    found |= {each.identifier: digest(asdict(each)) for each in actions}
+    return found
+
+
+def _evidence(
+    settings: Settings,
+    past: Past,
+    snapshot: Snapshot,
+    wanted: Desired,
+    actions: tuple[Action, ...],
+    owner: Owner,
+    now: datetime,
+    of_siblings: Iterable[Template],
+) -> Evidence:
+    memory, held = past.memory, past.held
+    gone = frozenset(identifier for identifier, fate in snapshot.fates.items() if fate is Fate.GONE)
+    desired = {**wanted.ids(), ACTION: frozenset(each.identifier for each in actions)}
+    leaving = leaving_actions(
+        memory.actions - desired[ACTION],
+        settings.actions if declares_actions(settings) else None,
+        {**{each.id: each for each in of_siblings}, **snapshot.templates},
+        gone=gone,
+        left_out=wanted.left_out,
+        in_port=held.entities.get(TEMPLATE.identifier, {}),
+    )
+    return Evidence(
+        desired=desired,
+        owner=owner,
+        held=held.entities,
+        gone=gone | leaving.gone,
+        left_out={**wanted.left_out, **leaving.left_out},
+        seen={
+            TEMPLATE.identifier: len(snapshot.templates) + len(snapshot.outside_templates),
+            WORKSPACE.identifier: len(snapshot.workspaces) + len(snapshot.outside_workspaces),
+        },
+        actions=memory.actions,
+        spent=spent_lately(memory.spent, now),
+        limits=settings.guard,
+        weakness=_weakness(snapshot),
+        narrowed_by=narrowed_by(settings),
+    )
+
+
+def _weakness(snapshot: Snapshot) -> str:
+    """Why what Coder says, or does not say, of a deletion is no proof in this read."""
+    if snapshot.disbelieved:
+        return (
+            f"Coder calls {snapshot.disbelieved} of these workspaces deleted, and counts more than it shows: they may "
+            "be the same, so nothing of it is believed."
+        )
+    return "" if snapshot.deletions_provable else snapshot.breadth.text
+
+
+def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> Verdict:
+    """Whether the blueprints that Port has are ours, mean the same, or may be taken over; conflicts never may."""
+    reasons: list[str] = []
+    for blueprint in BLUEPRINTS:
+        live = held.blueprints.get(blueprint.identifier)
+        if live is None:
+            if settings.blueprints == "use":
+                reasons.append(
+                    f"Port has no blueprint {blueprint.identifier}, and this stack only uses blueprints "
+                    "(coderport:blueprints is use). Run the stack that manages them first."
+                )
+            continue
+        found = differences(blueprint, live)
+        ours = blueprint.identifier in memory.blueprints or settings.take_over
+        if agreement(found) is Agreement.CONFLICT:
+            conflicts = [each for each in found if each.conflict]
+            reasons.append(
+                _listed(f"Port's blueprint {blueprint.identifier} contradicts ours:", conflicts)
+                + f"\nPort never changes these in place. {WAY_OUT}\nOr use another organization of Port."
+            )
+        elif found and settings.blueprints == "use":
+            reasons.append(
+                _listed(f"Port's blueprint {blueprint.identifier} is not what this version expects:", found)
+                + "\nRun the stack that manages the blueprints with this version of coderport first."
+            )
+        elif found and not ours:
+            reasons.append(
+                _listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
+                + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
+                + f"\n  {CLI} config set coderport:takeOver true"
+            )
+    return Verdict(tuple(reasons))
+
+
+def _demands_verdict(wanted: Desired, held: Holdings) -> Verdict:
+    """Whether Port takes what is to be written: it does not while somebody's mandatory property has no value."""
+    reasons: list[str] = []
+    for blueprint in BLUEPRINTS:
+        live = held.blueprints.get(blueprint.identifier)
+        found = demands(blueprint, live) if live is not None else []
+        if live is None or not found:
+            continue
+        there = held.entities.get(blueprint.identifier, {})
+        waiting = [
+            line(entity.title)
+            for entity in wanted.entities
+            if entity.blueprint == blueprint.identifier
+            and not all(each.met_by(there.get(entity.identifier)) for each in found)
+            and (entity.identifier not in there or difference(entity, there[entity.identifier]))
+        ]
+        if not waiting:
+            continue
+        by, at = line(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
+        more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
+        reasons.append(
+            _listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
+            + f"\nSo Port would refuse {len(waiting)} of its entities: {', '.join(waiting[:_NAMED])}{more}."
+            + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or give it a default."
+        )
+    return Verdict(tuple(reasons))
+
+
+def _actions(
+    settings: Settings,
+    snapshot: Snapshot,
+    wanted: Desired,
+    forms: Mapping[str, TemplateForm],
+    of_siblings: Iterable[Template],
+    installation: Integration | None,
+) -> tuple[Action, ...]:
+    if not declares_actions(settings):
+        return ()
+    shown = wanted.ids()[TEMPLATE.identifier]
+    templates = {each.id: each for each in of_siblings}
+    templates |= {each.id: each for each in snapshot.templates.values() if each.id in shown}
+    chosen = settings.actions
+    if installation is not None:
+        chosen = chosen.model_copy(update={"installation_id": installation.installation_id})
+    return declared(chosen, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
+
+
+def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Memory, held: Holdings) -> Verdict:
+    """Whether the actions that Port has under our identifiers are ours, mean the same, or may be taken over."""
+    reasons: list[str] = []
+    for action in actions:
+        live = held.actions.get(action.identifier)
+        if live is None or action.identifier in memory.actions or settings.take_over:
+            continue
+        if found := action_differences(action, migrated(action, live)):
+            reasons.append(
+                _listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
+                + f"\nTo replace it by ours:\n  {CLI} config set coderport:takeOver true"
+            )
+    return Verdict(tuple(reasons))
+
+
+_NAMED = 5
+
+
+def _listed(headline: str, found: Iterable[object], shown: int = 12) -> str:
+    lines = [f"  {each}" for each in found]
+    more = [f"  and {len(lines) - shown} more"] if len(lines) > shown else []
+    return "\n".join((headline, *lines[:shown], *more))
+
+
+def refusal(verdict: Verdict) -> Refusal:
+    """The verdict as the error that ends a run before it begins."""
+    return Refusal(f"Refused, nothing was applied.\n\n{verdict.text()}")

@@ -1,0 +1,186 @@
+"""The step that registers a plan: the only place where resources are created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import port_pulumi as port
+import pulumi
+
+from coderport.catalog.actions.arguments import permissions_args, pulumi_args
+from coderport.catalog.actions.values import Action
+from coderport.catalog.blueprint import TEMPLATE, Blueprint, Property, PropertyType
+from coderport.catalog.values import Entity, Value, resource_name
+from coderport.planning.memory import Place
+from coderport.planning.plan import Plan
+from coderport.program.registrations import Registrations, spared
+from coderport.settings import Settings
+
+Refusals = dict[Place, list[Entity]]
+"""By property, the entities that are in Port without their value of it."""
+
+
+async def declare(plan: Plan, settings: Settings) -> Refusals:
+    """Registers the plan: one explicit provider, the blueprints, then templates before their workspaces.
+
+    Returns when all of it is registered with success, and raises where a part of it is not. What it returns are the
+    values that the provider left out because Port does not take them.
+    """
+    refused: Refusals = {}
+    with spared():
+        registrations = Registrations()
+        await _begun(plan, settings, registrations, refused)
+        await registrations.all_succeeded()
+    return refused
+
+
+async def _begun(plan: Plan, settings: Settings, registrations: Registrations, refused: Refusals) -> None:
+    secrets = settings.secrets_from_config
+    provider = await registrations.begin(
+        lambda: port.Provider(
+            "port",
+            base_url=settings.port_base_url,
+            client_id=settings.port_client_id if "portClientId" in secrets else None,
+            secret=pulumi.Output.secret(settings.port_client_secret.get_secret_value())
+            if "portClientSecret" in secrets
+            else None,
+        )
+    )
+    options = pulumi.ResourceOptions(provider=provider)
+    protected = pulumi.ResourceOptions(provider=provider, protect=settings.protect_blueprints)
+    declared: list[port.Blueprint] = []
+    blueprints: dict[str, pulumi.Input[str]] = {}
+    for blueprint in plan.blueprints:
+        declared.append(await registrations.begin(partial(_blueprint, blueprint, blueprints, protected)))
+        blueprints[blueprint.identifier] = declared[-1].identifier
+    # Pickers and conditions name blueprints inside of JSON texts, so the order has to be said.
+    after_blueprints = pulumi.ResourceOptions(provider=provider, depends_on=declared)
+    for action in plan.actions:
+        declared_action = await registrations.begin(partial(_action, action, after_blueprints))
+        await registrations.begin(partial(_permissions, action, declared_action, after_blueprints))
+    templates: dict[str, pulumi.Input[str]] = {}
+    for entity in plan.entities:
+        blueprint_id = blueprints.get(entity.blueprint, entity.blueprint)
+        make = partial(_entity, entity, blueprint_id, templates, options)
+        resource = await registrations.begin(make, partial(_look_for_refused, entity, refused))
+        if entity.blueprint == TEMPLATE.identifier:
+            templates[entity.identifier] = resource.identifier
+
+
+async def _look_for_refused(entity: Entity, refused: Refusals, resource: port.Entity) -> None:
+    """The outputs of an entity have what Port took of its properties."""
+    written = await resource.properties.future()
+    lists = written.array_props if written is not None else None
+    bags = (written.string_props, written.number_props, written.boolean_props) if written is not None else ()
+    taken = set().union(*(bag or () for bag in bags), (lists.string_items or ()) if lists is not None else ())
+    for name in entity.properties.keys() - taken:
+        refused.setdefault((entity.blueprint, name), []).append(entity)
+
+
+def _blueprint(
+    blueprint: Blueprint, targets: Mapping[str, pulumi.Input[str]], options: pulumi.ResourceOptions
+) -> port.Blueprint:
+    return port.Blueprint(
+        blueprint.identifier,
+        identifier=blueprint.identifier,
+        title=blueprint.title,
+        icon=blueprint.icon,
+        description=blueprint.description,
+        properties=_properties(blueprint.properties),
+        calculation_properties={
+            each.identifier: port.BlueprintCalculationPropertiesArgs(
+                title=each.title, type=each.type, calculation=each.jq, description=each.description
+            )
+            for each in blueprint.calculations
+        }
+        or None,
+        relations={
+            each.identifier: port.BlueprintRelationsArgs(
+                title=each.title,
+                description=each.description,
+                target=targets[each.target],
+                required=each.required,
+                many=each.many,
+            )
+            for each in blueprint.relations
+        }
+        or None,
+        opts=options,
+    )
+
+
+def _properties(properties: tuple[Property, ...]) -> port.BlueprintPropertiesArgs:
+    def of(kind: PropertyType) -> list[Property]:
+        return [each for each in properties if each.type == kind]
+
+    return port.BlueprintPropertiesArgs(
+        string_props={
+            each.identifier: port.BlueprintPropertiesStringPropsArgs(
+                title=each.title, description=each.description, format=each.format
+            )
+            for each in of("string")
+        },
+        number_props={
+            each.identifier: port.BlueprintPropertiesNumberPropsArgs(title=each.title, description=each.description)
+            for each in of("number")
+        },
+        boolean_props={
+            each.identifier: port.BlueprintPropertiesBooleanPropsArgs(title=each.title, description=each.description)
+            for each in of("boolean")
+        },
+        array_props={
+            each.identifier: port.BlueprintPropertiesArrayPropsArgs(
+                title=each.title,
+                description=each.description,
+                string_items=port.BlueprintPropertiesArrayPropsStringItemsArgs(),
+            )
+            for each in of("array")
+        }
+        or None,
+    )
+
+
+def _action(action: Action, options: pulumi.ResourceOptions) -> port.Action:
+    return port.Action(action.identifier, **pulumi_args(action), opts=options)
+
+
+def _permissions(action: Action, declared: port.Action, options: pulumi.ResourceOptions) -> port.ActionPermissions:
+    """Who may run the action and approve its runs."""
+    args = permissions_args(declared.identifier, action.permissions)
+    return port.ActionPermissions(action.identifier, **args, opts=options)
+
+
+def _entity(
+    entity: Entity,
+    blueprint: pulumi.Input[str],
+    templates: Mapping[str, pulumi.Input[str]],
+    options: pulumi.ResourceOptions,
+) -> port.Entity:
+    relations = {key: templates[target] for key, target in entity.relations.items() if target is not None}
+    return port.Entity(
+        resource_name(entity.blueprint, entity.identifier),
+        identifier=entity.identifier,
+        blueprint=blueprint,
+        title=entity.title,
+        properties=_values(entity.properties),
+        relations=port.EntityRelationsArgs(single_relations=relations) if relations else None,
+        opts=options,
+    )
+
+
+def _values(properties: Mapping[str, Value]) -> port.EntityPropertiesArgs:
+    strings = {key: value for key, value in properties.items() if isinstance(value, str)}
+    booleans = {key: value for key, value in properties.items() if isinstance(value, bool)}
+    lists = {key: value for key, value in properties.items() if isinstance(value, list)}
+    numbers = {
+        key: float(value)
+        for key, value in properties.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    return port.EntityPropertiesArgs(
+        string_props=strings or None,
+        number_props=numbers or None,
+        boolean_props=booleans or None,
+        array_props=port.EntityPropertiesArrayPropsArgs(string_items=lists) if lists else None,
+    )

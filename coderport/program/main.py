@@ -1,0 +1,236 @@
+"""The Pulumi program: reads, judges, declares.
+
+Everything that can go wrong happens in `plan`, before the first resource is registered: an exception in a program
+deletes nothing, but what was registered before it is still applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import get_config_env, get_config_secret_keys_env
+from pulumi.runtime.config import CONFIG, is_config_secret
+
+from coderport.engine.resources import Resources, resources_of
+from coderport.errors import CoderportError, Refusal
+from coderport.guard.ownership import new_state_id
+from coderport.history.images import deleted_of
+from coderport.history.keeping import keep
+from coderport.history.store import PROJECT_FOLDER, Store
+from coderport.kinds.refused import notes
+from coderport.planning.difference import standing
+from coderport.planning.memory import Memory, MemoryUnreadableError, completed, rebuilt, recalled, unreadable
+from coderport.planning.plan import Past, Plan
+from coderport.program.declaration import declare
+from coderport.program.orphans import delete_orphans
+from coderport.program.refused import reasons, remembered
+from coderport.program.survey import make_plan, read_port
+from coderport.report.account import FOLDER, Account, Failure
+from coderport.settings import Settings, load_releases, settings_of
+from coderport.terminal.ending import Interrupted, unless_asked, waited_for
+from coderport.terminal.progress import ENGINE, Silent, watched, watcher
+
+
+async def program() -> dict[str, Any]:
+    """Reads, judges and declares; returns the stack's outputs. A refusal or a failed read declares nothing."""
+    account = Account()
+    with _accounted(account), _told_by_engine():
+        memory, settings, plan = await unless_asked(_planned(account))
+    if plan is None:
+        return memory.outputs()
+    for note in plan.notes:
+        pulumi.log.warn(note)
+    if orphans := sum(account.orphans.values()):
+        done = "would be deleted" if pulumi.runtime.is_dry_run() else "were deleted"
+        pulumi.log.warn(f"{orphans} entities of this stack that its state does not know {done} in Port.")
+    _warn_of_checkpoints(plan)
+    return await _declared(plan, settings, memory, plan.memory, account)
+
+
+async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account) -> None:
+    """Keeps what this run changes and deletes in Port, in the stack's history."""
+    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    # Pulumi names no folder to a program that a command serves inline: the command names it.
+    folder = os.environ.get(PROJECT_FOLDER) or pulumi.get_root_directory()
+    store = Store(settings.history, stack, project=Path(folder))
+    now = datetime.now(timezone.utc)
+    await keep(plan, memory, deleted_of(plan), settings, account, how="up", stack=stack, store=store, now=now)
+
+
+async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
+    """All that comes before the first resource, with the memory and the settings that the plan was made from.
+
+    Without a plan in the very first pass of a state, which only gives it an id, and nothing is written to Port before
+    it: what a run that is killed later leaves is then known to this state, and to no other of its name, for its own.
+    """
+    memory = await _recalled()
+    settings = settings_of(_stack_config(), pulumi.get_project(), os.environ)
+    if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
+        account.again = True
+        return Memory(state=new_state_id()), settings, None
+    plan = await make_plan(
+        settings,
+        load_releases(os.environ),
+        _past(memory, settings, account),
+        now=datetime.now(timezone.utc),
+        account=account,
+    )
+    account.standing = standing(plan)
+    if not pulumi.runtime.is_dry_run():
+        await _kept(plan, memory, settings, account)
+    _remember_spent(memory, plan.memory)
+    await _without_orphans(plan, settings, account)
+    return memory, settings, plan
+
+
+def _remember_spent(before: Memory, after: Memory) -> None:
+    """What goes without a release counts for the day even if this run fails: then this is what is kept."""
+    if before.stack and before.spent != after.spent:
+        pulumi.export("coderport", replace(before, spent=after.spent).outputs()["coderport"])
+
+
+async def _without_orphans(plan: Plan, settings: Settings, account: Account) -> None:
+    """The orphans deleted, or counted in a preview."""
+    if pulumi.runtime.is_dry_run():
+        account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
+    elif any(plan.orphans.values()):
+        await delete_orphans(plan, settings, account)
+
+
+async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
+    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    past = Past(memory, await read_port(settings, account), memory.mark(stack))
+    return past if past.is_complete else past.completed(rebuilt(await _resources()))
+
+
+def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memory) -> Callable[[], None]:
+    """The program of a targeted run: declares a part of the plan that was made on the memory of `before`."""
+
+    async def part() -> dict[str, Any]:
+        account = Account(standing=standing(plan))
+        with _accounted(account):
+            if await _recalled() != before:
+                raise CoderportError(
+                    "Another run of this stack came in between. Nothing was applied; the next run starts from there."
+                )
+            _remember_spent(before, after)
+            await _without_orphans(plan, settings, account)
+        return await _declared(plan, settings, before, after, account)
+
+    return lambda: pulumi.run(part)
+
+
+async def _declared(plan: Plan, settings: Settings, before: Memory, after: Memory, account: Account) -> dict[str, Any]:
+    """Registers the plan; the outputs."""
+    leaving = sum(len(ids - after.declared.get(name, frozenset())) for name, ids in before.declared.items())
+    watcher().began(ENGINE, "entities", len(plan.entities) + leaving)
+    if refused := await declare(plan, settings):
+        with _accounted(account):
+            learned = await reasons(refused, settings, account)
+        for note in notes(learned):
+            pulumi.log.warn(note)
+        after = remembered(after, learned, refused)
+    return after.outputs()
+
+
+class _EngineLog(Silent):
+    """For plain `pulumi up`: its person sees what the engine shows."""
+
+    def said(self, text: str) -> None:
+        """A warning beside the stack."""
+        pulumi.log.warn(text)
+
+
+@contextmanager
+def _told_by_engine() -> Iterator[None]:
+    """What a person should know is told by the engine where no command of ours watches this process."""
+    if isinstance(watcher(), Silent):
+        with watched(_EngineLog()):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def _accounted(account: Account) -> Iterator[None]:
+    """Leaves the account for the command that started this run; a failure inside is in it, and ends the program."""
+    with waited_for():
+        try:
+            yield
+        except (CoderportError, Interrupted) as error:
+            account.failure = Failure(exit_code=error.exit_code, message=str(error))
+            raise pulumi.RunError(str(error)) from None
+        finally:
+            account.leave()
+
+
+def _named() -> str:
+    """This stack's name for the CLI and the engine.
+
+    A folder or bucket may keep its stacks in Pulumi's old layout, which knows no other name than the bare one.
+    """
+    if _self_managed():
+        return pulumi.get_stack()
+    return f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+
+
+async def _recalled() -> Memory:
+    """What the stack remembers, exported again at once: outputs that a failing run does not export are wiped.
+
+    A state that lost its outputs, or has them of an older version, is asked for its resources as well.
+    """
+    named = _named()
+    try:
+        result = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackOutputs", {"name": named})
+        outputs: dict[str, Any] = (result or {}).get("outputs") or {}
+        for name, value in outputs.items():
+            pulumi.export(name, value)
+        memory = recalled(outputs)
+        return memory if memory.stack else completed(memory, await _resources())
+    except MemoryUnreadableError as error:
+        raise unreadable(named, error) from None
+    except Exception as error:
+        raise Refusal(
+            f"What the stack {named} declared before cannot be read ({error}), so no deletion can be judged. "
+            "Nothing was applied. Check that the backend is reachable and run again."
+        ) from None
+
+
+async def _resources() -> Resources:
+    return await asyncio.to_thread(resources_of, _named())
+
+
+def _stack_config() -> dict[str, tuple[Any, bool]]:
+    """The whole config: by `namespace:key` the value and whether it is encrypted."""
+    listed = set(get_config_secret_keys_env())
+    everything = {**get_config_env(), **CONFIG.get()}
+    return {key: (value, key in listed or is_config_secret(key)) for key, value in everything.items()}
+
+
+def _self_managed() -> bool:
+    """Whether the backend is a folder or bucket: all but Pulumi Cloud have one organization, of this name."""
+    return bool(pulumi.get_organization() == "organization")
+
+
+def _warn_of_checkpoints(plan: Plan) -> None:
+    """Says so before a first run that rewrites the whole state after each of very many resources.
+
+    Measured (2 cores, file backend): 1,000 creations take 260 s, and the time grows with their square.
+    """
+    skipped = os.environ.get("PULUMI_SKIP_CHECKPOINTS", "").lower() in {"1", "true"}
+    seconds = 260 * (plan.creations / 1000) ** 2
+    if _self_managed() and not skipped and seconds > 60:
+        pulumi.log.warn(
+            f"{plan.creations} resources are new. This backend rewrites the whole state after each of them: "
+            f"expect about {max(1, round(seconds / 60))} minutes. "
+            f"With `python -m coderport up --stack {pulumi.get_stack()}`, or PULUMI_SKIP_CHECKPOINTS=true and plain "
+            "`pulumi up`, a thousand take 20 seconds."
+        )

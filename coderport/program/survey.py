@@ -1,0 +1,137 @@
+"""Both servers, read side by side, and the plan that follows: all that happens before anything is registered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from coderport.catalog.actions.declared import wants_form
+from coderport.coder.errors import CoderUnreachable
+from coderport.coder.models import Template
+from coderport.coder.parameters import TemplateForm, read_forms
+from coderport.coder.reading.snapshot import Known, Snapshot, read_snapshot
+from coderport.errors import CoderportError
+from coderport.guard.verdict import Verdict
+from coderport.planning.holdings import Holdings, holdings
+from coderport.planning.plan import Past, Plan, declares_actions, filters_of, judge, known_of, refusal
+from coderport.planning.siblings import read_templates, templates_of_siblings
+from coderport.port.errors import PortUnreachable
+from coderport.report.account import Account
+from coderport.servers import opened_coder, opened_port
+from coderport.settings import Releases, Settings
+from coderport.transport.address import is_loopback
+from coderport.transport.together import together
+
+
+async def make_plan(
+    settings: Settings,
+    releases: Releases,
+    past: Coroutine[Any, Any, Past],
+    *,
+    now: datetime,
+    account: Account,
+) -> Plan:
+    """Reads Coder beside the past and judges what may happen. `now` is aware.
+
+    Raises Refusal with the verdict's text when a guard says no, and a typed error when a read failed. Writes nothing.
+    """
+    _, plan, verdict = await survey(settings, releases, past, now=now, account=account)
+    if verdict.refused:
+        raise refusal(verdict)
+    return plan
+
+
+async def survey(
+    settings: Settings,
+    releases: Releases,
+    past: Coroutine[Any, Any, Past],
+    *,
+    now: datetime,
+    account: Account,
+) -> tuple[Past, Plan, Verdict]:
+    """The plan as `make_plan` makes it, and the guard's verdict on it: for those who only report.
+
+    Raises Refusal where the stack belongs to another Coder or Port, because then everything would differ.
+    """
+    remembering = asyncio.create_task(past)
+
+    async def remembered() -> Past:
+        return await remembering
+
+    async def known() -> Known:
+        return known_of(await remembering, settings)
+
+    async def theirs(deployment: str) -> frozenset[str]:
+        before = await remembering
+        return templates_of_siblings(before.held, before.mark, deployment)
+
+    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), _read_coder(settings, known, theirs, account)]
+    with account.phase("read"):
+        before, (snapshot, of_siblings, forms) = await together(side_by_side)
+    with account.phase("judge"):
+        plan, verdict = judge(settings, releases, before, snapshot, forms, now, of_siblings)
+    return before, plan, verdict
+
+
+async def read_port(settings: Settings, account: Account) -> Holdings:
+    """What Port holds of all that this stack could declare."""
+    with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
+        async with opened_port(settings, account) as client:
+            wanted = settings.actions if declares_actions(settings) else None
+            held = await holdings(client, actions=wanted, progress=progress)
+    account.read.port_entities = sum(map(len, held.entities.values()))
+    return held
+
+
+async def read_permissions(settings: Settings, plan: Plan, account: Account) -> dict[str, Mapping[str, Any]]:
+    """Who may run and approve each of the plan's actions that Port holds, as Port holds it. One request each."""
+    names = [each.identifier for each in plan.actions if each.identifier in plan.held.actions]
+    if not names:
+        return {}
+    with account.phase("read"), account.phase("read_port", shown="read_permissions") as progress:
+        async with opened_port(settings, account) as client:
+            answers = await together(client.action_permissions(name) for name in names)
+            progress("actions", len(names), len(names))
+    return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
+
+
+async def _read_coder(
+    settings: Settings,
+    known: Callable[[], Awaitable[Known]],
+    theirs: Callable[[str], Awaitable[Collection[str]]],
+    account: Account,
+) -> tuple[Snapshot, tuple[Template, ...], Mapping[str, TemplateForm]]:
+    """The snapshot, the templates of siblings, and the forms of all templates that get an action of their own.
+
+    `theirs` gives the ids of the siblings' templates for a deployment; only a stack that declares actions asks.
+    """
+    with account.phase("read_coder") as progress, _emulators_in_mind(settings.coder_api_base_url):
+        async with opened_coder(settings, account) as client:
+            snapshot = await read_snapshot(
+                client, organizations=settings.coder_organizations, known=known, progress=progress
+            )
+            account.read.coder_templates = len(snapshot.templates)
+            account.read.coder_workspaces = len(snapshot.workspaces)
+            if not declares_actions(settings):
+                return snapshot, (), {}
+            of_siblings = await read_templates(client, snapshot, await theirs(snapshot.deployment.deployment_id))
+            filters = filters_of(settings)
+            own = [each for each in snapshot.templates.values() if filters.takes(each.organization_name, each.name)]
+            offered = {each.id: each for each in (*own, *of_siblings) if wants_form(settings.actions, each)}
+            return snapshot, of_siblings, await read_forms(client, offered.values(), progress)
+
+
+@contextmanager
+def _emulators_in_mind(url: str) -> Iterator[None]:
+    """Nobody listening on this machine most likely means that the emulators of the dev stack are not running."""
+    try:
+        yield
+    except (CoderUnreachable, PortUnreachable) as error:
+        if is_loopback(url) and not error.connected:
+            raise CoderportError(
+                f"{error}\nIf these are the emulators of the dev stack: `make emulate` starts them."
+            ) from None
+        raise

@@ -1,0 +1,255 @@
+"""How long a server is waited for: one value, and the one loop in which a request is repeated.
+
+Both clients and the runner go by it. What is safe to repeat is the client's to say; when, how often and how long is
+said here: never more than one request a second in a loop, never beyond a budget, and never without a word.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TypeVar
+
+import stamina
+
+from coderport.errors import SettingsError
+from coderport.terminal.progress import watcher
+
+VARIABLE = "CODERPORT_PATIENCE"
+"""Seconds for which a server that fails is tried; without it those of `Patience`."""
+
+WAITED = "CODERPORT_WAITED"
+"""Seconds that the command has spent on failing servers before it started this process; it is set by us alone."""
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """All in seconds, but `answer_bytes` and `log_lines`.
+
+    `first_contact` is for a server that never gave a usable answer: most likely the address is wrong, and a person
+    waits. `answer` is for one whole answer, `outage` for one request with its repeats from its first failure on,
+    `limited` the same where the failure is a 429, `command` for all that a command spends on servers that fail. `pause`
+    lies at least between two tries. The rest is about builds that a run of an action follows.
+    """
+
+    first_contact: float = 12.0
+    answer: float = 120.0
+    answer_bytes: int = 256 * 1024 * 1024
+    outage: float = 180.0
+    limited: float = 330.0
+    command: float = 900.0
+    pause: float = 1.0
+    longest_pause: float = 30.0
+
+    poll_first: float = 0.5
+    poll_most: float = 3.0
+    coder_away: float = 300.0
+    """For a Coder that does not answer, before it is given up; its build goes on without us."""
+    no_provisioner: float = 300.0
+    """For a pending build that no provisioner fits, before it is cancelled."""
+    agents: float = 600.0
+    next_build: float = 60.0
+    """For the start that Coder begins by itself after a stop, before it is asked for."""
+    build: float = 3600.0
+    unknown_run: float = 180.0
+    """For a run that Port does not know, as one of its replicas may not yet, before it is taken for none of ours."""
+    log_lines: int = 50
+    log_seconds: float = 2.0
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] = os.environ) -> Patience:
+        """What the environment says; SettingsError where that is no number of seconds."""
+        patience = cls()
+        if text := environ.get(VARIABLE, "").strip():
+            seconds = _number(text)
+            if seconds is None or seconds < 1:
+                raise SettingsError(f"{VARIABLE} is a number of seconds, 1 or more, not {text!r}")
+            patience = replace(
+                patience,
+                first_contact=min(patience.first_contact, seconds),
+                answer=min(patience.answer, seconds),
+                outage=seconds,
+                limited=seconds,
+                command=5 * seconds,
+                coder_away=seconds,
+            )
+        return patience.after(_number(environ.get(WAITED, "")) or 0.0)
+
+    def after(self, waited: float) -> Patience:
+        """The same for what comes later in a command that has spent so many seconds on failing servers."""
+        return replace(self, command=max(0.0, self.command - waited))
+
+    def without_end(self) -> Patience:
+        """For a service, which is no command: each request keeps its budget, the process has none."""
+        return replace(self, command=math.inf)
+
+
+class Again(Exception):
+    """An attempt failed in a way that a repeat may mend.
+
+    `error` is what to say if none does. `limited` is a 429, `wait` the seconds to wait before the next try, `turn`
+    those that the next try itself waits for its turn.
+    """
+
+    def __init__(
+        self, error: Exception, *, wait: float | None = None, turn: float = 0.0, limited: bool = False
+    ) -> None:
+        super().__init__(str(error))
+        self.error, self.wait, self.turn, self.limited = error, wait, turn, limited
+
+
+class Persistence:
+    """One client's dealings with one server that may fail: when to try again, and when to give up.
+
+    `retries` counts the repeats. `say` tells a person what failed and until when it is tried; without it those who
+    watch the run of this process are told.
+    """
+
+    def __init__(self, patience: Patience, say: Say | None = None) -> None:
+        self.patience = patience
+        self.retries = 0
+        self._say = say
+        self._contact = False
+        self._began: float | None = None
+        self._failing_since: float | None = None
+        self._waited = 0.0
+        self._told_until = -math.inf
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which the server failed, from each first failure to the next good answer or until now."""
+        return self._waited + (0.0 if self._failing_since is None else time.monotonic() - self._failing_since)
+
+    @property
+    def contact(self) -> bool:
+        """Whether the server has ever given a usable answer."""
+        return self._contact
+
+    def answered(self) -> None:
+        """A usable answer came, whatever it says: the server is there and works."""
+        self._waited, self._failing_since = self.waited, None
+        self._contact = True
+
+    def seconds(self) -> float:
+        """How long the answer to a request that is sent now is waited for."""
+        if self._contact:
+            return self.patience.answer
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        return max(0.05, min(self.patience.answer, self._began + self.patience.first_contact - now))
+
+    async def repeated(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """The attempt's result; an `Again` out of it is repeated as long as that is worth it, then its error raised."""
+        try:
+            async for step in stamina.retry_context(on=self._decision(), attempts=None, timeout=None):
+                with step:
+                    self.retries += step.num > 1
+                    return await attempt()
+        except Again as failure:
+            raise failure.error from None
+        raise AssertionError("stamina's loop ends by a return or by raising")
+
+    def _decision(self) -> Callable[[Exception], bool | float]:
+        """For one request: seconds until the next try, or False."""
+        since: dict[bool, float] = {}
+        tries = 0
+
+        def decide(error: Exception) -> bool | float:
+            nonlocal tries
+            if not isinstance(error, Again):
+                return False
+            now = time.monotonic()
+            tries += 1
+            end = self._end(error.limited, since.setdefault(error.limited, now), now)
+            room = end - now - error.turn
+            if not self._contact:
+                room -= self.patience.pause  # for the try itself: one that is cut off would hide what is wrong
+            if error.wait is None and room >= self.patience.pause:
+                wait = min(self._pause(tries), room)
+            else:
+                wait = math.inf if error.wait is None else error.wait
+            if wait > room:
+                self._began = None  # a service asks again later, and has as long for that
+                return False
+            self._tell(error.error, now, end)
+            return wait
+
+        return decide
+
+    def _end(self, limited: bool, first: float, now: float) -> float:
+        """Until when (monotonic) it is tried."""
+        patience = self.patience
+        if limited:  # it works: it only says that it is not our turn
+            return first + patience.limited
+        if self._failing_since is None:
+            self._failing_since = now
+        end = min(first + patience.outage, self._failing_since + max(0.0, patience.command - self._waited))
+        if not self._contact:
+            began = first if self._began is None else self._began
+            end = min(end, began + patience.first_contact)
+        return end
+
+    def _pause(self, tries: int) -> float:
+        return min(self.patience.pause * (2.0 ** min(tries - 1, 16) + random.random()), self.patience.longest_pause)
+
+    def _tell(self, error: Exception, now: float, end: float) -> None:
+        """Once until the moment that was told is over."""
+        if now < self._told_until:
+            return
+        self._told_until = end
+        until = datetime.fromtimestamp(time.time() + end - now).astimezone().strftime("%H:%M:%S")
+        (self._say or watcher().said)(f"{error}: trying again until {until}")
+
+
+def span(seconds: float) -> str:
+    """So long, for a person."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.0f} hours" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """The seconds that an answer asks to wait, from its `Retry-After`; None where it says nothing of use.
+
+    A date is measured on the server's own clock where the answer has one, else on ours (`now`, epoch seconds); one that
+    is past is 0 seconds away.
+    """
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if (number := _number(text)) is not None:
+        return number if number >= 0 else None
+    moment = http_date(text)
+    if moment is None:
+        return None
+    asked_at = http_date(headers.get("date", ""))
+    reference = asked_at.timestamp() if asked_at else time.time() if now is None else now
+    return max(0.0, moment.timestamp() - reference)
+
+
+def http_date(text: str) -> datetime | None:
+    """The moment that an HTTP date names, aware; None for anything else."""
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date.astimezone(timezone.utc)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
