@@ -6,6 +6,7 @@ with plain `pulumi up`.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -273,8 +274,9 @@ class Stack:
         """The whole state, as `pulumi stack export` gives it."""
         return dict(self._stack.export_stack().deployment or {})
 
+    @functools.cached_property
     def _checkpoints(self) -> dict[str, str]:
-        """None of them where each changed step would rewrite the whole state: on every backend but Pulumi Cloud."""
+        """No checkpoints where each would rewrite the whole state (any backend but Pulumi Cloud); found out once."""
         on_cloud = urlsplit(self._stack.workspace.who_am_i().url or "").scheme in {"http", "https"}
         return {} if on_cloud else {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
@@ -292,7 +294,7 @@ class Stack:
         error: CommandError | None = None
         locked: StackLocked | None = None
         try:
-            shared |= self._checkpoints()
+            shared |= self._checkpoints
             os.environ.update(shared)  # the inline program runs in this process, the engine and provider inherit it
 
             def passes() -> None:
