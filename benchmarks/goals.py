@@ -1,4 +1,4 @@
-"""The goals of the design (§7), each judged by the figures that were measured."""
+"""The goals for speed and size, each judged by the figures that were measured."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
 
 For each entity it asks for the blueprint and sends a single upsert, which is what the recordings of that provider show.
 Its limiter lets 50 ms pass after a request before the next one, but requests that are in flight together slip through
-(port-api.md §5.2): an operation of two requests begins every 50 ms here. (The real one took 42 ms for each of 1,000 on
-the engine.) The engine keeps 4 × cores of them in flight. Port's bucket for single upserts, 10,000 in 5 minutes,
-is above that pace. Prints the seconds and the number of entities as JSON.
+(seen in its recordings): an operation of two requests begins every 50 ms here. (The real one took 42 ms for each of
+1,000 on the engine.) The engine keeps 4 × cores of them in flight. Port's bucket for single upserts, 10,000 in 5
+minutes, is above that pace. Prints the seconds and the number of entities as JSON.
 """
 
 from __future__ import annotations

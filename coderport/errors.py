@@ -1,4 +1,7 @@
-"""The one exception tree of the project, and the exit code that each branch means."""
+"""The errors that end a command, and the exit code that each branch means.
+
+An exception that is not of this tree is caught where it is expected and never ends a command.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class SettingsError(CoderportError):
 
 
 class Refusal(CoderportError):
-    """A guard said no: nothing was applied, and the message names the release for one run."""
+    """A guard said no: nothing was applied. The message names the release for one run, where there is one."""
 
     exit_code = 3
 

@@ -1,7 +1,7 @@
 """Stack config and environment, validated into one frozen value.
 
-Every setting lives in the stack config under `coderport:`; the six that name the two servers also have an
-environment variable, which counts where the config is silent. All mistakes are reported in one error.
+Every setting lives in the stack config under `coderport:`. Those of `ENVIRONMENT` also have an environment
+variable, which counts where the config is silent. All mistakes are reported in one error.
 """
 
 from __future__ import annotations

@@ -14,11 +14,9 @@ from datetime import datetime, timezone
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     ValidationError,
     model_validator,
 )
@@ -82,7 +80,6 @@ class BuildInfo(CoderModel):
     version: str = ""
     deployment_id: str = ""
     dashboard_url: str = ""
-    external_url: str = ""
 
 
 class Organization(CoderModel):
@@ -105,35 +102,6 @@ class User(CoderModel):
     status: str = ""
 
 
-class AutostopRequirement(CoderModel):
-    """Days on which a workspace must be stopped, every `weeks` weeks; no days means no requirement."""
-
-    days_of_week: tuple[str, ...] = ()
-    weeks: int = 1
-
-
-class AutostartRequirement(CoderModel):
-    """Days on which autostart is allowed; no days means it is not."""
-
-    days_of_week: tuple[str, ...] = ()
-
-
-class BuildTime(CoderModel):
-    """Percentiles of one transition's duration in milliseconds; None until enough builds were measured."""
-
-    # The wire has capitals (the Go field has no tag), the documentation lower case.
-    p50: int | None = Field(default=None, validation_alias=AliasChoices("P50", "p50"))
-    p95: int | None = Field(default=None, validation_alias=AliasChoices("P95", "p95"))
-
-
-class BuildTimes(CoderModel):
-    """Durations per transition, cached by each Coder replica for up to an hour."""
-
-    start: BuildTime = BuildTime()
-    stop: BuildTime = BuildTime()
-    delete: BuildTime = BuildTime()
-
-
 class Template(CoderModel):
     """A template. Durations end in `_ms` and are milliseconds; 0 means off or no default."""
 
@@ -141,31 +109,21 @@ class Template(CoderModel):
     name: str
     organization_id: Id
     organization_name: str = ""
-    organization_display_name: str = ""
     display_name: str = ""
     description: str = ""
     icon: str = ""
-    provisioner: str = ""
     active_version_id: str = ""
     active_user_count: int = 0
-    build_time_stats: BuildTimes = BuildTimes()
     created_at: Time = None
     updated_at: Time = None
     created_by_id: str = ""
     created_by_name: str = ""
     default_ttl_ms: int = 0
     activity_bump_ms: int = 0
-    autostop_requirement: AutostopRequirement = AutostopRequirement()
-    autostart_requirement: AutostartRequirement = AutostartRequirement()
-    allow_user_autostart: bool = False
-    allow_user_autostop: bool = False
-    allow_user_cancel_workspace_jobs: bool = False
     require_active_version: bool = False
     failure_ttl_ms: int = 0
     time_til_dormant_ms: int = 0
     time_til_dormant_autodelete_ms: int = 0
-    max_port_share_level: str = ""
-    use_classic_parameter_flow: bool = False
     deprecated: bool = False
     deprecation_message: str = ""
     deleted: bool | None = None
@@ -217,7 +175,6 @@ class Workspace(CoderModel):
     organization_name: str = ""
     template_id: Id
     template_name: str = ""
-    template_display_name: str = ""
     template_active_version_id: str = ""
     created_at: Time = None
     updated_at: Time = None

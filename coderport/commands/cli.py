@@ -253,7 +253,7 @@ def demo(
     workspaces: Annotated[int, typer.Option(min=3, help="How many workspaces Coder has.")] = 40,
     templates: Annotated[int, typer.Option(min=2, help="How many templates Coder has.")] = 6,
 ) -> None:
-    """Show the whole on this machine: emulators, the real engine, three runs. Touches no account and no login."""
+    """Show the whole on this machine: emulators, the real engine, four acts. Touches no account and no login."""
     show(workspaces=workspaces, templates=templates)
 
 

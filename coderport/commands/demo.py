@@ -56,7 +56,7 @@ class DemoError(CoderportError):
 
 
 def show(*, workspaces: int, templates: int) -> None:
-    """Three runs of the real engine against the emulators and an action, each checked for what it claims."""
+    """Four acts with the real engine against the emulators, each checked for what it claims."""
     console = people()
     cli = obtain_cli(console.print)
     drop_real_life(os.environ)

@@ -1,7 +1,7 @@
 """The Pulumi program: reads, judges, declares.
 
-Everything that can go wrong happens in `plan`, before the first resource is registered: an exception in a program
-deletes nothing, but what was registered before it is still applied.
+Both servers are read and the plan is judged before the first resource is registered. An exception in a program deletes
+nothing, but what was registered before it is still applied.
 """
 
 from __future__ import annotations

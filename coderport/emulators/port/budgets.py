@@ -8,7 +8,7 @@ from typing import Final
 from coderport.emulators.kit import Clock, RateBuckets
 
 _PERIOD: Final = 300
-# Requests per period and burst, by kind of route (port-api.md §1.5).
+# Requests per period and burst, by kind of route, as Port's documentation of its rate limits has them.
 _BUDGETS: Final = {
     "unauthenticated": (100, 10),
     "entities": (35_000, 3_500),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from coderport.emulators.port.problems import Problem, invalid
 
-# Port's patterns use \p{L}; `[^\W\d_]` is "any letter" in Python. (port-api.md §2.1)
+# Port's patterns use \p{L}; `[^\W\d_]` is "any letter" in Python. They stand in Port's published OpenAPI.
 ENTITY_IDENTIFIER: Final = re.compile(r"(?!\.{1,2}\Z)(?:[^\W\d_]|[0-9@_.+:\\/='-])+\Z")
 BLUEPRINT_IDENTIFIER: Final = re.compile(r"(?!\.{1,2}\Z)(?:[^\W\d_]|[0-9@_.+:\\/-])+\Z")
 ACTION_IDENTIFIER: Final = re.compile(r"(?!\.{1,2}\Z)(?:[^\W\d_]|[0-9@_.+:=-])+\Z")
