@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lab import Lab, laboratory
+from old_catalog import original
 
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
 from coderport.engine import CliInfo
 
 W = WORKSPACE.identifier
 T = TEMPLATE.identifier
-
-ORIGINAL = {
-    T: [
-        "owner_name",
-        "owner_id",
-        "organization_id",
-        "organization_name",
-        "active_version_id",
-        "active_user_count",
-        "created_at",
-        "created_by_id",
-        "created_by_name",
-        "default_ttl_ms",
-        "deprecated",
-        "deprecation_message",
-        "description",
-    ],
-    W: [
-        "owner_name",
-        "ttl_ms",
-        "daily_cost",
-        "owner_id",
-        "automatic_updates",
-        "autostart_schedule",
-        "created_at",
-        "deleting_at",
-        "dormant_at",
-        "updated_at",
-        "last_used_at",
-        "next_start_at",
-        "organization_id",
-        "organization_name",
-        "latest_build_number",
-        "healthy",
-    ],
-}
-
-
-def original(blueprint: str) -> dict[str, Any]:
-    """The blueprint with only the properties that the original integration's guide lists, and one of a user's own."""
-    body = copy.deepcopy(to_port({T: TEMPLATE, W: WORKSPACE}[blueprint]))
-    properties = body["schema"]["properties"]
-    body["schema"]["properties"] = {key: properties[key] for key in ORIGINAL[blueprint]}
-    body["schema"]["properties"]["tier"] = {"type": "string", "title": "Tier"}
-    body["calculationProperties"] = {}
-    return body
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from coderport.catalog.values import Entity, Held
 
 TITLE = "$title"
 """Port's own name for an entity's title, which no property can have."""
+IDENTIFIER = "$identifier"
+"""The same for its identifier."""
 
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):?(\d\d))", re.ASCII

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from coderport.commands.drift import Drifted, drift
 from coderport.commands.stack import ROOT, Stack, project_name
+from coderport.commands.adopt import adopt
+from coderport.adoption.screen import show_adoption
 from coderport.conformance.recording import behaviours
 from coderport.emulators.pair import Pair
 from coderport.engine import engine_environment, find_cli, obtain_cli
@@ -91,6 +93,17 @@ def report_drift(name: str, *, repair: bool, console: Console) -> Outcome:
         return outcome, tally
 
     return converge(name, "Comparing Port with what is desired of", act, console)
+
+
+def come_over(name: str, *, apply_it: bool, again: str, console: Console) -> Outcome:
+    """Takes an older catalog over, or shows what that does; `again` is the command line that does it."""
+
+    def act(stack: Stack) -> tuple[Outcome, Tally]:
+        outcome, tally, following = adopt(stack, apply_it=apply_it)
+        show_adoption(outcome, following, console, applied=apply_it, again=again)
+        return outcome, tally
+
+    return converge(name, "Coming over with" if apply_it else "Looking at what coming over does with", act, console)
 
 
 def show(outcome: Outcome, tally: Tally, console: Console) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from coderport.commands.acts import (
+    come_over,
     converge,
     emulate_until_interrupted,
     people,
@@ -149,6 +150,23 @@ def drift(
     """Report what in Port is missing, changed or orphaned, property by property. Exits with 4 if anything is."""
     _release(allow_deletions, forget_unproven)
     outcome = report_drift(stack, repair=repair, console=people(stderr=json))
+    _tell(outcome, json, summary)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def adopt(
+    stack: StackName,
+    json: AsJson = False,
+    summary: Summary = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without this it is only shown.")] = False,
+    allow_deletions: AllowDeletions = None,
+) -> None:
+    """Take over a catalog that the original integration or Port's guide made: rename its templates in place."""
+    _release(allow_deletions, None)
+    release = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
+    again = f"python -m coderport adopt --stack {stack} --apply{release}"
+    outcome = come_over(stack, apply_it=apply, again=again, console=people(stderr=json))
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 

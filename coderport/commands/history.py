@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from coderport.catalog.meaning import TITLE
+from coderport.catalog.meaning import IDENTIFIER, TITLE
 from coderport.commands.stack import Stack
 from coderport.errors import CoderportError, Refusal
 from coderport.guard.ownership import Owner
@@ -145,9 +145,15 @@ def _images(found: Undo, held: Mapping[Place, PortEntity]) -> Iterator[EntityIma
     """What the undo itself changes, so that it can be undone."""
     for entity in found.delete:
         yield EntityImage(entity.blueprint, entity.identifier, before=entity)
+    there = dict(held)
+    for (blueprint, identifier), body in found.rename.items():
+        renamed = there[blueprint, body["identifier"]] = held[blueprint, identifier]
+        values = {key: (renamed.properties.get(key), value) for key, value in body.get("properties", {}).items()}
+        values[IDENTIFIER] = (identifier, body["identifier"])
+        yield EntityImage(blueprint, body["identifier"], before=renamed, values=values)
     for bodies in (found.write, found.point):
         for (blueprint, identifier), body in bodies.items():
-            was = held.get((blueprint, identifier))
+            was = there.get((blueprint, identifier))
             if was is None:
                 yield EntityImage(blueprint, identifier, created=PortEntity.from_json(blueprint, body))
                 continue

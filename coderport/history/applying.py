@@ -49,6 +49,13 @@ async def _definition(client: PortClient, image: DefinitionImage) -> Mapping[str
 async def apply(client: PortClient, undo: Undo) -> list[str]:
     """Writes it all; what Port refused, one sentence each. Entities of a bulk call fail one by one."""
     refused: list[str] = []
+    for (blueprint, identifier), body in undo.rename.items():
+        values = {key: value for key, value in body.items() if key != "identifier"}
+        try:
+            if not await client.rename_entity(blueprint, identifier, body["identifier"], values):
+                refused.append(f"Port has no entity {blueprint}:{identifier} any more")
+        except PortRejected as error:
+            refused.append(str(error))
     for blueprint in (*reversed(_ORDER),):
         ids = [each.identifier for each in undo.delete if each.blueprint == blueprint]
         for batch in _batches(ids, DELETES_PER_CALL):

@@ -21,7 +21,8 @@ class EntityImage:
 
     before     what Port held, values of others included; None where the run creates it
     created    what the run writes where it creates: its identifier, title, properties and relations
-    values     {property: (before, after)} of what the run changes; the title is `$title`
+    values     {property: (before, after)} of what the run changes; the title is `$title`, the identifier `$identifier`:
+               then `identifier` is the new one, and `before` has the old
     relations  the same for relations
     """
 

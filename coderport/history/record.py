@@ -16,8 +16,8 @@ from coderport.history.images import DefinitionImage, EntityImage, Pointer, Step
 
 FORMAT = 1
 
-How = Literal["up", "part", "undo"]
-"""A full run; a run over a difference, by `sync` or `drift --repair`; an undo."""
+How = Literal["up", "part", "undo", "adopt"]
+"""A full run; a run over a difference, by `sync` or `drift --repair`; an undo; a coming over, by `adopt`."""
 
 
 class HistoryError(CoderportError):

@@ -16,7 +16,7 @@ from coderport.history.record import Record
 from coderport.terminal.text import line
 
 SHOWN = 20
-_HOW = {"up": "up", "part": "sync or repair", "undo": "undo"}
+_HOW = {"up": "up", "part": "sync or repair", "undo": "undo", "adopt": "adopt"}
 
 
 def show_history(records: Iterable[Record], console: Console) -> None:
@@ -65,6 +65,8 @@ def show_undo(done: Undone, console: Console, *, command: str) -> None:
 def _lines(done: Undone) -> Iterator[str]:
     undo = done.undo
     images = {(each.blueprint, each.identifier): each for each in done.record.entities}
+    for place, body in undo.rename.items():
+        yield f"~ {place[0]} {line(images[place].title)} (identifier, back to {line(body['identifier'])})"
     for entity in undo.delete:
         yield f"- {entity.blueprint} {line(entity.title)} (that run created it)"
     for place, body in undo.write.items():
@@ -93,6 +95,7 @@ def as_json(done: Undone) -> str:
         {
             "run": done.record.run,
             "applied": done.applied or None,
+            "rename": [{"blueprint": name, "from": at, **body} for (name, at), body in undo.rename.items()],
             "delete": [{"blueprint": each.blueprint, "identifier": each.identifier} for each in undo.delete],
             "write": [{"blueprint": blueprint, **body} for (blueprint, _), body in undo.write.items()],
             "relations": [{"blueprint": blueprint, **body} for (blueprint, _), body in undo.point.items()],

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from coderport.catalog.meaning import TITLE, same_value
+from coderport.catalog.meaning import IDENTIFIER, TITLE, same_value
 from coderport.history.images import DefinitionImage, EntityImage, Pointer
 from coderport.history.record import Record
+from coderport.ownership import MANAGED_BY, Mark
 from coderport.port.models import PortEntity
 from coderport.terminal.text import line
 
@@ -26,11 +27,13 @@ class Stays:
 
 @dataclass(frozen=True)
 class Undo:
-    """What an undo writes, in this order: `delete`, `write`, then the relations in `point`, then `define`.
+    """What an undo writes, in this order: `rename`, `delete`, `write`, then the relations in `point`, then `define`.
 
-    `write` and `point` are bodies for a merging upsert by place: what a body does not name keeps its value.
+    All but `define` are by place bodies that merge: what a body does not name keeps its value. Those of `rename` have
+    the identifier that the entity of the place had before.
     """
 
+    rename: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
     delete: tuple[PortEntity, ...] = ()
     write: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
     point: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
@@ -40,7 +43,7 @@ class Undo:
     @property
     def nothing(self) -> bool:
         """Whether nothing would be written."""
-        return not (self.delete or self.write or self.point or self.define)
+        return not (self.rename or self.delete or self.write or self.point or self.define)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ def undo_of(record: Record, now: Now) -> Undo:
     """The undo of a run, where nobody has changed since what that run wrote."""
     delete: list[PortEntity] = []
     write: dict[Place, Mapping[str, Any]] = {}
+    last: list[tuple[Place, Mapping[str, Any]]] = []
     stays: list[Stays] = []
+    rename, not_renamed = _renames(record.entities, now)
+    deleted = {each.identifier for each in record.entities if each.step == "deleted"}
     for image in record.entities:
         held = now.entities.get((image.blueprint, image.identifier))
         since = _since(image, held, now)
@@ -74,22 +80,64 @@ def undo_of(record: Record, now: Now) -> Undo:
             elif not _same_entity(held, image.before):
                 stays.append(Stays(_named(image), f"exists again: {since}"))
         elif held is None:
-            stays.append(Stays(_named(image), "does not exist any more"))
+            if not _was_never_renamed(image, now):
+                stays.append(Stays(_named(image), "does not exist any more"))
         else:
             body, kept = _values_back(image, held)
-            if body:
-                write[image.blueprint, image.identifier] = {"identifier": image.identifier, "title": held.title, **body}
+            place = (image.blueprint, image.identifier)
+            name = rename[place]["identifier"] if place in rename else image.identifier
+            waits = place in rename or deleted.intersection(_targets(body))
+            if waits and (relations := body.pop("relations", None)):  # until their targets are back
+                last.append(((image.blueprint, name), {"title": held.title, "relations": relations}))
+            if place in rename:
+                rename[place] = {**rename[place], **body}
+            elif body:
+                write[place] = {"identifier": name, "title": held.title, **body}
             stays += [Stays(f"{key} of {_named(image)}", f"keeps its value: {since}") for key in kept]
     write, unfit = _with_targets(write, now, {(each.blueprint, each.identifier) for each in delete}, record)
     point, lost = _pointers(record.pointers, now, write)
+    for at, more in last:
+        there = point.get(at, {}).get("relations", {})
+        point[at] = {"identifier": at[1], **more, "relations": {**there, **more["relations"]}}
     define, unlike = _definitions(record.definitions, now)
     return Undo(
+        rename=rename,
         delete=tuple(delete),
         write=write,
         point=point,
         define=define,
-        stays=(*stays, *unfit, *lost, *unlike),
+        stays=(*stays, *not_renamed, *unfit, *lost, *unlike),
     )
+
+
+def _renames(images: Iterable[EntityImage], now: Now) -> tuple[dict[Place, Mapping[str, Any]], list[Stays]]:
+    """The renames to take back; one that a stack has signed since is in its state under the new identifier."""
+    rename: dict[Place, Mapping[str, Any]] = {}
+    stays: list[Stays] = []
+    for image in images:
+        held = now.entities.get((image.blueprint, image.identifier))
+        if held is None or IDENTIFIER not in image.values:
+            continue
+        old, _ = image.values[IDENTIFIER]
+        what = f"identifier of {_named(image)}"
+        if (image.blueprint, old) in now.entities:
+            stays.append(Stays(what, f"keeps its value: {old} exists again"))
+        elif Mark.read(held.properties.get(MANAGED_BY)) is not None:
+            stays.append(Stays(what, f"keeps its value: a stack keeps the entity by now ({_since(image, held, now)})"))
+        else:
+            rename[image.blueprint, image.identifier] = {"identifier": old}
+    return rename, stays
+
+
+def _was_never_renamed(image: EntityImage, now: Now) -> bool:
+    """Whether the entity still has, or has again, the identifier from before the run."""
+    return IDENTIFIER in image.values and (image.blueprint, image.values[IDENTIFIER][0]) in now.entities
+
+
+def _targets(body: Mapping[str, Any]) -> set[str]:
+    """All identifiers that the relations of a body name."""
+    values = (body.get("relations") or {}).values()
+    return {each for value in values for each in (value if isinstance(value, list) else [value]) if each is not None}
 
 
 def _named(image: EntityImage) -> str:
@@ -136,6 +184,8 @@ def _values_back(image: EntityImage, held: PortEntity) -> tuple[dict[str, Any], 
     back: dict[str, Any] = {}
     kept: list[str] = []
     for key, (before, after) in image.values.items():
+        if key == IDENTIFIER:
+            continue
         has = held.title if key == TITLE else held.properties.get(key)
         if same_value(has, before, times=True):
             continue
@@ -256,5 +306,7 @@ def places_of(record: Record) -> Iterator[Place]:
     """All entities that an undo of the record looks at."""
     for image in record.entities:
         yield image.blueprint, image.identifier
+        if IDENTIFIER in image.values:
+            yield image.blueprint, image.values[IDENTIFIER][0]
     for pointer in record.pointers:
         yield pointer.blueprint, pointer.identifier

@@ -117,6 +117,30 @@ def known_of(past: Past, settings: Settings) -> Known:
     return Known(templates=ids(TEMPLATE), workspaces=ids(WORKSPACE))
 
 
+def wanted_of(settings: Settings, past: Past, snapshot: Snapshot, now: datetime) -> Desired:
+    """What this stack wants Port to hold of what was read, and what it leaves out."""
+    memory, held = past.memory, past.held
+    context = Context(
+        deployment_id=snapshot.deployment.deployment_id,
+        dashboard_url=snapshot.deployment.dashboard_url or settings.coder_api_base_url,
+        managed_by=str(past.mark),
+        emails=snapshot.emails or {},
+        organizations={
+            each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
+        },
+    )
+    return desired(
+        snapshot,
+        filters_of(settings),
+        context,
+        held.entities,
+        now,
+        settings.volatile_refresh,
+        memory.refused if memory.fit == settings.fingerprint else {},
+        held.blueprints,
+    )
+
+
 def judge(
     settings: Settings,
     releases: Releases,
@@ -133,25 +157,7 @@ def judge(
     """
     memory, held, mark = past.memory, past.held, past.mark
     deployment = snapshot.deployment.deployment_id
-    context = Context(
-        deployment_id=deployment,
-        dashboard_url=snapshot.deployment.dashboard_url or settings.coder_api_base_url,
-        managed_by=str(mark),
-        emails=snapshot.emails or {},
-        organizations={
-            each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
-        },
-    )
-    wanted = desired(
-        snapshot,
-        filters_of(settings),
-        context,
-        held.entities,
-        now,
-        settings.volatile_refresh,
-        memory.refused if memory.fit == settings.fingerprint else {},
-        held.blueprints,
-    )
+    wanted = wanted_of(settings, past, snapshot, now)
     same = identity(
         deployment,
         held.organization.id,

@@ -252,6 +252,26 @@ class PortClient:
         )
         return PortEntity.from_json(blueprint, reply.member("entity"))
 
+    async def rename_entity(
+        self, blueprint: str, identifier: str, new: str, values: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Give an entity another identifier (`PATCH`); all else of it stays, and relations to it follow.
+
+        `values` are properties and relations to set with it, as in a body. False where the entity is not there. A lost
+        answer may hide that it was renamed, so one that is not there is looked for under the new name. 409
+        `identifier_taken` where another entity has that.
+        """
+        what = f"renaming entity {blueprint}:{identifier} to {new}"
+        try:
+            await self._session.call(
+                "PATCH", _entity(blueprint, identifier), what, body={"identifier": new, **(values or {})}
+            )
+        except PortRejected as error:
+            if error.status != 404:
+                raise
+            return await self.entity(blueprint, new) is not None
+        return True
+
     async def delete_entity(self, blueprint: str, identifier: str) -> bool:
         """Delete one entity; False if there was none. 403 `has_dependents` if another one requires it."""
         return await self._delete(
@@ -274,6 +294,11 @@ class PortClient:
             return await self.entity(blueprint, identifier) is not None
 
         return DeleteResult(await self._bulk.delete(blueprint, identifiers, query, is_there))
+
+    async def scorecards(self, blueprint: str) -> list[dict[str, Any]]:
+        """All scorecards of a blueprint, whoever made them."""
+        what = f"reading the scorecards of blueprint {blueprint}"
+        return (await self._session.call("GET", f"{_blueprint(blueprint)}/scorecards", what)).rows("scorecards")
 
     async def actions(self) -> dict[str, dict[str, Any]]:
         """All actions of the organization, by identifier; whatever they do and whoever made them."""

@@ -68,7 +68,7 @@ async def survey(
         before = await remembering
         return templates_of_siblings(before.held, before.mark, deployment)
 
-    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), _read_coder(settings, known, theirs, account)]
+    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account)]
     with account.phase("read"):
         before, (snapshot, of_siblings, forms) = await together(side_by_side)
     with account.phase("judge"):
@@ -98,7 +98,7 @@ async def read_permissions(settings: Settings, plan: Plan, account: Account) -> 
     return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
 
 
-async def _read_coder(
+async def read_coder(
     settings: Settings,
     known: Callable[[], Awaitable[Known]],
     theirs: Callable[[str], Awaitable[Collection[str]]],

@@ -89,7 +89,7 @@ class Account(BaseModel):
     @property
     def phases(self) -> float:
         """Seconds of the phases that follow upon each other; within `read` Coder and Port are read side by side."""
-        return sum(self.seconds.get(phase, 0.0) for phase in ("read", "judge", "delete"))
+        return sum(self.seconds.get(phase, 0.0) for phase in ("read", "judge", "delete", "adopt"))
 
     def patience(self) -> Patience:
         """What is left of it for the next client."""

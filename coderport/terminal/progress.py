@@ -26,10 +26,12 @@ ENGINE = "engine"
 WORDS = {
     "read_port": "reading Port",
     "read_permissions": "reading permissions",
+    "read_relations": "reading relations",
     "read_coder": "reading Coder",
     "judge": "judging",
     "compare": "comparing",
     "delete": "deleting",
+    "adopt": "coming over",
     ENGINE: "declaring",
 }
 """What a phase is called. One without words is made of others, and not shown."""

@@ -1,0 +1,174 @@
+"""Writes an adoption to Port. Each step can be repeated: a run that was killed is finished by the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from coderport.account import Account
+from coderport.adoption.plan import Adoption, Family, Move, T, ids_of, named_in
+from coderport.adoption.reading import Reading, read_sources
+from coderport.catalog.blueprints import BLUEPRINTS
+from coderport.catalog.meaning import IDENTIFIER
+from coderport.coder.together import together
+from coderport.errors import CoderportError
+from coderport.history.images import EntityImage, Pointer, pointers_among
+from coderport.history.record import Record, run_name
+from coderport.history.store import Store
+from coderport.ownership import Owner, Whose
+from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
+from coderport.port.client import PortClient
+from coderport.port.models import PortEntity
+from coderport.port.sweep import swept
+from coderport.servers import opened_port
+from coderport.settings import Settings
+
+
+def record_of(reading: Reading, *, stack: str, now: datetime) -> Record:
+    """All that the adoption is about to change or delete, as Port holds it."""
+    return Record(
+        run=run_name(now),
+        how="adopt",
+        stack=stack,
+        deployment=reading.snapshot.deployment.deployment_id,
+        port_organization=reading.past.held.organization.id,
+        started=now,
+        entities=tuple(_images(reading.adoption)),
+        pointers=tuple(_pointers(reading)),
+    )
+
+
+def _images(adoption: Adoption) -> Iterator[EntityImage]:
+    moves = {(each.entity.blueprint, each.identifier): each for each in adoption.moves}
+    for family in adoption.families:
+        keeper, move = family.keeper, moves.pop((T, family.template), None)
+        values: dict[str, tuple[Any, Any]] = {key: (None, value) for key, value in family.properties.items()}
+        relations: dict[str, tuple[Any, Any]] = {key: (None, value) for key, value in family.relations.items()}
+        if family.renamed:
+            values[IDENTIFIER] = (keeper.identifier, family.template)
+        if values or relations or move:
+            relations |= move.relations if move else {}
+            yield EntityImage(T, family.template, before=keeper, values=values, relations=relations)
+    for move in moves.values():
+        yield EntityImage(move.entity.blueprint, move.identifier, before=move.entity, relations=move.relations)
+    for entity in (*adoption.siblings, *adoption.gone):
+        yield EntityImage(entity.blueprint, entity.identifier, before=entity)
+
+
+def _pointers(reading: Reading) -> Iterator[Pointer]:
+    """The relations that Port empties: those to entities of what Coder has deleted. Those to siblings are moved."""
+    gone = ids_of(reading.adoption.gone)
+    going = reading.adoption.going
+    for source in reading.sources:
+        rows = {name: row for name, row in source.rows.items() if name not in going.get(source.blueprint, ())}
+        yield from pointers_among(rows, source.targets, gone)
+
+
+@dataclass
+class Done:
+    """What has been written so far, also where the rest failed: places in Port, and what stayed though it was to go."""
+
+    run: str = ""
+    settled: list[Family] = field(default_factory=list)
+    moved: list[Move] = field(default_factory=list)
+    deleted: list[PortEntity] = field(default_factory=list)
+    stayed: list[PortEntity] = field(default_factory=list)
+
+
+async def apply(
+    reading: Reading, settings: Settings, account: Account, done: Done, *, store: Store, stack: str, now: datetime
+) -> None:
+    """Keeps what goes and changes, and does it: renames, then relations, then deletions. `done` takes it in.
+
+    Before something is deleted all is looked at once more: what somebody has signed, changed or related to meanwhile
+    stays, for the next run to judge.
+    """
+    record = record_of(reading, stack=stack, now=now)
+    if settings.keep_runs:
+        store.keep(record, settings.keep_runs)
+        done.run = record.run
+    adoption = reading.adoption
+    with account.phase("adopt") as progress:
+        async with opened_port(settings, account) as client:
+            for batch in _batches(adoption.families, UPSERTS_PER_CALL):
+                await together(_settle(client, each, done) for each in batch)
+                progress("templates", len(done.settled), len(adoption.families))
+            await _move(client, adoption, done)
+            await _delete(client, adoption, reading.owner, done)
+
+
+async def _settle(client: PortClient, family: Family, done: Done) -> None:
+    values: dict[str, Any] = {}
+    if family.properties:
+        values["properties"] = dict(family.properties)
+    if family.relations:
+        values["relations"] = dict(family.relations)
+    if family.renamed:
+        if not await client.rename_entity(T, family.keeper.identifier, family.template, values):
+            raise CoderportError(
+                f"Port's entity {T}:{family.keeper.identifier} went away while it was to be renamed. "
+                "Run the same command again."
+            )
+        done.settled.append(family)
+    elif values:
+        (outcome,) = await client.upsert(T, [{"identifier": family.template, **values}])
+        if outcome.error is not None:
+            raise outcome.error
+        done.settled.append(family)
+
+
+async def _move(client: PortClient, adoption: Adoption, done: Done) -> None:
+    by_blueprint: dict[str, list[Move]] = {}
+    for move in adoption.moves:
+        by_blueprint.setdefault(move.entity.blueprint, []).append(move)
+    for blueprint, moves in by_blueprint.items():
+        for batch in _batches(moves, UPSERTS_PER_CALL):
+            outcomes = await client.upsert(blueprint, [_moved(each) for each in batch])
+            done.moved += [batch[each.index] for each in outcomes if each.error is None]
+            for outcome in outcomes:
+                if outcome.error is not None:
+                    raise outcome.error
+
+
+def _moved(move: Move) -> Mapping[str, Any]:
+    return {"identifier": move.identifier, "relations": {name: new for name, (_, new) in move.relations.items()}}
+
+
+async def _delete(client: PortClient, adoption: Adoption, owner: Owner, done: Done) -> None:
+    planned = {(each.blueprint, each.identifier): each for each in (*adoption.siblings, *adoption.gone)}
+    if not planned:
+        return
+    pointed = {
+        (source.targets[relation], each)
+        for source in await read_sources(client, adoption)
+        for row in source.rows.values()
+        for relation in source.targets
+        for each in named_in(row.relations.get(relation))
+        if row.identifier not in adoption.going.get(source.blueprint, ())
+    }
+    siblings = {each.identifier for each in adoption.siblings}
+
+    def may_go(held: PortEntity) -> bool:
+        place = (held.blueprint, held.identifier)
+        as_planned = owner.whose(held) is Whose.NOBODYS and held.properties == planned[place].properties
+        return as_planned and not (held.identifier in siblings and place in pointed)
+
+    for blueprint in reversed([each.identifier for each in BLUEPRINTS]):  # workspaces before their templates
+        if wanted := adoption.going.get(blueprint, frozenset()):
+            now = await swept(client, blueprint)
+            going = [now[identifier] for identifier in sorted(wanted & now.keys()) if may_go(now[identifier])]
+            done.stayed += [
+                now[identifier] for identifier in sorted(wanted & now.keys()) if not may_go(now[identifier])
+            ]
+            for batch in _batches(going, DELETES_PER_CALL):
+                await client.delete(blueprint, [each.identifier for each in batch])
+                done.deleted += batch
+
+
+V = TypeVar("V")
+
+
+def _batches(values: Sequence[V], size: int) -> Iterator[Sequence[V]]:
+    return (values[start : start + size] for start in range(0, len(values), size))

@@ -1,0 +1,138 @@
+"""Reads all that an adoption is decided on: what Port and Coder hold, and who in Port relates to our blueprints."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from coderport.account import Account
+from coderport.adoption.plan import Adoption, OldName, Seen, Source, T, W, adoption_of
+from coderport.catalog.desired import Desired
+from coderport.coder.models import Template
+from coderport.coder.parameters import TemplateForm
+from coderport.coder.snapshot import Fate, Known, Snapshot
+from coderport.coder.together import together
+from coderport.history.images import targets_of
+from coderport.memory import rebuilt
+from coderport.ownership import Owner, Whose, is_id
+from coderport.plan import Past, known_of, wanted_of
+from coderport.port.client import PortClient
+from coderport.port.models import PortEntity
+from coderport.port.sweep import swept
+from coderport.servers import opened_port
+from coderport.settings import Settings
+from coderport.siblings import templates_of_siblings
+from coderport.stack import Stack
+from coderport.survey import read_coder, read_port
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`actions` are all that Port has, `scorecards` those of our blueprints by identifier of the blueprint."""
+
+    past: Past
+    owner: Owner
+    snapshot: Snapshot
+    of_siblings: tuple[Template, ...]
+    forms: Mapping[str, TemplateForm]
+    wanted: Desired
+    sources: tuple[Source, ...]
+    actions: Mapping[str, Mapping[str, Any]]
+    scorecards: Mapping[str, tuple[str, ...]]
+    adoption: Adoption
+
+
+async def read(stack: Stack, settings: Settings, account: Account, now: datetime) -> Reading:
+    """Reads both servers side by side, then those that relate to what would go. Writes nothing."""
+    remembering = asyncio.create_task(_past(stack, settings, account))
+
+    async def remembered() -> Past:
+        return await remembering
+
+    async def known() -> Known:
+        return _known(await remembering, settings)
+
+    async def theirs(deployment: str) -> frozenset[str]:
+        before = await remembering
+        return templates_of_siblings(before.held, before.mark, deployment)
+
+    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account)]
+    with account.phase("read"):
+        past, (snapshot, of_siblings, forms) = await together(side_by_side)
+        owner = replace(past.owner(snapshot.deployment.deployment_id), takes_over=settings.take_over)
+        wanted = wanted_of(settings, past, snapshot, now)
+        seen = seen_of(snapshot, wanted)
+        draft = adoption_of(past.held.entities, (), seen, owner)
+        with account.phase("read_port", shown="read_relations"):
+            async with opened_port(settings, account) as client:
+                names = sorted(past.held.blueprints)
+                rows = await read_sources(client, draft, past.held.entities)
+                actions = await client.actions()
+                cards = await together(client.scorecards(name) for name in names)
+    listed = (tuple(str(each.get("identifier")) for each in found) for found in cards)
+    return Reading(
+        past=past,
+        owner=owner,
+        snapshot=snapshot,
+        of_siblings=of_siblings,
+        forms=forms,
+        wanted=wanted,
+        sources=rows,
+        actions=actions,
+        scorecards=dict(zip(names, listed, strict=True)),
+        adoption=adoption_of(past.held.entities, rows, seen, owner),
+    )
+
+
+def seen_of(snapshot: Snapshot, wanted: Desired) -> Seen:
+    """What Coder shows, as an adoption needs it."""
+    return Seen(
+        templates={**snapshot.outside_templates, **snapshot.templates},
+        desired=wanted.ids(),
+        left_out=wanted.left_out,
+        gone=frozenset(identifier for identifier, fate in snapshot.fates.items() if fate is Fate.GONE),
+    )
+
+
+async def read_sources(
+    client: PortClient, draft: Adoption, held: Mapping[str, Mapping[str, PortEntity]] | None = None
+) -> tuple[Source, ...]:
+    """Every blueprint with a relation to one of which the draft deletes entities, and all its rows.
+
+    `held` are rows that are read already, by blueprint. Nothing is asked where nothing goes.
+    """
+    if not draft.going:
+        return ()
+    found: list[Source] = []
+    for blueprint in await client.blueprints():
+        name = str(blueprint.get("identifier") or "")
+        targets = {relation: target for relation, target in targets_of(blueprint).items() if target in draft.going}
+        if targets:
+            relations: Mapping[str, Any] = blueprint["relations"]
+            rows = held[name] if held and name in held else await swept(client, name)
+            required = frozenset(relation for relation in targets if relations[relation].get("required"))
+            found.append(Source(name, targets, rows, required))
+    return tuple(found)
+
+
+async def _past(stack: Stack, settings: Settings, account: Account) -> Past:
+    side_by_side: list[Coroutine[Any, Any, Any]] = [asyncio.to_thread(stack.memory), read_port(settings, account)]
+    memory, held = await together(side_by_side)
+    past = Past(memory, held, memory.mark(stack.managed_by))
+    return past if past.is_complete else past.completed(rebuilt(await asyncio.to_thread(stack.resources)))
+
+
+def _known(past: Past, settings: Settings) -> Known:
+    """What `up` asks Coder about, and what no stack has signed: the templates in old identifiers, and plain ids."""
+    before = known_of(past, settings)
+    owner = past.owner()
+
+    def unsigned(blueprint: str) -> set[str]:
+        held = past.held.entities.get(blueprint, {})
+        return {each for each, entity in held.items() if is_id(each) and owner.whose(entity) is Whose.NOBODYS}
+
+    old = {name.template for each in past.held.entities.get(T, {}) if (name := OldName.read(each)) is not None}
+    return Known(templates=before.templates | unsigned(T) | old, workspaces=before.workspaces | unsigned(W))

@@ -1,0 +1,79 @@
+"""May an adoption be done? Values in, a verdict out.
+
+It deletes by itself what the guard lets a run delete: so many siblings, and so many of each kind that Coder calls
+deleted. Siblings have an allowance of their own, because their templates live on in the entity that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coderport.adoption.plan import Adoption, T, W
+from coderport.guard import SHOWN, Verdict, together
+from coderport.ownership import MANAGED_BY, Mark
+from coderport.port.models import PortEntity
+from coderport.remedy import COMMAND
+from coderport.settings import Limits
+from coderport.text import line
+
+
+def verdict_on(adoption: Adoption, limits: Limits, stack: str, *, allow_deletions: int = 0) -> Verdict:
+    """Whether nothing of others would be taken, and no more goes than may; `stack` is the name of the stack."""
+    return together(_foreign(adoption, stack), _deletions(adoption, limits, allow_deletions))
+
+
+def _foreign(adoption: Adoption, stack: str) -> Verdict:
+    if not adoption.foreign:
+        return Verdict()
+    number = len(adoption.foreign)
+    lines = [
+        f"Port holds {number} {'entity' if number == 1 else 'entities'} of templates and workspaces of this stack that "
+        "somebody else has signed:",
+        *(f"  {each.blueprint} {line(each.title or each.identifier)} ({each.identifier}): {_signed(each)}"
+          for each in adoption.foreign[:SHOWN]),
+        *([f"  and {number - SHOWN} more"] if number > SHOWN else []),
+        "Nothing of another stack is adopted, and no option allows it. If that stack should keep them, leave them out "
+        "of this one: coderport:organizations or coderport:excludeTemplates.",
+        "If it is not in use any more, `up` with coderport:takeOver takes over those that have Coder's own id; of the "
+        "others empty managed_by in Port. Then:",
+        f"  {COMMAND} adopt --stack {stack}",
+    ]  # fmt: skip
+    return Verdict(("\n".join(lines),))
+
+
+def _signed(entity: PortEntity) -> str:
+    mark = Mark.read(entity.properties.get(MANAGED_BY))
+    return f"managed by {line(str(mark))}" if mark else "of another Coder deployment"
+
+
+def _deletions(adoption: Adoption, limits: Limits, allowed: int) -> Verdict:
+    siblings = len(adoption.siblings)
+    gone = {blueprint: [each for each in adoption.gone if each.blueprint == blueprint] for blueprint in (T, W)}
+    limit = {blueprint: limits.for_deleted(adoption.held.get(blueprint, 0)) for blueprint in (T, W)}
+    over = siblings > limit[T] or any(len(gone[blueprint]) > limit[blueprint] for blueprint in (T, W))
+    total = siblings + len(adoption.gone)
+    if not over or total <= allowed:
+        return Verdict()
+    lines = ["This would delete more than a run may by itself."]
+    if siblings:
+        lines.append(
+            f"siblings of templates: {siblings} of {adoption.held.get(T, 0)} entities would go "
+            f"({limit[T]} may without a release): {_names(adoption.siblings)}"
+        )
+    for blueprint, plural in ((T, "templates"), (W, "workspaces")):
+        if gone[blueprint]:
+            lines.append(
+                f"{plural} that were deleted in Coder: {len(gone[blueprint])} of {adoption.held.get(blueprint, 0)} "
+                f"entities would go ({limit[blueprint]} may without a release): {_names(gone[blueprint])}"
+            )
+    lines += [
+        "If that is right, allow it for one run:",
+        f"  --allow-deletions {total}   (or CODERPORT_ALLOW_DELETIONS={total})",
+    ]
+    return Verdict(("\n".join(lines),))
+
+
+def _names(entities: Iterable[PortEntity]) -> str:
+    names = sorted(line(each.title or each.identifier) for each in entities)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,144 @@
+"""What the command `adopt` does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Literal
+
+from coderport.account import Account
+from coderport.adoption.applying import Done, apply
+from coderport.adoption.plan import T, W, after
+from coderport.adoption.reading import Reading, read
+from coderport.adoption.report import AdoptionOutcome, Report, counts_of, report_of, row
+from coderport.adoption.verdict import verdict_on
+from coderport.catalog.meaning import difference
+from coderport.ending import Interrupted
+from coderport.errors import CoderportError
+from coderport.history.acts import store_of
+from coderport.outcome import Outcome, Tally, kind_of
+from coderport.plan import Plan, judge, refusal
+from coderport.remedy import CLI, COMMAND
+from coderport.settings import Releases, Settings, load_releases
+from coderport.stack import Stack, judged
+from coderport.sync import failed
+
+
+@dataclass(frozen=True)
+class Next:
+    """What the next `up` finds. `plan` is what it would do, `commands` are those to give, in their order.
+
+    `refused` is why it would be refused even so; empty if it would not.
+    """
+
+    plan: Plan
+    commands: tuple[str, ...]
+    refused: str = ""
+
+    @property
+    def created(self) -> int:
+        """How many entities Port lacks."""
+        return self.plan.creations
+
+    @property
+    def changed(self) -> int:
+        """How many entities it finds with other values."""
+        held = self.plan.held.entities
+        found = ((each, held.get(each.blueprint, {}).get(each.identifier)) for each in self.plan.entities)
+        return sum(its is not None and bool(difference(entity, its)) for entity, its in found)
+
+    @property
+    def deleted(self) -> int:
+        """How many things it deletes."""
+        return sum(kind.accounted + len(kind.unproven) for kind in self.plan.disappearing.values())
+
+
+def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next | None]:
+    """Shows, or with `apply_it` does, what takes an older catalog over.
+
+    Never raises for a refusal, a failed read or a failed write: the outcome says so, and what was done until then.
+    """
+    account, done = Account(), Done()
+    tally = Tally(preview=not apply_it)
+    report: Report | None = None
+    following: Next | None = None
+    try:
+        releases, settings = load_releases(os.environ), stack.settings()
+        now = datetime.now(timezone.utc)
+        reading = asyncio.run(read(stack, settings, account, now))
+        with account.phase("judge"):
+            following = _next(reading, settings, stack, now)
+            report = report_of(reading, settings, following.plan)
+            verdict = verdict_on(reading.adoption, settings.guard, stack.name, allow_deletions=releases.allow_deletions)
+        if verdict.refused:
+            raise refusal(verdict)
+        if apply_it and not reading.adoption.nothing:
+            store = store_of(stack, settings)
+            asyncio.run(apply(reading, settings, account, done, store=store, stack=stack.managed_by, now=now))
+        elif not apply_it:
+            done = Done(
+                settled=list(reading.adoption.families),
+                moved=list(reading.adoption.moves),
+                deleted=[*reading.adoption.siblings, *reading.adoption.gone],
+            )
+        for blueprint, number in counts_of(reading.adoption).items():
+            tally.count_unseen(kind_of(blueprint), "unchanged", number)
+    except (CoderportError, Interrupted) as error:
+        _count(tally, done)
+        outcome, tally = failed(error, account, tally)
+        return _with(outcome, report, done), tally, None
+    _count(tally, done)
+    if done.stayed:
+        tally.warnings.append(
+            f"{len(done.stayed)} entities that were to go have been changed or related to meanwhile, and stay. "
+            "The same command judges them again."
+        )
+    outcome = judged(tally, account, None, "converged" if apply_it else "changes")
+    return _with(outcome, report, done), tally, following
+
+
+def _next(reading: Reading, settings: Settings, stack: Stack, now: datetime) -> Next:
+    """What the next `up` makes of Port as the adoption leaves it, and the commands for it."""
+    held = replace(reading.past.held, entities=after(reading.adoption, reading.past.held.entities))
+    past = replace(reading.past, held=held)
+
+    def judged_with(its: Settings) -> tuple[Plan, str]:
+        plan, verdict = judge(its, Releases(), past, reading.snapshot, reading.forms, now, reading.of_siblings)
+        return plan, verdict.text()
+
+    up = f"{COMMAND} up --stack {stack.name}"
+    plan, refused = judged_with(settings)
+    if not refused:
+        return Next(plan, (up,))
+    with_it, still = judged_with(settings.model_copy(update={"take_over": True}))
+    if still:
+        return Next(with_it, (up,), still)
+    take_over = f"{CLI} config set coderport:takeOver"
+    return Next(with_it, (f"{take_over} true --stack {stack.name}", up, f"{take_over} false --stack {stack.name}"))
+
+
+def _count(tally: Tally, done: Done) -> None:
+    for kind, operation, number in _counted(done):
+        tally.count_unseen(kind, operation, number)
+
+
+def _counted(done: Done) -> Iterator[tuple[str, Literal["updated", "deleted"], int]]:
+    settled = {each.template for each in done.settled if each.renamed or each.properties or each.relations}
+    yield "template", "updated", len(settled)
+    for move in done.moved:
+        if move.entity.blueprint not in (T, W):
+            yield "other", "updated", 1
+        elif move.identifier not in settled:
+            yield kind_of(move.entity.blueprint), "updated", 1
+    for entity in done.deleted:
+        yield kind_of(entity.blueprint), "deleted", 1
+
+
+def _with(outcome: Outcome, report: Report | None, done: Done) -> AdoptionOutcome:
+    if report is not None and done.stayed:
+        report = report.model_copy(update={"stayed": tuple(row(each, "changed meanwhile") for each in done.stayed)})
+    told = outcome.model_dump()
+    return AdoptionOutcome(**told, exit_code=outcome.exit_code, adoption=report, history=done.run)
