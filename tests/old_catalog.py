@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from coderport.catalog.blueprints import TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
 from coderport.emulators.pair import Pair
 
 T, W = TEMPLATE.identifier, WORKSPACE.identifier

@@ -9,10 +9,10 @@ import pytest
 from lab import Json, Lab, laboratory
 from old_catalog import ACTION, SCORECARD, T, W, by_hand, old_catalog
 
-from coderport.commands.adopt import Next, adopt
 from coderport.adoption.report import AdoptionOutcome
+from coderport.commands.adopt import Next, adopt
+from coderport.commands.history import kept_runs, undo
 from coderport.engine import CliInfo
-from coderport.history.acts import kept_runs, undo
 from coderport.settings import RELEASES
 
 VERSIONS = 4

@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from coderport.account import Account
 from coderport.adoption.plan import Adoption, Family, Move, T, ids_of, named_in
 from coderport.adoption.reading import Reading, read_sources
-from coderport.catalog.blueprints import BLUEPRINTS
+from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.meaning import IDENTIFIER
-from coderport.coder.together import together
 from coderport.errors import CoderportError
+from coderport.guard.ownership import Owner, Whose
 from coderport.history.images import EntityImage, Pointer, pointers_among
 from coderport.history.record import Record, run_name
 from coderport.history.store import Store
-from coderport.ownership import Owner, Whose
 from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
+from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
+from coderport.transport.together import together
 
 
 def record_of(reading: Reading, *, stack: str, now: datetime) -> Record:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-from coderport.catalog.blueprints import BLUEPRINTS, DECLARED_RELATIONS, TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_RELATIONS, TEMPLATE, WORKSPACE
 from coderport.catalog.meaning import instant
 from coderport.catalog.values import LeftOut
 from coderport.coder.models import Template
-from coderport.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, Whose, is_id
+from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, Whose, is_id
 from coderport.port.models import PortEntity
 
 T, W = TEMPLATE.identifier, WORKSPACE.identifier

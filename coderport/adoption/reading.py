@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from coderport.account import Account
 from coderport.adoption.plan import Adoption, OldName, Seen, Source, T, W, adoption_of
-from coderport.catalog.desired import Desired
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
-from coderport.coder.snapshot import Fate, Known, Snapshot
-from coderport.coder.together import together
+from coderport.coder.reading.snapshot import Fate, Known, Snapshot
+from coderport.commands.stack import Stack
+from coderport.guard.ownership import Owner, Whose, is_id
 from coderport.history.images import targets_of
-from coderport.memory import rebuilt
-from coderport.ownership import Owner, Whose, is_id
-from coderport.plan import Past, known_of, wanted_of
+from coderport.kinds.desired import Desired
+from coderport.planning.memory import rebuilt
+from coderport.planning.plan import Past, known_of, wanted_of
+from coderport.planning.siblings import templates_of_siblings
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
+from coderport.program.survey import read_coder, read_port
+from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
-from coderport.siblings import templates_of_siblings
-from coderport.stack import Stack
-from coderport.survey import read_coder, read_port
+from coderport.transport.together import together
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from coderport.adoption.reading import Reading
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.agreement import migrated
 from coderport.catalog.agreement import Agreement, agreement, differences
-from coderport.catalog.blueprints import BLUEPRINTS
-from coderport.outcome import Outcome
-from coderport.plan import Plan
+from coderport.catalog.blueprint import BLUEPRINTS
+from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
+from coderport.report.outcome import Outcome
 from coderport.settings import Settings
 
 NAMED = 3

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from coderport.commands.adopt import Next
 from coderport.adoption.report import AdoptionOutcome, Moved, Renamed, Report, Row
-from coderport.text import line
+from coderport.commands.adopt import Next
+from coderport.terminal.text import line
 
 SHOWN = 10
 

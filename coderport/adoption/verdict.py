@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from coderport.adoption.plan import Adoption, T, W
-from coderport.guard import SHOWN, Verdict, together
-from coderport.ownership import MANAGED_BY, Mark
+from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.guard.verdict import SHOWN, Verdict, together
 from coderport.port.models import PortEntity
-from coderport.remedy import COMMAND
 from coderport.settings import Limits
-from coderport.text import line
+from coderport.terminal.remedy import COMMAND
+from coderport.terminal.text import line
 
 
 def verdict_on(adoption: Adoption, limits: Limits, stack: str, *, allow_deletions: int = 0) -> Verdict:

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.table import Table
 
+from coderport.adoption.screen import show_adoption
+from coderport.commands.adopt import adopt
 from coderport.commands.drift import Drifted, drift
 from coderport.commands.stack import ROOT, Stack, project_name
-from coderport.commands.adopt import adopt
-from coderport.adoption.screen import show_adoption
 from coderport.conformance.recording import behaviours
 from coderport.emulators.pair import Pair
 from coderport.engine import engine_environment, find_cli, obtain_cli

@@ -9,22 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Literal
 
-from coderport.account import Account
 from coderport.adoption.applying import Done, apply
 from coderport.adoption.plan import T, W, after
 from coderport.adoption.reading import Reading, read
 from coderport.adoption.report import AdoptionOutcome, Report, counts_of, report_of, row
 from coderport.adoption.verdict import verdict_on
 from coderport.catalog.meaning import difference
-from coderport.ending import Interrupted
+from coderport.commands.history import store_of
+from coderport.commands.stack import Stack, judged
+from coderport.commands.sync import failed
 from coderport.errors import CoderportError
-from coderport.history.acts import store_of
-from coderport.outcome import Outcome, Tally, kind_of
-from coderport.plan import Plan, judge, refusal
-from coderport.remedy import CLI, COMMAND
+from coderport.planning.plan import Plan, judge, refusal
+from coderport.report.account import Account
+from coderport.report.outcome import Outcome, Tally, kind_of
 from coderport.settings import Releases, Settings, load_releases
-from coderport.stack import Stack, judged
-from coderport.sync import failed
+from coderport.terminal.ending import Interrupted
+from coderport.terminal.remedy import CLI, COMMAND
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coderport.catalog.meaning import IDENTIFIER, TITLE, same_value
+from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.history.images import DefinitionImage, EntityImage, Pointer
 from coderport.history.record import Record
-from coderport.ownership import MANAGED_BY, Mark
 from coderport.port.models import PortEntity
 from coderport.terminal.text import line
 
