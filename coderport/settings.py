@@ -28,12 +28,12 @@ from pydantic import (
 
 from coderport import __version__
 from coderport.errors import SettingsError
+from coderport.port.errors import EU_URL, US_URL
 from coderport.terminal.remedy import CLI
 from coderport.transport.address import http_address, is_in_clear, is_loopback, server_address
 from coderport.transport.headers import require_sendable
 
 NAMESPACE = "coderport"
-PORT_EU = "https://api.port.io"
 
 ENVIRONMENT: Mapping[str, str] = {
     "coderApiBaseUrl": "CODER_API_BASE_URL",
@@ -55,7 +55,7 @@ _EXAMPLES: Mapping[str, str] = {
     "coderHeaders": '{"CF-Access-Client-Id": "…", "CF-Access-Client-Secret": "…"} in the environment',
     "portClientId": "the client id under Port's … > Credentials",
     "portClientSecret": "the client secret beside it",
-    "portBaseUrl": f"{PORT_EU} (EU) or https://api.us.port.io (US)",
+    "portBaseUrl": f"{EU_URL} (EU) or {US_URL} (US)",
     "blueprints": "manage",
     "volatileRefresh": "24h",
 }
@@ -175,7 +175,7 @@ class PortAccess(BaseModel):
     port_client_id: str = Field(alias="portClientId", min_length=1)
     port_client_secret: Token = Field(alias="portClientSecret")
     port_base_url: Annotated[str, AfterValidator(partial(server_address, suffix="/v1"))] = Field(
-        default=PORT_EU, alias="portBaseUrl"
+        default=EU_URL, alias="portBaseUrl"
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coderport.engine import CliInfo, EngineCommand
-from coderport.engine.lock import Fate, Lock, Machine, StackLocked, fate, locks, this_machine, unlock
+from coderport.engine.lock import HolderState, Lock, Machine, StackLocked, holder_state, locks, this_machine, unlock
 from coderport.engine.torn import mended
 
 SINCE = datetime(2026, 11, 21, 5, 2, 15, tzinfo=timezone.utc)
@@ -56,20 +56,24 @@ def test_locks_are_read_from_what_the_cli_says() -> None:
 @pytest.mark.parametrize(
     ("judged", "of", "on"),
     [
-        (Fate.DEAD, lock(), machine(None)),
-        (Fate.ALIVE, lock(), machine(SINCE - timedelta(hours=1))),
-        (Fate.ALIVE, lock(), machine(SINCE + timedelta(seconds=5))),  # a clock that was set
-        (Fate.DEAD, lock(), machine(SINCE + timedelta(hours=1))),  # the number is another process's by now
-        (Fate.UNSEEN, lock(host="other"), machine(None)),
-        (Fate.UNSEEN, lock(), machine(None, pooled=True)),
-        (Fate.DEAD, lock("file:///f.json"), machine(None, pooled=True)),
-        (Fate.DEAD, lock(), machine(None, booted=SINCE + timedelta(hours=1), opened=SINCE + timedelta(hours=1))),
-        (Fate.UNSEEN, lock(), machine(None, booted=SINCE - timedelta(days=9), opened=SINCE + timedelta(hours=1))),
-        (Fate.DEAD, lock(), machine(None, booted=SINCE - timedelta(days=9), opened=SINCE - timedelta(hours=1))),
+        (HolderState.DEAD, lock(), machine(None)),
+        (HolderState.ALIVE, lock(), machine(SINCE - timedelta(hours=1))),
+        (HolderState.ALIVE, lock(), machine(SINCE + timedelta(seconds=5))),  # a clock that was set
+        (HolderState.DEAD, lock(), machine(SINCE + timedelta(hours=1))),  # the number is another process's by now
+        (HolderState.UNSEEN, lock(host="other"), machine(None)),
+        (HolderState.UNSEEN, lock(), machine(None, pooled=True)),
+        (HolderState.DEAD, lock("file:///f.json"), machine(None, pooled=True)),
+        (HolderState.DEAD, lock(), machine(None, booted=SINCE + timedelta(hours=1), opened=SINCE + timedelta(hours=1))),
+        (
+            HolderState.UNSEEN,
+            lock(),
+            machine(None, booted=SINCE - timedelta(days=9), opened=SINCE + timedelta(hours=1)),
+        ),
+        (HolderState.DEAD, lock(), machine(None, booted=SINCE - timedelta(days=9), opened=SINCE - timedelta(hours=1))),
     ],
 )
-def test_a_lock_is_of_the_dead_only_where_this_machine_can_tell(judged: Fate, of: Lock, on: Machine) -> None:
-    assert fate(of, on) is judged
+def test_a_lock_is_of_the_dead_only_where_this_machine_can_tell(judged: HolderState, of: Lock, on: Machine) -> None:
+    assert holder_state(of, on) is judged
 
 
 def test_this_machine_knows_the_living_from_the_dead() -> None:

@@ -46,7 +46,7 @@ class Lock:
         return f"process {self.pid}, since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
 
-class Fate(enum.Enum):
+class HolderState(enum.Enum):
     """What became of the process that took a lock; UNSEEN is one that cannot be looked for from here."""
 
     DEAD = enum.auto()
@@ -84,16 +84,16 @@ def locks(text: str) -> tuple[Lock, ...]:
     )
 
 
-def fate(lock: Lock, machine: Machine) -> Fate:
+def holder_state(lock: Lock, machine: Machine) -> HolderState:
     """Whether the process of the lock lives, where this machine can tell."""
     if lock.host != machine.name or (machine.pooled and not _in_folder(lock)):
-        return Fate.UNSEEN
+        return HolderState.UNSEEN
     if machine.booted and machine.opened and machine.booted < lock.since < machine.opened - _SLACK:
-        return Fate.UNSEEN  # taken in another container of this name, or in this one before it was started again
+        return HolderState.UNSEEN  # taken in another container of this name, or in this one before it was started again
     started = machine.started(lock.pid)
     if started is None or started > lock.since + _SLACK:  # the number is another process's by now
-        return Fate.DEAD
-    return Fate.ALIVE
+        return HolderState.DEAD
+    return HolderState.ALIVE
 
 
 def unlock(stack: str, said: str, cancel: Callable[[], None] | None = None, *, machine: Machine | None = None) -> str:
@@ -105,7 +105,7 @@ def unlock(stack: str, said: str, cancel: Callable[[], None] | None = None, *, m
     """
     machine = machine or this_machine()
     found = locks(said)
-    if not found or any(fate(lock, machine) is not Fate.DEAD for lock in found):
+    if not found or any(holder_state(lock, machine) is not HolderState.DEAD for lock in found):
         raise StackLocked(explained(stack, found, machine))
     if all(_in_folder(lock) for lock in found):
         for lock in found:
@@ -117,8 +117,8 @@ def unlock(stack: str, said: str, cancel: Callable[[], None] | None = None, *, m
 
 def explained(stack: str, found: Sequence[Lock], machine: Machine) -> str:
     """Who holds the stack, and what to do about it."""
-    holders = [lock for lock in found if fate(lock, machine) is not Fate.DEAD]
-    alive = [lock for lock in holders if fate(lock, machine) is Fate.ALIVE]
+    holders = [lock for lock in found if holder_state(lock, machine) is not HolderState.DEAD]
+    alive = [lock for lock in holders if holder_state(lock, machine) is HolderState.ALIVE]
     if alive and len(alive) == len(holders):
         return "\n".join(
             [

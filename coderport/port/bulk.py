@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnreachable
-from coderport.port.models import Outcome
+from coderport.port.models import ItemOutcome
 from coderport.port.session import Reply, Session
 from coderport.transport.patience import Again
 
@@ -49,20 +49,20 @@ class Bulk:
 
     async def upsert(
         self, blueprint: str, bodies: Sequence[Mapping[str, Any]], query: Mapping[str, str], *, changes: bool = True
-    ) -> list[Outcome]:
+    ) -> list[ItemOutcome]:
         """The outcome of each entity, in order, in as few calls as Port takes. A final refusal of a call raises."""
-        found: dict[int, Outcome] = {}
+        found: dict[int, ItemOutcome] = {}
         for start in _starts(len(bodies), self.upserts.most):
             part = bodies[start : start + self.upserts.most]
             outcomes = await self._upserted(blueprint, part, query, changes)
             found |= {start + at: each for at, each in enumerate(outcomes)}
-        return [Outcome(at, each.identifier, each.created, each.error) for at, each in sorted(found.items())]
+        return [ItemOutcome(at, each.identifier, each.created, each.error) for at, each in sorted(found.items())]
 
     async def _upserted(
         self, blueprint: str, bodies: Sequence[Mapping[str, Any]], query: Mapping[str, str], changes: bool
-    ) -> list[Outcome]:
+    ) -> list[ItemOutcome]:
         """One call and its repeats; those of its items that failed only for a moment are sent again alone."""
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, ItemOutcome] = {}
         waiting = list(range(len(bodies)))
 
         async def attempt() -> None:
@@ -90,7 +90,7 @@ class Bulk:
             elif not changes:  # a question is not worth many
                 raise
             elif len(bodies) == 1:
-                return [Outcome(0, str(bodies[0]["identifier"]), error=error)]
+                return [ItemOutcome(0, str(bodies[0]["identifier"]), error=error)]
             else:
                 parts = await _apart(lambda part: self._upserted(blueprint, part, query, changes), bodies)
                 if error.status in _TOO_MANY and not any(each.error for each in parts):
@@ -174,20 +174,20 @@ class Bulk:
 
 def _outcomes(
     session: Session, blueprint: str, identifiers: Sequence[str], reply: Reply
-) -> tuple[list[Outcome], list[bool]]:
+) -> tuple[list[ItemOutcome], list[bool]]:
     """What became of each item, by its position (the only reliable link), and which of them are to be sent again."""
-    found: dict[int, tuple[Outcome, bool]] = {}
+    found: dict[int, tuple[ItemOutcome, bool]] = {}
     for row in _rows(reply.json.get("entities")):
         if (at := _index(row, len(identifiers))) is not None:
-            found[at] = Outcome(at, identifiers[at], created=row.get("created") is True), False
+            found[at] = ItemOutcome(at, identifiers[at], created=row.get("created") is True), False
     for row in _rows(reply.json.get("errors")):
         if (at := _index(row, len(identifiers))) is not None:
             error, again = _error_of(session, f"entity {blueprint}:{identifiers[at]}", row, reply.trace_id)
-            found[at] = Outcome(at, identifiers[at], error=error), again
+            found[at] = ItemOutcome(at, identifiers[at], error=error), again
     for at, identifier in enumerate(identifiers):
         if at not in found:
             lost = f"Port's answer to the bulk call does not say what became of entity {blueprint}:{identifier}"
-            found[at] = Outcome(at, identifier, error=PortError(lost)), True
+            found[at] = ItemOutcome(at, identifier, error=PortError(lost)), True
     every = [found[at] for at in range(len(identifiers))]
     return [outcome for outcome, _ in every], [again for _, again in every]
 
@@ -220,8 +220,10 @@ def _starts(length: int, most: int) -> range:
     return range(0, length, most)
 
 
-async def _apart(send: Callable[[Sequence[Item]], Awaitable[list[Outcome]]], items: Sequence[Item]) -> list[Outcome]:
+async def _apart(
+    send: Callable[[Sequence[Item]], Awaitable[list[ItemOutcome]]], items: Sequence[Item]
+) -> list[ItemOutcome]:
     """Send what was refused as a whole again in two halves."""
     middle = len(items) // 2
     first, second = await send(items[:middle]), await send(items[middle:])
-    return [*first, *(Outcome(middle + each.index, each.identifier, each.created, each.error) for each in second)]
+    return [*first, *(ItemOutcome(middle + each.index, each.identifier, each.created, each.error) for each in second)]

@@ -12,12 +12,11 @@ import httpx
 from coderport import __version__
 from coderport.port.bulk import Bulk
 from coderport.port.errors import PortError, PortRejected, PortUnreachable
-from coderport.port.models import DeleteResult, Organization, Outcome, PortEntity
+from coderport.port.models import DeleteResult, ItemOutcome, Organization, PortEntity
 from coderport.port.permissions import PERMISSIONS_SECONDS, once_made
 from coderport.port.session import Reply, Session
 from coderport.transport.patience import Patience, Say
 
-DEFAULT_URL = "https://api.getport.io"
 BYTES_PER_CALL = 1024 * 1024
 ROWS_PER_PAGE = 1000
 
@@ -219,7 +218,7 @@ class PortClient:
         run_id: str | None = None,
         validate_only: bool = False,
         only_new: bool = False,
-    ) -> list[Outcome]:
+    ) -> list[ItemOutcome]:
         """Create or change entities in bulk; the outcomes are in the order of the request.
 
         With `only_new` nothing is changed: one that exists has the error `identifier_taken`.

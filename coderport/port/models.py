@@ -65,7 +65,7 @@ class PortEntity:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ItemOutcome:
     """What became of one entity of a bulk upsert, at its position in the request."""
 
     index: int

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from coderport.port.errors import PortRejected
-from coderport.port.models import Outcome
+from coderport.port.models import ItemOutcome
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Refusals:
     first the next time.
     """
 
-    def __init__(self, validate: Callable[[str, Sequence[Json]], Awaitable[Sequence[Outcome]]]) -> None:
+    def __init__(self, validate: Callable[[str, Sequence[Json]], Awaitable[Sequence[ItemOutcome]]]) -> None:
         self._validate = validate
         self._suspects: defaultdict[str, set[str]] = defaultdict(set)
         self._searching: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from coderport.port.client import BYTES_PER_CALL, PortClient
 from coderport.port.errors import PortError, PortRejected
-from coderport.port.models import Outcome
+from coderport.port.models import ItemOutcome
 
 IDLE_SECONDS = 0.05
 _LONGEST_IDLE = 2.0
@@ -216,7 +216,7 @@ class Batches:
         self._client = client
         self.pulse = Pulse()
         flights = asyncio.Semaphore(_CALLS_IN_FLIGHT)
-        self._upserts: Gatherer[UpsertKey, Mapping[str, Any], Outcome] = Gatherer(
+        self._upserts: Gatherer[UpsertKey, Mapping[str, Any], ItemOutcome] = Gatherer(
             self._send_upserts,
             most=lambda: client.bulk.upserts.most,
             size=_bytes,
@@ -225,7 +225,7 @@ class Batches:
             idle=idle,
             landed=landed,
         )
-        self._checks: Gatherer[str, Mapping[str, Any], Outcome] = Gatherer(
+        self._checks: Gatherer[str, Mapping[str, Any], ItemOutcome] = Gatherer(
             self._send_checks,
             most=lambda: client.bulk.upserts.most,
             size=_bytes,
@@ -243,11 +243,11 @@ class Batches:
             landed=landed,
         )
 
-    async def upsert(self, key: UpsertKey, body: Mapping[str, Any]) -> Outcome:
+    async def upsert(self, key: UpsertKey, body: Mapping[str, Any]) -> ItemOutcome:
         """Send the entity with the next bulk call; raises what Port says against it."""
         return await self._upserts.submit(key, body)
 
-    async def validate(self, blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    async def validate(self, blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[ItemOutcome]:
         """What Port would say to each of the entities; nothing is written."""
         return list(await asyncio.gather(*(self._checks.submit(blueprint, body) for body in bodies)))
 
@@ -261,7 +261,7 @@ class Batches:
         self._deletes.cancel()
         self._checks.cancel()
 
-    async def _send_upserts(self, key: UpsertKey, bodies: list[Mapping[str, Any]]) -> Sequence[Outcome | PortError]:
+    async def _send_upserts(self, key: UpsertKey, bodies: list[Mapping[str, Any]]) -> Sequence[ItemOutcome | PortError]:
         try:
             outcomes = await self._client.upsert(
                 key.blueprint,
@@ -274,7 +274,7 @@ class Batches:
             return [error] * len(bodies)
         return [outcome.error or outcome for outcome in outcomes]
 
-    async def _send_checks(self, blueprint: str, bodies: list[Mapping[str, Any]]) -> Sequence[Outcome | PortError]:
+    async def _send_checks(self, blueprint: str, bodies: list[Mapping[str, Any]]) -> Sequence[ItemOutcome | PortError]:
         return await self._client.upsert(blueprint, bodies, validate_only=True)
 
     async def _send_deletes(self, blueprint: str, identifiers: list[str]) -> Sequence[PortError | None]:

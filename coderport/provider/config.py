@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from coderport.errors import SettingsError
-from coderport.port.client import DEFAULT_URL
 from coderport.provider.protocol import UNKNOWN, Problem, Properties
 from coderport.transport.address import server_address
+
+DEFAULT_URL = "https://api.getport.io"
+"""What the stock provider of Port takes where no address is set. Port answers at it as at `EU_URL`."""
 
 
 @dataclass(frozen=True)

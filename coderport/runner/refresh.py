@@ -19,7 +19,7 @@ from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.kinds.desired import Filters
 from coderport.kinds.mapping import organization_names, workspace_entity
 from coderport.port.errors import PortError
-from coderport.port.models import Outcome, PortEntity
+from coderport.port.models import ItemOutcome, PortEntity
 from coderport.port.refusals import Refusals
 from coderport.runner.values import RunContext
 
@@ -55,7 +55,7 @@ async def refresh(context: RunContext, workspace_id: str, run_id: str | None) ->
 async def _written(context: RunContext, body: Mapping[str, Any], held: PortEntity | None, run_id: str | None) -> None:
     """Writes the entity, without a value that Port does not take."""
 
-    async def validate(blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    async def validate(blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[ItemOutcome]:
         return await context.port.upsert(blueprint, bodies, validate_only=True)
 
     async def send(body: Mapping[str, Any]) -> None:
