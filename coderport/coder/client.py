@@ -298,7 +298,7 @@ class CoderClient:
             raise self._not_json(asked, response)
         try:
             data = json.loads(response.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = _CUT
         if data is not _CUT:
             self._persistence.answered()
@@ -375,7 +375,7 @@ def _location_host(response: httpx.Response) -> str:
 def _json_or_none(response: httpx.Response) -> Any:
     try:
         return json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -31,7 +31,7 @@ from coderport.commands.sync import sync as synced
 from coderport.conformance.command import asked
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
-from coderport.history.screen import as_json, show_history, show_undo
+from coderport.history.screen import as_json, history_as_json, show_history, show_undo
 from coderport.report.outcome import Outcome
 from coderport.settings import RELEASES
 from coderport.terminal.screen import open_outlets
@@ -179,7 +179,7 @@ def history(
     """List the runs of which is kept what they changed and deleted in Port, the newest first."""
     records = kept_runs(_existing(stack))
     if json:
-        print(f"[{', '.join(each.model_dump_json() for each in records)}]")
+        print(history_as_json(records))
     else:
         show_history(records, people())
 

@@ -13,7 +13,7 @@ from coderport.catalog.meaning import TITLE
 from coderport.commands.history import Undone
 from coderport.history.images import EntityImage
 from coderport.history.record import Record
-from coderport.terminal.text import line
+from coderport.terminal.text import json_line, line
 
 SHOWN = 20
 _HOW = {"up": "up", "part": "sync or repair", "undo": "undo", "adopt": "adopt"}
@@ -91,16 +91,20 @@ def _keys(image: EntityImage, body: Mapping[str, Any]) -> list[str]:
 def as_json(done: Undone) -> str:
     """All of it as one JSON object; entities are named by blueprint and identifier."""
     undo = done.undo
-    return json.dumps(
-        {
-            "run": done.record.run,
-            "applied": done.applied or None,
-            "rename": [{"blueprint": name, "from": at, **body} for (name, at), body in undo.rename.items()],
-            "delete": [{"blueprint": each.blueprint, "identifier": each.identifier} for each in undo.delete],
-            "write": [{"blueprint": blueprint, **body} for (blueprint, _), body in undo.write.items()],
-            "relations": [{"blueprint": blueprint, **body} for (blueprint, _), body in undo.point.items()],
-            "definitions": [{"kind": each.kind, "identifier": each.identifier} for each in undo.define],
-            "stays": [{"what": each.what, "why": each.why} for each in undo.stays],
-            "refused": list(done.refused_by_port),
-        }
-    )
+    value = {
+        "run": done.record.run,
+        "applied": done.applied or None,
+        "rename": [{"blueprint": name, "from": at, **body} for (name, at), body in undo.rename.items()],
+        "delete": [{"blueprint": each.blueprint, "identifier": each.identifier} for each in undo.delete],
+        "write": [{"blueprint": blueprint, **body} for (blueprint, _), body in undo.write.items()],
+        "relations": [{"blueprint": blueprint, **body} for (blueprint, _), body in undo.point.items()],
+        "definitions": [{"kind": each.kind, "identifier": each.identifier} for each in undo.define],
+        "stays": [{"what": each.what, "why": each.why} for each in undo.stays],
+        "refused": list(done.refused_by_port),
+    }
+    return json_line(json.dumps(value))
+
+
+def history_as_json(records: Iterable[Record]) -> str:
+    """All that is kept of the runs, as one JSON list."""
+    return json_line(f"[{', '.join(each.model_dump_json() for each in records)}]")

@@ -305,5 +305,5 @@ def _json(response: httpx.Response) -> Any:
     """The JSON of the answer, None where it has none; a null is no answer either."""
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 LONGEST_SHOWN = 400
+
+_PACKED: Final = frozenset({"identity", "gzip", "deflate"})
+"""How a body may be packed. Others, and one packing in another, grow a few bytes to gigabytes within one step."""
 
 # They describe the body as it travelled, which is not how it is kept.
 _OF_TRAVEL = frozenset({"content-encoding", "content-length", "transfer-encoding"})
@@ -19,7 +22,7 @@ class Late(httpx.TransportError):
 
 
 class Oversized(httpx.TransportError):
-    """The answer is larger than any answer should be."""
+    """The answer is larger than any answer should be, or may become so by how it is packed."""
 
 
 async def exchange(
@@ -27,12 +30,19 @@ async def exchange(
 ) -> httpx.Response:
     """Send a request; the answer with its body read. Raises httpx's errors, Late and Oversized (`most` bytes) included.
 
+    `arguments` are those of `httpx.AsyncClient.stream`.
+
     httpx's own timeouts are for each part of an answer: one that drips is never too late by those.
     """
 
+    asked = {"Accept-Encoding": "gzip, deflate", **(arguments.pop("headers", None) or {})}
+
     async def whole() -> httpx.Response:
-        async with http.stream(method, url, **arguments) as response:
+        async with http.stream(method, url, headers=asked, **arguments) as response:
             body = bytearray()
+            packed = [each.strip().lower() for each in response.headers.get_list("content-encoding", split_commas=True)]
+            if len(packed) > 1 or not _PACKED.issuperset(packed):
+                raise Oversized("the answer is packed in a way that was not asked for")
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > most:

@@ -27,6 +27,8 @@ VARIABLE = "CODERPORT_PATIENCE"
 WAITED = "CODERPORT_WAITED"
 """Seconds that the command has spent on failing servers before it started this process; it is set by us alone."""
 
+_DAY = 86_400
+
 T = TypeVar("T")
 Say = Callable[[str], None]
 
@@ -71,8 +73,8 @@ class Patience:
         patience = cls()
         if text := environ.get(VARIABLE, "").strip():
             seconds = _number(text)
-            if seconds is None or seconds < 1:
-                raise SettingsError(f"{VARIABLE} is a number of seconds, 1 or more, not {text!r}")
+            if seconds is None or not 1 <= seconds <= _DAY:
+                raise SettingsError(f"{VARIABLE} is a number of seconds from 1 to {_DAY}, not {text!r}")
             patience = replace(
                 patience,
                 first_contact=min(patience.first_contact, seconds),
@@ -242,14 +244,15 @@ def http_date(text: str) -> datetime | None:
     """The moment that an HTTP date names, aware; None for anything else."""
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+        return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date.astimezone(timezone.utc)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date.astimezone(timezone.utc)
 
 
 def _number(text: str) -> float | None:
+    """The number that the text writes in ASCII; None for anything else, infinity included."""
     try:
-        value = float(text)
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         return None
     return value if math.isfinite(value) else None

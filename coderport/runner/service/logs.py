@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any, Final
 
 from coderport.errors import CoderportError
+from coderport.terminal.text import json_line
 
 FIELDS: Final = ("run_id", "outcome", "seconds", "reason", "attempt", "runs", "url", "not_shown")
 """What an event may say beside its name; given as `extra`."""
@@ -40,7 +41,7 @@ class JsonLines(logging.Formatter):
             line |= {"error": type(error).__name__, "at": _place(error)}
             if isinstance(error, CoderportError):
                 line["message"] = str(error)
-        return json.dumps(line, ensure_ascii=False)
+        return json_line(json.dumps(line, ensure_ascii=False))
 
 
 class Sparing(logging.Filter):
