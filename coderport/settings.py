@@ -112,6 +112,14 @@ def _header_safe(value: SecretStr) -> SecretStr:
     return SecretStr(text.strip())
 
 
+def _somebody(value: str) -> str:
+    if not value.strip():
+        raise ValueError("an empty name is nobody's")
+    if value.strip().lower() == "me":
+        raise ValueError('names a user of Coder; "me" would be the user of the runner\'s token')
+    return value.strip()
+
+
 Token = Annotated[SecretStr, AfterValidator(_header_safe)]
 Headers = Annotated[Mapping[str, SecretStr], AfterValidator(require_sendable), BeforeValidator(_parsed_headers)]
 Globs = Annotated[tuple[Annotated[str, AfterValidator(_glob)], ...], BeforeValidator(_list)]
@@ -137,7 +145,7 @@ class Actions(BaseModel):
     approve_delete: bool = Field(default=False, alias="approveDelete")
     admins: Globs = ()
     roles: Globs = ("Admin", "Member")
-    fallback_user: str | None = Field(default=None, alias="fallbackUser", min_length=1)
+    fallback_user: Annotated[str, AfterValidator(_somebody)] | None = Field(default=None, alias="fallbackUser")
     wait_for_agent: bool = Field(default=True, alias="waitForAgent")
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -40,6 +41,27 @@ def endless(connection: socket.socket, over: threading.Event) -> None:
     connection.sendall(_HEAD + b"\r\n")
     while not over.is_set():
         connection.sendall(b"[" * 65_536)
+
+
+def packed(*how: str) -> Handler:
+    """JSON that is packed in so many ways, one in the other, and says so."""
+    body = b'{"a": 1}'
+    for each in how:
+        body = gzip.compress(body) if each == "gzip" else body
+
+    def handler(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(10_000)
+        told = f"content-encoding: {', '.join(how)}\r\ncontent-length: {len(body)}\r\n\r\n"
+        connection.sendall(_HEAD + told.encode() + body)
+
+    return handler
+
+
+def nested(connection: socket.socket, over: threading.Event) -> None:
+    """JSON that is nested more deeply than any."""
+    connection.recv(10_000)
+    body = b"[" * 200_000 + b"]" * 200_000
+    connection.sendall(_HEAD + f"content-length: {len(body)}\r\n\r\n".encode() + body)
 
 
 def resets(connection: socket.socket, over: threading.Event) -> None:

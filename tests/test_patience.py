@@ -105,6 +105,34 @@ def test_an_answer_without_end_is_not_read_to_its_end_nor_asked_for_again(server
         assert asyncio.run(first(url)) == 1
 
 
+@pytest.mark.parametrize("server", ["coder", "port"])
+@pytest.mark.parametrize("how", [("gzip", "gzip"), ("gzip", "identity", "gzip"), ("br",), ("zstd",)], ids=" in ".join)
+def test_an_answer_that_is_packed_as_nobody_asked_is_not_unpacked(server: str, how: tuple[str, ...]) -> None:
+    """Packed twice, 6 kB are gigabytes, within one step of the reading: no deadline and no size is looked at there."""
+
+    async def first(url: str) -> None:
+        async with client_of(server, url, Patience()) as client:
+            with pytest.raises((CoderAnswerError, PortUnreachable), match="packed in a way that was not asked for"):
+                await asked(server, client)
+            assert client.requests == 1
+
+    with broken_servers.served(broken_servers.packed(*how)) as url:
+        asyncio.run(first(url))
+
+
+@pytest.mark.parametrize("server", ["coder", "port"])
+def test_json_that_is_nested_without_end_is_an_answer_cut_off(server: str) -> None:
+    async def first(url: str) -> str:
+        async with client_of(server, url, HASTY) as client:
+            with pytest.raises((CoderError, PortError)) as caught:
+                await asked(server, client)
+        return str(caught.value)
+
+    with broken_servers.served(broken_servers.nested) as url:
+        text = asyncio.run(first(url))
+    assert "cut" in text, text
+
+
 # --- in virtual time
 
 
@@ -254,7 +282,11 @@ def test_a_service_is_no_command() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("-1", None), ("nan", None), ("inf", None), ("soon", None), ("", None)],
+    [
+        *(("7", 7.0), ("0", 0.0), ("-1", None), ("nan", None), ("inf", None), ("soon", None), ("", None)),
+        *(("\u0663", None), ("1_0", None), ("1e400", None), ("1e9", 1e9), ("9" * 5000, None)),
+        ("Fri, 31 Dec 9999 23:59:59 -1400", None),
+    ],
 )
 def test_only_a_number_that_is_one_is_a_wait(text: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": text}) == seconds
@@ -270,6 +302,6 @@ def test_the_environment_says_how_long() -> None:
     assert (short.first_contact, short.answer, short.outage, short.limited, short.command) == (5, 5, 5, 5, 25)
     assert Patience.of({"CODERPORT_PATIENCE": "5", "CODERPORT_WAITED": "20"}).command == 5
     assert Patience.of({}) == Patience()
-    for wrong in ("0", "-1", "nan", "soon"):
+    for wrong in ("0", "-1", "nan", "soon", "1e300", "86401"):
         with pytest.raises(SettingsError, match="CODERPORT_PATIENCE"):
             Patience.of({"CODERPORT_PATIENCE": wrong})

@@ -153,6 +153,18 @@ def test_a_fallback_user_owns_what_nobody_else_can_and_only_where_it_is_set(lab:
     assert seen.ended is Ended.FAILURE and "gone" in seen.summary
 
 
+def test_a_fallback_user_that_coder_deleted_gets_nothing(lab: RunnerLab) -> None:
+    """By id Coder shows users that it deleted, and takes them as owners."""
+    left = lab.coder.create_user("left")
+    allow(lab, fallback_user=left)
+    assert lab.do(CREATE, by="nobody@example.com", template=lab.any_template(), name="one").ended is Ended.SUCCESS
+    lab.coder.delete_workspace(lab.held("left/one").id)
+    lab.coder.delete_user("left")
+    seen = lab.do(CREATE, by="nobody@example.com", template=lab.any_template(), name="two")
+    assert seen.ended is Ended.FAILURE and "does not exist" in seen.summary
+    assert [each for each in lab.coder.workspace_ids() if lab.held(each).owner_id == left] == []
+
+
 def test_a_suspended_user_is_refused_everything(lab: RunnerLab) -> None:
     lab.coder.create_user("sue")
     lab.port.add_user("sue@example.com")

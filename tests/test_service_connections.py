@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import resource
 from pathlib import Path
@@ -14,7 +15,7 @@ from service_lab import ONE, TWO, Caller, Stage, ended, looped, service
 
 from coderport.runner.service import connections
 from coderport.runner.service.connections import SECONDS, Connections, most_connections
-from coderport.runner.service.logs import SHOWN, WINDOW_SECONDS, Sparing
+from coderport.runner.service.logs import SHOWN, WINDOW_SECONDS, JsonLines, Sparing
 
 HALF = b"POST /runs HTTP/1.1\r\nHost: x\r\nX-A: "
 HALF_BODY = b"POST /runs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
@@ -140,6 +141,12 @@ def event(message: str, **extra: Any) -> logging.LogRecord:
     record = logging.LogRecord("uvicorn.error", logging.WARNING, "", 0, message, (), None)
     record.__dict__.update(extra)
     return record
+
+
+def test_a_log_line_shows_nothing_raw_and_means_the_same() -> None:
+    text = JsonLines().format(event("run \x9b31m \u202e \u2028 ##[error]x", reason="\u200b"))
+    assert not set(text) & set("\x9b\u202e\u2028\u200b") and "##[" not in text
+    assert json.loads(text)["event"] == "run \x9b31m \u202e \u2028 ##[error]x"
 
 
 def test_what_strangers_cause_fills_no_log() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections import Counter
@@ -26,7 +27,7 @@ from service_lab import (
 )
 
 from coderport.runner.service import queue
-from coderport.runner.service.app import BODY_LIMIT, Service, create_app
+from coderport.runner.service.app import BODY_LIMIT, PROBE_SECONDS, Service, create_app
 from coderport.runner.service.journal import RunJournal
 from coderport.runner.service.metrics import Metrics
 from coderport.runner.service.signature import TOLERANCE_SECONDS, signature
@@ -246,16 +247,41 @@ async def test_a_full_queue_says_so_and_forgets_what_it_refused(tmp_path: Path) 
 
 @looped
 async def test_nothing_is_taken_on_that_could_not_be_written_down(tmp_path: Path) -> None:
-    stage, metrics = Stage(), Metrics()
+    stage, metrics, now = Stage(), Metrics(), [NOW]
     options = settings(tmp_path)
-    async with RunJournal.opened(options.database, lambda: NOW) as journal, stage.opened() as runner:
-        workers = queue.Workers(runner, journal, metrics, workers=1, clock=lambda: NOW)
-        app = create_app(Service(options, journal, workers, metrics, lambda: NOW))
+    async with RunJournal.opened(options.database, lambda: now[0]) as journal, stage.opened() as runner:
+        workers = queue.Workers(runner, journal, metrics, workers=1, clock=lambda: now[0])
+        app = create_app(Service(options, journal, workers, metrics, lambda: now[0]))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
             assert (await client.get("/readyz")).status_code == 200
+            now[0] += PROBE_SECONDS
             await journal._do(lambda database: database.execute("PRAGMA query_only = ON"))
             assert (await client.get("/readyz")).status_code == 503
             answer = await client.post("/runs", content=BODY, headers=GOOD)
             assert (answer.status_code, answer.json()["error"]) == (503, "journal")
             assert (await client.get("/healthz")).status_code == 200
             assert workers.waiting == 0
+
+
+@looped
+async def test_however_often_it_is_asked_whether_it_is_ready_the_journal_is_written_once_a_second(
+    tmp_path: Path,
+) -> None:
+    stage, metrics, now, writes = Stage(), Metrics(), [NOW], 0
+    options = settings(tmp_path)
+    async with RunJournal.opened(options.database, lambda: now[0]) as journal, stage.opened() as runner:
+        real = journal.probe
+
+        async def probe() -> None:
+            nonlocal writes
+            writes += 1
+            await real()
+
+        journal.probe = probe  # type: ignore[method-assign]
+        workers = queue.Workers(runner, journal, metrics, workers=1, clock=lambda: now[0])
+        app = create_app(Service(options, journal, workers, metrics, lambda: now[0]))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+            answers = await asyncio.gather(*(client.get("/readyz") for _ in range(50)))
+            assert {each.status_code for each in answers} == {200} and writes == 1
+            now[0] += PROBE_SECONDS
+            assert (await client.get("/readyz")).status_code == 200 and writes == 2

@@ -172,6 +172,12 @@ def test_the_shipped_stacks_are_valid(stack: str) -> None:
     assert load_settings(config, environ).coder_api_base_url
 
 
+def test_the_fallback_user_is_somebody_by_name() -> None:
+    for wrong in ("me", " ME ", " "):
+        actions = {"backend": "webhook", "url": "https://x.example", "fallbackUser": wrong}
+        assert "coderport:actions.fallbackUser" in error({**CONFIG, "actions": actions})
+
+
 def test_a_wrong_key_of_the_actions_is_named_with_the_way_to_set_it() -> None:
     text = error({**CONFIG, "actions": '{"backend": "webhook", "templates": 7, "colour": "blue"}'})
     assert "coderport:actions.templates must be" in text or "coderport:actions.templates Input should be" in text

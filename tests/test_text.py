@@ -141,6 +141,14 @@ def test_hostile_names_reach_neither_log_nor_summary_nor_comment_raw(checkout: C
     assert outside_of_code(comment).count("</details>") == 1
     assert "octocat" not in outside_of_code(comment) and "<img" not in outside_of_code(comment)
 
+    assert checkout.run("sync", "--stack", "esc", "--allow-deletions", "12").returncode == 0
+    history = checkout.run("history", "--stack", "esc", "--json")
+    assert_safe(checkout, history)
+    assert "##[error]" in str(json.loads(history.stdout)), "it is JSON, and means the same"
+    undo = checkout.run("undo", json.loads(history.stdout)[0]["run"], "--stack", "esc", "--json")
+    assert_safe(checkout, undo)
+    assert "##[error]" in str(json.loads(undo.stdout))
+
 
 def outside_of_code(markdown: str) -> str:
     """The lines that are Markdown: not in a fence, as CommonMark pairs them."""

@@ -85,6 +85,12 @@ class People:
         except (CoderNotFound, CoderBadRequest):  # an unknown user is 404, on older servers 400
             return None
 
+    async def present(self, name_or_id: str) -> CoderPerson | None:
+        """As `user`, but None for one that was deleted: by id Coder still shows those, by name it does not."""
+        user = await self.user(name_or_id)
+        by_name = await self.user(user.username) if user is not None else None
+        return user if user is not None and by_name is not None and by_name.id == user.id else None
+
     async def was_deleted(self, email: str) -> bool:
         """Whether Coder once had a user of that address and deleted it, as far as its audit log goes back.
 

@@ -64,7 +64,7 @@ async def owner_of_new(person: Person, people: People, actions: Actions, port: P
             f"{unknown} that Port knows you by. Sign in to Coder once, or ask those "
             "who run it to make the two addresses the same."
         )
-    user = await people.user(actions.fallback_user)
+    user = await people.present(actions.fallback_user)
     if user is None:
         raise Refused(
             f"{unknown}, and the fallback user {actions.fallback_user} of coderport's settings does not exist."

@@ -28,6 +28,8 @@ from coderport.runner.service.signature import BadSignatureError, verified
 BODY_LIMIT: Final = 64 * 1024
 BODY_SECONDS: Final = 10.0
 _DISCARD_LIMIT: Final = 1024 * 1024
+PROBE_SECONDS: Final = 1.0
+"""How long what was found of the journal counts."""
 RETRY_AFTER_SECONDS: Final = 30
 """What a sender is told that comes while nothing can be taken on."""
 
@@ -68,6 +70,8 @@ class Service:
         self._settings, self._journal, self._workers, self._metrics = settings, journal, workers, metrics
         self._clock = clock
         self.draining = False
+        self._probed: asyncio.Future[None] | None = None
+        self._probed_at = 0.0
 
     async def runs(self, request: Request) -> Response:
         """POST /runs, the webhook."""
@@ -92,7 +96,7 @@ class Service:
         reason = "draining" if self.draining else "full" if self._full else None
         if reason is None:
             try:
-                await self._journal.probe()
+                await self._probe()
             except JournalError:
                 reason = "journal"
         return PlainTextResponse("ready\n") if reason is None else PlainTextResponse(f"{_REFUSALS[reason][1]}\n", 503)
@@ -100,6 +104,13 @@ class Service:
     async def metrics(self, request: Request) -> Response:
         """GET /metrics, for Prometheus."""
         return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
+
+    async def _probe(self) -> None:
+        """One write to the journal, shared by all who ask within a second: strangers must not keep the disk busy."""
+        now = self._clock()
+        if self._probed is None or not 0 <= now - self._probed_at < PROBE_SECONDS:
+            self._probed, self._probed_at = asyncio.ensure_future(self._journal.probe()), now
+        await asyncio.shield(self._probed)
 
     @property
     def _full(self) -> bool:
