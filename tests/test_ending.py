@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,6 +148,55 @@ def test_a_run_of_an_action_that_is_cut_off_says_how_it_goes_on(checkout: Checko
     run.tell(signal.SIGTERM)
     assert run.ended() == 143
     assert "Ended by SIGTERM. Run r_1 may be under way: the same command takes it up again." in run.lines
+
+
+def undo_of_the_first_run(checkout: Checkout) -> list[str]:
+    """The words of the command."""
+    checkout.json("up", "--stack", "shell")
+    newest = json.loads(checkout.run("history", "--stack", "shell", "--json").stdout)[0]
+    return ["undo", newest["run"], "--stack", "shell", "--apply", "--allow-deletions", "15"]
+
+
+def test_an_undo_that_is_cut_off_says_what_was_written_and_the_same_command_does_the_rest(checkout: Checkout) -> None:
+    words = undo_of_the_first_run(checkout)
+    before = checkout.pair.port.log.writes
+    slow(checkout, r"/bulk/entities/delete", 3)
+    run = Command(checkout, *words)
+    until_written(checkout, before + 1)
+    run.tell(signal.SIGTERM)
+    assert run.ended() == 143
+    said = "\n".join(run.lines)
+    assert re.search(
+        r"Ended by SIGTERM, after [12] requests? that writes? to Port. The same command does the rest.", said
+    )
+    checkout.pair.port.faults.clear()
+    again = checkout.run(*words)
+    assert again.returncode == 0, again.stderr
+    assert not checkout.pair.port.entities("coder_workspace") and not checkout.pair.port.entities("coder_template")
+
+
+def test_an_undo_that_port_fails_in_the_middle_of_says_that_it_is_not_whole(checkout: Checkout) -> None:
+    words = undo_of_the_first_run(checkout)
+    checkout.pair.port.faults.add(Fault(kind="status", path="coder_template/bulk/entities/delete", status=403))
+    done = checkout.run(*words)
+    assert done.returncode == 1
+    assert "The undo is not whole: it ended after 2 requests that write to Port." in done.stderr, done.stderr
+    checkout.pair.port.faults.clear()
+    assert checkout.run(*words).returncode == 0
+    assert not checkout.pair.port.entities("coder_template")
+
+
+def test_who_reads_only_the_beginning_of_a_conformance_is_not_told_that_nothing_was_written(
+    checkout: Checkout,
+) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stdout:
+        run = Command(checkout, "conformance", "--port", stdout=stdout)
+    with os.fdopen(reading) as stdin:
+        assert "questions" in stdin.readline()
+    assert run.ended() == 141, run.lines
+    assert "Ended by a closed pipe: nobody reads the output: what this run had made is removed." in run.lines
+    assert checkout.pair.port.log.writes > 0
 
 
 def test_a_signal_that_is_ignored_stays_ignored(checkout: Checkout) -> None:

@@ -20,7 +20,7 @@ from coderport.catalog.blueprint import WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.terminal.screen import Outlet, Screen
-from coderport.terminal.text import json_line, line, lines, markdown, uncommanding
+from coderport.terminal.text import LONGEST_NAME, json_line, line, lines, markdown, short, uncommanding
 
 W = WORKSPACE.identifier
 # What hostile names are made of, more often than chance would have it.
@@ -164,3 +164,10 @@ def outside_of_code(markdown: str) -> str:
             found.append(each)
     assert not fence, "a fence is left open"
     return "\n".join(found)
+
+
+@given(NASTY, st.integers(0, 300))
+def test_a_name_is_a_part_of_one_line_and_never_more_than_a_part(text: str, times: int) -> None:
+    shown = short(text * times)
+    assert len(shown) <= LONGEST_NAME and shown == line(shown)
+    assert shown == line(text * times) or shown.endswith("…")

@@ -10,7 +10,7 @@ from typing import Any
 from coderport.catalog.blueprint import Blueprint, to_port
 from coderport.catalog.overlay import MAPS, Deviation, Json, deviations, permanent, required
 from coderport.catalog.values import Held
-from coderport.terminal.text import line
+from coderport.terminal.text import short
 
 
 class Agreement(enum.Enum):
@@ -80,7 +80,7 @@ class Demand:
         return (held.relations if self.relation else held.properties).get(self.identifier) is not None
 
     def __str__(self) -> str:
-        named = line(f"{self.identifier} ({self.title})" if self.title else self.identifier)
+        named = short(f"{self.identifier} ({self.title})" if self.title else self.identifier)
         return f"{'relation' if self.relation else 'property'} {named}"
 
 

@@ -27,7 +27,7 @@ from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import serve
 from coderport.runner.service.settings import service_settings
 from coderport.settings import Settings, printed_settings
-from coderport.terminal.ending import Interrupted, as_service
+from coderport.terminal.ending import Interrupted, as_service, says
 from coderport.terminal.progress import shown_on
 from coderport.terminal.screen import Screen
 from coderport.terminal.text import json_line, line
@@ -186,12 +186,8 @@ def work_on_run(stack: str, run_id: str | None, config: Path | None) -> int:
     named = run_id_of(run_id, os.environ)
     settings, managed_by = settings_of("run", stack, config)
     _check_network(settings)
-    try:
-        return run_once(named, settings, managed_by, people().print, claimant=claimant_of(os.environ))
-    except Interrupted as interrupted:
-        ended = f"Ended by {interrupted.cause.name}. Run {named} may be under way: the same command takes it up again."
-        people().print(ended, style="red")
-        return interrupted.exit_code
+    says(lambda cause: f"Ended by {cause.name}. Run {named} may be under way: the same command takes it up again.")
+    return run_once(named, settings, managed_by, people().print, claimant=claimant_of(os.environ))
 
 
 def serve_until_told(stack: str, config: Path | None) -> None:

@@ -19,8 +19,10 @@ from coderport.history.record import Record, run_name
 from coderport.history.store import Store
 from coderport.history.undoing import Now, Place, Undo, places_of, undo_of
 from coderport.port.client import PortClient
+from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
 from coderport.settings import Limits, Releases, Settings, load_releases
+from coderport.terminal.ending import says, writes_text
 from coderport.terminal.remedy import CLI
 
 
@@ -100,7 +102,15 @@ async def _undo(
             definitions=tuple(_turned(each, now) for each in found.define),
         )
         store.keep(kept, settings.keep_runs)
-        return Undone(record, found, tuple(await apply(client, found)), name)
+        rest = f"The same command does the rest. What it was about to change is kept as {name}."
+        says(lambda cause: f"Ended by {cause.name}, after {writes_text(client.writes)} to Port. {rest}")
+        try:
+            refused = await apply(client, found)
+        except PortError as error:
+            raise CoderportError(
+                f"{error}\nThe undo is not whole: it ended after {writes_text(client.writes)} to Port. {rest}"
+            ) from None
+        return Undone(record, found, tuple(refused), name)
 
 
 def _later(store: Store, run: str) -> dict[Place, str]:

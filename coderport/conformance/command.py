@@ -22,7 +22,7 @@ from coderport.conformance.recording import as_json, show
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, ConformanceError, Talk
 from coderport.settings import CoderAccess, PortAccess, Settings, load_access
-from coderport.terminal.ending import Interrupted
+from coderport.terminal.ending import Cause, Interrupted, says
 
 Service = Literal["port", "coder"]
 
@@ -89,23 +89,30 @@ def ask_coder(
 def _removing(service: Service, remove: Callable[[], tuple[str, ...]]) -> Iterator[list[str]]:
     """Removes what the block made, however it ends; the list is then what is left behind."""
     left: list[str] = []
+
+    def words(cause: Cause) -> str:
+        told = "what this run had made is removed"
+        if left:
+            told = f"{', '.join(left)} is left: `python -m coderport conformance --{service} --clean-up` removes it"
+        return f"Ended by {cause.name}: {told}."
+
     try:
         yield left
     except Interrupted as interrupted:
         left += remove()
-        told = "what this run had made is removed"
-        if left:
-            told = f"{', '.join(left)} is left: `python -m coderport conformance --{service} --clean-up` removes it"
-        interrupted.args = (f"Ended by {interrupted.cause.name}: {told}.",)
+        says(words)
+        interrupted.args = (words(interrupted.cause),)
         raise
     except BaseException:
         remove()
         raise
     left += remove()
+    says(words)
 
 
 def clean_up_port(access: PortAccess, console: Console) -> int:
     """Removes what earlier runs left in Port, by any machine; the exit code."""
+    says(_cut_short)
     talk = Talk(access.port_base_url, PortCredentials(access), budget=port_bench.BUDGET)
     try:
         number, left = port_bench.remove(talk, port_bench.is_throwaway)
@@ -121,6 +128,7 @@ def clean_up_port(access: PortAccess, console: Console) -> int:
 
 def clean_up_coder(access: CoderAccess, console: Console) -> int:
     """Deletes the workspaces that earlier runs of this token's user left in Coder; the exit code."""
+    says(_cut_short)
     talk = Talk(access.coder_api_base_url, CoderCredentials(access), budget=coder_bench.BUDGET)
     try:
         number, left = coder_bench.remove(talk, coder_bench.is_throwaway)
@@ -132,6 +140,10 @@ def clean_up_coder(access: CoderAccess, console: Console) -> int:
         console.print(f"left behind: {what}", style="red")
     console.print(f"{number - len(left)} throwaway workspaces deleted, {len(left)} left: {talk.requests} requests")
     return 1 if left else 0
+
+
+def _cut_short(cause: Cause) -> str:
+    return f"Ended by {cause.name}. What was removed until then is gone: the same command removes the rest."
 
 
 def finish(report: Report, out: Path | None, console: Console) -> int:

@@ -15,7 +15,7 @@ from coderport.catalog.values import Held, LeftOut
 from coderport.guard.ownership import DEPLOYMENT, Owner, Whose
 from coderport.guard.verdict import SHOWN, Verdict
 from coderport.settings import Limits
-from coderport.terminal.text import line
+from coderport.terminal.text import short
 
 ACTION = "action"
 """The kind of the actions and forms, beside the identifiers of the blueprints."""
@@ -271,6 +271,6 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
 
 
 def _names(identifiers: Iterable[str], held: Mapping[str, Held]) -> str:
-    names = sorted(line((each.title or key) if (each := held.get(key)) else key) for key in identifiers)
+    names = sorted(short((each.title or key) if (each := held.get(key)) else key) for key in identifiers)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

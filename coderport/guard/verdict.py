@@ -12,7 +12,7 @@ from itertools import chain
 from coderport.catalog.values import Entity, Held
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.terminal.remedy import CLI, COMMAND
-from coderport.terminal.text import line
+from coderport.terminal.text import short
 
 SHOWN = 5
 """How many of a kind a refusal names."""
@@ -79,7 +79,7 @@ def ownership(
         "and they are not its own:",
         *_first(
             [
-                f"  {entity.blueprint} {line(entity.title)} ({entity.identifier}): {_holder(holder, owner)}"
+                f"  {entity.blueprint} {short(entity.title)} ({short(entity.identifier)}): {_holder(holder, owner)}"
                 for entity, holder in foreign
             ]
         ),
@@ -99,7 +99,7 @@ def _claimed_twice(foreign: Iterable[tuple[Entity, Held]], owner: Owner) -> Iter
         if mark is None:
             continue
         namesake = namesake or mark.stack == owner.mark.stack
-        stacks.setdefault(mark.stack, set()).add(line(str(entity.properties.get("organization_name", ""))))
+        stacks.setdefault(mark.stack, set()).add(short(str(entity.properties.get("organization_name", ""))))
     if namesake:
         yield f"Another state wrote some of these under the same name, {owner.mark.stack}. If it is in use, rename this"
         yield "stack and give it other organizations (if that state is lost: takeOver, as below):"
@@ -127,10 +127,10 @@ def _other(what: str, before: str, now: str, key: str) -> str:
 def _holder(held: Held, owner: Owner) -> str:
     mark = Mark.read(held.properties.get(MANAGED_BY))
     if mark is None:
-        return f"managed by no stack, created by {line(held.created_by or 'somebody unknown')}"
+        return f"managed by no stack, created by {short(held.created_by or 'somebody unknown')}"
     if mark.stack != owner.mark.stack:
-        return f"managed by {line(mark.stack)}"
-    return f"managed by {line(mark.stack)}, by another state{f' ({mark.state})' if mark.state else ''}"
+        return f"managed by {short(mark.stack)}"
+    return f"managed by {short(mark.stack)}, by another state{f' ({mark.state})' if mark.state else ''}"
 
 
 def _first(lines: Sequence[str]) -> list[str]:

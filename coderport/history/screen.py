@@ -13,7 +13,7 @@ from coderport.catalog.meaning import TITLE
 from coderport.commands.history import Undone
 from coderport.history.images import EntityImage
 from coderport.history.record import Record
-from coderport.terminal.text import json_line, line
+from coderport.terminal.text import json_line, short
 
 SHOWN = 20
 _HOW = {"up": "up", "part": "sync or repair", "undo": "undo", "adopt": "adopt"}
@@ -66,17 +66,17 @@ def _lines(done: Undone) -> Iterator[str]:
     undo = done.undo
     images = {(each.blueprint, each.identifier): each for each in done.record.entities}
     for place, body in undo.rename.items():
-        yield f"~ {place[0]} {line(images[place].title)} (identifier, back to {line(body['identifier'])})"
+        yield f"~ {place[0]} {short(images[place].title)} (identifier, back to {short(body['identifier'])})"
     for entity in undo.delete:
-        yield f"- {entity.blueprint} {line(entity.title)} (that run created it)"
+        yield f"- {entity.blueprint} {short(entity.title)} (that run created it)"
     for place, body in undo.write.items():
         image = images[place]
         if image.step == "deleted":
-            yield f"+ {image.blueprint} {line(image.title)} (that run deleted it)"
+            yield f"+ {image.blueprint} {short(image.title)} (that run deleted it)"
         else:
-            yield f"~ {image.blueprint} {line(image.title)} ({', '.join(_keys(image, body))})"
+            yield f"~ {image.blueprint} {short(image.title)} ({', '.join(_keys(image, body))})"
     for (blueprint, identifier), body in undo.point.items():
-        yield f"~ {blueprint} {line(body['title'] or identifier)} ({', '.join(sorted(body['relations']))})"
+        yield f"~ {blueprint} {short(body['title'] or identifier)} ({', '.join(sorted(body['relations']))})"
     for definition in undo.define:
         sign = "-" if definition.before is None else "+" if definition.after is None else "~"
         yield f"{sign} {definition.kind} {definition.identifier}"

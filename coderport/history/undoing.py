@@ -11,7 +11,7 @@ from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.history.images import DefinitionImage, EntityImage, Pointer
 from coderport.history.record import Record
 from coderport.port.models import PortEntity
-from coderport.terminal.text import line
+from coderport.terminal.text import short
 
 Place = tuple[str, str]
 """Blueprint and identifier of an entity."""
@@ -141,7 +141,7 @@ def _targets(body: Mapping[str, Any]) -> set[str]:
 
 
 def _named(image: EntityImage) -> str:
-    return f"{image.blueprint} {line(image.title)} ({line(image.identifier)})"
+    return f"{image.blueprint} {short(image.title)} ({short(image.identifier)})"
 
 
 def _since(image: EntityImage, held: PortEntity | None, now: Now) -> str:

@@ -15,7 +15,7 @@ from coderport.planning.installation import note_of
 from coderport.planning.memory import Memory
 from coderport.port.integrations import Integration
 from coderport.settings import ENVIRONMENT, Settings
-from coderport.terminal.text import line
+from coderport.terminal.text import short
 
 
 def notes_on(
@@ -90,7 +90,7 @@ def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings, own: Mark)
 
 
 _KEPT = {
-    Whose.COPY: "carry this stack's mark under an identifier that is no id of Coder's: somebody's copies",
+    Whose.COPY: "carry this stack's mark under an identifier that no such object of Coder has: somebody's copies",
     Whose.ELSEWHERE: "carry this stack's mark and are of another Coder deployment",
     Whose.OURS: "carry this stack's mark, are in no record of its state, and no proof says that their objects are gone",
     Whose.OURS_BY_NAME: "carry this stack's name without the id of its state, and are in no record of that",
@@ -101,7 +101,7 @@ def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
     """What has our mark and is left as it is, with the first names."""
     for whose, words in _KEPT.items():
         found = sorted(
-            f"{line(held.entities[name][identifier].title or identifier)} ({line(identifier)})"
+            f"{short(held.entities[name][identifier].title or identifier)} ({short(identifier)})"
             for name, kind in kinds.items()
             for identifier, why in kind.kept.items()
             if why is whose

@@ -33,7 +33,7 @@ from coderport.planning.notes import narrowed_by, notes_on
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
 from coderport.terminal.remedy import CLI
-from coderport.terminal.text import line
+from coderport.terminal.text import short
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ def _demands_verdict(wanted: Desired, held: Holdings) -> Verdict:
             continue
         there = held.entities.get(blueprint.identifier, {})
         waiting = [
-            line(entity.title)
+            short(entity.title)
             for entity in wanted.entities
             if entity.blueprint == blueprint.identifier
             and not all(each.met_by(there.get(entity.identifier)) for each in found)
@@ -323,7 +323,7 @@ def _demands_verdict(wanted: Desired, held: Holdings) -> Verdict:
         ]
         if not waiting:
             continue
-        by, at = line(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
+        by, at = short(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
         more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
         reasons.append(
             _listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)

@@ -28,6 +28,11 @@ _OTHERS_SECONDS = 3.0
 T = TypeVar("T")
 
 
+def writes_text(number: int) -> str:
+    """So many requests that write, in words."""
+    return "1 request that writes" if number == 1 else f"{number} requests that write"
+
+
 @dataclass(frozen=True)
 class Cause:
     """Why a command ends, in words that follow "Ended by", and the exit code that this means."""
@@ -39,15 +44,21 @@ class Cause:
         """One sentence on what was written to Port until then."""
         if not writes:
             return f"Ended by {self.name}. Nothing was written to Port."
-        requests = "1 request that writes" if writes == 1 else f"{writes} requests that write"
-        return f"Ended by {self.name}, after {requests} to Port: what they did stands, and the next run does the rest."
+        return (
+            f"Ended by {self.name}, after {writes_text(writes)} to Port: what they did stands, and the next run does "
+            "the rest."
+        )
+
+
+Words = Callable[[Cause], str]
+"""What a command says of why it ended and of what it did until then."""
 
 
 class Interrupted(BaseException):
     """The command was asked to end while no engine was under way."""
 
     def __init__(self, cause: Cause) -> None:
-        super().__init__(cause.told(0))
+        super().__init__(_state.words(cause))
         self.cause, self.exit_code = cause, cause.exit_code
 
 
@@ -59,8 +70,13 @@ _CAUSES = {
 UNREAD = Cause("a closed pipe: nobody reads the output", 141)
 
 
+def _nothing_written(cause: Cause) -> str:
+    return cause.told(0)
+
+
 @dataclass
 class _State:
+    words: Words = _nothing_written
     cause: Cause | None = None
     lost: Cause | None = None  # the output, which the signal that this process then sends itself stands for
     output_lost: bool = False
@@ -91,12 +107,13 @@ def in_order() -> Iterator[None]:
             code = ended.code
         sys.stdout.flush()
     except Interrupted as interrupted:
+        _state.told = str(interrupted)
         if not _state.output_lost:
             print(interrupted, file=sys.stderr)
     if _state.cause is None:
         sys.exit(code)
     if _state.output_lost:
-        print(_state.told or _state.cause.told(0), file=sys.stderr)
+        print(_state.told or _state.words(_state.cause), file=sys.stderr)
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -112,6 +129,15 @@ def as_service(stop: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         _state.stop = None
+
+
+def says(words: Words) -> None:
+    """From now on the command says this where it is ended; until then, that nothing was written to Port.
+
+    For a command that changes something without an engine. It is asked when the command ends, by a signal or because
+    its output is lost, also when all its work is done.
+    """
+    _state.words = words
 
 
 def told(cause: Cause, writes: int) -> str:
@@ -252,9 +278,10 @@ def _kill_all() -> None:
 
 def _at_once(cause: Cause) -> None:
     _kill_all()
-    text = (
-        f"Ended at once by {cause.name}: what was written to Port until then stands, and the next run does the rest.\n"
-    )
+    if _state.words is _nothing_written:  # what an engine wrote until now is not counted yet
+        text = f"Ended at once by {cause.name}: what was written to Port stands, and the next run does the rest."
+    else:
+        text = _state.words(cause)
     with suppress(OSError):
-        os.write(2, text.encode())
+        os.write(2, f"{text}\n".encode())
     os._exit(cause.exit_code)

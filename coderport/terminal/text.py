@@ -15,6 +15,9 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e0fff]"
 )
+LONGEST_NAME = 120
+"""Characters that are shown of a name: Port takes longer ones, of which a few would fill a screen."""
+
 _BREAKS = re.compile("[\t\n]")
 _COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
 
@@ -22,6 +25,12 @@ _COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
 def line(text: str) -> str:
     """The text as a part of one line: what cannot be seen is written as an escape, `\\n` and `\\x1b`."""
     return _BREAKS.sub(_escaped, _HIDDEN.sub(_escaped, text))
+
+
+def short(text: str) -> str:
+    """A name or an identifier of somebody else's as a part of one line, and never more than that of it."""
+    shown = line(text)
+    return shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}…"
 
 
 def lines(text: str) -> str:
