@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from coderport.coder.client import CoderClient
-from coderport.coder.reading.snapshot import Known, Snapshot, read_snapshot
+from coderport.coder.reading.snapshot import Fate, Known, Snapshot, read_snapshot
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 START = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
@@ -348,6 +348,11 @@ class Adversary(httpx.AsyncBaseTransport):
 
 
 OWNER = "00000000-0000-4000-8000-00000000beef"
+
+
+def fates_of(snapshot: Snapshot) -> list[tuple[str, Fate]]:
+    """The fates of templates and workspaces."""
+    return [*snapshot.template_fates.items(), *snapshot.workspace_fates.items()]
 
 
 def wrongly_gone(adversary: Adversary, fates: Iterable[tuple[str, str]]) -> set[str]:

@@ -152,7 +152,8 @@ def snapshot(*objects: Template | Workspace, **fields: Any) -> Snapshot:
         "short": 0,
         "deletions_provable": True,
         "breadth": Breadth((organization,), frozenset({"template", "workspace"}), {}),
-        "fates": {},
+        "template_fates": {},
+        "workspace_fates": {},
         **fields,
     }
     return Snapshot(**values)

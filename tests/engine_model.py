@@ -6,7 +6,7 @@ one). Whether an entity has to be written, and what that leaves in Port, is deci
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -15,9 +15,10 @@ from typing import Any
 from catalog_samples import MARK, snapshot
 
 from coderport.catalog.actions.values import Action, permissions_to_port, to_port
-from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.catalog.blueprint import BLUEPRINTS, BY_IDENTIFIER, DECLARED_PROPERTIES, DECLARED_RELATIONS, targets
 from coderport.catalog.blueprint import to_port as blueprint_to_port
-from coderport.catalog.values import Entity
+from coderport.catalog.digest import digest
+from coderport.catalog.values import Entity, resource_name
 from coderport.coder.models import Template, Workspace
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.reading.snapshot import Fate
@@ -38,7 +39,7 @@ from coderport.planning.difference import (
     targets_of,
 )
 from coderport.planning.holdings import Holdings
-from coderport.planning.memory import Memory, digest, rebuilt
+from coderport.planning.memory import Memory, rebuilt
 from coderport.planning.plan import Past, Plan, judge
 from coderport.port.models import Organization, PortEntity
 from coderport.provider import entity_values
@@ -57,6 +58,12 @@ SETTINGS = Settings.model_validate(
     }
 )
 STAMP = "2026-11-20T12:00:00.000Z"
+
+
+def fates_of(gone: Iterable[str]) -> dict[str, dict[str, Fate]]:
+    """Coder says of each of these ids, of whatever it was, that it was deleted."""
+    fates = dict.fromkeys(gone, Fate.GONE)
+    return {"template_fates": fates, "workspace_fates": fates}
 
 
 class Misfit(Exception):
@@ -84,7 +91,7 @@ class World:
     """Coder, Port, and one stack between them.
 
     `gone` are the ids of which Coder says that they were deleted. `state` has by resource a digest of its inputs and
-    the template that it refers to. `misfit` says why the last part that was run had to become a full run.
+    what it refers to. `misfit` says why the last part that was run had to become a full run.
     """
 
     settings: Settings = SETTINGS
@@ -93,7 +100,7 @@ class World:
     workspaces: dict[str, Workspace] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     port: Port = field(default_factory=Port)
-    state: dict[Resource, tuple[bytes, str]] = field(default_factory=dict)
+    state: dict[Resource, tuple[bytes, frozenset[Resource]]] = field(default_factory=dict)
     misfit: str = ""
     memory: Memory = field(default_factory=Memory)
     last_result: str = SUCCEEDED
@@ -127,7 +134,7 @@ class World:
             self.settings,
             self.releases,
             self.past(),
-            snapshot(*self.templates.values(), *self.workspaces.values(), fates=dict.fromkeys(self.gone, Fate.GONE)),
+            snapshot(*self.templates.values(), *self.workspaces.values(), **fates_of(self.gone)),
             {each.id: TemplateForm(each.id, each.active_version_id) for each in self.templates.values()},
             self.now,
         )
@@ -202,13 +209,18 @@ class World:
         registered = self._registered(part)
         if pointed_at - self.state.keys() - registered.keys():
             raise Misfit("a target is neither in the state nor registered")
-        depending = {each for each, (_, on) in self.state.items() if (ENTITY, f"coder_template-{on}") in pointed_at}
+        depending = {each for each in self.state if self._depends_on(each, pointed_at)}
         if depending - registered.keys() - pointed_at:
             raise Misfit("what depends on a target and is not registered would be deleted")
         if registered.keys() - pointed_at - self.state.keys():
             raise Misfit("a resource would be created that is no target")
         leaving = [partial(self._delete, each) for each in sorted(pointed_at & self.state.keys() - registered.keys())]
         return [*(step for each, step in registered.items() if each in pointed_at), *leaving]
+
+    def _depends_on(self, resource: Resource, targets: set[Resource]) -> bool:
+        """Whether a resource of the state refers to one of the targets, over any number of others."""
+        on = self.state[resource][1] if resource in self.state else frozenset()
+        return bool(on & targets) or any(self._depends_on(each, targets) for each in on)
 
     def _registered(self, plan: Plan) -> dict[Resource, Callable[[], None]]:
         """The step of each resource that the declaration registers, in its order."""
@@ -219,8 +231,8 @@ class World:
             steps[ACTION, action.identifier] = partial(self._put_action, action)
             steps[PERMISSIONS, action.identifier] = partial(self._put_permissions, action)
         for entity in plan.entities:
-            for target in entity.relations.values():  # a relation is another resource's output
-                assert (ENTITY, f"coder_template-{target}") in steps, f"{target} is referred to and not registered"
+            for target in _referred_to(entity):  # a relation is another resource's output
+                assert target in steps, f"{target} is referred to and not registered"
             steps[ENTITY, f"{entity.blueprint}-{entity.identifier}"] = partial(self._put_entity, entity)
         return steps
 
@@ -230,16 +242,16 @@ class World:
     def _put_blueprint(self, identifier: str) -> None:
         declared = next(each for each in BLUEPRINTS if each.identifier == identifier)
         self.port.blueprints[identifier] = blueprint_to_port(declared)
-        self.state[BLUEPRINT, identifier] = b"", ""
+        self.state[BLUEPRINT, identifier] = b"", frozenset()
 
     def _put_action(self, action: Action) -> None:
         self.port.actions[action.identifier] = to_port(action)
         self.port.permissions.setdefault(action.identifier, {})
-        self.state[ACTION, action.identifier] = digest(to_port(action)), ""
+        self.state[ACTION, action.identifier] = digest(to_port(action)), frozenset()
 
     def _put_permissions(self, action: Action) -> None:
         self.port.permissions[action.identifier] = permissions_to_port(action.permissions)
-        self.state[PERMISSIONS, action.identifier] = digest(permissions_to_port(action.permissions)), ""
+        self.state[PERMISSIONS, action.identifier] = digest(permissions_to_port(action.permissions)), frozenset()
 
     def _put_entity(self, entity: Entity) -> None:
         where = (entity.blueprint, entity.identifier)
@@ -251,7 +263,7 @@ class World:
             self.port.entities[where] = replace(written, updated_at=STAMP)
         self.state[ENTITY, f"{entity.blueprint}-{entity.identifier}"] = (
             digest(_inputs(entity)),
-            next(iter(entity.relations.values()), ""),
+            _referred_to(entity),
         )
 
     def _delete(self, resource: Resource) -> None:
@@ -292,6 +304,10 @@ def _without_nothing(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
+def _referred_to(entity: Entity) -> frozenset[Resource]:
+    return frozenset((ENTITY, resource_name(*each)) for each in targets(entity, BY_IDENTIFIER))
+
+
 def _inputs(entity: Entity) -> Json:
     """The entity as the program registers it."""
     bags: dict[str, Json] = {"stringProps": {}, "numberProps": {}, "booleanProps": {}}
@@ -310,5 +326,8 @@ def _inputs(entity: Entity) -> Json:
         "identifier": entity.identifier,
         "title": entity.title,
         "properties": {**bags, "arrayProps": {"stringItems": lists}},
-        "relations": {"singleRelations": dict(entity.relations)},
+        "relations": {
+            "singleRelations": {key: each for key, each in entity.relations.items() if isinstance(each, str)},
+            "manyRelations": {key: list(each) for key, each in entity.relations.items() if not isinstance(each, str)},
+        },
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import stamina
 import stamina.instrumentation
-from adversary import MISCHIEF, Adversary, wrongly_gone
+from adversary import MISCHIEF, Adversary, fates_of, wrongly_gone
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
@@ -36,7 +36,7 @@ async def outcome(history: Adversary) -> Snapshot | None:
 def faults(history: Adversary, snapshot: Snapshot) -> list[str]:
     """Everything that a read must never say."""
     found = []
-    if wrong := wrongly_gone(history, ((one, fate.name) for one, fate in snapshot.fates.items())):
+    if wrong := wrongly_gone(history, ((one, fate.name) for one, fate in fates_of(snapshot))):
         found.append(f"called gone and exists: {sorted(wrong)}")
     if snapshot.whole and (missed := history.missed(snapshot)):
         found.append(f"called whole and missed {sorted(missed)}")
@@ -61,8 +61,8 @@ def test_no_read_calls_something_gone_that_exists_or_itself_whole_with_something
                 seen["failed"] += 1
                 continue
             seen["whole" if snapshot.whole else "short"] += 1
-            seen["gone"] += sum(fate is Fate.GONE for fate in snapshot.fates.values())
-            seen["unproven"] += sum(fate is Fate.UNPROVEN for fate in snapshot.fates.values())
+            seen["gone"] += sum(fate is Fate.GONE for _, fate in fates_of(snapshot))
+            seen["unproven"] += sum(fate is Fate.UNPROVEN for _, fate in fates_of(snapshot))
             seen["short with nothing missed"] += not snapshot.whole and not history.missed(snapshot)
             wrong += [f"seed {seed} {sorted(history.mischief)}: {one}" for one in faults(history, snapshot)]
         return seen, wrong

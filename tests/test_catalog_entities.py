@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.catalog.meaning import difference, instant, same_value, time_text
 from coderport.catalog.unread import notes
-from coderport.catalog.values import Entity, LeftOut
+from coderport.catalog.values import Entity, LeftOut, Ref
 from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.kinds.desired import Desired, Filters, desired
@@ -390,7 +390,7 @@ def test_all_that_was_seen_is_desired_but_unclaimed_prebuilds() -> None:
         "coder_template": {TEMPLATE_ID, numbered(3)},
         "coder_workspace": {WORKSPACE_ID},
     }
-    assert found.left_out == {numbered(9): LeftOut.PREBUILD}
+    assert found.left_out == {Ref("coder_workspace", numbered(9)): LeftOut.PREBUILD}
     assert numbered(9) in everything(read, Filters(include_prebuilds=True)).ids()["coder_workspace"]
 
 
@@ -426,12 +426,16 @@ def test_a_template_that_is_left_out_takes_its_workspaces_along(filters: Filters
     assert found.ids()["coder_template"] == {rows[name].id for name in kept}
     assert found.ids()["coder_workspace"] == {used[name].id for name in kept}
     left = rows.keys() - kept
-    assert found.left_out == dict.fromkeys([each[name].id for each in (rows, used) for name in left], LeftOut.TEMPLATE)
+    assert found.left_out == {
+        **{Ref("coder_template", rows[name].id): LeftOut.TEMPLATE for name in left},
+        **{Ref("coder_workspace", used[name].id): LeftOut.TEMPLATE for name in left},
+    }
 
 
 def test_a_template_that_the_read_did_not_see_is_judged_by_the_workspaces_row() -> None:
     read = snapshot(workspace(template_id=numbered(4), template_name="gpu"))
-    assert everything(read, Filters(exclude_templates=("gpu",))).left_out == {WORKSPACE_ID: LeftOut.TEMPLATE}
+    out = everything(read, Filters(exclude_templates=("gpu",))).left_out
+    assert out == {Ref("coder_workspace", WORKSPACE_ID): LeftOut.TEMPLATE}
     kept = everything(read, Filters(templates=("gpu",)))
     assert kept.entities[0].relations == {}
 
@@ -441,9 +445,9 @@ def test_what_is_alive_outside_of_the_scope_is_named_apart() -> None:
     read = snapshot(workspace(), template(), outside_workspaces={outside.id: outside})
     found = everything(read, Filters(exclude_templates=("docker",)))
     assert found.left_out == {
-        numbered(8): LeftOut.ORGANIZATION,
-        WORKSPACE_ID: LeftOut.TEMPLATE,
-        TEMPLATE_ID: LeftOut.TEMPLATE,
+        Ref("coder_workspace", numbered(8)): LeftOut.ORGANIZATION,
+        Ref("coder_workspace", WORKSPACE_ID): LeftOut.TEMPLATE,
+        Ref("coder_template", TEMPLATE_ID): LeftOut.TEMPLATE,
     }
     assert found.entities == ()
 

@@ -85,6 +85,11 @@ def listings(coder: Adversary) -> int:
     return coder.paths.count("/workspaces")
 
 
+def fates_of(snapshot: Snapshot) -> dict[str, Fate]:
+    """Of templates and of workspaces: no id is of both."""
+    return {**snapshot.template_fates, **snapshot.workspace_fates}
+
+
 def test_a_small_deployment_is_one_page_between_two_counts() -> None:
     coder = Calm()
     rows = coder.filled(templates=3, each=5)
@@ -249,7 +254,7 @@ def test_without_dormant_read_the_run_says_so_and_which_role_can() -> None:
     assert not snapshot.deletions_provable
     assert "dormant" in snapshot.breadth.text and "owner" in snapshot.breadth.text
     # What is answered with 410 is proven all the same.
-    assert snapshot.fates == {gone.id: Fate.GONE}
+    assert fates_of(snapshot) == {gone.id: Fate.GONE}
 
 
 def test_a_known_workspace_is_gone_only_with_410() -> None:
@@ -258,7 +263,7 @@ def test_a_known_workspace_is_gone_only_with_410() -> None:
     coder.dead_workspaces[gone.id] = coder.workspaces.pop(gone.id)
     coder.hidden.add(hidden.template)
     snapshot = read(coder, known=workspaces(gone.id, hidden.id, alive.id, GHOST))
-    assert snapshot.fates == {gone.id: Fate.GONE, hidden.id: Fate.UNPROVEN, GHOST: Fate.UNPROVEN}
+    assert fates_of(snapshot) == {gone.id: Fate.GONE, hidden.id: Fate.UNPROVEN, GHOST: Fate.UNPROVEN}
     assert list(snapshot.workspaces) == [alive.id]
 
 
@@ -267,7 +272,7 @@ def test_a_410_without_coders_own_words_is_no_proof(body: dict[str, str]) -> Non
     coder = Calm()
     coder.filled(templates=1, each=1)
     coder.replies[f"/workspaces/{GHOST}"] = httpx.Response(410, json=body)
-    assert read(coder, known=workspaces(GHOST)).fates == {GHOST: Fate.UNPROVEN}
+    assert fates_of(read(coder, known=workspaces(GHOST))) == {GHOST: Fate.UNPROVEN}
 
 
 @pytest.mark.parametrize(("called_gone", "believed"), [(1, True), (2, False), (3, False)])
@@ -280,7 +285,7 @@ def test_no_more_deletions_are_believed_than_the_count_leaves_room_for(called_go
     for one in known[:called_gone]:
         coder.replies[f"/workspaces/{one}"] = httpx.Response(410, json={"message": f'Workspace "{one}" was deleted, …'})
     snapshot = read(coder, known=workspaces(*known))
-    gone = {one for one, fate in snapshot.fates.items() if fate is Fate.GONE}
+    gone = {one for one, fate in fates_of(snapshot).items() if fate is Fate.GONE}
     assert gone == (set(known[:called_gone]) if believed else set())
     assert snapshot.disbelieved == (0 if believed else called_gone)
 
@@ -299,7 +304,7 @@ def test_a_known_workspace_that_every_page_dropped_is_found_by_its_id() -> None:
     coder.on["/workspaces?id:"] = coder.hidden.clear
     snapshot = read(coder, known=workspaces(*coder.workspaces))
     assert snapshot.workspaces.keys() == coder.workspaces.keys()
-    assert (snapshot.fates, snapshot.whole) == ({}, True)
+    assert (fates_of(snapshot), snapshot.whole) == ({}, True)
 
 
 @pytest.mark.parametrize("flavour", [[], ["old flavour"]])
@@ -310,7 +315,7 @@ def test_many_known_ids_are_asked_for_in_batches(flavour: Sequence[str]) -> None
     theirs = {coder.add_workspace(f"w{number}", template).id for number in range(250)}
     snapshot = read(coder, "one", known=workspaces(*theirs))
     assert snapshot.outside_workspaces.keys() == theirs
-    assert (dict(snapshot.workspaces), snapshot.fates) == ({}, {})
+    assert (dict(snapshot.workspaces), fates_of(snapshot)) == ({}, {})
     assert listings(coder) <= 6
 
 
@@ -322,7 +327,7 @@ def test_objects_of_an_organization_that_left_the_scope_are_alive_outside() -> N
     snapshot = read(coder, "one", known=Known(frozenset({template.id}), frozenset({theirs.id})))
     assert list(snapshot.outside_templates) == [template.id]
     assert list(snapshot.outside_workspaces) == [theirs.id]
-    assert (snapshot.fates, dict(snapshot.templates), dict(snapshot.workspaces)) == ({}, {}, {})
+    assert (fates_of(snapshot), dict(snapshot.templates), dict(snapshot.workspaces)) == ({}, {}, {})
 
 
 def test_a_known_template_is_gone_only_if_it_is_listed_as_deleted() -> None:
@@ -333,7 +338,7 @@ def test_a_known_template_is_gone_only_if_it_is_listed_as_deleted() -> None:
         coder.dead_templates[one.id] = coder.templates.pop(one.id)
     coder.hidden.add(hidden.id)
     snapshot = read(coder, known=templates(alive.id, gone.id, retired.id, hidden.id, GHOST))
-    assert snapshot.fates == {
+    assert fates_of(snapshot) == {
         gone.id: Fate.GONE,
         retired.id: Fate.GONE,
         hidden.id: Fate.UNPROVEN,
@@ -351,7 +356,7 @@ def test_a_server_that_ignores_deleted_proves_nothing_about_templates() -> None:
     coder.hidden.add(lost.id)
     coder.on["/templates?deleted:true"] = coder.hidden.clear
     coder.on[f"/templates/{lost.id}"] = lambda: coder.hidden.add(lost.id)
-    assert read(coder, known=templates(gone.id, lost.id)).fates == {
+    assert fates_of(read(coder, known=templates(gone.id, lost.id))) == {
         gone.id: Fate.UNPROVEN,
         lost.id: Fate.UNPROVEN,
     }
@@ -366,7 +371,7 @@ def test_a_template_deleted_between_the_two_lists_does_not_spoil_the_proof_of_ot
         coder.dead_templates[going.id] = coder.templates.pop(going.id)
 
     coder.on["/templates?deleted:true"] = happening
-    assert read(coder, known=templates(gone.id, going.id)).fates == {gone.id: Fate.GONE}
+    assert fates_of(read(coder, known=templates(gone.id, going.id))) == {gone.id: Fate.GONE}
 
 
 def test_a_count_that_nobody_can_fill_is_short_and_not_whole() -> None:

@@ -13,7 +13,7 @@ from catalog_samples import CONTEXT, MARK, held, holding, numbered, template, un
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.catalog.values import LeftOut
+from coderport.catalog.values import LeftOut, Ref
 from coderport.guard.deletions import ACTION, Evidence, deletions
 from coderport.guard.ownership import Mark, Owner, Whose
 from coderport.kinds.mapping import template_entity, workspace_entity
@@ -26,6 +26,11 @@ PortHolds = Mapping[str, Mapping[str, PortEntity]]
 
 def ids(numbers: Collection[int]) -> frozenset[str]:
     return frozenset(numbered(number) for number in numbers)
+
+
+def refs(numbers: Collection[int]) -> frozenset[Ref]:
+    """Both of these numbers, a template and a workspace."""
+    return frozenset(Ref(kind, each) for kind in (TEMPLATES, WORKSPACES) for each in ids(numbers))
 
 
 def in_port(*workspaces: int, templates: Collection[int] = (), **properties: Any) -> PortHolds:
@@ -49,14 +54,14 @@ def situation(
     **fields: Any,
 ) -> Evidence:
     """Workspaces only: `before` were declared and are in Port, `now` are desired."""
-    out = {numbered(number): reason for number, reason in (left_out or {}).items()}
+    out = {each: reason for number, reason in (left_out or {}).items() for each in refs([number])}
     values: dict[str, Any] = {
         "desired": {TEMPLATES: frozenset(), WORKSPACES: ids(now)},
         "owner": Owner(MARK, {WORKSPACES: ids(before)} if record is None else record, remembers=remembers),
         "held": in_port(*before) if port is None else port,
-        "gone": ids(gone),
+        "gone": refs(gone),
         "left_out": out,
-        "seen": {TEMPLATES: 0, WORKSPACES: len(now) + len(out)},
+        "seen": {TEMPLATES: 0, WORKSPACES: len(now) + len(left_out or {})},
         **fields,
     }
     return Evidence(**values)
@@ -160,7 +165,7 @@ def test_a_copy_under_an_id_of_another_kind_stays_too() -> None:
     evidence = situation(
         now=[1], record=record, desired={TEMPLATES: ids([5]), WORKSPACES: ids([1])}, port=in_port(1, 5)
     )
-    verdict = deletions(replace(evidence, gone=ids([5])))
+    verdict = deletions(replace(evidence, gone=refs([5])))
     assert verdict.ids(WORKSPACES) == frozenset()
     assert verdict.kinds[WORKSPACES].kept == {numbered(5): Whose.COPY}
 
@@ -169,7 +174,7 @@ def test_what_no_record_has_goes_only_with_proof() -> None:
     unknown = situation(before=[1], now=[1], port=in_port(1, 7))
     assert deletions(unknown).kinds[WORKSPACES].kept == {numbered(7): Whose.OURS}
     assert not deletions(unknown).refused
-    assert deletions(replace(unknown, gone=ids([7]))).ids(WORKSPACES) == ids([7])
+    assert deletions(replace(unknown, gone=refs([7]))).ids(WORKSPACES) == ids([7])
     assert deletions(situation(before=[1], now=[1], left_out={7: LeftOut.TEMPLATE}, port=in_port(1, 7))).ids(
         WORKSPACES
     ) == ids([7])
@@ -239,10 +244,10 @@ def test_actions_pass_the_guard_like_everything_else() -> None:
     assert "9 whose form Coder did not show" in deletions(unread).text()
     assert deletions(unread, allow_deletions=99).refused
     assert not deletions(unread, forget_unproven=9).refused
-    gone = replace(unread, gone=frozenset(f"f{number}" for number in range(9)))
+    gone = replace(unread, gone=frozenset(Ref(ACTION, f"f{number}") for number in range(9)))
     assert not deletions(gone).refused
     lost = actions(left_out={}, desired={ACTION: frozenset()})
-    lost = replace(lost, left_out=dict.fromkeys(lost.actions, LeftOut.ACTIONS))
+    lost = replace(lost, left_out={Ref(ACTION, each): LeftOut.ACTIONS for each in lost.actions})
     assert "The settings ask for no actions." in deletions(lost).text()
     assert not deletions(lost, allow_deletions=20).refused
 
@@ -343,7 +348,7 @@ def test_what_another_stack_took_over_is_left_to_it() -> None:
 def test_an_emptied_mark_does_not_hide_a_disappearance() -> None:
     evidence = situation(before=[1], port=in_port(1, managed_by=None))
     assert deletions(evidence).refused
-    assert deletions(replace(evidence, gone=ids([1]))).ids(WORKSPACES) == ids([1])
+    assert deletions(replace(evidence, gone=refs([1]))).ids(WORKSPACES) == ids([1])
 
 
 @dataclass(frozen=True)
@@ -351,7 +356,7 @@ class Fleet:
     """What is really so in Coder, and what a run knows and was told of it, for any number of objects."""
 
     evidence: Evidence
-    exists_unseen: frozenset[str]
+    exists_unseen: frozenset[Ref]
 
 
 @st.composite
@@ -380,8 +385,8 @@ def fleets(draw: st.DrawFn) -> Fleet:
             numbers = [] if kind == TEMPLATES else [number]
             ports[kind] |= in_port(*numbers, managed_by=owner, **chosen)[kind]
 
-    def these(state: str) -> frozenset[str]:
-        return ids([number for numbers in by_state.get(state, {}).values() for number in numbers])
+    def these(state: str) -> frozenset[Ref]:
+        return frozenset(Ref(kind, each) for kind, numbers in by_state.get(state, {}).items() for each in ids(numbers))
 
     evidence = Evidence(
         desired={kind: ids(by_state.get("desired", {}).get(kind, ())) for kind in (TEMPLATES, WORKSPACES)},
@@ -403,8 +408,8 @@ def fleets(draw: st.DrawFn) -> Fleet:
 releases = st.integers(0, 50)
 
 
-def permitted(verdict: Any) -> frozenset[str]:
-    return frozenset(verdict.ids(TEMPLATES) | verdict.ids(WORKSPACES))
+def permitted(verdict: Any) -> frozenset[Ref]:
+    return frozenset(Ref(kind, each) for kind in (TEMPLATES, WORKSPACES) for each in verdict.ids(kind))
 
 
 @unhurried
@@ -461,7 +466,7 @@ def test_the_number_printed_is_exactly_sufficient(fleet: Fleet) -> None:
 @unhurried
 @given(fleets(), st.randoms(use_true_random=False))
 def test_the_verdict_does_not_depend_on_the_order_of_anything(fleet: Fleet, shuffler: random.Random) -> None:
-    def shuffled(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    def shuffled(mapping: Mapping[Any, Any]) -> dict[Any, Any]:
         items = list(mapping.items())
         shuffler.shuffle(items)
         return dict(items)

@@ -13,7 +13,7 @@ import stamina
 from adversary import Adversary
 from catalog_samples import CONTEXT, MARK, held, holding
 
-from coderport.catalog.values import Entity, LeftOut
+from coderport.catalog.values import Entity, LeftOut, Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.coder.reading.snapshot import Fate, Known, Snapshot, read_snapshot
@@ -51,7 +51,15 @@ def judged(snapshot: Snapshot, known: Known) -> tuple[DeletionVerdict, Evidence]
                 for identifier in identifiers
             )
         ),
-        gone=frozenset(key for key, fate in snapshot.fates.items() if fate is Fate.GONE),
+        gone=frozenset(
+            Ref(blueprint, key)
+            for blueprint, fates in (
+                ("coder_template", snapshot.template_fates),
+                ("coder_workspace", snapshot.workspace_fates),
+            )
+            for key, fate in fates.items()
+            if fate is Fate.GONE
+        ),
         left_out=wanted.left_out,
         seen={"coder_template": len(snapshot.templates), "coder_workspace": len(snapshot.workspaces)},
     )
@@ -74,10 +82,11 @@ def test_nothing_that_exists_is_ever_permitted_to_go(figure: Callable[[str], Non
         verdict, evidence = judged(snapshot, known)
         ends["refused" if verdict.refused else "permitted"] += 1
         ends["short"] += not snapshot.whole
-        going = verdict.ids("coder_template") | verdict.ids("coder_workspace")
+        going = {Ref(name, each) for name in ("coder_template", "coder_workspace") for each in verdict.ids(name)}
         ends["deletions"] += len(going)
         outside = {key for key, why in evidence.left_out.items() if why is LeftOut.ORGANIZATION}
-        existing = history.workspaces.keys() | history.templates.keys()
+        existing = {Ref("coder_workspace", each) for each in history.workspaces}
+        existing |= {Ref("coder_template", each) for each in history.templates}
         assert not (going - outside) & existing, f"seed {seed}: {sorted(history.mischief)}"
         assert going <= evidence.gone | outside
     figure(f"guard over {HISTORIES} histories: {dict(ends.most_common())}")

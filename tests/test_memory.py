@@ -11,19 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coderport.catalog.digest import digest
+from coderport.catalog.values import Ref
+from coderport.guard.deletions import ACTION
 from coderport.guard.ownership import Mark
 from coderport.planning.memory import (
     Memory,
     MemoryUnreadableError,
     completed,
-    digest,
     packed,
     rebuilt,
     recalled,
     unpacked,
 )
 
-IDS = st.frozensets(st.uuids().map(str), max_size=50)
+IDS = st.frozensets(
+    st.one_of(
+        st.uuids().map(str),
+        st.text("abcdefXYZ0189@_.+:\\\\/='- \N{SNOWMAN}", min_size=1),
+        st.just("texts"),
+        st.just("all"),
+    ),
+    max_size=50,
+)
 
 
 @given(templates=IDS, workspaces=IDS)
@@ -34,7 +44,11 @@ def test_a_memory_comes_back_from_its_outputs(templates: frozenset[str], workspa
         blueprints=frozenset({"coder_template"}),
         actions=frozenset({"coder_start_workspace"}),
         declared={"coder_template": templates, "coder_workspace": workspaces},
-        digests={name: digest(name) for name in (*templates, *workspaces, "coder_start_workspace")},
+        digests={
+            **{Ref("coder_template", each): digest(each) for each in templates},
+            **{Ref("coder_workspace", each): digest([each]) for each in workspaces},
+            Ref(ACTION, "coder_start_workspace"): digest("an action"),
+        },
         fit="0123",
     )
     assert recalled(json.loads(json.dumps(memory.outputs()))) == memory
@@ -93,6 +107,24 @@ def test_a_memory_of_format_1_has_ids_and_no_digests() -> None:
     assert memory.declared == {"coder_workspace": ids}
     assert memory.actions == {"coder_start_workspace"}
     assert digest("anything") not in memory.digests.values()
+
+
+def test_an_identifier_may_be_one_of_several_kinds() -> None:
+    """A quota is keyed by its user: what is remembered of the one is not the other's."""
+    one = str(uuid.UUID(int=1))
+    memory = Memory(
+        deployment="deployment",
+        declared={"coder_user": frozenset({one}), "coder_quota": frozenset({one})},
+        digests={Ref("coder_user", one): digest("user"), Ref("coder_quota", one): digest("quota")},
+    )
+    assert recalled(memory.outputs()).digests == memory.digests
+
+
+def test_a_memory_of_format_3_says_the_same_in_format_4() -> None:
+    ids = frozenset(str(uuid.UUID(int=number)) for number in range(3))
+    now = Memory(state="0a1b2c3d", deployment="d", declared={"coder_workspace": ids}).outputs()
+    older = {**now, "coderport": {**now["coderport"], "format": 3}}
+    assert recalled(older).outputs() == now
 
 
 @pytest.mark.parametrize("number", [0, 1, 64, 65, 1024, 1025, 20_000])

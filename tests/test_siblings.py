@@ -82,7 +82,7 @@ def test_nothing_but_the_actions_depends_on_them() -> None:
     ]
     of_theirs = workspace_entity(workspace(id=numbered(51), template_id=theirs.id), CONTEXT, {theirs.id})
     past = Past(Memory(), holdings(*map(held, mine), kept(1), held(of_theirs, managed_by=SIBLING)), MARK)
-    seen = snapshot(own, workspace(), fates={going.id: Fate.GONE})
+    seen = snapshot(own, workspace(), workspace_fates={going.id: Fate.GONE})
     size = RichParameter(name="size", mutable=True)
     forms = {own.id: TemplateForm(own.id, own.active_version_id)}
     wider = {**forms, theirs.id: TemplateForm(theirs.id, theirs.active_version_id, (size,))}

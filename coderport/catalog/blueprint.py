@@ -6,8 +6,12 @@ each property that existed there keeps its identifier, type, title, format and d
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any, Literal
+
+from coderport.catalog.values import Entity, Ref
 
 PropertyType = Literal["string", "number", "boolean", "object", "array"]
 
@@ -95,6 +99,26 @@ class Blueprint:
             if declared.identifier == identifier:
                 return declared
         raise KeyError(identifier)
+
+
+def ordered(blueprints: Iterable[Blueprint]) -> tuple[Blueprint, ...]:
+    """The blueprints, what a relation leads to before what has it; else in the order given.
+
+    A relation may lead to a blueprint that is not among them. graphlib.CycleError where relations run in a circle.
+    """
+    given = {each.identifier: each for each in blueprints}
+    sorter = TopologicalSorter(
+        {name: [each.target for each in one.relations if each.target in given] for name, one in given.items()}
+    )
+    return tuple(given[name] for name in sorter.static_order())
+
+
+def targets(entity: Entity, blueprints: Mapping[str, Blueprint]) -> Iterator[Ref]:
+    """The entities that this one has relations to; `blueprints` are the declared ones by identifier."""
+    for relation in blueprints[entity.blueprint].relations:
+        value = entity.relations.get(relation.identifier, ())
+        for identifier in (value,) if isinstance(value, str) else value:
+            yield Ref(relation.target, identifier)
 
 
 _DEPLOYMENT = Property(
@@ -307,8 +331,13 @@ WORKSPACE = Blueprint(
     relations=(Relation("template_id", "Template", TEMPLATE.identifier, description="The template for the workspace"),),
 )
 
-BLUEPRINTS: tuple[Blueprint, ...] = (TEMPLATE, WORKSPACE)
+BLUEPRINTS: tuple[Blueprint, ...] = ordered((TEMPLATE, WORKSPACE))
 """In the order in which Port must get them: a relation's target first."""
+
+BY_IDENTIFIER: Mapping[str, Blueprint] = {each.identifier: each for each in BLUEPRINTS}
+
+RANK: Mapping[str, int] = {each.identifier: at for at, each in enumerate(BLUEPRINTS)}
+"""The place of each in that order."""
 
 DECLARED_PROPERTIES: dict[str, frozenset[str]] = {
     blueprint.identifier: frozenset(each.identifier for each in blueprint.properties) for blueprint in BLUEPRINTS

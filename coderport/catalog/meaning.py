@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from coderport.catalog.blueprint import BLUEPRINTS
+from coderport.catalog.blueprint import BY_IDENTIFIER
 from coderport.catalog.values import Entity, Held
 
 TITLE = "$title"
@@ -18,8 +18,6 @@ IDENTIFIER = "$identifier"
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):?(\d\d))", re.ASCII
 )
-
-_DECLARED = {blueprint.identifier: blueprint for blueprint in BLUEPRINTS}
 
 
 def instant(text: object) -> datetime | None:
@@ -74,7 +72,7 @@ def difference(entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
 
     Only what we declare is compared: a colleague's properties and relations never differ.
     """
-    declared = _DECLARED[entity.blueprint]
+    declared = BY_IDENTIFIER[entity.blueprint]
     found: dict[str, tuple[Any, Any]] = {}
     if held.title != entity.title:
         found[TITLE] = (held.title, entity.title)
@@ -86,9 +84,18 @@ def difference(entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
             found[prop.identifier] = (its, mine)
     for relation in declared.relations:
         target, stored = entity.relations.get(relation.identifier), held.relations.get(relation.identifier)
-        if target != stored:
+        if not same_targets(target, stored):
             found[relation.identifier] = (stored, target)
     return found
+
+
+def same_targets(one: Any, other: Any) -> bool:
+    """Whether a relation leads to the same entities: in a relation to many the order does not count."""
+    if one is None or other is None:
+        return _nothing(one) and _nothing(other)
+    if _is_list(one) and _is_list(other):
+        return set(one) == set(other)
+    return bool(one == other)
 
 
 def _nothing(value: Any) -> bool:

@@ -7,6 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+
+class Ref(NamedTuple):
+    """Which entity: identifiers are unique in their blueprint alone."""
+
+    blueprint: str
+    identifier: str
+
+
+Related: TypeAlias = str | tuple[str, ...]
+"""What a relation leads to: the identifier of one entity, or of several where the relation is to many."""
+
 Value: TypeAlias = str | int | float | bool | list[str]
 """What a declared property can hold. There is no null: a property without a value is absent."""
 
@@ -19,11 +30,16 @@ class Entity:
     identifier: str
     title: str
     properties: Mapping[str, Value]
-    relations: Mapping[str, str]
+    relations: Mapping[str, Related]
+
+    @property
+    def ref(self) -> Ref:
+        """Which entity it is."""
+        return Ref(self.blueprint, self.identifier)
 
 
 def resource_name(blueprint: str, identifier: str) -> str:
-    """An entity's Pulumi name: from the UUID, so that a rename in Coder is an update and never a replacement."""
+    """An entity's Pulumi name: from the identifier, so that a rename in Coder is an update and never a replacement."""
     return f"{blueprint}-{identifier}"
 
 

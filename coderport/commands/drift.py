@@ -75,7 +75,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     if compared.verdict.refused:
         tally.warnings.append(f"A run would be refused now.\n{compared.verdict.text()}")
     others = sum(row.kind in ("blueprint", "action") for row in rows)
-    count_unchanged(tally, compared, (row.identifier for row in rows), others)
+    count_unchanged(tally, compared, ((row.kind, row.identifier) for row in rows), others)
     outcome = judged(tally, account, None, "unchanged")
     if rows:
         outcome = outcome.model_copy(update={"result": "drifted", "exit_code": UnexpectedChanges.exit_code})

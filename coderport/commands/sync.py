@@ -183,17 +183,20 @@ def _details(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.path.split(".", 1)[-1] for each in findings))
 
 
-def count_unchanged(tally: Tally, compared: Comparison, differing: Iterable[str] = (), others: int = 0) -> None:
+def count_unchanged(
+    tally: Tally, compared: Comparison, differing: Iterable[tuple[str, str]] = (), others: int = 0
+) -> None:
     """The engine counts only what it was pointed at: all else that is desired was left as it was.
 
-    `differing` are identifiers of entities that differ and were left so, because a report changes nothing; `others` is
-    how many blueprints and actions do.
+    `differing` are entities, by kind and identifier, that differ and were left so, because a report changes nothing;
+    `others` is how many blueprints and actions do.
     """
     left, kinds = frozenset(differing), tally.kinds
     for blueprint, ids in compared.plan.memory.declared.items():
-        counts: Counts = getattr(kinds, kind_of(blueprint))
+        kind = kind_of(blueprint)
+        counts: Counts = getattr(kinds, kind)
         seen = counts.created + counts.adopted + counts.updated + counts.unchanged
-        tally.count_unseen(kind_of(blueprint), "unchanged", len(ids - left) - seen)
+        tally.count_unseen(kind, "unchanged", sum((kind, each) not in left for each in ids) - seen)
     seen = kinds.other.created + kinds.other.adopted + kinds.other.updated + kinds.other.unchanged
     declared = len(compared.plan.blueprints) + 2 * len(compared.plan.actions)  # each action with its permissions
     tally.count_unseen("other", "unchanged", declared - others - seen)

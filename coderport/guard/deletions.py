@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coderport.catalog.blueprint import BLUEPRINTS
-from coderport.catalog.values import Held, LeftOut
+from coderport.catalog.values import Held, LeftOut, Ref
 from coderport.guard.ownership import DEPLOYMENT, Owner, Whose
 from coderport.guard.verdict import SHOWN, Verdict
 from coderport.settings import Limits
@@ -25,7 +25,7 @@ _PLURAL = {"coder_template": "templates", "coder_workspace": "workspaces", ACTIO
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a verdict on deletions rests on. Mappings are by kind, sets hold identifiers.
+    """All that a verdict on deletions rests on. Mappings are by kind, an action is of the kind `ACTION`.
 
     gone        those of which Coder says that they were deleted
     left_out    those that live in Coder and are left out by the settings
@@ -39,14 +39,22 @@ class Evidence:
     desired: Mapping[str, frozenset[str]]
     owner: Owner
     held: Mapping[str, Mapping[str, Held]]
-    gone: frozenset[str]
-    left_out: Mapping[str, LeftOut]
+    gone: frozenset[Ref]
+    left_out: Mapping[Ref, LeftOut]
     seen: Mapping[str, int]
     actions: frozenset[str] = frozenset()
     spent: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     weakness: str = ""
     narrowed_by: Mapping[LeftOut, str] = field(default_factory=dict)
+
+    def gone_of(self, kind: str, identifiers: Iterable[str]) -> frozenset[str]:
+        """Those of the identifiers of that kind of which Coder says that they were deleted."""
+        return frozenset(each for each in identifiers if Ref(kind, each) in self.gone)
+
+    def left_out_of(self, kind: str, identifiers: Iterable[str]) -> dict[str, LeftOut]:
+        """Those of the identifiers of that kind that the settings leave out, and why."""
+        return {each: self.left_out[Ref(kind, each)] for each in identifiers if Ref(kind, each) in self.left_out}
 
 
 @dataclass(frozen=True)
@@ -153,19 +161,20 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
         ours += whose in (Whose.OURS, Whose.OURS_BY_NAME)
         if identifier in desired or whose in (Whose.OTHERS, Whose.NOBODYS):
             continue
-        if _may_go(identifier, whose, evidence):
+        if _may_go(Ref(blueprint, identifier), whose, evidence):
             going.add(identifier)
         else:
             kept[identifier] = whose
-    left_out = {key: evidence.left_out[key] for key in going if key in evidence.left_out}
+    left_out = evidence.left_out_of(blueprint, going)
     rest = going - left_out.keys()
-    unproven = frozenset(rest - evidence.gone)
+    gone = evidence.gone_of(blueprint, rest)
+    unproven = frozenset(rest - gone)
     return Disappearances(
         kind=blueprint,
         ours=ours,
         remaining=len(desired),
         seen=evidence.seen.get(blueprint, 0),
-        gone=frozenset(rest & evidence.gone),
+        gone=gone,
         left_out=left_out,
         unproven=unproven,
         handed_over=frozenset(handed_over),
@@ -176,16 +185,16 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
     )
 
 
-def _may_go(identifier: str, whose: Whose, evidence: Evidence) -> bool:
+def _may_go(entity: Ref, whose: Whose, evidence: Evidence) -> bool:
     """Whether an entity that no record of this state has may be deleted, if the guard permits.
 
     Only what Coder says was deleted, and, for a state that remembers, what has its id and is left out by the settings.
     A state without a memory deletes nothing that is its own by name alone.
     """
     remembers = evidence.owner.remembers
-    if identifier in evidence.left_out:
+    if entity in evidence.left_out:
         return whose is Whose.OURS and remembers
-    return identifier in evidence.gone and (whose is Whose.OURS or (whose is Whose.OURS_BY_NAME and remembers))
+    return entity in evidence.gone and (whose is Whose.OURS or (whose is Whose.OURS_BY_NAME and remembers))
 
 
 def _is_elsewhere(held: Held, owner: Owner) -> bool:
@@ -196,16 +205,17 @@ def _is_elsewhere(held: Held, owner: Owner) -> bool:
 def _actions(evidence: Evidence) -> Disappearances:
     desired = evidence.desired.get(ACTION, frozenset())
     going = evidence.actions - desired
-    left_out = {key: evidence.left_out[key] for key in going if key in evidence.left_out}
+    left_out = evidence.left_out_of(ACTION, going)
     rest = going - left_out.keys()
+    gone = evidence.gone_of(ACTION, rest)
     return Disappearances(
         kind=ACTION,
         ours=len(evidence.actions),
         remaining=len(desired),
         seen=len(desired),
-        gone=frozenset(rest & evidence.gone),
+        gone=gone,
         left_out=left_out,
-        unproven=frozenset(rest - evidence.gone),
+        unproven=frozenset(rest - gone),
         handed_over=frozenset(),
         limit=evidence.limits.for_deleted(len(evidence.actions)),
         allowance=_allowance(ACTION, len(evidence.actions), evidence),

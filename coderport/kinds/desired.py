@@ -9,15 +9,14 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.catalog.blueprint import BLUEPRINTS, RANK, TEMPLATE, WORKSPACE
 from coderport.catalog.unread import with_held
-from coderport.catalog.values import Context, Entity, Held, LeftOut
+from coderport.catalog.values import Context, Entity, Held, LeftOut, Ref
 from coderport.catalog.volatile import settled
 from coderport.coder.models import Workspace
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.kinds.mapping import organization_names, template_entity, workspace_entity
-from coderport.kinds.refused import withheld
-from coderport.planning.memory import Place, Refused
+from coderport.kinds.refused import Place, Refused, withheld
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,13 @@ class Filters:
 
 @dataclass(frozen=True)
 class Desired:
-    """The entities by blueprint and identifier, in that order, and the ids that were seen but left out.
+    """The entities, what they have relations to first, and those that were seen but left out.
 
     `refused` are the values that are not among them because Port does not take them.
     """
 
     entities: tuple[Entity, ...]
-    left_out: Mapping[str, LeftOut]
+    left_out: Mapping[Ref, LeftOut]
     refused: Mapping[Place, Refused] = field(default_factory=dict)
     kept: Mapping[str, int] = field(default_factory=dict)
     """By property, how many entities keep Port's value because Coder did not show one (see `unread`)."""
@@ -59,7 +58,7 @@ class Desired:
             blueprint.identifier: frozenset(
                 entity.identifier for entity in self.entities if entity.blueprint == blueprint.identifier
             )
-            for blueprint in (TEMPLATE, WORKSPACE)
+            for blueprint in BLUEPRINTS
         }
 
 
@@ -79,26 +78,27 @@ def desired(
     `volatile`), and stands in for what Coder did not show (see `unread`). A template that is left out takes its
     workspaces along. `refused` is what Port did not take before, `blueprints` are Port's now.
     """
-    left_out = dict.fromkeys((*snapshot.outside_templates, *snapshot.outside_workspaces), LeftOut.ORGANIZATION)
+    left_out = {Ref(TEMPLATE.identifier, each): LeftOut.ORGANIZATION for each in snapshot.outside_templates}
+    left_out |= {Ref(WORKSPACE.identifier, each): LeftOut.ORGANIZATION for each in snapshot.outside_workspaces}
     entities: list[Entity] = []
     for template in snapshot.templates.values():
         if filters.takes(organization_names(template, context).name, template.name):
             entities.append(template_entity(template, context))
         else:
-            left_out[template.id] = LeftOut.TEMPLATE
+            left_out[Ref(TEMPLATE.identifier, template.id)] = LeftOut.TEMPLATE
     templates = frozenset(entity.identifier for entity in entities)
     for workspace in snapshot.workspaces.values():
         reason = _workspace_left_out(workspace, filters, context, templates, left_out)
         if reason is None:
             entities.append(workspace_entity(workspace, context, templates))
         else:
-            left_out[workspace.id] = reason
+            left_out[Ref(WORKSPACE.identifier, workspace.id)] = reason
     kept: Counter[str] = Counter()
     for at, entity in enumerate(entities):
         entities[at], keys = with_held(entity, held.get(entity.blueprint, {}).get(entity.identifier), context)
         kept.update(keys)
     entities, still = withheld(entities, refused or {}, blueprints or {})
-    entities.sort(key=lambda entity: (entity.blueprint, entity.identifier))
+    entities.sort(key=lambda entity: (RANK[entity.blueprint], entity.identifier))
     return Desired(
         entities=tuple(
             settled(entity, held.get(entity.blueprint, {}).get(entity.identifier), now, volatile_refresh)
@@ -115,9 +115,9 @@ def _workspace_left_out(
     filters: Filters,
     context: Context,
     templates: frozenset[str],
-    left_out: Mapping[str, LeftOut],
+    left_out: Mapping[Ref, LeftOut],
 ) -> LeftOut | None:
-    template_is_out = workspace.template_id in left_out
+    template_is_out = Ref(TEMPLATE.identifier, workspace.template_id) in left_out
     if workspace.template_id not in templates and not template_is_out:
         # The read did not see the template: the workspace's row has its name.
         organization = organization_names(workspace, context)

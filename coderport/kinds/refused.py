@@ -6,11 +6,26 @@ A value is tried again when it changes, when Port's definition of the property c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from coderport.catalog.digest import digest
 from coderport.catalog.values import Entity
-from coderport.planning.memory import Place, Refused, digest
+
+Place = tuple[str, str]
+"""A blueprint and a property of it."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Values of one property that Port did not take: why (Port's words), of which entities, and what they were.
+
+    `definition` is the digest of the property in Port's blueprint, `values` has those of the values by entity.
+    """
+
+    why: str
+    definition: bytes
+    values: Mapping[str, bytes]
 
 
 def definition_of(live: Mapping[str, Any] | None, name: str) -> bytes:

@@ -6,7 +6,7 @@ that a run over just this difference ends where a full `up` would.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -16,9 +16,10 @@ from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.agreement import differences as blueprint_differences
-from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, Blueprint
+from coderport.catalog.blueprint import BLUEPRINTS, BY_IDENTIFIER, RANK, Blueprint, targets
 from coderport.catalog.meaning import difference
-from coderport.catalog.values import Entity, resource_name
+from coderport.catalog.values import Entity, Ref, resource_name
+from coderport.guard.deletions import ACTION as ACTIONS
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.plan import Plan
@@ -78,7 +79,7 @@ class Difference:
     def entities(self) -> tuple[Entity, ...]:
         """The entities that a run over this difference has to declare, in the order of the plan."""
         several = chain(self.missing, (each.entity for each in self.changed), self.unrecorded)
-        return tuple(sorted(several, key=lambda each: (each.blueprint, each.identifier)))
+        return tuple(sorted(several, key=lambda each: (RANK[each.blueprint], each.identifier)))
 
     @property
     def for_engine(self) -> int:
@@ -104,11 +105,9 @@ class Difference:
         """
         actions = tuple(each for each in self.actions if each.missing or each.findings)
         drifted = (*self.missing, *(each.entity for each in self.changed))
-        touched = {target for each in drifted for target in each.relations.values()}
-        touched |= {each.identifier for each in drifted if each.blueprint == TEMPLATE.identifier}
-        unrecorded = tuple(
-            each for each in self.unrecorded if touched.intersection((each.identifier, *each.relations.values()))
-        )
+        links = _Links((*drifted, *self.unrecorded))
+        touched = links.below(links.above({each.ref for each in drifted}))
+        unrecorded = tuple(each for each in self.unrecorded if each.ref in touched)
         return replace(self, unrecorded=unrecorded, leaving={}, actions=actions, leaving_actions=frozenset())
 
 
@@ -123,7 +122,7 @@ def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Diffe
             missing.append(entity)
         elif values := difference(entity, held):
             changed.append(ChangedEntity(entity, held, values))
-        elif memory.digests.get(entity.identifier) != plan.memory.digests[entity.identifier]:
+        elif memory.digests.get(entity.ref) != plan.memory.digests[entity.ref]:
             unrecorded.append(entity)
     desired = plan.memory.declared
     return Difference(
@@ -183,31 +182,56 @@ def _changed_actions(plan: Plan, memory: Memory, permissions: Permissions) -> It
             *action_differences(action, live),
             *permission_differences(action.identifier, action.permissions, who),
         )
-        if findings or memory.digests.get(action.identifier) != plan.memory.digests[action.identifier]:
+        mark = Ref(ACTIONS, action.identifier)
+        if findings or memory.digests.get(mark) != plan.memory.digests[mark]:
             yield ChangedAction(action, False, findings)
 
 
 def part_of(plan: Plan, found: Difference) -> Plan:
-    """The plan with only what the difference touches, the templates that this refers to, and what refers to them.
+    """The plan with only what the difference touches, what refers to that, and what all of these refer to.
 
     The engine takes what depends on a target, and is not registered, for something to be deleted. On a blueprint
     everything depends.
     """
     if found.blueprints:
         return plan
-    entities = found.entities
-    needed = {(each.blueprint, each.identifier) for each in entities}
-    needed |= {(TEMPLATE.identifier, target) for each in entities for target in each.relations.values()}
-    pointed = {each.identifier for each in entities if each.blueprint == TEMPLATE.identifier}
-    needed |= {
-        (each.blueprint, each.identifier) for each in plan.entities if pointed.intersection(each.relations.values())
-    }
+    links = _Links(plan.entities)
+    needed = links.below(links.above({each.ref for each in found.entities}))
     touched = {each.action.identifier for each in found.actions}
     return replace(
         plan,
-        entities=tuple(each for each in plan.entities if (each.blueprint, each.identifier) in needed),
+        entities=tuple(each for each in plan.entities if each.ref in needed),
         actions=tuple(each for each in plan.actions if each.identifier in touched),
     )
+
+
+class _Links:
+    """Who refers to whom among some entities."""
+
+    def __init__(self, entities: Iterable[Entity]) -> None:
+        self._to = {each.ref: tuple(targets(each, BY_IDENTIFIER)) for each in entities}
+        self._from: dict[Ref, list[Ref]] = {}
+        for each, several in self._to.items():
+            for target in several:
+                self._from.setdefault(target, []).append(each)
+
+    def below(self, refs: Iterable[Ref]) -> set[Ref]:
+        """These, and all that they refer to, over any number of relations."""
+        return _closure(refs, self._to)
+
+    def above(self, refs: Iterable[Ref]) -> set[Ref]:
+        """These, and all that refers to them, over any number of relations."""
+        return _closure(refs, self._from)
+
+
+def _closure(refs: Iterable[Ref], links: Mapping[Ref, Iterable[Ref]]) -> set[Ref]:
+    found: set[Ref] = set()
+    open_ends = list(refs)
+    while open_ends:
+        if (one := open_ends.pop()) not in found:
+            found.add(one)
+            open_ends.extend(links.get(one, ()))
+    return found
 
 
 def targets_of(found: Difference) -> tuple[Resource, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import uuid
 from collections import Counter
@@ -17,33 +16,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from coderport.catalog.digest import DIGEST, digest
+from coderport.catalog.values import Ref
 from coderport.errors import Refusal
+from coderport.guard.deletions import ACTION
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, is_id, new_state_id
+from coderport.kinds.refused import Place, Refused
 from coderport.terminal.remedy import CLI
 
-FORMAT = 3
-"""Format 1 had ids without digests, in one text for each blueprint; format 2 no id of the state."""
-DIGEST = 4
+FORMAT = 4
+"""Format 1 had ids without digests, in one text for each blueprint; format 2 no id of the state; format 3 UUIDs only.
+"""
+_WITH_STATE = 3
+"""The format that brought the id of the state."""
 _ID = 16
 _UNKNOWN = bytes(DIGEST)
 _MOST_IN_BUCKET = 64
 ALL = "all"
-
-
-Place = tuple[str, str]
-"""A blueprint and a property of it."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Values of one property that Port did not take: why (Port's words), of which entities, and what they were.
-
-    `definition` is the digest of the property in Port's blueprint, `values` has those of the values by entity.
-    """
-
-    why: str
-    definition: bytes
-    values: Mapping[str, bytes]
+_TEXTS = "texts"
+"""The buckets of identifiers that are no UUIDs are called this and the first digits of a digest."""
 
 
 class MemoryUnreadableError(ValueError):
@@ -64,9 +55,10 @@ def unreadable(stack: str, error: MemoryUnreadableError) -> Refusal:
 class Memory:
     """`declared`: the entity ids of the last run by blueprint. `blueprints`, `actions`: what this stack declares.
 
-    `digests` has for each entity and each action that was declared a short digest of all that it was, by identifier:
-    the state records just that, also where a run that was killed left Port ahead of it. `fit` is the fingerprint of the
-    settings that the run had (see `Settings.fingerprint`). Both are empty where an older version of coderport ran.
+    `digests` has for each entity, and each action (of the kind `ACTION`), that was declared a short digest of all that
+    it was: the state records just that, also where a run that was killed left Port ahead of it. `fit` is the
+    fingerprint of the settings that the run had (see `Settings.fingerprint`). Both are empty where an older version of
+    coderport ran.
     `refused` is what Port did not take of that, and so is not in it.
 
     `state` is the id of the state (see `coderport.guard.ownership`), `stack` what the stack was
@@ -84,7 +76,7 @@ class Memory:
     blueprints: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
     declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    digests: Mapping[str, bytes] = field(default_factory=dict)
+    digests: Mapping[Ref, bytes] = field(default_factory=dict)
     fit: str = ""
     spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
@@ -116,9 +108,9 @@ class Memory:
                 "deployment": self.deployment or "",
                 "portOrganization": self.port_organization or "",
                 "blueprints": sorted(self.blueprints),
-                "actions": {name: self.digests.get(name, _UNKNOWN).hex() for name in sorted(self.actions)},
+                "actions": {name: self.digests.get(Ref(ACTION, name), _UNKNOWN).hex() for name in sorted(self.actions)},
                 "declared": {
-                    blueprint: packed({each: self.digests.get(each, _UNKNOWN) for each in ids})
+                    blueprint: packed({each: self.digests.get(Ref(blueprint, each), _UNKNOWN) for each in ids})
                     for blueprint, ids in sorted(self.declared.items())
                 },
                 "fit": self.fit,
@@ -148,7 +140,7 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
         if int(held["format"]) == 1:
             actions = dict.fromkeys(actions, _UNKNOWN.hex())
         return Memory(
-            state=str(held["state"]) if int(held["format"]) >= FORMAT else _state_of_older(held),
+            state=str(held["state"]) if int(held["format"]) >= _WITH_STATE else _state_of_older(held),
             stack=str(held.get("stack", "")),
             deployment=str(held["deployment"]) or None,
             port_organization=str(held["portOrganization"]) or None,
@@ -156,8 +148,8 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
             actions=frozenset(actions),
             declared={name: frozenset(records) for name, records in declared.items()},
             digests={
-                **{name: bytes.fromhex(text) for name, text in actions.items()},
-                **{identifier: mark for records in declared.values() for identifier, mark in records.items()},
+                **{Ref(ACTION, name): bytes.fromhex(text) for name, text in actions.items()},
+                **{Ref(name, each): mark for name, records in declared.items() for each, mark in records.items()},
             },
             fit=str(held.get("fit", "")),
             spent={
@@ -194,7 +186,7 @@ def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
     marks: Counter[Mark] = Counter()
     deployments: Counter[str] = Counter()
     for urn, outputs in resources.items():
-        kind, _, name = urn.partition("::")[2].partition("::")[2].rpartition("::")
+        kind, _, name = urn.partition("::")[2].partition("::")[2].partition("::")
         kind = kind.rpartition("$")[2]
         if kind == "port:index/action:Action":
             actions.add(name)
@@ -241,33 +233,46 @@ def _unpacked_refusals(held: Mapping[str, Mapping[str, Any]]) -> dict[Place, Ref
     }
 
 
-def digest(value: object) -> bytes:
-    """Four bytes that are the same for the same JSON value. Two values share them once in four thousand million."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=DIGEST).digest()
-
-
 def packed(digests: Mapping[str, bytes]) -> dict[str, str]:
-    """Ids (UUIDs) and their digests as texts: 20 bytes each, sorted, in base64, in buckets by an id's first digits.
+    """Identifiers and their digests as texts, in buckets.
+
+    UUIDs take 20 bytes each, sorted, in base64, in buckets by their first digits. Others are a JSON object of hex
+    texts, in buckets by the first digits of the identifier's own digest.
 
     Outputs are compared as texts whenever they are shown, which takes a time that grows with the square of a
     text's length: 16 s for three new workspaces among 3,000 where all were in one text.
     """
-    digits = 0
-    while len(digests) > _MOST_IN_BUCKET * 16**digits and digits < 3:
-        digits += 1
+    ids = {each: mark for each, mark in digests.items() if is_id(each)}
+    others = {each: mark for each, mark in digests.items() if each not in ids}
+    digits = _digits(len(ids))
     buckets: dict[str, list[bytes]] = {}
-    for identifier, mark in digests.items():
+    for identifier, mark in ids.items():
         key = uuid.UUID(identifier)
         buckets.setdefault(key.hex[:digits] or ALL, []).append(key.bytes + mark)
-    return {bucket: base64.b64encode(b"".join(sorted(records))).decode() for bucket, records in sorted(buckets.items())}
+    texts: dict[str, dict[str, str]] = {}
+    digits = _digits(len(others))
+    for identifier, mark in sorted(others.items()):
+        texts.setdefault(f"{_TEXTS}{digest(identifier).hex()[:digits]}", {})[identifier] = mark.hex()
+    found = {bucket: base64.b64encode(b"".join(sorted(records))).decode() for bucket, records in buckets.items()}
+    found |= {bucket: json.dumps(records, separators=(",", ":")) for bucket, records in texts.items()}
+    return dict(sorted(found.items()))
+
+
+def _digits(number: int) -> int:
+    digits = 0
+    while number > _MOST_IN_BUCKET * 16**digits and digits < 3:
+        digits += 1
+    return digits
 
 
 def unpacked(value: Mapping[str, str] | str) -> dict[str, bytes]:
-    """The digests by id that `packed` made the texts from; ValueError if they are no such texts."""
-    texts, size = ([value], _ID) if isinstance(value, str) else (list(value.values()), _ID + DIGEST)
+    """The digests by identifier that `packed` made the texts from; ValueError if they are no such texts."""
+    buckets, size = ({ALL: value}, _ID) if isinstance(value, str) else (value, _ID + DIGEST)
     found: dict[str, bytes] = {}
-    for text in texts:
+    for bucket, text in buckets.items():
+        if bucket.startswith(_TEXTS):
+            found |= {str(each): bytes.fromhex(mark) for each, mark in json.loads(text).items()}
+            continue
         try:
             raw = base64.b64decode(text, validate=True)
         except binascii.Error as error:

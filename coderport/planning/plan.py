@@ -12,10 +12,11 @@ from coderport.catalog.actions.declared import declared
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Agreement, agreement, demands, differences
 from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.digest import digest
 from coderport.catalog.meaning import difference
 from coderport.catalog.overlay import WAY_OUT
 from coderport.catalog.unread import notes as notes_of_unread
-from coderport.catalog.values import Context, Entity, OrganizationNames
+from coderport.catalog.values import Context, Entity, OrganizationNames, Ref
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.reading.snapshot import Fate, Known, Snapshot
@@ -28,7 +29,7 @@ from coderport.guard.verdict import Verdict, identity, ownership, together
 from coderport.kinds.desired import Desired, Filters, desired
 from coderport.kinds.refused import notes as notes_of_refused
 from coderport.planning.holdings import Holdings
-from coderport.planning.memory import Memory, digest
+from coderport.planning.memory import Memory
 from coderport.planning.notes import narrowed_by, notes_on
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
@@ -215,10 +216,10 @@ def judge(
     return plan, verdict
 
 
-def digests_of(entities: Iterable[Entity], actions: Iterable[Action]) -> dict[str, bytes]:
-    """What the stack remembers of each of them, by identifier."""
-    found = {each.identifier: digest((each.title, each.properties, each.relations)) for each in entities}
-    found |= {each.identifier: digest(asdict(each)) for each in actions}
+def digests_of(entities: Iterable[Entity], actions: Iterable[Action]) -> dict[Ref, bytes]:
+    """What the stack remembers of each of them; actions are of the kind `ACTION`."""
+    found = {each.ref: digest((each.title, each.properties, each.relations)) for each in entities}
+    found |= {Ref(ACTION, each.identifier): digest(asdict(each)) for each in actions}
     return found
 
 
@@ -233,22 +234,26 @@ def _evidence(
     of_siblings: Iterable[Template],
 ) -> Evidence:
     memory, held = past.memory, past.held
-    gone = frozenset(identifier for identifier, fate in snapshot.fates.items() if fate is Fate.GONE)
+    gone_templates = frozenset(each for each, fate in snapshot.template_fates.items() if fate is Fate.GONE)
+    gone = {Ref(TEMPLATE.identifier, each) for each in gone_templates}
+    gone |= {Ref(WORKSPACE.identifier, each) for each, fate in snapshot.workspace_fates.items() if fate is Fate.GONE}
     desired = {**wanted.ids(), ACTION: frozenset(each.identifier for each in actions)}
     leaving = leaving_actions(
         memory.actions - desired[ACTION],
         settings.actions if declares_actions(settings) else None,
         {**{each.id: each for each in of_siblings}, **snapshot.templates},
-        gone=gone,
-        left_out=wanted.left_out,
+        gone=gone_templates,
+        left_out={
+            each.identifier: why for each, why in wanted.left_out.items() if each.blueprint == TEMPLATE.identifier
+        },
         in_port=held.entities.get(TEMPLATE.identifier, {}),
     )
     return Evidence(
         desired=desired,
         owner=owner,
         held=held.entities,
-        gone=gone | leaving.gone,
-        left_out={**wanted.left_out, **leaving.left_out},
+        gone=frozenset(gone) | {Ref(ACTION, each) for each in leaving.gone},
+        left_out={**wanted.left_out, **{Ref(ACTION, each): why for each, why in leaving.left_out.items()}},
         seen={
             TEMPLATE.identifier: len(snapshot.templates) + len(snapshot.outside_templates),
             WORKSPACE.identifier: len(snapshot.workspaces) + len(snapshot.outside_workspaces),

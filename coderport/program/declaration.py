@@ -10,9 +10,9 @@ import pulumi
 
 from coderport.catalog.actions.arguments import permissions_args, pulumi_args
 from coderport.catalog.actions.values import Action
-from coderport.catalog.blueprint import TEMPLATE, Blueprint, Property, PropertyType
-from coderport.catalog.values import Entity, Value, resource_name
-from coderport.planning.memory import Place
+from coderport.catalog.blueprint import BY_IDENTIFIER, Blueprint, Property, PropertyType
+from coderport.catalog.values import Entity, Ref, Related, Value, resource_name
+from coderport.kinds.refused import Place
 from coderport.planning.plan import Plan
 from coderport.program.registrations import Registrations, spared
 from coderport.settings import Settings
@@ -22,7 +22,7 @@ Refusals = dict[Place, list[Entity]]
 
 
 async def declare(plan: Plan, settings: Settings) -> Refusals:
-    """Registers the plan: one explicit provider, the blueprints, then templates before their workspaces.
+    """Registers the plan: one explicit provider, the blueprints, then the entities, what others refer to first.
 
     Returns when all of it is registered with success, and raises where a part of it is not. What it returns are the
     values that the provider left out because Port does not take them.
@@ -59,13 +59,14 @@ async def _begun(plan: Plan, settings: Settings, registrations: Registrations, r
     for action in plan.actions:
         declared_action = await registrations.begin(partial(_action, action, after_blueprints))
         await registrations.begin(partial(_permissions, action, declared_action, after_blueprints))
-    templates: dict[str, pulumi.Input[str]] = {}
+    related_to = {each.target for blueprint in BY_IDENTIFIER.values() for each in blueprint.relations}
+    identifiers: dict[Ref, pulumi.Input[str]] = {}
     for entity in plan.entities:
         blueprint_id = blueprints.get(entity.blueprint, entity.blueprint)
-        make = partial(_entity, entity, blueprint_id, templates, options)
+        make = partial(_entity, entity, blueprint_id, identifiers, options)
         resource = await registrations.begin(make, partial(_look_for_refused, entity, refused))
-        if entity.blueprint == TEMPLATE.identifier:
-            templates[entity.identifier] = resource.identifier
+        if entity.blueprint in related_to:
+            identifiers[entity.ref] = resource.identifier
 
 
 async def _look_for_refused(entity: Entity, refused: Refusals, resource: port.Entity) -> None:
@@ -99,7 +100,7 @@ def _blueprint(
             each.identifier: port.BlueprintRelationsArgs(
                 title=each.title,
                 description=each.description,
-                target=targets[each.target],
+                target=targets.get(each.target, each.target),
                 required=each.required,
                 many=each.many,
             )
@@ -154,19 +155,35 @@ def _permissions(action: Action, declared: port.Action, options: pulumi.Resource
 def _entity(
     entity: Entity,
     blueprint: pulumi.Input[str],
-    templates: Mapping[str, pulumi.Input[str]],
+    identifiers: Mapping[Ref, pulumi.Input[str]],
     options: pulumi.ResourceOptions,
 ) -> port.Entity:
-    relations = {key: templates[target] for key, target in entity.relations.items() if target is not None}
     return port.Entity(
         resource_name(entity.blueprint, entity.identifier),
         identifier=entity.identifier,
         blueprint=blueprint,
         title=entity.title,
         properties=_values(entity.properties),
-        relations=port.EntityRelationsArgs(single_relations=relations) if relations else None,
+        relations=_relations(entity, identifiers),
         opts=options,
     )
+
+
+def _relations(entity: Entity, identifiers: Mapping[Ref, pulumi.Input[str]]) -> port.EntityRelationsArgs | None:
+    """The relations as outputs of the entities that they lead to; what this stack does not declare is named."""
+
+    def related(target: str, value: Related) -> pulumi.Input[str] | list[pulumi.Input[str]]:
+        if isinstance(value, str):
+            return identifiers.get(Ref(target, value), value)
+        return [identifiers.get(Ref(target, each), each) for each in value]
+
+    leads_to = {each.identifier: each.target for each in BY_IDENTIFIER[entity.blueprint].relations}
+    found = {key: related(leads_to[key], value) for key, value in entity.relations.items()}
+    single = {key: value for key, value in found.items() if not isinstance(value, list)}
+    many = {key: value for key, value in found.items() if isinstance(value, list)}
+    if not found:
+        return None
+    return port.EntityRelationsArgs(single_relations=single or None, many_relations=many or None)
 
 
 def _values(properties: Mapping[str, Value]) -> port.EntityPropertiesArgs:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from coderport.catalog.values import Entity
-from coderport.kinds.refused import definition_of, without
-from coderport.planning.memory import Memory, Place, Refused, digest
+from coderport.catalog.digest import digest
+from coderport.catalog.values import Entity, Ref
+from coderport.kinds.refused import Place, Refused, definition_of, without
+from coderport.planning.memory import Memory
 from coderport.planning.plan import digests_of
 from coderport.report.account import Account
 from coderport.servers import opened_port
@@ -46,11 +47,11 @@ async def reasons(refused: Mapping[Place, list[Entity]], settings: Settings, acc
 def remembered(memory: Memory, learned: Mapping[Place, Refused], refused: Mapping[Place, list[Entity]]) -> Memory:
     """The memory with what was learned: the entities were declared without those values."""
     kept = dict(memory.refused)
-    left_out: dict[str, tuple[Entity, list[str]]] = {}
+    left_out: dict[Ref, tuple[Entity, list[str]]] = {}
     for place, each in learned.items():
         values = {**(kept[place].values if place in kept else {}), **each.values}
         kept[place] = replace(each, values=values)
         for entity in refused[place]:
-            left_out.setdefault(entity.identifier, (entity, []))[1].append(place[1])
+            left_out.setdefault(entity.ref, (entity, []))[1].append(place[1])
     shown = [without(entity, names) for entity, names in left_out.values()]
     return replace(memory, refused=kept, digests={**memory.digests, **digests_of(shown, ())})

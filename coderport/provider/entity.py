@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from coderport.catalog.meaning import same_value
+from coderport.catalog.meaning import same_targets, same_value
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.port.bulk import TAKEN
 from coderport.port.client import PortClient
@@ -269,7 +269,7 @@ def _holds(held: PortEntity, body: Mapping[str, Any]) -> bool:
         and body.get("icon", held.icon) == held.icon
         and set(body.get("team", held.team)) == set(held.team)
         and all(same_value(each, held.properties.get(key), times=True) for key, each in body["properties"].items())
-        and all(same_value(each, held.relations.get(key)) for key, each in body["relations"].items())
+        and all(same_targets(each, held.relations.get(key)) for key, each in body["relations"].items())
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from coderport.catalog.meaning import same_value
+from coderport.catalog.meaning import same_targets, same_value
 from coderport.port.models import PortEntity
 from coderport.provider.protocol import UNKNOWN, Kind, Problem, Properties
 
@@ -155,7 +155,7 @@ def differences(wish: Wanted, owned: Owned, held: PortEntity) -> dict[str, Kind]
             found[wish.places.get(key) or f"properties.{_home(have)}.{key}"] = _kind(want, have)
     for key in owned.relations:
         want, have = wish.relations.get(key), held.relations.get(key)
-        if not same_value(want, have):
+        if not same_targets(want, have):
             place = "manyRelations" if isinstance(have, list) else "singleRelations"
             found[wish.places.get(f"relation {key}") or f"relations.{place}.{key}"] = _kind(want, have)
     return found

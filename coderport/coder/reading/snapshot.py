@@ -57,8 +57,10 @@ class Snapshot:
     deletions_provable: bool
     """False where the token may not open dormant workspaces: Coder then answers 404 where it should answer 410."""
     breadth: Breadth
-    fates: Mapping[str, Fate]
-    """For every known id that was not seen."""
+    template_fates: Mapping[str, Fate]
+    """For every known template that was not seen."""
+    workspace_fates: Mapping[str, Fate]
+    """For every known workspace that was not seen."""
     disbelieved: int = 0
     """How many workspaces that Coder calls deleted are not taken for it: its count leaves no room for so many."""
     outside_templates: Mapping[str, Template] = field(default_factory=lambda: MappingProxyType({}))
@@ -115,8 +117,8 @@ class _Read:
 
         await self._list_templates(inside)
         await self._list_workspaces(inside)
-        fates, disbelieved = self._believed(await self._settle_known_workspaces())
-        fates |= await self._settle_known_templates()
+        workspace_fates, disbelieved = self._believed(await self._settle_known_workspaces())
+        template_fates = await self._settle_known_templates()
 
         workspaces = {row_id: row for one in self.scopes for row_id, row in one.ledger.rows.items()}
         workspaces |= self.asked_for
@@ -134,7 +136,8 @@ class _Read:
             short=sum(one.ledger.short for one in self.scopes),
             deletions_provable=breadth.covers("workspace_dormant"),
             breadth=breadth,
-            fates=MappingProxyType(fates),
+            template_fates=MappingProxyType(template_fates),
+            workspace_fates=MappingProxyType(workspace_fates),
             disbelieved=disbelieved,
             outside_templates=outside_templates,
             outside_workspaces=outside,
