@@ -15,7 +15,7 @@ from typing import Any
 
 from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_RELATIONS, TEMPLATE, WORKSPACE
 from coderport.catalog.meaning import instant
-from coderport.catalog.values import LeftOut
+from coderport.catalog.values import LeftOut, Ref
 from coderport.coder.models import Template
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, Whose, is_id
 from coderport.port.models import PortEntity
@@ -61,8 +61,8 @@ class Seen:
 
     templates: Mapping[str, Template]
     desired: Mapping[str, frozenset[str]]
-    left_out: Mapping[str, LeftOut]
-    gone: frozenset[str]
+    left_out: Mapping[Ref, LeftOut]
+    gone: frozenset[Ref]
 
 
 @dataclass(frozen=True)
@@ -268,13 +268,13 @@ class _Sorted:
             return  # this stack's own are judged by every run, and those of others are theirs
         elif not is_id(entity.identifier):
             self._leave(entity, "its identifier is no id of Coder's")
-        elif entity.identifier in self._seen.left_out:
+        elif Ref(entity.blueprint, entity.identifier) in self._seen.left_out:
             self._leave_out(entity.identifier, entity)
         else:
             self._settle_unseen(entity.identifier, entity)
 
     def _settle_unseen(self, identifier: str, entity: PortEntity) -> None:
-        if identifier not in self._seen.gone:
+        if Ref(entity.blueprint, identifier) not in self._seen.gone:
             self._leave(entity, "Coder does not show it, and does not say either that it was deleted")
         elif self._elsewhere(entity):
             self._leave(entity, "it is of another Coder deployment")
@@ -283,7 +283,7 @@ class _Sorted:
             self._count(entity.blueprint)
 
     def _leave_out(self, identifier: str, entity: PortEntity) -> None:
-        reason = self._seen.left_out.get(identifier)
+        reason = self._seen.left_out.get(Ref(entity.blueprint, identifier))
         self._leave(
             entity, f"alive in Coder, {reason.value}" if reason else "Coder shows it, this stack does not want it"
         )

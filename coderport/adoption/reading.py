@@ -11,13 +11,13 @@ from typing import Any
 from coderport.adoption.plan import Adoption, OldName, Seen, Source, T, W, adoption_of
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
-from coderport.coder.reading.snapshot import Fate, Known, Snapshot
+from coderport.coder.reading.snapshot import Known, Snapshot
 from coderport.commands.stack import Stack
 from coderport.guard.ownership import Owner, Whose, is_id
 from coderport.history.images import targets_of
 from coderport.kinds.desired import Desired
 from coderport.planning.memory import rebuilt
-from coderport.planning.plan import Past, known_of, wanted_of
+from coderport.planning.plan import Past, gone_of, known_of, wanted_of
 from coderport.planning.siblings import templates_of_siblings
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
@@ -93,7 +93,7 @@ def seen_of(snapshot: Snapshot, wanted: Desired) -> Seen:
         templates={**snapshot.outside_templates, **snapshot.templates},
         desired=wanted.ids(),
         left_out=wanted.left_out,
-        gone=frozenset(identifier for identifier, fate in snapshot.fates.items() if fate is Fate.GONE),
+        gone=gone_of(snapshot),
     )
 
 

@@ -118,6 +118,14 @@ def known_of(past: Past, settings: Settings) -> Known:
     return Known(templates=ids(TEMPLATE), workspaces=ids(WORKSPACE))
 
 
+def gone_of(snapshot: Snapshot) -> frozenset[Ref]:
+    """What Coder says was deleted, of all that was known and not seen."""
+    fates = {TEMPLATE.identifier: snapshot.template_fates, WORKSPACE.identifier: snapshot.workspace_fates}
+    return frozenset(
+        Ref(blueprint, each) for blueprint, of_it in fates.items() for each, fate in of_it.items() if fate is Fate.GONE
+    )
+
+
 def wanted_of(settings: Settings, past: Past, snapshot: Snapshot, now: datetime) -> Desired:
     """What this stack wants Port to hold of what was read, and what it leaves out."""
     memory, held = past.memory, past.held
@@ -234,15 +242,13 @@ def _evidence(
     of_siblings: Iterable[Template],
 ) -> Evidence:
     memory, held = past.memory, past.held
-    gone_templates = frozenset(each for each, fate in snapshot.template_fates.items() if fate is Fate.GONE)
-    gone = {Ref(TEMPLATE.identifier, each) for each in gone_templates}
-    gone |= {Ref(WORKSPACE.identifier, each) for each, fate in snapshot.workspace_fates.items() if fate is Fate.GONE}
+    gone = gone_of(snapshot)
     desired = {**wanted.ids(), ACTION: frozenset(each.identifier for each in actions)}
     leaving = leaving_actions(
         memory.actions - desired[ACTION],
         settings.actions if declares_actions(settings) else None,
         {**{each.id: each for each in of_siblings}, **snapshot.templates},
-        gone=gone_templates,
+        gone={each.identifier for each in gone if each.blueprint == TEMPLATE.identifier},
         left_out={
             each.identifier: why for each, why in wanted.left_out.items() if each.blueprint == TEMPLATE.identifier
         },
@@ -252,7 +258,7 @@ def _evidence(
         desired=desired,
         owner=owner,
         held=held.entities,
-        gone=frozenset(gone) | {Ref(ACTION, each) for each in leaving.gone},
+        gone=gone | {Ref(ACTION, each) for each in leaving.gone},
         left_out={**wanted.left_out, **{Ref(ACTION, each): why for each, why in leaving.left_out.items()}},
         seen={
             TEMPLATE.identifier: len(snapshot.templates) + len(snapshot.outside_templates),
