@@ -84,6 +84,8 @@ def test_there_are_remedies_at_all() -> None:
 @pytest.mark.parametrize(("where", "line"), COMMANDS)
 def test_every_command_that_is_named_exists_with_its_options(where: str, line: str, cli: CliInfo) -> None:
     words = shlex.split(line.split(" > ")[0], comments=False)[3:]
+    if words[0] == "--cwd":  # for every command, and before it
+        words = words[2:]
     name, *rest = words if words[0] != PLACE else ["serve", *words[1:]]
     rest = [each for each in rest if each != f"--{PLACE}"]
     if rest[-1:] == ["--stack"]:  # its name is added to the text
@@ -141,6 +143,20 @@ def test_what_is_shown_names_the_python_that_runs_here(monkeypatch: pytest.Monke
         assert runnable_here("/opt/x/.venv/bin/python -m coderport up").startswith("/opt/x/.venv/bin/python -m")
     finally:
         remedy._python.cache_clear()
+
+
+def test_what_is_shown_names_the_installed_command_where_that_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "a place" / "coderport"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert runnable_here(f"{COMMAND} up") == f"'{script}' up"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert runnable_here(f"run:\n  {CLI} stack ls") == "run:\n  coderport pulumi -- stack ls"
 
 
 def test_the_constants_are_those_of_the_module() -> None:

@@ -15,11 +15,12 @@ from rich.table import Table
 from coderport.adoption.screen import show_adoption
 from coderport.commands.adopt import adopt
 from coderport.commands.drift import Drifted, drift
-from coderport.commands.stack import ROOT, Stack, project_name
+from coderport.commands.stack import Stack, project_name
 from coderport.conformance.recording import behaviours
 from coderport.emulators.pair import Pair
 from coderport.engine import engine_environment, find_cli, obtain_cli
 from coderport.errors import CoderportError, SettingsError
+from coderport.project import project_folder
 from coderport.report.account import requests_text
 from coderport.report.outcome import Operation, Outcome, Tally, failed
 from coderport.runner.github import claimant_of, run_id_of, run_once
@@ -31,6 +32,7 @@ from coderport.terminal.ending import Interrupted, as_service, says
 from coderport.terminal.progress import shown_on
 from coderport.terminal.screen import Screen
 from coderport.terminal.text import json_line, line
+from coderport.terminal.volume import is_quiet
 from coderport.transport.route import route_to
 
 SHOWN_CHANGES = 20
@@ -55,6 +57,11 @@ _SIGNS: Mapping[Operation, tuple[str, str]] = {
 def people(*, stderr: bool = False) -> Console:
     """The console of a command."""
     return Screen(stderr=stderr)
+
+
+def account(*, stderr: bool = False) -> Console:
+    """The console for the account of a run, of which `--quiet` leaves what is wrong."""
+    return Screen(stderr=stderr, wrong_only=is_quiet())
 
 
 def print_json(outcome: Outcome) -> None:
@@ -177,7 +184,7 @@ def emulate_until_interrupted(
 def run_pulumi(arguments: Sequence[str]) -> NoReturn:
     """Becomes the Pulumi CLI that the commands use, in the project's folder and with the environment of its stacks."""
     cli = obtain_cli(people(stderr=True).print)
-    os.chdir(ROOT)
+    os.chdir(project_folder())
     os.execve(cli.path, ["pulumi", *arguments], engine_environment(os.environ, cli=cli.path, local_state=None))
 
 

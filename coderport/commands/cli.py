@@ -1,4 +1,4 @@
-"""`python -m coderport COMMAND`: thin commands over the stack, the demo and the emulators."""
+"""`coderport COMMAND`, or `python -m coderport COMMAND`: thin commands over the stack, the demo and the emulators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from coderport import __version__
 from coderport.commands.acts import (
+    account,
     come_over,
     converge,
     emulate_until_interrupted,
@@ -32,14 +34,16 @@ from coderport.conformance.command import asked
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.history.screen import as_json, history_as_json, show_history, show_undo
+from coderport.project import work_in
 from coderport.report.outcome import Outcome
 from coderport.settings import RELEASES
 from coderport.terminal.screen import open_outlets
+from coderport.terminal.volume import Volume, set_volume
 from coderport.transport.loopback import spare
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Coder in Port, as code. Exit codes: 0 done, 1 failed, 2 usage or settings, 3 refused by a guard, "
     "4 changes found where none were expected.",
@@ -88,6 +92,46 @@ ForgetUnproven = Annotated[
 ]
 
 
+def _print_version(asked_for: bool) -> None:
+    if asked_for:
+        print(f"coderport {__version__}")
+        raise typer.Exit
+
+
+def _work_in(folder: Path | None) -> Path | None:
+    if folder is not None:
+        work_in(folder)
+    return folder
+
+
+@app.callback()
+def whole(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    cwd: Annotated[
+        Path | None,
+        typer.Option(
+            "--cwd",
+            "-C",
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            callback=_work_in,
+            help="The folder of the project, instead of the current one or one above it.",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what is wrong.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also tell each request of this process on standard error.")
+    ] = False,
+) -> None:
+    """What counts for every command, and comes before it."""
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose exclude each other.")
+    set_volume(Volume.QUIET if quiet else Volume.VERBOSE if verbose else Volume.USUAL)
+
+
 @app.command()
 def preview(
     stack: StackName,
@@ -101,7 +145,7 @@ def preview(
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
     _release(allow_deletions, forget_unproven)
     act = previewed if fast else Stack.preview
-    outcome = converge(stack, "Previewing", act, people(stderr=json))
+    outcome = converge(stack, "Previewing", act, account(stderr=json))
     _tell(outcome, json, summary)
     if expect_no_changes and outcome.result == "changes":
         raise UnexpectedChanges(f"{outcome.kinds.changed} changes, and none were expected.")
@@ -118,7 +162,7 @@ def up(
 ) -> None:
     """Make Port's catalog match Coder."""
     _release(allow_deletions, forget_unproven)
-    outcome = converge(stack, "Converging", Stack.up, people(stderr=json))
+    outcome = converge(stack, "Converging", Stack.up, account(stderr=json))
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
@@ -133,7 +177,7 @@ def sync(
 ) -> None:
     """Make Port's catalog match Coder, at the price of what differs: the run for every few minutes."""
     _release(allow_deletions, forget_unproven)
-    outcome = converge(stack, "Syncing", synced, people(stderr=json))
+    outcome = converge(stack, "Syncing", synced, account(stderr=json))
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
@@ -149,7 +193,7 @@ def drift(
 ) -> None:
     """Report what in Port is missing, changed or orphaned, property by property. Exits with 4 if anything is."""
     _release(allow_deletions, forget_unproven)
-    outcome = report_drift(stack, repair=repair, console=people(stderr=json))
+    outcome = report_drift(stack, repair=repair, console=account(stderr=json))
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
@@ -262,7 +306,7 @@ def engine(
 def pulumi(
     arguments: Annotated[list[str] | None, typer.Argument(help="What the CLI is to do, after `--`.")] = None,
 ) -> None:
-    """Run the Pulumi CLI that the commands use, in the project: `python -m coderport pulumi -- stack ls`."""
+    """Run the Pulumi CLI that the commands use, in the project: `coderport pulumi -- stack ls`."""
     run_pulumi(arguments or [])
 
 

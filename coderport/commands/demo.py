@@ -1,7 +1,7 @@
 """The whole on one machine: fresh emulators, a fresh state, the real engine, and what it makes of changes in Coder.
 
-Its state is below `.coderport/`; outside of that a CLI may have to be built first. No login is touched, and credentials
-in the environment are not read.
+Its state is below `.coderport/` of the checkout, or in the user's cache where coderport is installed; outside of that a
+CLI may have to be built first. No login is touched, and credentials in the environment are not read.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ from rich.table import Table
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.acts import people
 from coderport.commands.acts import show as show_outcome
-from coderport.commands.stack import ROOT, Stack, project_copy
+from coderport.commands.stack import Stack, project_copy
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, drop_real_life, obtain_cli
+from coderport.engine.cli import cache
 from coderport.errors import CoderportError
+from coderport.project import CHECKOUT
 from coderport.report.outcome import Counts, Outcome
 from coderport.terminal.remedy import COMMAND
 from coderport.transport.loopback import drop_network
 
-FOLDER = ROOT / ".coderport" / "demo"
+FOLDER = (CHECKOUT / ".coderport" if CHECKOUT else cache(os.environ)) / "demo"
 ACTIONS = {"backend": "github", "repository": "acme/coderport"}
 _SHOWN = ("status", "template_version", "outdated")
 
@@ -96,7 +98,10 @@ def show(*, workspaces: int, templates: int) -> None:
             fourth = _run(stack, pair, console)
             _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
             _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
-    console.print(f"\nThe state of this demo is in {FOLDER.relative_to(ROOT)}; the emulators are gone.")
+    shown = FOLDER.relative_to(CHECKOUT) if CHECKOUT else FOLDER
+    console.print(f"\nThe state of this demo is in {shown}; the emulators are gone.")
+    if CHECKOUT is None:
+        return
     console.print("Next: the README, for a real Coder and Port; or `make emulate`, and in another terminal:")
     state = shlex.quote(FOLDER.parent.as_uri())
     console.print(f"  PULUMI_BACKEND_URL={state} PULUMI_CONFIG_PASSPHRASE=dev {COMMAND} up --stack dev")
@@ -116,7 +121,7 @@ class _Workflow:
         with (FOLDER / "workflow.log").open("w", encoding="utf-8") as log:
             done = subprocess.run(
                 [sys.executable, "-m", "coderport", "run", "--stack", self._stack, "--config", str(config)],
-                cwd=ROOT,
+                cwd=CHECKOUT or FOLDER,
                 env={
                     **os.environ,
                     "CODERPORT_RUN_ID": str(dispatch["inputs"]["run_id"]),

@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,13 +34,15 @@ from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.history.store import PROJECT_FOLDER
 from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
+from coderport.project import CHECKOUT, brought, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
 from coderport.report.outcome import Outcome, Result, Tally, kind_of
 from coderport.settings import Settings, settings_of
 from coderport.terminal.ending import asked, told, wait_for_others
 from coderport.terminal.progress import ENGINE, watcher
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = brought("")
+"""Where the files lie that coderport brings: the checkout, or a folder of the installed package."""
 SUCCEEDED = "succeeded"
 PARALLEL = 128
 """Operations in flight: six bulk writes. The engine's default of 4 × cores would cap one at 8 entities on 2 cores."""
@@ -52,18 +55,19 @@ _KILLED = re.compile(r"^\s*code: -(\d+)$", re.MULTILINE)
 def project_copy(directory: Path) -> Path:
     """A folder with the project's `Pulumi.yaml` for a stack that must not touch the checkout (demo, tests).
 
-    The provider's path is made absolute; the program stays the one of the checkout.
+    The provider's path is made absolute; the program stays the one that coderport brings.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    text = (ROOT / "Pulumi.yaml").read_text(encoding="utf-8")
+    text = brought("Pulumi.yaml").read_text(encoding="utf-8")
     (directory / "Pulumi.yaml").write_text(
-        text.replace("path: plugins/port", f"path: {ROOT / 'plugins' / 'port'}"), encoding="utf-8"
+        text.replace("path: plugins/port", f"path: {brought('plugins/port')}"), encoding="utf-8"
     )
     return directory
 
 
-def project_name(directory: Path = ROOT) -> str:
-    """The name that the folder's `Pulumi.yaml` gives the project; it is the first half of what entities name."""
+def project_name(directory: Path | None = None) -> str:
+    """The name that the project's `Pulumi.yaml` gives it; it is the first half of what entities name."""
+    directory = directory or project_folder()
     try:
         name = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
@@ -72,7 +76,9 @@ def project_name(directory: Path = ROOT) -> str:
 
 
 class Stack:
-    """A stack of the project in `directory`, created on first use, or with `create=False` refused if there is none.
+    """A stack of the project in `directory`, or in that of the command (see `coderport.project`).
+
+    It is created on first use, or with `create=False` refused if there is none.
 
     With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `program` stands in
     for the project's `__main__.py`.
@@ -83,13 +89,13 @@ class Stack:
         name: str,
         cli: CliInfo,
         *,
-        directory: Path = ROOT,
+        directory: Path | None = None,
         local_state: Path | None = None,
         program: Callable[[], Any] | None = None,
         create: bool = True,
     ) -> None:
         self.name = name
-        self.directory = directory
+        self.directory = directory = directory or project_folder()
         self.project = project_name(directory)
         self._healed: list[str] = []
         environment = engine_environment(os.environ, cli=cli.path, local_state=local_state)
@@ -98,7 +104,7 @@ class Stack:
                 work_dir=str(directory),
                 env_vars=environment,
                 pulumi_command=EngineCommand(cli),
-                program=program or _main,
+                program=program or partial(_main, directory),
             )
             self._stack = self._opened(workspace, create)
         except StackNotFoundError:
@@ -348,11 +354,11 @@ class Stack:
         return _last_words(error)
 
 
-def _main() -> None:
+def _main(directory: Path) -> None:
     """The project's `__main__.py`, as plain `pulumi up` runs it."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
-    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+    if CHECKOUT is not None and str(CHECKOUT) not in sys.path:
+        sys.path.insert(0, str(CHECKOUT))
+    runpy.run_path(str(program_of(directory)), run_name="__main__")
 
 
 def judged(tally: Tally, account: Account, error: CommandError | None, changed: Result) -> Outcome:

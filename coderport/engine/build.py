@@ -18,8 +18,9 @@ from pathlib import Path
 
 from coderport.engine.errors import CliUnavailable
 from coderport.engine.versions import PINNED
+from coderport.project import brought
 
-_MODULE = Path(__file__).resolve().parents[2] / "engine"
+_MODULE = brought("engine")
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _LINK = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PINNED}"
 _TELL_SECONDS = 15.0

@@ -140,9 +140,14 @@ def _versions_folder(environment: Mapping[str, str]) -> Path:
 
 def _kept(environment: Mapping[str, str]) -> Path:
     """Where a CLI built from source is kept: in the user's cache, so that a second clone need not build."""
-    cache = environment.get("XDG_CACHE_HOME", "")
-    root = Path(cache) if os.path.isabs(cache) else _home(environment) / ".cache"
-    return root / "coderport" / "pulumi" / str(PINNED)
+    return cache(environment) / "pulumi" / str(PINNED)
+
+
+def cache(environment: Mapping[str, str]) -> Path:
+    """What coderport keeps for the user beside any project: below `XDG_CACHE_HOME`, or `~/.cache`."""
+    named = environment.get("XDG_CACHE_HOME", "")
+    root = Path(named) if os.path.isabs(named) else _home(environment) / ".cache"
+    return root / "coderport"
 
 
 @contextmanager

@@ -17,6 +17,9 @@ from coderport.engine.home import without_log
 
 _REAL_LIFE = ("CODERPORT_", "CODER_", "PORT_", "PULUMI_")
 
+PYTHON = "CODERPORT_PYTHON"
+"""The variable that tells the provider's launcher which Python has coderport and what it needs."""
+
 # It encrypts the config of stacks that only ever hold what the emulators made up.
 _LOCAL_PASSPHRASE = "coderport-local"
 
@@ -65,7 +68,7 @@ def drop_real_life(environment: MutableMapping[str, str]) -> None:
 def engine_environment(base: Mapping[str, str], *, cli: Path, local_state: Path | None) -> dict[str, str]:
     """The environment for the engine and all it starts, made from `base`, with `cli` first on PATH.
 
-    Plugins run in this process's virtual environment, whichever one is activated in `base`.
+    Plugins run with this process's Python, whichever virtual environment is activated in `base`.
     With a `local_state` folder (created) the engine lives in it: state, passphrase, plugins and login are its
     own, and what `drop_real_life` takes out is not there.
     """
@@ -83,5 +86,6 @@ def engine_environment(base: Mapping[str, str], *, cli: Path, local_state: Path 
         environment["PULUMI_HOME"] = str(home)
         environment["PULUMI_CONFIG_PASSPHRASE"] = _LOCAL_PASSPHRASE
         environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+    environment[PYTHON] = sys.executable
     environment["PULUMI_SKIP_UPDATE_CHECK"] = "true"
     return environment

@@ -20,6 +20,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 from rich.text import Text
 
+from coderport.terminal.volume import is_quiet
+
 ENGINE = "engine"
 """From the moment that the program declares; other phases are those of the account."""
 
@@ -212,8 +214,10 @@ def watched(by: Progress) -> Iterator[None]:
 
 @contextmanager
 def shown_on(console: Console, environ: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """Shows what runs within the block: live where a person looks at the console, else as lines."""
-    if console.file.isatty() and not console.is_dumb_terminal and not environ.get("CI"):
+    """Shows what runs within the block: live where a person looks at the console, else as lines; `--quiet`: not."""
+    if is_quiet():
+        yield
+    elif console.file.isatty() and not console.is_dumb_terminal and not environ.get("CI"):
         display = Display(console)
         with display.shown(), watched(display):
             yield

@@ -1,7 +1,8 @@
 """How texts that name a remedy call the commands, so that what is printed can be pasted.
 
 The texts have one form, for whoever reads them elsewhere (a log, a comment, JSON). Where they are shown to a person at
-the machine, the Python in them is the one that runs here: few systems have a `python` with our packages on PATH.
+the machine, they name what runs here: the installed `coderport`, or the Python of the checkout, because few systems
+have a `python` with our packages on PATH.
 """
 
 from __future__ import annotations
@@ -22,8 +23,22 @@ _CALL = re.compile(r"(?<![\w/.-])python -m (coderport|benchmarks)")
 
 
 def runnable_here(text: str) -> str:
-    """The text with this Python in the commands that it names."""
-    return _CALL.sub(lambda found: f"{_python()} -m {found[1]}", text) if "python -m " in text else text
+    """The text with the command, or the Python, that runs here in the commands that it names."""
+    return _CALL.sub(lambda found: _call(found[1]), text) if "python -m " in text else text
+
+
+def _call(module: str) -> str:
+    installed = _installed()
+    return installed if installed and module == "coderport" else f"{_python()} -m {module}"
+
+
+def _installed() -> str:
+    """The console script that this process was started by, as a shell finds it; empty where it was none."""
+    script = os.path.abspath(sys.argv[0])
+    if os.path.basename(script) != "coderport":
+        return ""
+    on_path = shutil.which("coderport")
+    return "coderport" if on_path and os.path.samefile(on_path, script) else shlex.quote(script)
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import sys
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
 from coderport.terminal import ending
@@ -81,10 +82,19 @@ class Outlet(io.TextIOBase):
 
 
 class Screen(Console):
-    """A console for text that is shown as it is: no markup in names that users chose, no lines broken in URLs."""
+    """A console for text that is shown as it is: no markup in names that users chose, no lines broken in URLs.
 
-    def __init__(self, **options: Any) -> None:
+    With `wrong_only` it shows what is in the colours of an error or a warning, and nothing else.
+    """
+
+    def __init__(self, *, wrong_only: bool = False, **options: Any) -> None:
         super().__init__(**{"highlight": False, "markup": False, "emoji": False, "soft_wrap": True, **options})
+        self.wrong_only = wrong_only
+
+    def print(self, *objects: Any, style: str | Style | None = None, **options: Any) -> None:
+        """As every console, unless it is none of what is wrong and only that is to be shown."""
+        if not self.wrong_only or style in ("red", "yellow"):
+            super().print(*objects, style=style, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Whatever is printed as a string, on its own or in a table, comes through here."""

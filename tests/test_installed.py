@@ -1,0 +1,144 @@
+"""coderport installed from its wheel: the command, its version, what it brings along, and no checkout anywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from typer.main import get_command
+from wheel import ROOT, TAG, Installed
+
+from coderport.commands.cli import app
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
+def test_the_version_is_that_of_the_tag(installed: Installed) -> None:
+    done = installed.run("--version")
+    assert (done.returncode, done.stdout) == (0, f"coderport {TAG}\n"), done.stderr
+
+
+def test_nothing_comes_from_the_checkout_and_nothing_is_missing(installed: Installed) -> None:
+    code = (
+        "import coderport, coderport.project as p, coderport.engine.build as b;"
+        "print(coderport.__file__); print(p.CHECKOUT);"
+        "print(all((b._MODULE / n).is_file() for n in ('go.mod', 'go.sum', 'tools.go')));"
+        "import os; print(os.access(p.brought('plugins/port/pulumi-resource-port'), os.X_OK));"
+        "print(p.brought('Pulumi.yaml').is_file(), p.brought('__main__.py').is_file())"
+    )
+    done = subprocess.run(
+        [installed.bin / "python", "-c", code],
+        cwd=installed.home,
+        env=installed.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    file, *rest = done.stdout.splitlines()
+    assert Path(file).is_relative_to(installed.bin.parent)
+    assert rest == ["None", "True", "True", "True True"]
+
+
+def test_the_wheel_holds_the_package_and_no_tests(installed: Installed) -> None:
+    names = ZipFile(installed.wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"coderport", f"coderport-{TAG}.dist-info"}
+    of_the_tree = {str(each.relative_to(ROOT)) for each in (ROOT / "coderport").rglob("*.py")}
+    assert of_the_tree <= set(names)
+
+
+def test_what_it_asks_for_is_what_the_pins_give() -> None:
+    """The pins are what is tested, so the ranges of the package begin where they stand and hold them."""
+    text = (ROOT / "pyproject.toml").read_text()
+    asked = [Requirement(each) for each in re.findall(r'^    "([\w-]+[><=][^"]+)",$', text, re.MULTILINE)]
+    ours = (ROOT / "requirements.txt").read_text().split("# What those need in turn:")[0]
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)", ours, re.MULTILINE))
+    assert {each.name for each in asked} == set(pins)
+    for each in asked:
+        assert each.specifier.contains(pins[each.name]), each
+        assert each.specifier.contains(version(each.name)), each
+
+
+def test_h_is_help_for_the_whole_and_for_each_command(installed: Installed) -> None:
+    done = installed.run("-h")
+    assert done.returncode == 0 and all(name in done.stdout for name in get_command(app).commands)  # type: ignore[attr-defined]
+    assert installed.run("up", "-h").stdout == installed.run("up", "--help").stdout != ""
+
+
+def test_the_shell_completes_its_commands(installed: Installed) -> None:
+    done = installed.run(_CODERPORT_COMPLETE="complete_bash", COMP_WORDS="coderport dr", COMP_CWORD="1")
+    assert done.stdout.split() == ["drift"]
+    script = installed.run("--show-completion", "bash").stdout
+    assert "_CODERPORT_COMPLETE=complete_bash" in script
+    assert not any(installed.home.iterdir()), "a script is shown, and nothing is installed unasked"
+
+
+@pytest.mark.parametrize(
+    "command", [["preview", "--stack", "x"], ["pulumi", "--", "stack", "ls"], ["history", "-s", "x"]]
+)
+def test_without_a_project_it_says_where_it_looked(installed: Installed, cli: CliInfo, command: list[str]) -> None:
+    done = installed.run(*command, PATH=f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}")
+    assert done.returncode == 2
+    assert "There is no project in" in done.stdout + done.stderr
+    assert "\n  coderport --cwd FOLDER preview --stack NAME\n" in done.stdout + done.stderr, (
+        "the command as a shell here finds it"
+    )
+
+
+def test_a_pulumi_project_of_somebody_else_is_left_alone(installed: Installed, cli: CliInfo, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: theirs\nruntime: python\n")
+    (tmp_path / "__main__.py").write_text("open('ran', 'w')\n")
+    path = f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}"
+    for arguments, cwd in ((["--cwd", str(tmp_path)], None), ([], tmp_path)):
+        done = installed.run(*arguments, "up", "--stack", "x", cwd=cwd, PATH=path)
+        assert done.returncode == 2 and "is not one of coderport" in done.stdout
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["Pulumi.yaml", "__main__.py"]
+
+
+def test_the_demo_runs_whole_through_the_engine(installed: Installed, cli: CliInfo) -> None:
+    path = f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}"
+    done = installed.run("demo", "--workspaces", "5", "--templates", "2", PATH=path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+    assert [each.name for each in installed.home.iterdir()] == [".cache"]
+
+
+def test_quiet_leaves_what_is_wrong_and_verbose_adds_the_requests(
+    installed: Installed, cli: CliInfo, tmp_path: Path
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    with Pair(seed=3, workspaces=2, templates=1) as pair:
+        environment = {
+            "PATH": f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}",
+            "PULUMI_BACKEND_URL": tmp_path.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "CODER_API_BASE_URL": pair.coder_url,
+            "CODER_SESSION_TOKEN": pair.coder.token,
+            "PORT_BASE_URL": pair.port_url,
+            "PORT_CLIENT_ID": pair.port.client_id,
+            "PORT_CLIENT_SECRET": pair.port.client_secret,
+        }
+        preview = ["preview", "--fast", "-s", "x", "--json"]
+        usual = installed.run(*preview, cwd=tmp_path, **environment)
+        assert usual.returncode == 0 and "Previewing stack x" in usual.stderr and "reading Coder" in usual.stderr
+        first = "The next run is a full one: this stack has declared nothing yet.\n"
+        quiet = installed.run("-q", *preview, cwd=tmp_path, **environment)
+        assert (quiet.returncode, quiet.stderr) == (0, first) and json.loads(quiet.stdout)["result"] == "changes"
+        wrong = installed.run("-q", *preview, cwd=tmp_path, **{**environment, "PORT_CLIENT_SECRET": "another"})
+        assert wrong.returncode == 1 and wrong.stderr.strip().endswith(json.loads(wrong.stdout)["message"])
+        verbose = installed.run("-v", *preview, cwd=tmp_path, **environment)
+        assert f"GET {pair.coder_url}/api/v2/" in verbose.stderr and f"POST {pair.port_url}/v1/" in verbose.stderr
+        for secret in (pair.coder.token, pair.port.client_secret, "eyJ"):
+            assert secret not in verbose.stderr + verbose.stdout
+        assert installed.run("-q", "-v", *preview, cwd=tmp_path, **environment).returncode == 2
