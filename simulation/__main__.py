@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import sys
 import time
+from dataclasses import asdict
 from itertools import count, islice
 from pathlib import Path
 
-from simulation.history import Broken, played, shortest
-from simulation.protections import PROTECTIONS, found_without
+from simulation.history import Broken, events_of_text, played, shortest
+from simulation.protections import PROTECTIONS, Missed, missed
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
@@ -20,13 +22,13 @@ def main() -> int:
     """The command line; 1 where an invariant did not hold, or a protection was not missed."""
     arguments = _arguments()
     if arguments.seed is not None:
-        events = None if arguments.events is None else _events(arguments.events)
+        events = None if arguments.events is None else events_of_text(arguments.events)
         broken = played(arguments.seed, events)
         print(shortest(broken).text() if broken else "All invariants held.")
         return 1 if broken else 0
     if arguments.protections:
         return _without_protections(arguments.histories)
-    return _many(arguments.histories, arguments.first, arguments.minutes)
+    return _many(arguments.histories, arguments.first, arguments.minutes, arguments.processes)
 
 
 def _arguments() -> argparse.Namespace:
@@ -34,19 +36,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--histories", type=int, default=2000, help="how many to play, or for each protection at most")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first one")
     parser.add_argument("--minutes", type=float, default=None, help="stop after so long, whatever is left")
+    parser.add_argument("--processes", type=int, default=None, help="at once; without it one for each core")
     parser.add_argument("--seed", type=int, default=None, help="show this one alone, made as short as it can be")
     parser.add_argument("--events", default=None, help="with --seed: only these, as a broken history prints them")
     parser.add_argument("--protections", action="store_true", help="switch each protection off: is it missed?")
     return parser.parse_args()
 
 
-def _events(text: str) -> tuple[tuple[str, int], ...]:
-    return tuple((name, int(number)) for name, _, number in (each.partition(":") for each in text.split()))
-
-
-def _many(histories: int, first: int, minutes: float | None) -> int:
+def _many(histories: int, first: int, minutes: float | None, processes: int | None) -> int:
     started, done, broken = time.monotonic(), 0, list[Broken]()
-    with multiprocessing.Pool() as pool:
+    with multiprocessing.Pool(processes, initializer=gc.freeze) as pool:
         for outcome in pool.imap_unordered(played, islice(count(first), histories), chunksize=8):
             done += 1
             if outcome is not None:
@@ -62,11 +61,11 @@ def _many(histories: int, first: int, minutes: float | None) -> int:
 
 
 def _without_protections(most: int) -> int:
-    rows: dict[str, int | None] = {}
+    rows: dict[str, Missed | None] = {}
     for name in PROTECTIONS:
-        rows[name] = found_without(name, most)
-        print(f"{name}: " + (f"missed after {rows[name]:,} histories" if rows[name] else "NOT MISSED"), flush=True)
-    _written("protections", rows)
+        found = rows[name] = missed(name, most)
+        print(f"{name}: " + (f"missed after {found.histories:,} histories" if found else "NOT MISSED"), flush=True)
+    _written("protections", {name: found and asdict(found) for name, found in rows.items()})
     return 1 if None in rows.values() else 0
 
 

@@ -9,8 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
-from unittest import mock
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class _Jumping(selectors.SelectSelector):
         if timeout is None:
             raise StuckError
         self.now += max(0.0, timeout)
-        return super().select(0)
+        return []  # there are no sockets: who waits for one is stuck
 
 
 class VirtualTime(asyncio.SelectorEventLoop):
@@ -67,17 +67,23 @@ class VirtualTime(asyncio.SelectorEventLoop):
             def now(cls, tz: datetimes.tzinfo | None = None) -> datetimes.datetime:  # type: ignore[override]
                 return datetimes.datetime.fromtimestamp(loop.clock(), tz)
 
-        modules = [
-            module
-            for name, module in list(sys.modules.items())
-            if name.startswith("coderport.") and getattr(module, "datetime", None) is datetimes.datetime
-        ]
-        patches: list[Any] = [mock.patch.object(module, "datetime", Now) for module in modules]
-        patches += [mock.patch.object(time, "monotonic", self.time), mock.patch.object(time, "time", self.clock)]
-        for patch in patches:
-            patch.start()
+        places: list[tuple[Any, str, Any]] = [(module, "datetime", Now) for module in _telling_time(len(sys.modules))]
+        places += [(time, "monotonic", self.time), (time, "time", self.clock)]
+        before = [getattr(where, name) for where, name, _ in places]
+        for where, name, value in places:
+            setattr(where, name, value)
         try:
             yield
         finally:
-            for patch in patches:
-                patch.stop()
+            for (where, name, _), value in zip(places, before, strict=True):
+                setattr(where, name, value)
+
+
+@lru_cache(maxsize=1)
+def _telling_time(modules: int) -> list[Any]:
+    """coderport's modules that ask `datetime` for the time; looked for again where there are more or fewer modules."""
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith("coderport.") and getattr(module, "datetime", None) is datetimes.datetime
+    ]

@@ -7,8 +7,7 @@ import logging
 import os
 import random
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,9 @@ from simulation.process import task_of
 from simulation.world import BrokenError, World, entered
 
 MOST_EVENTS = 12
+
+_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where a world's files are cheap, on Linux; none of them outlives its history."""
 
 Happening = tuple[str, int]
 """An event's name and the seed of its choices."""
@@ -33,8 +35,17 @@ class Broken:
 
     def text(self) -> str:
         """For a person: what broke, and the command that shows it again."""
-        events = " ".join(f"{name}:{number}" for name, number in self.events)
-        return f"{self.what}\n  python -m simulation --seed {self.seed} --events '{events}'"
+        return f"{self.what}\n  python -m simulation --seed {self.seed} --events '{events_text(self.events)}'"
+
+
+def events_text(events: Sequence[Happening]) -> str:
+    """Events as one line."""
+    return " ".join(f"{name}:{number}" for name, number in events)
+
+
+def events_of_text(text: str) -> tuple[Happening, ...]:
+    """The events of such a line."""
+    return tuple((name, int(number)) for name, _, number in (each.partition(":") for each in text.split()))
 
 
 def events_of(seed: int) -> tuple[Happening, ...]:
@@ -45,20 +56,25 @@ def events_of(seed: int) -> tuple[Happening, ...]:
     return (("up", 0), *((name, chance.randrange(10**6)) for name in chosen))
 
 
-def played(seed: int, events: Sequence[Happening] | None = None) -> Broken | None:
-    """Plays a history; None where all invariants held."""
+def played(
+    seed: int, events: Sequence[Happening] | None = None, told: Callable[[str], None] | None = None
+) -> Broken | None:
+    """Plays a history; None where all invariants held. `told` is called at its end with the trace of its network."""
     happenings = tuple(events_of(seed) if events is None else events)
     logging.getLogger("coderport").setLevel(logging.CRITICAL)
     random.seed(seed)
     loop = VirtualTime()
     loop.set_task_factory(task_of)
     asyncio.set_event_loop(loop)
-    with tempfile.TemporaryDirectory(prefix="world-") as folder:
+    with tempfile.TemporaryDirectory(prefix="world-", dir=_MEMORY) as folder:
         world = World(seed, loop, Path(folder), with_actions=seed % 4 == 0)
         what = ""
         try:
             with entered(loop, world):
-                loop.run_until_complete(_told(world, happenings))
+                try:
+                    loop.run_until_complete(_told(world, happenings))
+                finally:
+                    loop.run_until_complete(world.killed())
         except (BrokenError, StuckError) as error:
             what = str(error) or "all wait, and nothing will ever happen"
         except Exception as error:
@@ -66,25 +82,18 @@ def played(seed: int, events: Sequence[Happening] | None = None) -> Broken | Non
             if os.environ.get("SIMULATION_RAISES"):
                 raise
         finally:
-            _ended(loop)
+            asyncio.set_event_loop(None)
+            loop.close()
+        if told is not None:
+            told(world.network.trace)
     return Broken(seed, happenings, what) if what else None
 
 
 async def _told(world: World, happenings: Sequence[Happening]) -> None:
     for name, number in happenings:
         await NAMES[name](world, random.Random(f"{name} {number}"))
-        if world.watch.broken:
-            raise BrokenError(world.watch.broken[0])
+        world.look()
     await world.settled()
-
-
-def _ended(loop: VirtualTime) -> None:
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    with suppress(StuckError):
-        loop.run_until_complete(asyncio.sleep(0))
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 def shortest(broken: Broken) -> Broken:

@@ -62,14 +62,33 @@ class Process:
             task.cancel()
 
     async def ended(self) -> None:
-        """Waits for its end."""
+        """Waits for its end. One that was killed has ended when nothing of it is left."""
         if self._root is not None:
             await asyncio.wait([self._root])
+        while self.dead and self._tasks:  # asyncio may miss a cancellation that comes together with an outcome
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=1)
+
+    async def doing(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The outcome of something that the process does for somebody else; None where it is killed meanwhile."""
+        token = CURRENT.set(self)
+        try:
+            task = asyncio.get_running_loop().create_task(work)
+        finally:
+            CURRENT.reset(token)
+        await asyncio.wait([task])
+        return None if self.dead or task.cancelled() else task.result()
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
         """A task of this process: it ends with it."""
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if self.dead and not task.cancelled():
+            task.exception()  # nobody is left to hear of it
 
 
 def task_of(loop: asyncio.AbstractEventLoop, coroutine: Any, **named: Any) -> asyncio.Task[Any]:

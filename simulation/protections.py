@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
@@ -16,7 +16,7 @@ from coderport.guard.verdict import Verdict
 from coderport.port.client import PortClient
 from coderport.runner.service.queue import Workers
 from coderport.runner.values import NoJournal
-from simulation.history import played
+from simulation.history import events_of_text, events_text, played, shortest
 
 Off = Callable[[], AbstractContextManager[Any]]
 
@@ -120,15 +120,32 @@ PROTECTIONS: Mapping[str, Off] = {
 """By what each is for. What is left out cannot be seen in this world: the lock and the checkpoints are the engine's."""
 
 
-def broken_without(name: str, seed: int) -> bool:
-    """Whether an invariant breaks in the history of this seed with the protection switched off."""
+@dataclass(frozen=True)
+class Missed:
+    """That a protection is missed: after so many histories, by the last of them; `events` are its shortest form."""
+
+    histories: int
+    seed: int
+    events: str
+
+
+def missed(name: str, most: int) -> Missed | None:
+    """The first history that breaks with the protection switched off, of so many; None where none does."""
     with PROTECTIONS[name]():
-        return played(seed) is not None
+        for seed in range(most):
+            if (broken := played(seed)) is not None:
+                return Missed(seed + 1, seed, events_text(shortest(broken).events))
+    return None
 
 
-def found_without(name: str, most: int) -> int | None:
-    """The first seed whose history breaks without the protection, of so many; None where none does."""
-    return next((seed for seed in range(most) if broken_without(name, seed)), None)
+def still_missed(name: str, known: Missed) -> bool:
+    """Whether the history of an earlier search still breaks without the protection, and only without it."""
+    for events in (events_of_text(known.events), None):
+        with PROTECTIONS[name]():
+            breaks = played(known.seed, events) is not None
+        if breaks and played(known.seed, events) is None:
+            return True
+    return False
 
 
-__all__ = ["PROTECTIONS", "broken_without", "found_without"]
+__all__ = ["PROTECTIONS", "Missed", "missed", "still_missed"]

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from coderport.runner.service.journal import RunJournal, Taken, Waiting
+import httpx
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from coderport.emulators.port.deliveries import signature
+from coderport.runner.service.app import Service, create_app
+from coderport.runner.service.journal import RunJournal
+from coderport.runner.service.journal_file import JournalError
 from coderport.runner.service.metrics import Metrics
 from coderport.runner.service.queue import Workers
 from coderport.runner.service.runs import service_runner
+from coderport.runner.service.settings import ServiceSettings
+from coderport.runner.service.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from coderport.settings import Settings
+from simulation.network import answered
 from simulation.process import Process
-
-ROOM = 100
 
 
 class ServiceOfRuns:
@@ -23,7 +31,7 @@ class ServiceOfRuns:
     def __init__(self, folder: Path, settings: Callable[[], Settings], stack: str, clock: Callable[[], float]) -> None:
         self._file, self._settings, self._stack, self._clock = folder / "journal.sqlite", settings, stack, clock
         self._process: Process | None = None
-        self._open: tuple[RunJournal, Workers] | None = None
+        self._app: Starlette | None = None
 
     @property
     def running(self) -> bool:
@@ -32,30 +40,39 @@ class ServiceOfRuns:
 
     def start(self) -> None:
         """Starts it where it does not run."""
-        if not self.running:
+        if self.error is None and not self.running:
             self._process = Process("service")
             self._process.start(self._serve, blocking=False)
 
     async def kill(self) -> None:
-        """Kills it where it runs."""
-        if self._process is not None and self._process.running:
-            self._process.kill()
-            await self._process.ended()
-        self._open = None
+        """Kills it where it runs. Its files stay as they are at that moment: nothing is closed in good order."""
+        if self._process is None or not self._process.running:
+            return
+        left = {each: each.read_bytes() for each in self._file.parent.glob(f"{self._file.name}*")}
+        self._process.kill()
+        await self._process.ended()
+        self._app = None
+        for each in self._file.parent.glob(f"{self._file.name}*"):
+            each.unlink()
+        for each, content in left.items():
+            each.write_bytes(content)
 
     async def delivered(self, run_id: str) -> bool:
         """Port's webhook for a run; False where nobody took it on."""
-        if not self.running or self._open is None:
+        if self._process is None or not self.running or self._app is None:
             return False
-        journal, workers = self._open
-        taken = await journal.take(run_id, uuid.uuid4().hex, self._clock() + 300, ROOM)
-        if taken is Taken.NEW:
-            workers.submit(Waiting(run_id, self._clock()))
-        return taken in (Taken.NEW, Taken.REPEATED)
+        now, body = str(int(self._clock())), json.dumps({"run_id": run_id}).encode()
+        signed = {TIMESTAMP_HEADER: now, SIGNATURE_HEADER: signature(self._secret(), now, body)}
+        request = httpx.Request("POST", "http://127.0.0.1:17003/runs", content=body, headers=signed)
+        answer = await self._process.doing(answered(self._app, request))
+        return answer is not None and answer.status_code == 202
+
+    def _secret(self) -> str:
+        return self._settings().port_client_secret.get_secret_value()
 
     @property
     def error(self) -> BaseException | None:
-        """What ended it, if it was not killed."""
+        """What ended it, if it was not killed: nothing may, so it is not started again."""
         return self._process.error if self._process is not None else None
 
     async def _serve(self) -> None:
@@ -63,10 +80,14 @@ class ServiceOfRuns:
             RunJournal.opened(self._file, self._clock) as journal,
             service_runner(self._settings(), self._stack) as runner,
         ):
-            workers = Workers(runner, journal, Metrics(), workers=2, clock=self._clock)
+            if journal.lost:
+                raise JournalError(journal.lost)
+            metrics = Metrics()
+            workers = Workers(runner, journal, metrics, workers=2, clock=self._clock)
+            settings = ServiceSettings(database=self._file, secret=SecretStr(self._secret()))
             workers.start(await journal.unfinished())
-            self._open = (journal, workers)
+            self._app = create_app(Service(settings, journal, workers, metrics, self._clock))
             try:
                 await asyncio.Event().wait()
             finally:
-                self._open = None
+                self._app = None

@@ -62,11 +62,12 @@ class World:
         self.theirs: dict[str, str] = {}
         """A colleague's values, by the workspace that has them."""
         self._processes: list[Process] = []
+        self._settings: tuple[dict[str, Any], Settings] | None = None
 
     def settings(self) -> Settings:
         """The stack's settings at this moment."""
-        return Settings.model_validate(
-            {
+        if self._settings is None or self._settings[0] != self.options:
+            named = {
                 "coderApiBaseUrl": CODER,
                 "coderSessionToken": self.coder.token,
                 "portBaseUrl": PORT,
@@ -74,7 +75,8 @@ class World:
                 "portClientSecret": SECRET,
                 **self.options,
             }
-        )
+            self._settings = (dict(self.options), Settings.model_validate(named))
+        return self._settings[1]
 
     # --- commands ---------------------------------------------------------------------------------------------
 
@@ -102,11 +104,24 @@ class World:
         self._keeps_secrets(outcome)
         return outcome
 
+    async def killed(self) -> None:
+        """Nothing of the world goes on."""
+        await self.service.kill()
+        for found in self._processes:
+            found.kill()
+            await found.ended()
+
     def _keeps_secrets(self, outcome: Outcome) -> None:
         state = json.dumps([str(self.state.resources), self.state.outputs])
         for where, text in {"an outcome": outcome.model_dump_json(), "the state": state}.items():
             if SECRET in text or self.coder.token in text:
                 self.watch.broken.append(f"a secret is in {where}")
+
+    def look(self) -> None:
+        """BrokenError where an invariant has been broken so far."""
+        if self.service.error is not None:
+            raise BrokenError(f"the service ends with {type(self.service.error).__name__}: {self.service.error}")
+        self._insist(*self.watch.broken)
 
     # --- the end ----------------------------------------------------------------------------------------------
 
@@ -118,6 +133,7 @@ class World:
             self.service.start()
             await asyncio.sleep(QUIET_SECONDS)
             await self.service.kill()
+            self.look()
             self._insist(self.people.broken())
         last: Outcome | None = None
         for name in ("up", "up", "sync"):  # what a take-over leaves to it goes with the second
@@ -130,7 +146,7 @@ class World:
             raise BrokenError(f"a sync after the last up is {last.result}: {last.kinds}")
         self._insist(self._unlike_coder())
         self._insist(self._lost_values())
-        self._insist(*self.watch.broken)
+        self.look()
 
     async def _calm(self) -> None:
         self.network.weather = Weather()

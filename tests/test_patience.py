@@ -11,7 +11,6 @@ from typing import Any
 import broken_servers
 import httpx
 import pytest
-from virtual_time import VirtualTime
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderError, CoderRateLimited
@@ -21,6 +20,7 @@ from coderport.port.errors import PortError, PortRateLimited, PortUnreachable
 from coderport.port.limits import RateLimits
 from coderport.terminal.progress import Silent, watched
 from coderport.transport.patience import Patience, retry_after
+from simulation.clock import VirtualTime
 
 HASTY = Patience(first_contact=0.5, answer=0.5, outage=0.5, answer_bytes=10_000_000, pause=0.05)
 GOOD = {"port": {"ok": True, "blueprint": {"identifier": "b"}}, "coder": {"version": "v2", "deployment_id": "d"}}

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from virtual_time import VirtualTime
 
 from coderport.emulators.port import PortEmulator
 from coderport.port.bulk import UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.limits import Bucket, RateLimits
 from coderport.provider.batches import Batches, UpsertKey
+from simulation.clock import VirtualTime
 
 BLUEPRINT = "workspace"
 

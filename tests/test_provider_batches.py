@@ -9,10 +9,10 @@ import pytest
 import stamina
 from echoing_port import EchoingPort, Sent, ok, refused
 from provider_driver import ENTITY, Aborted, Driver, entity
-from virtual_time import VirtualTime
 
 from coderport.port.client import PortClient
 from coderport.provider.batches import Batches, Cancelled, UpsertKey
+from simulation.clock import VirtualTime
 
 KEY = UpsertKey("workspace")
 

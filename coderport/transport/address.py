@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import httpx
 
 from coderport.transport.loopback import is_loopback_host
@@ -38,6 +40,7 @@ def is_in_clear(address: str) -> bool:
     return url is not None and url.scheme == "http" and not is_loopback_host(url.host)
 
 
+@lru_cache(maxsize=64)
 def _parsed(address: str) -> httpx.URL | None:
     try:
         url = httpx.URL(address)

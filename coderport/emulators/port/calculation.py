@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jq
@@ -11,6 +12,7 @@ Program = Callable[[Any], Any]
 """From an entity as JSON to the value, null where the program fails or yields nothing."""
 
 
+@lru_cache(maxsize=256)
 def compiled_program(source: str) -> Program:
     """The program, compiled once; one that jq does not understand yields null.
 

@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final
 
 import httpx
@@ -41,13 +42,18 @@ class Deliveries:
 
     def __init__(self, store: Store, client_id: str, secret: str, timeout: float) -> None:
         self._store, self._client_id, self._secret = store, client_id, secret
-        self._http = httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False)
+        self._timeout = timeout
         self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._under_way = 0
         self._workers = 0
         self.hook: WorkflowHook | None = None
         self.sent: list[Json] = []
         """Webhooks that were sent: run_id, method, url, headers, body (text), and the status of the answer or None."""
+
+    @cached_property
+    def _http(self) -> httpx.Client:
+        """Made for the first webhook that is sent: reading the certificates takes 20 ms."""
+        return httpx.Client(timeout=self._timeout, trust_env=False, follow_redirects=False)
 
     def put(self, run_id: str) -> None:
         """Carry this run out soon; call with the store's lock held."""

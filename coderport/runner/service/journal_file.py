@@ -66,7 +66,7 @@ def opened_file(path: Path, now: float) -> JournalFile:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        begins, size = (path.open("rb").read(len(_MAGIC)), path.stat().st_size) if path.exists() else (_MAGIC, 0)
+        begins, size = _beginning(path) if path.exists() else (_MAGIC, 0)
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be opened: {error}") from error
     try:
@@ -83,6 +83,12 @@ def opened_file(path: Path, now: float) -> JournalFile:
             _examined(path).connection,
             f"the journal was broken ({error}) and is kept as {aside.name}; a new one was begun",
         )
+
+
+def _beginning(path: Path) -> tuple[bytes, int]:
+    """The first bytes of the file, and its size."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)), path.stat().st_size
 
 
 def _examined(path: Path) -> JournalFile:
