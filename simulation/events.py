@@ -190,6 +190,12 @@ async def restore(world: World, chance: random.Random) -> None:
         world.state.resources, world.state.outputs = fresh.resources, fresh.outputs
 
 
+async def forget(world: World, chance: random.Random) -> None:
+    """The stack loses its outputs, and keeps its resources."""
+    if not world.stack.busy:
+        world.state.outputs = {}
+
+
 async def pass_time(world: World, chance: random.Random) -> None:
     await asyncio.sleep(chance.choice((60, 3600, 30 * 3600)))
 
@@ -276,6 +282,7 @@ EVENTS: dict[Event, int] = {
     narrow: 1,
     rename_stack: 1,
     restore: 1,
+    forget: 1,
     pass_time: 3,
     run: 10,
     run_killed: 3,

@@ -27,11 +27,12 @@ Happening = tuple[str, int]
 
 @dataclass(frozen=True)
 class Broken:
-    """What broke in which history."""
+    """What broke in which history: an `invariant`, or else the code itself, with an error of its own."""
 
     seed: int
     events: tuple[Happening, ...]
     what: str
+    invariant: bool = True
 
     def text(self) -> str:
         """For a person: what broke, and the command that shows it again."""
@@ -68,7 +69,7 @@ def played(
     asyncio.set_event_loop(loop)
     with tempfile.TemporaryDirectory(prefix="world-", dir=_MEMORY) as folder:
         world = World(seed, loop, Path(folder), with_actions=seed % 4 == 0)
-        what = ""
+        what, invariant = "", True
         try:
             with entered(loop, world):
                 try:
@@ -78,7 +79,7 @@ def played(
         except (BrokenError, StuckError) as error:
             what = str(error) or "all wait, and nothing will ever happen"
         except Exception as error:
-            what = f"{type(error).__name__}: {error}"
+            what, invariant = f"{type(error).__name__}: {error}", False
             if os.environ.get("SIMULATION_RAISES"):
                 raise
         finally:
@@ -86,7 +87,7 @@ def played(
             loop.close()
         if told is not None:
             told(world.network.trace)
-    return Broken(seed, happenings, what) if what else None
+    return Broken(seed, happenings, what, invariant) if what else None
 
 
 async def _told(world: World, happenings: Sequence[Happening]) -> None:

@@ -21,12 +21,14 @@ CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
 class Process:
     """One command. `releases` are those of its command line, `settings` those that it began with.
 
-    `result` is what it came to, None while it runs; `error` what it raised.
+    `remembers` says whether its stack then knew what the last run had left. `result` is what it came to, None while it
+    runs; `error` what it raised.
     """
 
     def __init__(self, name: str, releases: Releases | None = None, settings: Settings | None = None) -> None:
         self.name = name
         self.releases, self.settings = releases or Releases(), settings
+        self.remembers = True
         self.run: Any = None
         """The run of the engine that it is at, a `simulation.engine.Run`."""
         self.result: Any = None

@@ -13,6 +13,7 @@ from coderport.coder.reading.snapshot import Fate
 from coderport.guard.deletions import Disappearances, deletions
 from coderport.guard.ownership import Owner, Whose
 from coderport.guard.verdict import Verdict
+from coderport.planning.memory import Memory
 from coderport.port.client import PortClient
 from coderport.runner.service.queue import Workers
 from coderport.runner.values import NoJournal
@@ -63,12 +64,12 @@ def _all_is_ours() -> Iterator[None]:
 
 @contextmanager
 def _a_lost_memory_is_not_noticed() -> Iterator[None]:
-    made = Owner.__init__
+    owner = Memory.owner
 
-    def remembering(self: Owner, *args: Any, **named: Any) -> None:
-        made(self, *args, **{**named, "remembers": True})
+    def remembering(self: Memory, *args: Any, **named: Any) -> Owner:
+        return replace(owner(self, *args, **named), remembers=True)
 
-    with mock.patch.object(Owner, "__init__", remembering):
+    with mock.patch.object(Memory, "owner", remembering):
         yield
 
 
@@ -133,7 +134,7 @@ def missed(name: str, most: int) -> Missed | None:
     """The first history that breaks with the protection switched off, of so many; None where none does."""
     with PROTECTIONS[name]():
         for seed in range(most):
-            if (broken := played(seed)) is not None:
+            if (broken := played(seed)) is not None and broken.invariant:
                 return Missed(seed + 1, seed, events_text(shortest(broken).events))
     return None
 
@@ -142,8 +143,8 @@ def still_missed(name: str, known: Missed) -> bool:
     """Whether the history of an earlier search still breaks without the protection, and only without it."""
     for events in (events_of_text(known.events), None):
         with PROTECTIONS[name]():
-            breaks = played(known.seed, events) is not None
-        if breaks and played(known.seed, events) is None:
+            broken = played(known.seed, events)
+        if broken is not None and broken.invariant and played(known.seed, events) is None:
             return True
     return False
 

@@ -95,6 +95,9 @@ class Watch:
         if not self.is_left_out(blueprint, identifier, settings):
             self.broken.append(f"{name} deletes {blueprint} {identifier}, which exists in Coder")
             return
+        if process and not process.remembers:
+            self.broken.append(f"{name} deletes {blueprint} {identifier}, which lives in Coder, without a memory")
+            return
         now, lately = self._clock(), self._alive[blueprint]
         lately.append((now, identifier))
         there = len(self._port.entities(blueprint))

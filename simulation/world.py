@@ -89,6 +89,7 @@ class World:
             "repair": lambda: drift.drift(stack, repair=True),
         }
         found = Process(name, releases, self.settings())
+        found.remembers = bool(self.state.outputs) or not self.state.resources
         found.start(acts[name])
         self._processes.append(found)
         return found
