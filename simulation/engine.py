@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -427,7 +427,9 @@ def everywhere() -> Iterator[None]:
         }.items():
             patches.enter_context(mock.patch(f"coderport.program.main.{name}", value))
         for module in ("sync", "drift"):
-            patches.enter_context(mock.patch(f"coderport.{module}.load_releases", releases))
+            patches.enter_context(mock.patch(f"coderport.commands.{module}.load_releases", releases))
+        # A history as a whole is one such block, and blocks of several processes at once would not nest.
+        patches.enter_context(mock.patch("coderport.commands.comparison.seldom_collected", nullcontext))
         patches.enter_context(mock.patch.object(Account, "leave", accounted))
         patches.enter_context(mock.patch.dict(os.environ, {FOLDER: "the world"}))
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coderport.program.garbage import seldom_collected
 from simulation.clock import StuckError, VirtualTime
 from simulation.events import EVENTS, NAMES
 from simulation.process import task_of
@@ -67,7 +69,7 @@ def played(
     loop = VirtualTime()
     loop.set_task_factory(task_of)
     asyncio.set_event_loop(loop)
-    with tempfile.TemporaryDirectory(prefix="world-", dir=_MEMORY) as folder:
+    with tempfile.TemporaryDirectory(prefix="world-", dir=_MEMORY) as folder, seldom_collected():
         world = World(seed, loop, Path(folder), with_actions=seed % 4 == 0)
         what, invariant = "", True
         try:
@@ -87,6 +89,8 @@ def played(
             loop.close()
         if told is not None:
             told(world.network.trace)
+        del world
+        gc.collect()
     return Broken(seed, happenings, what, invariant) if what else None
 
 
