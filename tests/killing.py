@@ -33,6 +33,7 @@ Victim = Literal["command", "engine", "plugin", "all"]
 Place = Literal["seconds", "coder", "port read", "port write", "written", "state"]
 
 COMMANDS: dict[str, tuple[str, ...]] = {"up": ("up",), "sync": ("sync",), "drift --repair": ("drift", "--repair")}
+_OTHERS: dict[str, tuple[str, ...]] = {"adopt": ("adopt", "--apply")}
 _VICTIMS: tuple[Victim, ...] = ("all", "command", "engine", "plugin")
 _NUMBERS: dict[Place, tuple[float, float]] = {
     "seconds": (0.1, 1.5),
@@ -222,6 +223,17 @@ class Ground:
         """The command to its end."""
         return self._ended(self._started(command))
 
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Any command line of the project to its end, on the stack where it names none."""
+        return subprocess.run(
+            [sys.executable, "-m", "coderport", *words, *(() if "--stack" in words else ("--stack", STACK))],
+            cwd=self._folder,
+            env=self._environment,
+            text=True,
+            capture_output=True,
+            timeout=300,
+        )
+
     def killed(self, kill: Kill) -> bool:
         """Runs the command and kills at the moment; False if the run was over before. Nothing of it lives on."""
         found: list[int] = []
@@ -276,7 +288,7 @@ class Ground:
         assert not state.get("pending_operations")
 
     def _started(self, command: str) -> subprocess.Popen[str]:
-        words = [*COMMANDS[command], "--stack", STACK, "--json", "--allow-deletions", "1000"]
+        words = [*{**COMMANDS, **_OTHERS}[command], "--stack", STACK, "--json", "--allow-deletions", "1000"]
         return subprocess.Popen(
             [sys.executable, "-m", "coderport", *words],
             cwd=self._folder,

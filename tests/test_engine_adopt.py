@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from killing import Ground, Kill, Moment
 from lab import Json, Lab, laboratory
-from old_catalog import ACTION, SCORECARD, T, W, by_hand, old_catalog
+from old_catalog import ACTION, SCORECARD, T, W, by_hand, old_catalog, old_name, original
 
 from coderport.adoption.report import AdoptionOutcome
 from coderport.commands.adopt import Next, adopt
 from coderport.commands.history import kept_runs, undo
+from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.port.client import PortClient
 from coderport.settings import RELEASES
 
 VERSIONS = 4
 
 
-def catalog(lab: Lab) -> dict[tuple[str, str], Json]:
+def catalog(lab: Lab | Pair) -> dict[tuple[str, str], Json]:
     """Every entity in Port without the stamps that Port sets itself, and without what has no value."""
     stamps = ("createdAt", "createdBy", "updatedAt", "updatedBy", "scorecards")
     return {
@@ -149,3 +156,129 @@ def test_the_undo_leaves_what_a_stack_keeps_by_now(lab: Lab) -> None:
     done = undo(lab.stack, outcome.history, apply_it=True)
     assert done.undo.nothing and all("a stack keeps" in each.why for each in done.undo.stays)
     assert lab.ids(T) == set(old.names)
+
+
+def test_a_half_migrated_catalog_converges(lab: Lab) -> None:
+    """An `up` came first, and made templates under their ids beside the old ones."""
+    old = old_catalog(lab.pair, versions=3, services=4)
+    lab.stack.configure({"takeOver": "true"})
+    lab.up()
+    lab.stack.configure({"takeOver": "false"})
+    assert lab.ids(T) == old.all | set(old.names)
+    outcome, following = come_over(lab)
+    assert (outcome.kinds.template.updated, outcome.kinds.template.deleted) == (0, 9)
+    assert lab.ids(T) == set(old.names)
+    assert all(each["image"] in old.names and set(each["images"]) <= set(old.names) for each in services(lab).values())
+    assert following is not None and (following.created, following.changed) == (0, 0)
+    lab.assert_converged()
+
+
+def test_what_coder_deleted_goes_and_what_it_does_not_show_stays(lab: Lab) -> None:
+    old = old_catalog(lab.pair, versions=2)
+    workspace = sorted(lab.coder.workspace_ids())[0]
+    template = lab.coder.create_template("short-lived")
+    name = old_name(lab.coder.template(template).organization_id, template, str(uuid.uuid4()))
+    unseen = old_name(lab.coder.template(template).organization_id, str(uuid.uuid4()), str(uuid.uuid4()))
+    for each in (name, unseen):
+        lab.port.put_entity(T, {"identifier": each, "title": "old"}, by="script")
+    lab.port.put_entity(W, {"identifier": str(uuid.uuid4()), "title": "never in this Coder"}, by="script")
+    lab.coder.delete_template(template)
+    lab.coder.delete_workspace(workspace)
+    outcome, _ = come_over(lab)
+    assert outcome.adoption is not None
+    assert {each.identifier for each in outcome.adoption.gone} == {name, workspace}
+    assert lab.ids(T) == {*old.names, unseen}
+    assert {each["title"] for each in lab.port.entities(W)} >= {"never in this Coder"}
+    assert workspace not in lab.ids(W)
+
+
+def test_another_stacks_mark_refuses_the_whole_and_nothing_is_written(lab: Lab) -> None:
+    old = old_catalog(lab.pair, versions=2)
+    body = original(T)
+    body["schema"]["properties"]["managed_by"] = {"type": "string", "title": "Managed By"}
+    lab.port.put_blueprint(body)
+    template = sorted(old.names)[0]
+    signed = old.names[template][0]
+    lab.port.put_entity(T, {"identifier": signed, "properties": {"managed_by": "coderport/other#12345678"}})
+    before = catalog(lab)
+    for take_over in ("false", "true"):
+        lab.stack.configure({"takeOver": take_over})
+        outcome, _ = come_over(lab)
+        assert (outcome.result, outcome.exit_code, outcome.port_writes) == ("refused", 3, 0)
+        assert signed in outcome.message and "coderport/other" in outcome.message
+    assert catalog(lab) == before
+    lab.stack.configure({"excludeTemplates": [lab.coder.template(template).name]})
+    outcome, _ = come_over(lab)
+    assert outcome.result == "converged" and signed in lab.ids(T), "the way out that the refusal names"
+
+
+def test_what_is_changed_or_related_to_while_it_runs_stays(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the reading and the deletions a colleague relates to one sibling, and writes to another."""
+    old = old_catalog(lab.pair, versions=4, services=1)
+    siblings = [ids[0] for ids in old.names.values()]
+    renamed = PortClient.rename_entity
+
+    async def rename(client: PortClient, *given: Any) -> bool:
+        late = {"identifier": "late", "properties": {}, "relations": {"image": siblings[0]}}
+        lab.port.put_entity("service", late)
+        lab.port.put_entity(T, {"identifier": siblings[1], "properties": {"tier": "platinum"}})
+        return await renamed(client, *given)
+
+    monkeypatch.setattr(PortClient, "rename_entity", rename)
+    outcome, tally, _ = adopt(lab.stack, apply_it=True)
+    assert outcome.adoption is not None, outcome.message
+    assert {each.identifier for each in outcome.adoption.stayed} == set(siblings[:2])
+    assert {each for each in lab.ids(T) if each in old.all} == set(siblings[:2])
+    assert outcome.kinds.template.deleted == 7 and any("stay" in each for each in tally.warnings)
+    monkeypatch.undo()
+    come_over(lab)
+    assert lab.ids(T) == set(old.names)
+    owner = {ids[0]: template for template, ids in old.names.items()}
+    assert services(lab)["late"]["image"] == owner[siblings[0]]
+    assert lab.template(owner[siblings[1]])["properties"]["tier"] == "platinum", "it had none, and takes it over"
+
+
+@pytest.mark.parametrize("moment", [Moment("port write", 2), Moment("written", 3), Moment("port write", 5)], ids=str)
+def test_one_that_is_killed_is_finished_by_the_next_and_both_can_be_undone(
+    moment: Moment, tmp_path: Path, cli: CliInfo
+) -> None:
+    with Pair(seed=11, workspaces=6, templates=3) as pair:
+        ground = Ground(tmp_path, cli, pair)
+        old = old_catalog(pair, versions=4, services=4)
+        before = catalog(pair)
+        assert ground.killed(Kill("adopt", "all", moment, 1))
+        ended = ground.run("adopt")
+        assert ended.code == 0, ended.said
+        assert {each["identifier"] for each in pair.port.entities(T)} == set(old.names)
+        assert ground.run("adopt").outcome["port_writes"] == 0
+        for run in json.loads(ground.command("history", "--json").stdout):
+            undone = ground.command("undo", run["run"], "--apply")
+            assert undone.returncode == 0, undone.stderr
+        assert catalog(pair) == before
+
+
+def test_as_a_new_user_reads_it_and_pastes_what_is_printed(tmp_path: Path, cli: CliInfo) -> None:
+    with Pair(seed=11, workspaces=6, templates=3) as pair:
+        ground = Ground(tmp_path, cli, pair)
+        old = old_catalog(pair, versions=6, services=4)
+        summary = tmp_path / "summary.json"
+        refused = ground.command("adopt", "--summary", str(summary))
+        assert refused.returncode == 3
+        assert json.loads(summary.read_text())["result"] == "refused"
+        (release,) = re.findall(r"--allow-deletions \d+", refused.stdout)
+        shown = ground.command("adopt", *release.split())
+        assert shown.returncode == 0 and "Nothing was changed" in shown.stdout
+        assert {each["identifier"] for each in pair.port.entities(T)} == old.all
+        (again,) = re.findall(r"-m coderport (adopt .*--apply.*)", shown.stdout)
+        done = ground.command(*again.split())
+        assert done.returncode == 0, done.stdout + done.stderr
+        pasted = re.findall(r"-m coderport (pulumi -- .*|up .*)", done.stdout)
+        assert len(pasted) == 3
+        for each in pasted:
+            ran = ground.command(*each.split())
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert {each["identifier"] for each in pair.port.entities(T)} == set(old.names)
+        outcome = json.loads(ground.command("up", "--json").stdout.strip().splitlines()[-1])
+        assert (outcome["result"], outcome["port_writes"]) == ("unchanged", 0)
+        outcome = json.loads(ground.command("adopt", "--json").stdout.strip().splitlines()[-1])
+        assert outcome["result"] == "unchanged" and outcome["adoption"]["renamed"] == []

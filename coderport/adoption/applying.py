@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from coderport.adoption.plan import Adoption, Family, Move, T, ids_of, named_in
 from coderport.adoption.reading import Reading, read_sources
+from coderport.adoption.values import Adoption, Family, Move, T, ids_of, named_in
 from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.meaning import IDENTIFIER
 from coderport.errors import CoderportError
@@ -45,11 +45,10 @@ def _images(adoption: Adoption) -> Iterator[EntityImage]:
     for family in adoption.families:
         keeper, move = family.keeper, moves.pop((T, family.template), None)
         values: dict[str, tuple[Any, Any]] = {key: (None, value) for key, value in family.properties.items()}
-        relations: dict[str, tuple[Any, Any]] = {key: (None, value) for key, value in family.relations.items()}
         if family.renamed:
             values[IDENTIFIER] = (keeper.identifier, family.template)
-        if values or relations or move:
-            relations |= move.relations if move else {}
+        if values or move:
+            relations = move.relations if move else {}
             yield EntityImage(T, family.template, before=keeper, values=values, relations=relations)
     for move in moves.values():
         yield EntityImage(move.entity.blueprint, move.identifier, before=move.entity, relations=move.relations)
@@ -100,23 +99,20 @@ async def apply(
 
 
 async def _settle(client: PortClient, family: Family, done: Done) -> None:
-    values: dict[str, Any] = {}
-    if family.properties:
-        values["properties"] = dict(family.properties)
-    if family.relations:
-        values["relations"] = dict(family.relations)
+    if not family.changed:
+        return
+    values = {"properties": dict(family.properties)} if family.properties else {}
     if family.renamed:
         if not await client.rename_entity(T, family.keeper.identifier, family.template, values):
             raise CoderportError(
                 f"Port's entity {T}:{family.keeper.identifier} went away while it was to be renamed. "
                 "Run the same command again."
             )
-        done.settled.append(family)
-    elif values:
+    else:
         (outcome,) = await client.upsert(T, [{"identifier": family.template, **values}])
         if outcome.error is not None:
             raise outcome.error
-        done.settled.append(family)
+    done.settled.append(family)
 
 
 async def _move(client: PortClient, adoption: Adoption, done: Done) -> None:

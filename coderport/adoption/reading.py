@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from coderport.adoption.plan import Adoption, OldName, Seen, Source, T, W, adoption_of
+from coderport.adoption.plan import adoption_of
+from coderport.adoption.values import Adoption, OldName, Seen, Source, T, W
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.reading.snapshot import Known, Snapshot

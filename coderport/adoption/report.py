@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from coderport.adoption.plan import Adoption, T, W
 from coderport.adoption.reading import Reading
+from coderport.adoption.values import Adoption, T, W
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.agreement import migrated
 from coderport.catalog.agreement import Agreement, agreement, differences
@@ -29,7 +29,7 @@ class _Value(BaseModel):
 class Renamed(_Value):
     """A template's entity that stays: from `identifier` to `template`, or the same where it had that already.
 
-    `takes` are values and relations of others that only its siblings have.
+    `takes` are the properties of others that only its siblings have.
     """
 
     template: str
@@ -98,7 +98,7 @@ def report_of(reading: Reading, settings: Settings, plan: Plan) -> Report:
                 identifier=each.keeper.identifier,
                 title=each.keeper.title,
                 why=each.why,
-                takes=(*each.properties, *each.relations),
+                takes=tuple(each.properties),
             )
             for each in adoption.families
         ),
@@ -133,7 +133,7 @@ def row(entity: PortEntity, why: str) -> Row:
 
 def counts_of(adoption: Adoption) -> dict[str, int]:
     """How many entities of each of our blueprints are left as they are."""
-    settled = {each.template for each in adoption.families if each.renamed or each.properties or each.relations}
+    settled = {each.template for each in adoption.families if each.changed}
     touched = {T: len(settled), W: 0}
     for move in adoption.moves:
         if move.entity.blueprint in touched and move.identifier not in settled:

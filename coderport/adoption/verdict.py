@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coderport.adoption.plan import Adoption, T, W
+from coderport.adoption.values import Adoption, T, W
 from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.guard.verdict import SHOWN, Verdict, together
 from coderport.port.models import PortEntity

@@ -10,9 +10,10 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from coderport.adoption.applying import Done, apply
-from coderport.adoption.plan import T, W, after
+from coderport.adoption.plan import after
 from coderport.adoption.reading import Reading, read
 from coderport.adoption.report import AdoptionOutcome, Report, counts_of, report_of, row
+from coderport.adoption.values import T, W
 from coderport.adoption.verdict import verdict_on
 from coderport.catalog.meaning import difference
 from coderport.commands.history import store_of
@@ -126,7 +127,7 @@ def _count(tally: Tally, done: Done) -> None:
 
 
 def _counted(done: Done) -> Iterator[tuple[str, Literal["updated", "deleted"], int]]:
-    settled = {each.template for each in done.settled if each.renamed or each.properties or each.relations}
+    settled = {each.template for each in done.settled if each.changed}
     yield "template", "updated", len(settled)
     for move in done.moved:
         if move.entity.blueprint not in (T, W):
