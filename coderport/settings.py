@@ -93,6 +93,7 @@ def _json(what: str) -> Callable[[object], object]:
 
 _parsed = _json(f"must be an object, as `{CLI} config set --path coderport:actions.KEY VALUE` makes it")
 _parsed_guard = _json(f"must be an object, as `{CLI} config set --path coderport:guard.deleted 25` makes it")
+_parsed_live = _json(f"must be an object, as `{CLI} config set --path coderport:live.resync 10m` makes it")
 _parsed_headers = _json(
     f"must be an object, as `{CLI} config set --secret --path 'coderport:coderHeaders.NAME' VALUE` makes it"
 )
@@ -213,6 +214,21 @@ class Limits(BaseModel):
         return max(self.left_out, ours * self.left_out_percent // 100)
 
 
+class Live(BaseModel):
+    """How `live` asks Coder. `coderport:live` in the config.
+
+    `resync` is the time in which it reads everything once more, a part at a time. `requests_per_minute` are its
+    requests to Coder at most, in any minute.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    resync: Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = (
+        timedelta(minutes=10)
+    )
+    requests_per_minute: Annotated[int, Field(alias="requestsPerMinute", ge=30, le=512)] = 120
+
+
 class Settings(PortAccess, CoderAccess):
     """What one run of one stack works with. Field aliases are the keys of the stack config.
 
@@ -236,6 +252,7 @@ class Settings(PortAccess, CoderAccess):
     keep_runs: Annotated[int, Field(ge=0, le=1000)] = Field(default=20, alias="keepRuns")
     history: str = Field(default=".coderport/history", min_length=1)
     guard: Annotated[Limits, BeforeValidator(_parsed_guard)] = Limits()
+    live: Annotated[Live, BeforeValidator(_parsed_live)] = Live()
     secrets_from_config: frozenset[str] = frozenset()
     from_environment: frozenset[str] = frozenset()
 
@@ -248,7 +265,7 @@ class Settings(PortAccess, CoderAccess):
     @property
     def fingerprint(self) -> str:
         """The same for the same version of coderport and the same settings; secrets do not count, nor do they show."""
-        no_part_in_the_catalog = {"keep_runs", "history", *_SOURCES}
+        no_part_in_the_catalog = {"keep_runs", "history", "live", *_SOURCES}
         plain = self.model_dump_json(
             exclude={"coder_session_token", "coder_headers", "port_client_secret", *no_part_in_the_catalog}
         )
@@ -264,7 +281,7 @@ class Releases(BaseModel):
     forget_unproven: Annotated[int, Field(ge=0)] = 0
 
 
-_OBJECTS: Mapping[str, type[BaseModel]] = {"actions": Actions, "guard": Limits}
+_OBJECTS: Mapping[str, type[BaseModel]] = {"actions": Actions, "guard": Limits, "live": Live}
 """The settings that are objects, by key."""
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -76,8 +76,9 @@ class CoderClient:
     """Reads one Coder deployment. Use as an async context manager, within one event loop.
 
     `base_url` is the deployment's root, with or without `/api/v2`. `patience` says how long a failing Coder is tried,
-    and `say` tells a person of it. `headers` are sent besides ours, to an access proxy in front of Coder. `requests`
-    counts every HTTP request sent, `retries` how many were repeats.
+    and `say` tells a person of it. `headers` are sent besides ours, to an access proxy in front of Coder. `gate` is
+    awaited before each HTTP request, repeats included: it is how a service keeps to a rate. `requests` counts every
+    HTTP request sent, `retries` how many were repeats.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class CoderClient:
         say: Say | None = None,
         in_flight: int = IN_FLIGHT,
         headers: Mapping[str, str] | None = None,
+        gate: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.requests = 0
+        self._gate = gate
         self._persistence = Persistence(patience or Patience.of(), say)
         self.base_url = _api_root(base_url)
         # A short value is a word of other sentences, and tells nobody much.
@@ -246,6 +249,8 @@ class CoderClient:
         return await (self._persistence.repeated(attempt) if repeat else self._send(method, path, params, body))
 
     async def _send(self, method: str, path: str, params: Mapping[str, str | int] | None, body: object) -> Answer:
+        if self._gate is not None:
+            await self._gate()
         async with self._places:
             self.requests += 1
             started = time.monotonic()

@@ -27,6 +27,7 @@ from coderport.commands.acts import (
 from coderport.commands.demo import show
 from coderport.commands.history import kept_runs
 from coderport.commands.history import undo as undo_run
+from coderport.commands.live import live_until_told
 from coderport.commands.stack import Stack
 from coderport.commands.sync import preview as previewed
 from coderport.commands.sync import sync as synced
@@ -335,6 +336,12 @@ def run(
 def serve(stack: ExistingStack, config: Config = None) -> None:
     """Run the webhook backend of the actions until SIGTERM. docs/actions.md lists its CODERPORT_SERVE_… variables."""
     serve_until_told(stack, config)
+
+
+@app.command()
+def live(stack: ExistingStack) -> None:
+    """Keep Port as Coder is, seconds behind, until SIGTERM. docs/live.md has its settings and variables."""
+    live_until_told(stack, people(stderr=True).print)
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ class PortClient:
 
     `base_url` is taken with or without `/v1`. `token` replaces the pair of id and secret. A failed
     request is repeated as `patience` says where sending it twice has the same result as once (5xx, lost
-    and late answers), and after a 429, which did nothing. `say` tells a person of such a wait. Nothing is
-    bound to an event loop before the first request.
+    and late answers), and after a 429, which did nothing. `say` tells a person of such a wait. `share` is the
+    part of each of Port's buckets that it takes at most. Nothing is bound to an event loop before the first request.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class PortClient:
         user_agent: str = f"coderport/{__version__}",
         patience: Patience | None = None,
         say: Say | None = None,
+        share: float = 1.0,
     ) -> None:
         self.client_id = client_id
         self._patience = patience or Patience.of()
@@ -56,6 +57,7 @@ class PortClient:
             user_agent=user_agent,
             patience=self._patience,
             say=say,
+            share=share,
         )
         self._bulk = Bulk(self._session)
 

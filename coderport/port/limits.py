@@ -12,7 +12,7 @@ import heapq
 import itertools
 import math
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ _LONGEST_PAUSE = 300.0
 _SHORTEST_PAUSE = 1.0
 """After a 429, whatever it asks for: a zero or a date that is past would be an invitation to send without end."""
 _LONGEST_GUESS = 8.0
+_USUAL_PERIOD = 300.0
 
 
 class Bucket(Enum):
@@ -78,11 +79,18 @@ def _reset(headers: Mapping[str, str], now: float) -> float | None:
     return max(0.0, value - now if value > _EPOCH_FROM else value)
 
 
-def _rate(headers: Mapping[str, str]) -> float:
+def _size(headers: Mapping[str, str]) -> tuple[float, float] | None:
+    """How many requests a bucket takes in how many seconds, where an answer says so."""
     try:
-        return float(headers["x-ratelimit-limit"]) / float(headers["x-ratelimit-period"])
-    except (KeyError, ValueError, ZeroDivisionError):
-        return 0.0
+        limit, period = float(headers["x-ratelimit-limit"]), float(headers["x-ratelimit-period"])
+    except (KeyError, ValueError):
+        return None
+    return (limit, period) if limit > 0 and period > 0 else None
+
+
+def _rate(headers: Mapping[str, str]) -> float:
+    size = _size(headers)
+    return size[0] / size[1] if size is not None else 0.0
 
 
 @dataclass(frozen=True)
@@ -118,11 +126,15 @@ class RateLimits:
     """What is left of each bucket, shared by every request of a client.
 
     Requests in flight count as spent, so that many at once do not all take the last permit. Who asks first is served
-    first: a call that was refused by a 429 keeps its place by its ticket.
+    first: a call that was refused by a 429 keeps its place by its ticket. `share` is the part of a bucket that these
+    requests take at most in each of its periods; 1 takes what there is.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, *, share: float = 1.0) -> None:
         self._clock = clock
+        self._share = share
+        self._sent: defaultdict[Bucket, deque[float]] = defaultdict(deque)
+        self._sizes: dict[Bucket, tuple[float, float]] = {}
         self._tickets = itertools.count()
         self._levels: dict[Bucket, _Level] = {}
         self._closed_until: dict[Bucket, float] = {}
@@ -143,7 +155,17 @@ class RateLimits:
             if now >= level.reset and in_flight:  # nobody knows what there is now: one goes ahead and looks
                 return math.inf
             until = max(until, level.next_at(in_flight))
-        return max(0.0, until - now)
+        return max(0.0, until - now, self._pause_for_share(bucket, now))
+
+    def _pause_for_share(self, bucket: Bucket, now: float) -> float:
+        """Seconds until our own share of the bucket has room again; its size is what an answer said of it."""
+        if self._share >= 1:
+            return 0.0
+        limit, period = self._sizes.get(bucket, (math.inf, _USUAL_PERIOD))
+        sent, most = self._sent[bucket], max(1.0, limit * self._share)
+        while sent and sent[0] <= now - period:
+            sent.popleft()
+        return sent[0] + period - now if len(sent) >= most else 0.0
 
     @asynccontextmanager
     async def permit(self, bucket: Bucket, ticket: int | None = None, *, most: float = math.inf) -> AsyncIterator[None]:
@@ -160,6 +182,8 @@ class RateLimits:
         line = self._lines[bucket]
         await line.turn(self.ticket() if ticket is None else ticket, pause)
         self._in_flight[bucket] += 1
+        if self._share < 1:
+            self._sent[bucket].append(self._clock())
         line.wake_first()
         try:
             yield
@@ -170,6 +194,8 @@ class RateLimits:
     def observe(self, bucket: Bucket, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer: what is left, and on a 429 until when the bucket stays closed."""
         now = self._clock()
+        if (size := _size(headers)) is not None:
+            self._sizes[bucket] = size
         reset = _reset(headers, now)
         if status == 429:
             self._refusals[bucket] += 1

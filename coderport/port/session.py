@@ -63,6 +63,7 @@ class Session:
         user_agent: str,
         patience: Patience,
         say: Say | None,
+        share: float = 1.0,
     ) -> None:
         self.base_url = _root(base_url)
         self.requests = 0
@@ -74,7 +75,7 @@ class Session:
         self._token = token
         self._token_until = float("inf") if token else 0.0
         self._token_lock = asyncio.Lock()
-        self._limits = RateLimits()
+        self._limits = RateLimits(share=share)
         self._route = Route() if transport is not None else route_to(self.base_url)
         self._http = httpx.AsyncClient(
             base_url=self.base_url,

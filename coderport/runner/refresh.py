@@ -16,6 +16,7 @@ from coderport.coder.errors import CoderError, CoderForbidden, CoderGone
 from coderport.coder.models import User, Workspace
 from coderport.coder.people import People
 from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.kinds.body import entity_body
 from coderport.kinds.desired import Filters
 from coderport.kinds.mapping import organization_names, workspace_entity
 from coderport.port.errors import PortError
@@ -65,16 +66,6 @@ async def _written(context: RunContext, body: Mapping[str, Any], held: PortEntit
 
     older = frozenset(held.properties) if held is not None else frozenset()
     await Refusals(validate).written(WORKSPACE.identifier, body, older, send)
-
-
-def entity_body(entity: Entity) -> dict[str, Any]:
-    """The entity for a merging write: null clears each declared property and relation that has no value."""
-    return {
-        "identifier": entity.identifier,
-        "title": entity.title,
-        "properties": {each.identifier: entity.properties.get(each.identifier) for each in WORKSPACE.properties},
-        "relations": {each.identifier: entity.relations.get(each.identifier) for each in WORKSPACE.relations},
-    }
 
 
 def _keeper(held: PortEntity | None) -> str | None:

@@ -18,7 +18,10 @@ from typing import Any, Final
 from coderport.errors import CoderportError
 from coderport.terminal.text import json_line
 
-FIELDS: Final = ("run_id", "outcome", "seconds", "reason", "attempt", "runs", "url", "not_shown")
+FIELDS: Final = (
+    *("run_id", "outcome", "seconds", "reason", "attempt", "runs", "url", "not_shown"),
+    *("feed", "covers", "templates", "orders", "entity", "count"),
+)
 """What an event may say beside its name; given as `extra`."""
 SHOWN: Final = 5
 WINDOW_SECONDS: Final = 60.0

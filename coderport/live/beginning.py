@@ -1,0 +1,116 @@
+"""The beginning: what the stack remembers, what Port holds, a whole and proven read of Coder, and one comparison."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Protocol
+
+from coderport.catalog.agreement import differences
+from coderport.catalog.blueprint import BLUEPRINTS
+from coderport.coder.client import CoderClient
+from coderport.coder.reading.snapshot import Fate, read_snapshot
+from coderport.commands.comparison import misfits
+from coderport.commands.stack import SUCCEEDED
+from coderport.engine.resources import Resources
+from coderport.errors import CoderportError
+from coderport.live.catalog import Ground
+from coderport.live.values import Key, Reading
+from coderport.planning.difference import Difference
+from coderport.planning.holdings import holdings
+from coderport.planning.memory import Memory, rebuilt
+from coderport.planning.plan import Past, judge, known_of
+from coderport.port.client import PortClient
+from coderport.settings import Actions, Releases, Settings
+
+_ANY_NUMBER = 10**9
+
+
+class LiveStack(Protocol):
+    """The stack, as far as `live` looks at it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def managed_by(self) -> str: ...
+    def settings(self) -> Settings: ...
+    def memory(self) -> Memory: ...
+    def resources(self) -> Resources: ...
+
+
+class NotFit(CoderportError):
+    """Port or the stack is not as this version declares it: a run has to come first, and the message names it."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The ground to stand on, and the whole read as the first reading: what it takes is ordered from it."""
+
+    ground: Ground
+    reading: Reading
+
+
+async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient) -> Beginning:
+    """Reads both sides whole. NotFit where a run has to come first, Refusal where Coder or Port are others."""
+    memory, held = await asyncio.gather(asyncio.to_thread(stack.memory), holdings(port))
+    past = Past(memory, held, memory.mark(stack.managed_by))
+    insist_on_fit(stack.name, settings, past)
+    if not past.is_complete:
+        past = past.completed(rebuilt(await asyncio.to_thread(stack.resources)))
+    ground_settings, past = _without_actions(settings, past)
+    asked = time.monotonic()
+    snapshot = await read_snapshot(
+        coder, organizations=settings.coder_organizations, known=known_of(past, ground_settings)
+    )
+    # What may not go is judged by its own limits, over time; all else that would stop a run stops this as well.
+    anything = Releases(allow_deletions=_ANY_NUMBER, forget_unproven=_ANY_NUMBER)
+    _, verdict = judge(ground_settings, anything, past, snapshot, {}, datetime.now(timezone.utc))
+    if verdict.refused:
+        raise NotFit(verdict.text())
+    reading = Reading(
+        asked,
+        {**snapshot.templates, **snapshot.outside_templates},
+        {**snapshot.workspaces, **snapshot.outside_workspaces},
+        gone=frozenset(
+            Key(each.identifier, identifier)
+            for each in BLUEPRINTS
+            for identifier, fate in snapshot.fates.items()
+            if fate is Fate.GONE and identifier in past.held.entities.get(each.identifier, {})
+        ),
+    )
+    return Beginning(Ground(ground_settings, past, snapshot), reading)
+
+
+def insist_on_fit(stack: str, settings: Settings, past: Past) -> None:
+    """NotFit unless the last run of the stack was by this version with these settings, and Port's blueprints fit."""
+    reasons = list(_misfits(settings, past))
+    if reasons:
+        listed = "".join(f"\n  {each}" for each in reasons)
+        raise NotFit(
+            f"Nothing is written to Port yet, because a run has to come first:{listed}\n"
+            f"  python -m coderport up --stack {stack}"
+        )
+
+
+def _misfits(settings: Settings, past: Past) -> Iterable[str]:
+    found = {
+        each.identifier: tuple(differences(each, live))
+        for each in BLUEPRINTS
+        if (live := past.held.blueprints.get(each.identifier)) is not None
+    }
+    blueprints = {name: each for name, each in found.items() if each}
+    yield from misfits(settings, replace(past, unremembered={}), Difference(blueprints=blueprints), SUCCEEDED)
+    for each in BLUEPRINTS:
+        if each.identifier not in past.held.blueprints:
+            yield f"Port has no blueprint {each.identifier}"
+
+
+def _without_actions(settings: Settings, past: Past) -> tuple[Settings, Past]:
+    """The same stack as one that declares no actions: `live` neither declares nor deletes any."""
+    quiet = settings.model_copy(update={"actions": Actions()})
+    memory = past.memory
+    fit = quiet.fingerprint if memory.fit == settings.fingerprint else memory.fit
+    return quiet, replace(past, memory=replace(memory, actions=frozenset(), fit=fit))

@@ -1,0 +1,69 @@
+"""How many requests Coder gets from us in a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+WINDOW = 61.0
+"""Seconds. A second more than a minute: requests that were sent in one minute may arrive in the next."""
+ROUTINE_PER_MINUTE = 60
+"""Most requests in a minute that are made although nothing has happened."""
+
+_ROUTINE: contextvars.ContextVar[bool] = contextvars.ContextVar("routine", default=False)
+
+
+@contextmanager
+def routine() -> Iterator[None]:
+    """Requests inside are made whether or not something has happened: feeds and the re-read."""
+    token = _ROUTINE.set(True)
+    try:
+        yield
+    finally:
+        _ROUTINE.reset(token)
+
+
+class Budget:
+    """Lets at most `per_minute` requests through in any minute, and of the routine ones at most half of them or 60.
+
+    Called before each request, it returns once that may be sent.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] | None = None) -> None:
+        self.per_minute = per_minute
+        self.routine_per_minute = min(per_minute // 2, ROUTINE_PER_MINUTE)
+        self._clock = clock or (lambda: time.monotonic())
+        self._sent: deque[float] = deque()
+        self._routine: deque[float] = deque()
+
+    async def __call__(self) -> None:
+        """Waits for its turn."""
+        is_routine = _ROUTINE.get()
+        while (pause := self._pause(is_routine)) > 0:
+            await asyncio.sleep(pause)
+        now = self._clock()
+        self._sent.append(now)
+        if is_routine:
+            self._routine.append(now)
+
+    @property
+    def spent(self) -> int:
+        """How many went out in the last minute."""
+        self._pause(False)
+        return len(self._sent)
+
+    def _pause(self, is_routine: bool) -> float:
+        now = self._clock()
+        pause = _room(self._sent, self.per_minute, now)
+        return max(pause, _room(self._routine, self.routine_per_minute, now)) if is_routine else pause
+
+
+def _room(sent: deque[float], most: int, now: float) -> float:
+    """Seconds until one more may follow those that were sent."""
+    while sent and sent[0] <= now - WINDOW:
+        sent.popleft()
+    return sent[0] + WINDOW - now if len(sent) >= most else 0.0

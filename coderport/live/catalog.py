@@ -1,0 +1,209 @@
+"""What `live` knows of both sides, and the judgement between them: what was read becomes orders to Port.
+
+This is where the mapping, the ownership and the guard of `up` are used: nothing else in this room knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.meaning import difference
+from coderport.catalog.values import Entity
+from coderport.coder.models import Template, Workspace
+from coderport.coder.reading.snapshot import Snapshot
+from coderport.guard.ownership import Owner, Whose
+from coderport.kinds.desired import Desired
+from coderport.live.deleting import Deletions
+from coderport.live.values import Key, Order, Reading
+from coderport.planning.memory import digest
+from coderport.planning.plan import Past, wanted_of
+from coderport.port.models import PortEntity
+from coderport.settings import Settings
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a judgement stands on: the settings, what the stack remembers and Port holds, and a whole read of Coder."""
+
+    settings: Settings
+    past: Past
+    snapshot: Snapshot
+
+    @property
+    def owner(self) -> Owner:
+        """This state as the owner of entities."""
+        owner = self.past.owner(self.snapshot.deployment.deployment_id)
+        return replace(owner, takes_over=self.settings.take_over)
+
+
+class Catalog:
+    """Port as it is, or will be once all orders are carried out, beside what was last read of Coder."""
+
+    def __init__(self, ground: Ground, deletions: Deletions) -> None:
+        self.deletions = deletions
+        self.foreign: set[Key] = set()
+        self.builds: dict[str, int] = {}
+        self._accepted: dict[Key, float] = {}
+        self._rejected: dict[Key, bytes] = {}
+        self.held: dict[str, dict[str, PortEntity]] = {}
+        self.stand_on(ground)
+
+    def stand_on(self, ground: Ground) -> None:
+        """Takes a new ground; what Port holds is what that says."""
+        self.ground, self.owner = ground, ground.owner
+        self.templates: dict[str, Template] = dict(ground.snapshot.templates)
+        self.emails: dict[str, str] | None = None if ground.snapshot.emails is None else dict(ground.snapshot.emails)
+        self.held = {each.identifier: dict(ground.past.held.entities.get(each.identifier, {})) for each in BLUEPRINTS}
+        self.deletions.begin_anew(ground.settings.guard, ground.past.memory.spent)
+
+    @property
+    def organizations(self) -> frozenset[str] | None:
+        """The ids of the organizations in scope; None where that is all of them."""
+        if not self.ground.settings.coder_organizations:
+            return None
+        return frozenset(each.id for each in self.ground.snapshot.organizations)
+
+    def has(self, key: Key) -> PortEntity | None:
+        """What Port holds of it."""
+        return self.held.get(key.blueprint, {}).get(key.identifier)
+
+    def ours(self, blueprint: str) -> Iterator[str]:
+        """The identifiers of our entities of that blueprint."""
+        return (identifier for identifier, held in self.held[blueprint].items() if self._is_ours(held))
+
+    def _is_ours(self, held: PortEntity) -> bool:
+        return self.owner.whose(held) in (Whose.OURS, Whose.OURS_BY_NAME)
+
+    def judged(self, reading: Reading, now: datetime) -> tuple[Order, ...]:
+        """The orders that follow from a reading. What an older question was answered with changes nothing.
+
+        `now` is aware. The orders count as carried out from here on: `revoke` takes back what was not.
+        """
+        asked = reading.asked
+        templates = {each: row for each, row in reading.templates.items() if self._newest(TEMPLATE, each, asked)}
+        rows = {each: row for each, row in reading.workspaces.items() if self._newest(WORKSPACE, each, asked)}
+        self.templates.update(templates)
+        self.builds.update({each: row.latest_build.build_number for each, row in rows.items()})
+        wanted = self._desired(templates, rows, now)
+        orders = list(self._writes(wanted, templates.keys() | rows.keys(), reading))
+        orders += self._deletions(wanted, reading, now)
+        return tuple(orders)
+
+    def _newest(self, blueprint: Blueprint, identifier: str, asked: float) -> bool:
+        """Whether nothing that was asked for later has been taken in already."""
+        key = Key(blueprint.identifier, identifier)
+        if asked <= self._accepted.get(key, -1.0):
+            return False
+        self._accepted[key] = asked
+        return True
+
+    def _desired(self, templates: Mapping[str, Template], rows: Mapping[str, Workspace], now: datetime) -> Desired:
+        """Those objects as `up` would declare them, with the templates that they refer to."""
+        inside, ground = self.organizations, self.ground
+        needed = {row.template_id for row in rows.values()} & self.templates.keys() | templates.keys()
+        known = {each: self.templates[each] for each in sorted(needed)}
+
+        def in_scope(one: Template | Workspace) -> bool:
+            return inside is None or one.organization_id in inside
+
+        part = replace(
+            ground.snapshot,
+            emails=self.emails,
+            templates={key: row for key, row in known.items() if in_scope(row)},
+            workspaces={key: row for key, row in rows.items() if in_scope(row)},
+            outside_templates={key: row for key, row in known.items() if not in_scope(row)},
+            outside_workspaces={key: row for key, row in rows.items() if not in_scope(row)},
+        )
+        past = replace(ground.past, held=replace(ground.past.held, entities=self.held))
+        return wanted_of(ground.settings, past, part, now)
+
+    def _writes(self, wanted: Desired, asked_for: Iterable[str], reading: Reading) -> Iterator[Order]:
+        ids = set(asked_for)
+        for entity in wanted.entities:
+            if entity.identifier not in ids:
+                continue
+            key = Key(entity.blueprint, entity.identifier)
+            held = self.has(key)
+            if held is not None and not self._may_write(held):
+                self.foreign.add(key)
+                continue
+            self.foreign.discard(key)
+            self.deletions.release([key])
+            changed = ("$title",) if held is None else tuple(sorted(difference(entity, held)))
+            if not changed or self._rejected.get(key) == _digest(entity):
+                continue
+            yield Order(key, entity, reading.asked, changed, reading.events.get(key, ()), created=held is None)
+            self.expect(entity)
+
+    def _may_write(self, held: PortEntity) -> bool:
+        return self.ground.settings.take_over or self._is_ours(held)
+
+    def _deletions(self, wanted: Desired, reading: Reading, now: datetime) -> Iterator[Order]:
+        for blueprint in (WORKSPACE.identifier, TEMPLATE.identifier):
+            gone = [key for key in reading.gone if key.blueprint == blueprint and self._may_delete(key, alive=False)]
+            left_out = [Key(blueprint, each) for each in wanted.left_out]
+            left_out = [key for key in left_out if self._may_delete(key, alive=True)]
+            for keys, alive in ((gone, False), (left_out, True)):
+                ours = sum(1 for _ in self.ours(blueprint)) if keys or self.deletions.held else 0
+                for key in self.deletions.permitted(blueprint, keys, alive=alive, ours=ours, now=now):
+                    if self.held[blueprint].pop(key.identifier, None) is not None:
+                        yield Order(key, None, reading.asked, (), reading.events.get(key, ()))
+
+    def _may_delete(self, key: Key, *, alive: bool) -> bool:
+        """Whether the entity is ours to delete (as `guard.deletions` has it for what no record of the state has)."""
+        held = self.has(key)
+        if held is None:
+            return False
+        whose, remembers = self.owner.whose(held), self.owner.remembers
+        if alive:
+            return whose is Whose.OURS and remembers
+        return whose is Whose.OURS or (whose is Whose.OURS_BY_NAME and remembers)
+
+    def expect(self, entity: Entity) -> None:
+        """Port is about to hold that; what others added to the entity stays."""
+        held = self.held[entity.blueprint].get(entity.identifier)
+        before = held or PortEntity(entity.identifier, entity.blueprint)
+        theirs = {key: value for key, value in before.properties.items() if key not in _DECLARED[entity.blueprint]}
+        self.held[entity.blueprint][entity.identifier] = replace(
+            before,
+            title=entity.title,
+            properties={**theirs, **entity.properties},
+            relations={**dict.fromkeys(before.relations), **entity.relations},
+        )
+
+    def seen(self, held: PortEntity) -> bool:
+        """Takes what Port was found to hold; whether that is another than was expected of an entity of ours."""
+        expected = self.held[held.blueprint].get(held.identifier)
+        self.held[held.blueprint][held.identifier] = held
+        if expected is None:
+            return self._is_ours(held)
+        return (self._is_ours(expected) or self._is_ours(held)) and bool(difference(_entity(expected), held))
+
+    def written(self, key: Key, at: str) -> None:
+        """Port has carried out a write, at that time."""
+        if (held := self.has(key)) is not None:
+            self.held[key.blueprint][key.identifier] = replace(held, updated_at=at)
+
+    def rejected(self, entity: Entity, names: Collection[str]) -> None:
+        """Port does not take these properties of the entity: it is not sent again until it is another."""
+        key = Key(entity.blueprint, entity.identifier)
+        if not names:
+            return
+        self._rejected[key] = _digest(entity)
+        if (held := self.has(key)) is not None:
+            properties = {name: value for name, value in held.properties.items() if name not in names}
+            self.held[key.blueprint][key.identifier] = replace(held, properties=properties)
+
+
+_DECLARED = {each.identifier: frozenset(prop.identifier for prop in each.properties) for each in BLUEPRINTS}
+
+
+def _digest(entity: Entity) -> bytes:
+    return digest((entity.title, dict(entity.properties), dict(entity.relations)))
+
+
+def _entity(held: PortEntity) -> Entity:
+    return Entity(held.blueprint, held.identifier, held.title, held.properties, held.relations)

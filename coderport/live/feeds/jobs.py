@@ -1,0 +1,75 @@
+"""The feed of provisioner jobs: every build of an organization leaves one, whoever asked for it."""
+
+from __future__ import annotations
+
+from coderport.catalog.blueprint import WORKSPACE
+from coderport.coder.notices import ListedJob, Notices
+from coderport.live.values import Event, Hint, Key
+
+LIMIT = 50
+MOST = 800
+"""Jobs are asked for by this many at most, so that no answer is larger than a page of workspaces."""
+
+BUILT = frozenset(
+    {"status", "build_transition", "build_reason", "build_initiator", "latest_build_number", "latest_build_at"}
+    | {"template_version", "daily_cost", "deadline", "max_deadline"}
+)
+"""Properties that a build changes."""
+
+
+class JobsFeed:
+    """The newest jobs of one organization, back to what is known, and those that were active and are older.
+
+    Jobs come by the time at which they were made, so one that ends late is not among the newest: those that were
+    active are remembered and looked for.
+    """
+
+    name = "jobs"
+    covers = "every build: created, started, stopped, failed, deleted workspaces"
+    properties = BUILT
+
+    def __init__(self, notices: Notices, organization_id: str) -> None:
+        self._notices, self._organization = notices, organization_id
+        self._known: dict[str, str] = {}
+        self._active: dict[str, str] = {}
+        self._limit = LIMIT
+        self._looked = False
+        self.gap = False
+
+    async def look(self) -> tuple[Hint, ...]:
+        """Hints for all jobs whose status is new. `gap` says whether there were more than could be asked for."""
+        jobs = await self._newest()
+        seen = {job.id for job in jobs}
+        if lost := self._active.keys() - seen:
+            older = await self._notices.jobs(self._organization, limit=MOST, active=True)
+            jobs = (*jobs, *(job for job in older if job.id not in seen))
+            # What is active no longer has ended: only its workspace is known of it, and that is enough.
+            ended = [_hint(self._active[each], None) for each in sorted(lost - {job.id for job in older})]
+        else:
+            ended = []
+        hints = [_hint(job.workspace_id, job) for job in jobs if job.workspace_id and self._is_news(job)]
+        self._active = {job.id: job.workspace_id for job in jobs if job.active and job.workspace_id}
+        self._known = {job.id: job.status for job in jobs}
+        self._looked = True
+        # The next answer should reach back to the oldest active one, so that one request is enough.
+        reach = max((at + 1 for at, job in enumerate(jobs) if job.active), default=0)
+        self._limit = LIMIT if reach < LIMIT else min(MOST, 2 * reach)
+        return (*hints, *ended)
+
+    async def _newest(self) -> tuple[ListedJob, ...]:
+        """Back to a job that is known; the first time it is only the newest."""
+        limit = self._limit
+        while True:
+            jobs = await self._notices.jobs(self._organization, limit=limit)
+            reaches = len(jobs) < limit or not self._looked or any(job.id in self._known for job in jobs)
+            self.gap = not reaches and limit >= MOST
+            if reaches or self.gap:
+                return jobs
+            limit = min(MOST, 2 * limit)
+
+    def _is_news(self, job: ListedJob) -> bool:
+        return self._known.get(job.id) != job.status
+
+
+def _hint(workspace_id: str, job: ListedJob | None) -> Hint:
+    return Hint(Key(WORKSPACE.identifier, workspace_id), Event("jobs", job.changed_at if job else None))

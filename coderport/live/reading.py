@@ -1,0 +1,86 @@
+"""Looking where the hints point: many at once by their ids, and one by one what is not shown there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderForbidden
+from coderport.coder.models import Template, Workspace
+from coderport.coder.people import People
+from coderport.coder.reading.proof import (
+    IDS_PER_QUERY,
+    Fate,
+    listed_by_id,
+    template_fates,
+    template_or_none,
+    workspace_fates,
+)
+from coderport.live.catalog import Catalog
+from coderport.live.values import Event, Key, Reading
+
+PER_READING = IDS_PER_QUERY
+"""How many hints are looked at together."""
+
+
+class Reader:
+    """Reads objects of Coder for the catalog, and what a row refers to and nobody has read yet."""
+
+    def __init__(self, coder: CoderClient, catalog: Catalog) -> None:
+        self._coder, self._catalog = coder, catalog
+        self._people = People(coder)
+
+    async def read(self, hinted: dict[Key, tuple[Event, ...]]) -> Reading:
+        """What Coder says of these now. Raises a CoderError where it does not answer."""
+        asked = time.monotonic()
+        ids = {key.identifier for key in hinted if key.blueprint == WORKSPACE.identifier}
+        wanted = {key.identifier for key in hinted if key.blueprint == TEMPLATE.identifier}
+        rows = await listed_by_id(self._coder, ids)
+        fates = await workspace_fates(self._coder, ids - rows.keys())
+        rows |= {each: row for each, row in fates.items() if isinstance(row, Workspace)}
+        templates = await self._templates(wanted)
+        fates_of_templates = await self._fates_of_templates(wanted - templates.keys())
+        templates |= await self.referred(rows.values())
+        return Reading(
+            asked,
+            templates,
+            rows,
+            gone=_keys(WORKSPACE.identifier, fates, Fate.GONE)
+            | _keys(TEMPLATE.identifier, fates_of_templates, Fate.GONE),
+            unproven=_keys(WORKSPACE.identifier, fates, Fate.UNPROVEN)
+            | _keys(TEMPLATE.identifier, fates_of_templates, Fate.UNPROVEN),
+            events=hinted,
+        )
+
+    async def referred(self, rows: Iterable[Workspace]) -> dict[str, Template]:
+        """The templates of these workspaces that the catalog has not seen; their owners' addresses it takes in."""
+        rows = list(rows)
+        await self._learn_owners({row.owner_id for row in rows})
+        return await self._templates({row.template_id for row in rows} - self._catalog.templates.keys())
+
+    async def _templates(self, ids: Collection[str]) -> dict[str, Template]:
+        found = {each: await template_or_none(self._coder, each) for each in sorted(ids)}
+        return {each: row for each, row in found.items() if row is not None}
+
+    async def _fates_of_templates(self, ids: Collection[str]) -> dict[str, Template | Fate]:
+        if not ids:
+            return {}
+        return await template_fates(self._coder, ids, self._catalog.templates)
+
+    async def _learn_owners(self, ids: Collection[str]) -> None:
+        """Their addresses, where this token may read users at all."""
+        emails = self._catalog.emails
+        if emails is None:
+            return
+        for each in sorted(ids - emails.keys()):
+            try:
+                user = await self._people.user(each)
+            except CoderForbidden:
+                user = None
+            emails[each] = user.email if user is not None else ""
+
+
+def _keys(blueprint: str, fates: Mapping[str, object], fate: Fate) -> frozenset[Key]:
+    return frozenset(Key(blueprint, each) for each, found in fates.items() if found is fate)

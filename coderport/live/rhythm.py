@@ -1,0 +1,33 @@
+"""How often each thing is asked: what the budget leaves to the feed of builds once all else has its share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+QUICKEST = 1.25
+"""Seconds between two looks at one organization's jobs, where the budget is enough."""
+TEMPLATES_EVERY = 20.0
+AUDIT_EVERY = 30.0
+_REREAD_SHARE = 0.4
+"""So much of the routine requests goes into the re-read at most; then it takes longer than was asked for."""
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """Seconds between two looks at all organizations' jobs, and between two partitions of the re-read."""
+
+    builds: float
+    partition: float
+
+
+def rhythm_of(
+    *, routine_per_minute: int, sources: int, requests_of_reread: int, partitions: int, resync: float, audit: bool
+) -> Rhythm:
+    """The rhythm for so many sources of builds and so many requests (and partitions) of one whole re-read.
+
+    `resync` is the time in seconds in which the re-read should come round.
+    """
+    rest = routine_per_minute - 60 / TEMPLATES_EVERY - (60 / AUDIT_EVERY if audit else 0) - 1
+    reread = min(60 * max(1, requests_of_reread) / resync, _REREAD_SHARE * rest)
+    builds = max(QUICKEST, 60 * max(1, sources) / (rest - reread))
+    return Rhythm(builds, 60 * max(1, requests_of_reread) / reread / max(1, partitions))

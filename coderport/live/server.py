@@ -1,0 +1,103 @@
+"""`live` as a process: what a supervisor and Prometheus ask it, and its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from coderport.live.beginning import LiveStack
+from coderport.live.service import Live, opened_live
+from coderport.live.settings import ServiceSettings
+from coderport.runner.service.connections import Connections, most_connections
+from coderport.runner.service.listening import answering, bound
+from coderport.runner.service.logs import log_to_stderr
+from coderport.runner.service.metrics import CONTENT_TYPE
+from coderport.settings import Settings
+from coderport.terminal.ending import as_service
+
+CONNECTIONS = 64
+"""Open at once: a supervisor's and Prometheus' are few."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Endpoints:
+    """What is asked of `live`."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self.draining = False
+
+    async def health(self, request: Request) -> Response:
+        """GET /healthz: the process is alive."""
+        return PlainTextResponse("alive\n")
+
+    async def ready(self, request: Request) -> Response:
+        """GET /readyz: Port follows Coder; 503 and the reason otherwise. Deletions that are held are said with both."""
+        why = "it is about to stop" if self.draining else self._live.why_not_ready()
+        text = "\n".join(each for each in (why or "ready", self._live.details()) if each)
+        return PlainTextResponse(f"{text}\n", 503 if why else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        """GET /metrics, for Prometheus."""
+        return Response(self._live.metrics.exposition(), media_type=CONTENT_TYPE)
+
+    def app(self) -> Starlette:
+        """The application."""
+        return Starlette(
+            routes=[
+                Route("/healthz", self.health),
+                Route("/readyz", self.ready),
+                Route("/metrics", self.metrics),
+            ]
+        )
+
+
+def follow(stack: LiveStack, settings: Settings, service: ServiceSettings) -> None:
+    """Keeps Port as Coder is until SIGTERM or SIGINT, then finishes the writes under way and returns.
+
+    Raises CoderportError if the port cannot be used, and Refusal where Coder is not the one that it was.
+    """
+    log_to_stderr()
+    asyncio.run(_until_told(stack, settings, service))
+
+
+@asynccontextmanager
+async def running(live: Live, service: ServiceSettings) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
+    """`live` at work and answering at the URL that is given. The task ends by itself only where it cannot go on."""
+    with bound(service.host, service.port) as listening:
+        endpoints = Endpoints(live)
+        connections = Connections(most_connections(CONNECTIONS), lambda why: None)
+        async with answering(endpoints.app(), listening, connections) as url:
+            _LOG.info("listening", extra={"url": url})
+            work = asyncio.create_task(live.run())
+            try:
+                yield url, work
+            finally:
+                endpoints.draining = True
+                _LOG.info("draining")
+                if not work.done():
+                    await live.drained(service.grace_seconds)
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+    _LOG.info("stopped")
+
+
+async def _until_told(stack: LiveStack, settings: Settings, service: ServiceSettings) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # The handler of a signal wakes the loop by itself only where the loop has set it.
+    with as_service(lambda: loop.call_soon_threadsafe(told.set)):
+        async with opened_live(stack, settings) as live, running(live, service) as (_, work):
+            stopping = asyncio.create_task(told.wait())
+            await asyncio.wait((stopping, work), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if work.done():
+                work.result()

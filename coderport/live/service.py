@@ -1,0 +1,333 @@
+"""`live` itself: it begins with a whole read, then follows the feeds, re-reads in a rolling way, and writes to Port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderError
+from coderport.coder.notices import Notices
+from coderport.errors import CoderportError, Refusal, SettingsError
+from coderport.live.beginning import Beginning, LiveStack, begin
+from coderport.live.budget import Budget, routine
+from coderport.live.catalog import Catalog
+from coderport.live.deleting import Deletions
+from coderport.live.feeds.feed import Feed
+from coderport.live.feeds.jobs import JobsFeed
+from coderport.live.hints import Hints
+from coderport.live.metrics import NO_FEED, LiveMetrics
+from coderport.live.others import EVERY, Others
+from coderport.live.reading import PER_READING, Reader
+from coderport.live.rereading import Rereading
+from coderport.live.rhythm import Rhythm, rhythm_of
+from coderport.live.values import Hint, Order, Reading
+from coderport.live.writing import Writer
+from coderport.port.client import PortClient
+from coderport.port.errors import PortError
+from coderport.settings import Settings
+from coderport.transport.patience import Patience
+
+RETRY_SECONDS = 30.0
+"""Until it begins again where a run has to come first, or a server does not answer."""
+LONGEST_PAUSE = 30.0
+"""Seconds between two looks of a feed that does not answer."""
+AWAY_SECONDS = 60.0
+"""After a Coder that was away for longer everything is read again: hints may have been lost."""
+READY_LAG = 30.0
+"""Seconds of lag up to which it is ready."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Live:
+    """One stack, kept as Coder is. `run` it in a task; `why_not_ready` tells how it is."""
+
+    def __init__(
+        self, stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient, budget: Budget
+    ) -> None:
+        self._stack, self._settings, self._coder, self._port = stack, settings, coder, port
+        self.metrics = LiveMetrics()
+        self.hints = Hints()
+        self._deletions = Deletions(settings.guard, {})
+        self._begun = False
+        self._failing: dict[str, tuple[float, str]] = {}
+        self._not_begun = "it has not begun"
+        self.feeds: list[Feed] = []
+        self.rhythm = Rhythm(1.25, 10.0)
+        self._writer: Writer | None = None
+        self._rereading: Rereading | None = None
+        self.metrics.watch(
+            {
+                "coder": lambda: float(coder.requests),
+                "port": lambda: float(port.requests),
+                "budget": lambda: float(budget.spent),
+                "held": lambda: float(len(self._deletions.held)),
+                "oldest": lambda: self._rereading.oldest if self._rereading else 0.0,
+                "waiting": lambda: float(len(self.hints)),
+            }
+        )
+        self._budget = budget
+
+    # --- how it is ------------------------------------------------------------------------------------------------
+
+    def why_not_ready(self) -> str:
+        """Why it is not ready, for a person; empty if it is."""
+        if not self._begun:
+            return self._not_begun
+        if self._failing:
+            return "; ".join(f"{name}: {why}" for name, (_, why) in sorted(self._failing.items()))
+        if self._writer is not None and self._writer.failing:
+            return self._writer.failing
+        lag = self.metrics.recent_lag()
+        return f"changes reach Port {lag:.0f} s late" if lag > READY_LAG else ""
+
+    def details(self) -> str:
+        """What else a person should know, ready or not: deletions that are held, and what allows them."""
+        held = len(self._deletions.held)
+        return f"{held} deletions are held. {self._release()}" if held else ""
+
+    def _release(self) -> str:
+        number = len(self._deletions.held)
+        return (
+            "If they are right, let one run delete them: "
+            f"python -m coderport sync --stack {self._stack.name} --allow-deletions {number}"
+        )
+
+    # --- its life -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Goes on until it is cancelled. Raises Refusal where Coder is not the one that it was."""
+        beginning = await self._beginning()
+        catalog = Catalog(beginning.ground, self._deletions)
+        self._catalog = catalog
+        self._reader = Reader(self._coder, catalog)
+        self._writer = writer = Writer(self._port, catalog, self._written)
+        self._rereading = Rereading(self._coder, catalog, self._reader)
+        self._others = Others(self._port, catalog, writer)
+        self._choose()
+        self._order(beginning.reading)
+        self._begun = True
+        _LOG.info("began", extra={"templates": len(catalog.templates), "orders": len(writer)})
+        tasks = [self._reading(), writer.run(), self._rolling(), self._watching_others(), self._watching_coder()]
+        tasks += [self._following(feed) for feed in self.feeds]
+        await _first_failure(tasks)
+
+    async def drained(self, seconds: float) -> None:
+        """Waits for the writes under way, for so long at most."""
+        if self._writer is not None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._writer.idle(), seconds)
+
+    async def _beginning(self) -> Beginning:
+        while True:
+            try:
+                return await begin(self._stack, self._settings, self._coder, self._port)
+            except (Refusal, SettingsError):
+                raise
+            except CoderportError as error:
+                self._not_begun = str(error)
+                _LOG.warning("cannot begin", extra={"reason": str(error)})
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _choose(self) -> None:
+        notices = Notices(self._coder)
+        organizations = self._catalog.ground.snapshot.organizations
+        self.feeds = [JobsFeed(notices, each.id) for each in organizations]
+        pages = len(self._rereading or ()) + len(self._catalog.held[WORKSPACE.identifier]) // 250
+        self.rhythm = rhythm_of(
+            routine_per_minute=self._budget.routine_per_minute,
+            sources=len(self.feeds),
+            requests_of_reread=pages,
+            partitions=len(self._rereading or ()),
+            resync=self._settings.live.resync.total_seconds(),
+            audit=False,
+        )
+        for feed in self.feeds:
+            _LOG.info("feed", extra={"feed": feed.name, "covers": feed.covers, "seconds": round(self.rhythm.builds, 2)})
+
+    # --- what goes on all the time --------------------------------------------------------------------------------
+
+    async def _following(self, feed: Feed) -> None:
+        pause = self.rhythm.builds
+        while True:
+            began = time.monotonic()
+            try:
+                with routine():
+                    hints = await feed.look()
+            except CoderError as error:
+                self._failed(feed.name, error)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                pause = self.rhythm.builds
+                self._works(feed.name)
+                self._hinted(hints)
+                if getattr(feed, "gap", False) and self._rereading is not None:
+                    self._rereading.all_at_once()
+            await asyncio.sleep(max(0.0, began + pause - time.monotonic()))
+
+    async def _reading(self) -> None:
+        pause = 1.0
+        while True:
+            hinted = await self.hints.taken(PER_READING)
+            try:
+                reading = await self._reader.read(hinted)
+            except CoderError as error:
+                self._failed("reading", error)
+                self.hints.again(hinted)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            pause = 1.0
+            self._works("reading")
+            self._order(reading)
+
+    async def _rolling(self) -> None:
+        assert self._rereading is not None
+        while True:
+            following = self._rereading.next()
+            if following is not None:
+                try:
+                    reading, unseen = await self._rereading.read(*following)
+                except CoderError as error:
+                    self._failed("re-read", error)
+                    if following[1]:
+                        self._rereading.urgent(*following)
+                else:
+                    self._works("re-read")
+                    self._order(reading, rereading=not following[1])
+                    self.hints.add(unseen)
+            self.metrics.settle()
+            await self._until_next_partition()
+
+    async def _until_next_partition(self) -> None:
+        assert self._rereading is not None
+        until = time.monotonic() + self.rhythm.partition
+        while time.monotonic() < until and not self._rereading.is_urgent:
+            await asyncio.sleep(min(0.5, max(0.0, until - time.monotonic())))
+            self.metrics.settle()
+
+    async def _watching_others(self) -> None:
+        swept = time.monotonic()
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                if time.monotonic() - swept >= self._settings.live.resync.total_seconds():
+                    hints = await self._others.sweep()
+                    swept = time.monotonic()
+                else:
+                    hints = await self._others.look()
+            except PortError as error:
+                self._failed("port", error)
+            else:
+                self._works("port")
+                self._hinted(hints)
+
+    async def _watching_coder(self) -> None:
+        """Stops where another Coder answers."""
+        expected = self._catalog.ground.snapshot.deployment.deployment_id
+        while True:
+            await asyncio.sleep(60)
+            with suppress(CoderError), routine():
+                found = (await self._coder.build_info()).deployment_id
+                if found != expected:
+                    raise Refusal(
+                        f"Coder at {self._settings.coder_api_base_url} is another deployment by now ({found}, it was "
+                        f"{expected}). Nothing more is written. If it is meant, give the new one a stack of its own:\n"
+                        "  python -m coderport up --stack NAME"
+                    )
+
+    # --- what comes of it -----------------------------------------------------------------------------------------
+
+    def _hinted(self, hints: tuple[Hint, ...]) -> None:
+        for hint in hints:
+            self.metrics.hinted(hint.key, hint.event.feed)
+        self.hints.add(hints)
+
+    def _order(self, reading: Reading, *, rereading: bool = False) -> None:
+        assert self._writer is not None
+        held_before = len(self._deletions.held)
+        orders = self._catalog.judged(reading, datetime.now(timezone.utc))
+        for order in orders:
+            if rereading and order.key not in self.hints:
+                self.metrics.found(order.key, self._by_feed(order))
+            if order.key.blueprint == TEMPLATE.identifier and "active_version_id" in order.properties:
+                self._promoted(order)
+        self._writer.put(orders)
+        if len(self._deletions.held) > held_before:
+            _LOG.error("deletions held", extra={"count": len(self._deletions.held), "reason": self._release()})
+
+    def _promoted(self, order: Order) -> None:
+        template = self._catalog.templates.get(order.key.identifier)
+        if template is not None and self._rereading is not None and not order.created:
+            self._rereading.urgent(template.name.lower(), order.events)
+
+    def _by_feed(self, order: Order) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for name in order.properties:
+            feed = next((each.name for each in self.feeds if name in each.properties), NO_FEED)
+            found[feed] = (*found.get(feed, ()), name)
+        return found
+
+    def _written(self, order: Order) -> None:
+        self.metrics.written(order)
+
+    def _failed(self, name: str, error: CoderportError) -> None:
+        since, _ = self._failing.get(name, (time.monotonic(), ""))
+        self._failing[name] = (since, str(error))
+        self.metrics.feed(name, False)
+        _LOG.warning("does not answer", extra={"feed": name, "reason": str(error)})
+
+    def _works(self, name: str) -> None:
+        self.metrics.feed(name, True)
+        since, _ = self._failing.pop(name, (0.0, ""))
+        if since and time.monotonic() - since > AWAY_SECONDS and self._rereading is not None:
+            _LOG.info("answers again", extra={"feed": name, "seconds": round(time.monotonic() - since)})
+            self._rereading.all_at_once()
+
+
+async def _first_failure(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """All of it at once; the first that raises ends the others, and is raised."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def opened_live(
+    stack: LiveStack, settings: Settings, say: Callable[[str], None] = _LOG.warning
+) -> AsyncIterator[Live]:
+    """`live` with clients of its own, which keep to its budgets: ours of Coder's requests, half of Port's buckets."""
+    budget = Budget(settings.live.requests_per_minute)
+    patience = Patience.of().without_end()
+    # Each loop tries again by itself, and tells that it does: a request is not held on to for long.
+    patience = replace(patience, answer=min(patience.answer, 60.0), outage=min(patience.outage, 10.0), limited=90.0)
+    coder = CoderClient(
+        settings.coder_api_base_url,
+        settings.coder_session_token.get_secret_value(),
+        patience=patience,
+        say=say,
+        headers=settings.coder_header_values,
+        gate=budget,
+    )
+    port = PortClient(
+        settings.port_base_url,
+        settings.port_client_id,
+        settings.port_client_secret.get_secret_value(),
+        patience=patience,
+        say=say,
+        share=0.5,
+    )
+    async with coder, port:
+        yield Live(stack, settings, coder, port, budget)

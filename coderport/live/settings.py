@@ -1,0 +1,35 @@
+"""Where the service of `live` listens; what it does is the stack's to say (`coderport:live`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coderport.errors import SettingsError
+
+ENVIRONMENT: Mapping[str, str] = {
+    "host": "CODERPORT_LIVE_HOST",
+    "port": "CODERPORT_LIVE_PORT",
+    "grace_seconds": "CODERPORT_LIVE_GRACE_SECONDS",
+}
+
+
+class ServiceSettings(BaseModel):
+    """`port` 0 takes a free one, which the log names. After SIGTERM writes go on for up to `grace_seconds`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8081, ge=0, le=65535)
+    grace_seconds: float = Field(default=25.0, ge=0, allow_inf_nan=False)
+
+
+def service_settings(environment: Mapping[str, str]) -> ServiceSettings:
+    """The settings that the environment gives; SettingsError with all mistakes, and without a value."""
+    given = {field: environment[name] for field, name in ENVIRONMENT.items() if environment.get(name)}
+    try:
+        return ServiceSettings.model_validate(given)
+    except ValidationError as error:
+        problems = "; ".join(f"{ENVIRONMENT[str(each['loc'][0])]}: {each['msg']}" for each in error.errors())
+        raise SettingsError(f"live cannot start with this environment: {problems}.") from None

@@ -1,0 +1,61 @@
+"""What passes between the feeds, the reader and the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from coderport.catalog.values import Entity
+from coderport.coder.models import Template, Workspace
+
+
+class Key(NamedTuple):
+    """An entity: its blueprint and its identifier."""
+
+    blueprint: str
+    identifier: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in Coder: which feed said so, and when it was by Coder's clock, where that is known."""
+
+    feed: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A place to look at. It says nothing of what is there."""
+
+    key: Key
+    event: Event
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What Coder said of some objects, in answer to questions of which the first was asked at `asked` (monotonic).
+
+    `gone` are those that Coder calls deleted, `unproven` those that it did not show. `events` are what led to it.
+    """
+
+    asked: float
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    workspaces: Mapping[str, Workspace] = field(default_factory=dict)
+    gone: frozenset[Key] = frozenset()
+    unproven: frozenset[Key] = frozenset()
+    events: Mapping[Key, tuple[Event, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What Port is to hold of one key: an entity, or nothing (`entity` None). `asked` is the reading's."""
+
+    key: Key
+    entity: Entity | None
+    asked: float
+    properties: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    created: bool = False

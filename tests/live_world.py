@@ -1,0 +1,145 @@
+"""`live` in the world of `simulation`: one clock that jumps, both emulators, runs beside it, a network that may fail."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.live.service import Live, opened_live
+from coderport.report.outcome import Outcome
+from simulation.clock import StuckError, VirtualTime
+from simulation.process import Process, task_of
+from simulation.world import World, entered
+
+W, T = WORKSPACE.identifier, TEMPLATE.identifier
+Json = dict[str, Any]
+
+
+class LiveWorld:
+    """A world whose stack is up, and `live` beside it."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.coder, self.port = world, world.coder, world.port
+        self.network, self.options = world.network, world.options
+        self._processes: list[Process] = []
+
+    async def run(self, name: str = "up") -> Outcome:
+        """A run of the stack, which has to succeed."""
+        outcome = await self.world.finished(self.world.command(name))
+        assert outcome is not None and outcome.exit_code == 0, outcome
+        return outcome
+
+    async def live(self) -> Live:
+        """Another `live`, begun."""
+        found = await self.started()
+        await self.until(lambda: found.why_not_ready() == "", lambda: f"ready: {found.why_not_ready()}")
+        return found
+
+    async def started(self) -> Live:
+        """Another `live`, under way."""
+        opened: asyncio.Future[Live] = asyncio.get_running_loop().create_future()
+
+        async def work() -> None:
+            async with opened_live(self.world.stack, self.world.settings(), say=lambda text: None) as live:
+                opened.set_result(live)
+                await live.run()
+
+        process = Process("live")
+        process.start(work, blocking=False)
+        self._processes.append(process)
+        await asyncio.wait([opened], timeout=1)
+        return opened.result()
+
+    @property
+    def process(self) -> Process:
+        """The newest `live`."""
+        return self._processes[-1]
+
+    async def until(self, true: Callable[[], bool], what: str | Callable[[], str], seconds: float = 3600) -> float:
+        """Waits until it is so, by the world's clock; the seconds that this took."""
+        began = asyncio.get_running_loop().time()
+        while not true():
+            for process in self._processes:
+                if process.error is not None and not process.dead:
+                    raise process.error
+            now = asyncio.get_running_loop().time()
+            assert now - began < seconds, what if isinstance(what, str) else what()
+            await asyncio.sleep(0.05)
+        return asyncio.get_running_loop().time() - began
+
+    def entity(self, identifier: str, blueprint: str = W) -> Json | None:
+        """What Port holds."""
+        return self.port.entity(blueprint, identifier)
+
+    def value(self, identifier: str, name: str, blueprint: str = W) -> Any:
+        """A property in Port; None where there is no such entity."""
+        held = self.entity(identifier, blueprint)
+        return None if held is None else held["properties"].get(name)
+
+    async def settled(self) -> None:
+        """Whatever `live` has done, a run after it writes nothing to Port."""
+        for process in self._processes:
+            process.kill()
+        outcome = await self.run("up")
+        assert outcome.port_writes == 0, outcome
+        assert self.ids() == self.coder.workspace_ids()
+
+    def ids(self, blueprint: str = W) -> set[str]:
+        """All in Port."""
+        return {each["identifier"] for each in self.port.entities(blueprint)}
+
+
+def in_world(
+    seed: int = 1, **options: Any
+) -> Callable[[Callable[[LiveWorld], Coroutine[Any, Any, None]]], Callable[[], None]]:
+    """Runs the test in a world of that seed, after a first `up`; `options` are settings of the stack."""
+
+    def decorated(test: Callable[[LiveWorld], Awaitable[None]]) -> Callable[[], None]:
+        @wraps(test)
+        def run() -> None:
+            played(test, seed, options)
+
+        # What pytest takes for the test has no arguments.
+        del run.__wrapped__  # type: ignore[attr-defined]
+        return run
+
+    return decorated
+
+
+def played(test: Callable[[LiveWorld], Awaitable[None]], seed: int, options: Json) -> None:
+    """One test in one world."""
+    random.seed(seed)
+    loop = VirtualTime()
+    loop.set_task_factory(task_of)
+    asyncio.set_event_loop(loop)
+    with tempfile.TemporaryDirectory(prefix="live-") as folder:
+        world = World(seed, loop, Path(folder), with_actions=False)
+        world.options.update(options)
+
+        async def story() -> None:
+            lab = LiveWorld(world)
+            await lab.run("up")
+            await test(lab)
+            for process in lab._processes:
+                process.kill()
+
+        try:
+            with entered(loop, world):
+                loop.run_until_complete(story())
+        finally:
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            with suppress(StuckError):
+                loop.run_until_complete(asyncio.sleep(0))
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+__all__ = ["T", "LiveWorld", "W", "in_world", "played"]
