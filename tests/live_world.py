@@ -1,4 +1,4 @@
-"""`live` in the world of `simulation`: one clock that jumps, both emulators, runs beside it, a network that may fail."""
+"""`live` in the world of `simulation`: one clock that jumps, both emulators, runs beside it, a bad network."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from simulation.world import World, entered
 
 W, T = WORKSPACE.identifier, TEMPLATE.identifier
 Json = dict[str, Any]
+LEAST = 4
+"""So many workspaces has each world at least."""
 
 
 class LiveWorld:
@@ -107,7 +109,7 @@ def in_world(
             played(test, seed, options)
 
         # What pytest takes for the test has no arguments.
-        del run.__wrapped__  # type: ignore[attr-defined]
+        del run.__wrapped__
         return run
 
     return decorated
@@ -125,6 +127,8 @@ def played(test: Callable[[LiveWorld], Awaitable[None]], seed: int, options: Jso
 
         async def story() -> None:
             lab = LiveWorld(world)
+            while len(world.coder.workspace_ids()) < LEAST:
+                world.coder.create_workspace()
             await lab.run("up")
             await test(lab)
             for process in lab._processes:
@@ -137,9 +141,15 @@ def played(test: Callable[[LiveWorld], Awaitable[None]], seed: int, options: Jso
             for task in asyncio.all_tasks(loop):
                 task.cancel()
             with suppress(StuckError):
-                loop.run_until_complete(asyncio.sleep(0))
+                loop.run_until_complete(_all_ended())
             asyncio.set_event_loop(None)
             loop.close()
 
 
-__all__ = ["T", "LiveWorld", "W", "in_world", "played"]
+async def _all_ended() -> None:
+    """Each task that is cancelled ends its own tasks first."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+__all__ = ["LiveWorld", "T", "W", "in_world", "played"]

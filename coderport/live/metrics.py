@@ -16,7 +16,7 @@ SETTLES = 5.0
 """Seconds for which a feed may still say what the re-read has found, before it has missed it."""
 RECENT = 200
 """Of how many changes the lag is kept for readiness."""
-RECENT_SECONDS = 300.0
+RECENT_SECONDS = 60.0
 NO_FEED = "none"
 """The feed of properties that none covers."""
 

@@ -109,7 +109,7 @@ class Live:
         catalog = Catalog(beginning.ground, self._deletions)
         self._catalog = catalog
         self._reader = Reader(self._coder, catalog)
-        self._writer = writer = Writer(self._port, catalog, self._written)
+        self._writer = writer = Writer(self._port, catalog, self.metrics.written, lambda _: self.metrics.refused.inc())
         self._rereading = Rereading(self._coder, catalog, self._reader)
         self._others = Others(self._port, catalog, writer)
         self._choose()
@@ -275,9 +275,6 @@ class Live:
             feed = next((each.name for each in self.feeds if name in each.properties), NO_FEED)
             found[feed] = (*found.get(feed, ()), name)
         return found
-
-    def _written(self, order: Order) -> None:
-        self.metrics.written(order)
 
     def _failed(self, name: str, error: CoderportError) -> None:
         since, _ = self._failing.get(name, (time.monotonic(), ""))

@@ -17,7 +17,7 @@ from coderport.live.values import Key, Order
 from coderport.port.bulk import UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
-from coderport.port.models import Outcome
+from coderport.port.models import ItemOutcome
 from coderport.port.refusals import Refusals
 from coderport.transport.together import together
 
@@ -28,17 +28,17 @@ LONGEST_PAUSE = 30.0
 
 _LOG = logging.getLogger(__name__)
 
-Done = Callable[[Order], None]
+Told = Callable[[Order], None]
 
 
 class Writer:
     """Carries orders out, one batch after the other, so that of two orders for a key the later one stands.
 
-    `done` is told of each that Port has taken.
+    `done` is told of each that Port has taken, `refused` of each that it does not take.
     """
 
-    def __init__(self, port: PortClient, catalog: Catalog, done: Done) -> None:
-        self._port, self._catalog, self._done = port, catalog, done
+    def __init__(self, port: PortClient, catalog: Catalog, done: Told, refused: Told) -> None:
+        self._port, self._catalog, self._done, self._refused = port, catalog, done, refused
         self._waiting: dict[Key, Order] = {}
         self._at_work: dict[Key, Order] = {}
         self._written: dict[Key, float] = {}
@@ -135,12 +135,13 @@ class Writer:
         except PortRejected as error:
             self._catalog.rejected(order.entity, frozenset(body["properties"]))
             self._at_work.pop(order.key, None)
+            self._refused(order)
             _LOG.error("entity refused", extra={"entity": order.entity.title, "reason": str(error)})
         else:
             self._is_done(order)
             self._catalog.rejected(order.entity, refused)
 
-    async def _validated(self, blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    async def _validated(self, blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[ItemOutcome]:
         return await self._port.upsert(blueprint, bodies, validate_only=True)
 
     def _is_done(self, order: Order) -> None:
