@@ -7,16 +7,16 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from virtual_time import VirtualTime
 
 from coderport.catalog.blueprint import WORKSPACE
+from coderport.catalog.values import Ref
 from coderport.coder.notices import ListedJob, Notices
 from coderport.live.budget import WINDOW, Budget, routine
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.jobs import LIMIT, MOST, JobsFeed
 from coderport.live.rhythm import QUICKEST, rhythm_of
-from coderport.live.values import Key
 from coderport.settings import Limits
+from simulation.clock import VirtualTime
 
 W = WORKSPACE.identifier
 NOW = datetime(2026, 11, 27, 8, tzinfo=timezone.utc)
@@ -132,8 +132,8 @@ def test_an_old_job_that_ends_late_is_a_hint_though_it_is_not_among_the_newest()
     assert 1 in looked(feed)
 
 
-def keys(*numbers: int) -> list[Key]:
-    return [Key(W, ident(number)) for number in numbers]
+def keys(*numbers: int) -> list[Ref]:
+    return [Ref(W, ident(number)) for number in numbers]
 
 
 def test_what_coder_deleted_may_go_within_the_limit_of_a_run_in_any_ten_minutes() -> None:

@@ -12,17 +12,17 @@ from typing import Protocol
 from coderport.catalog.agreement import differences
 from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.coder.client import CoderClient
-from coderport.coder.reading.snapshot import Fate, read_snapshot
+from coderport.coder.reading.snapshot import read_snapshot
 from coderport.commands.comparison import misfits
 from coderport.commands.stack import SUCCEEDED
 from coderport.engine.resources import Resources
 from coderport.errors import CoderportError
 from coderport.live.catalog import Ground
-from coderport.live.values import Key, Reading
+from coderport.live.values import Reading
 from coderport.planning.difference import Difference
 from coderport.planning.holdings import holdings
 from coderport.planning.memory import Memory, rebuilt
-from coderport.planning.plan import Past, judge, known_of
+from coderport.planning.plan import Past, gone_of, judge, known_of
 from coderport.port.client import PortClient
 from coderport.settings import Actions, Releases, Settings
 
@@ -74,12 +74,7 @@ async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: 
         asked,
         {**snapshot.templates, **snapshot.outside_templates},
         {**snapshot.workspaces, **snapshot.outside_workspaces},
-        gone=frozenset(
-            Key(each.identifier, identifier)
-            for each in BLUEPRINTS
-            for identifier, fate in snapshot.fates.items()
-            if fate is Fate.GONE and identifier in past.held.entities.get(each.identifier, {})
-        ),
+        gone=gone_of(snapshot),
     )
     return Beginning(Ground(ground_settings, past, snapshot), reading)
 

@@ -9,16 +9,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.digest import digest
 from coderport.catalog.meaning import difference
-from coderport.catalog.values import Entity
+from coderport.catalog.values import Entity, Ref
 from coderport.coder.models import Template, Workspace
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.ownership import Owner, Whose
 from coderport.kinds.desired import Desired
 from coderport.live.deleting import Deletions
-from coderport.live.values import Key, Order, Reading
-from coderport.planning.memory import digest
+from coderport.live.values import Order, Reading
 from coderport.planning.plan import Past, wanted_of
 from coderport.port.models import PortEntity
 from coderport.settings import Settings
@@ -44,10 +44,10 @@ class Catalog:
 
     def __init__(self, ground: Ground, deletions: Deletions) -> None:
         self.deletions = deletions
-        self.foreign: set[Key] = set()
+        self.foreign: set[Ref] = set()
         self.builds: dict[str, int] = {}
-        self._accepted: dict[Key, float] = {}
-        self._rejected: dict[Key, bytes] = {}
+        self._accepted: dict[Ref, float] = {}
+        self._rejected: dict[Ref, bytes] = {}
         self.held: dict[str, dict[str, PortEntity]] = {}
         self.stand_on(ground)
 
@@ -66,7 +66,7 @@ class Catalog:
             return None
         return frozenset(each.id for each in self.ground.snapshot.organizations)
 
-    def has(self, key: Key) -> PortEntity | None:
+    def has(self, key: Ref) -> PortEntity | None:
         """What Port holds of it."""
         return self.held.get(key.blueprint, {}).get(key.identifier)
 
@@ -94,7 +94,7 @@ class Catalog:
 
     def _newest(self, blueprint: Blueprint, identifier: str, asked: float) -> bool:
         """Whether nothing that was asked for later has been taken in already."""
-        key = Key(blueprint.identifier, identifier)
+        key = Ref(blueprint.identifier, identifier)
         if asked <= self._accepted.get(key, -1.0):
             return False
         self._accepted[key] = asked
@@ -125,7 +125,7 @@ class Catalog:
         for entity in wanted.entities:
             if entity.identifier not in ids:
                 continue
-            key = Key(entity.blueprint, entity.identifier)
+            key = Ref(entity.blueprint, entity.identifier)
             held = self.has(key)
             if held is not None and not self._may_write(held):
                 self.foreign.add(key)
@@ -144,7 +144,7 @@ class Catalog:
     def _deletions(self, wanted: Desired, reading: Reading, now: datetime) -> Iterator[Order]:
         for blueprint in (WORKSPACE.identifier, TEMPLATE.identifier):
             gone = [key for key in reading.gone if key.blueprint == blueprint and self._may_delete(key, alive=False)]
-            left_out = [Key(blueprint, each) for each in wanted.left_out]
+            left_out = [key for key in wanted.left_out if key.blueprint == blueprint]
             left_out = [key for key in left_out if self._may_delete(key, alive=True)]
             for keys, alive in ((gone, False), (left_out, True)):
                 ours = sum(1 for _ in self.ours(blueprint)) if keys or self.deletions.held else 0
@@ -152,7 +152,7 @@ class Catalog:
                     if self.held[blueprint].pop(key.identifier, None) is not None:
                         yield Order(key, None, reading.asked, (), reading.events.get(key, ()))
 
-    def _may_delete(self, key: Key, *, alive: bool) -> bool:
+    def _may_delete(self, key: Ref, *, alive: bool) -> bool:
         """Whether the entity is ours to delete (as `guard.deletions` has it for what no record of the state has)."""
         held = self.has(key)
         if held is None:
@@ -166,7 +166,9 @@ class Catalog:
         """Port is about to hold that; what others added to the entity stays."""
         held = self.held[entity.blueprint].get(entity.identifier)
         before = held or PortEntity(entity.identifier, entity.blueprint)
-        theirs = {key: value for key, value in before.properties.items() if key not in _DECLARED[entity.blueprint]}
+        theirs = {
+            key: value for key, value in before.properties.items() if key not in DECLARED_PROPERTIES[entity.blueprint]
+        }
         self.held[entity.blueprint][entity.identifier] = replace(
             before,
             title=entity.title,
@@ -182,23 +184,20 @@ class Catalog:
             return self._is_ours(held)
         return (self._is_ours(expected) or self._is_ours(held)) and bool(difference(_entity(expected), held))
 
-    def written(self, key: Key, at: str) -> None:
+    def written(self, key: Ref, at: str) -> None:
         """Port has carried out a write, at that time."""
         if (held := self.has(key)) is not None:
             self.held[key.blueprint][key.identifier] = replace(held, updated_at=at)
 
     def rejected(self, entity: Entity, names: Collection[str]) -> None:
         """Port does not take these properties of the entity: it is not sent again until it is another."""
-        key = Key(entity.blueprint, entity.identifier)
+        key = Ref(entity.blueprint, entity.identifier)
         if not names:
             return
         self._rejected[key] = _digest(entity)
         if (held := self.has(key)) is not None:
             properties = {name: value for name, value in held.properties.items() if name not in names}
             self.held[key.blueprint][key.identifier] = replace(held, properties=properties)
-
-
-_DECLARED = {each.identifier: frozenset(prop.identifier for prop in each.properties) for each in BLUEPRINTS}
 
 
 def _digest(entity: Entity) -> bytes:

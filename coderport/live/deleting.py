@@ -10,8 +10,8 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
+from coderport.catalog.values import Ref
 from coderport.guard.allowance import Spent, spent_after, spent_lately
-from coderport.live.values import Key
 from coderport.settings import Limits
 
 PERIOD = timedelta(minutes=10)
@@ -25,9 +25,9 @@ class Deletions:
         self._limits = limits
         self._spent: Spent = spent
         self._gone: defaultdict[str, deque[tuple[datetime, int]]] = defaultdict(deque)
-        self.held: dict[Key, bool] = {}
+        self.held: dict[Ref, bool] = {}
 
-    def permitted(self, blueprint: str, keys: Collection[Key], *, alive: bool, ours: int, now: datetime) -> list[Key]:
+    def permitted(self, blueprint: str, keys: Collection[Ref], *, alive: bool, ours: int, now: datetime) -> list[Ref]:
         """Which of the keys, and of those that are held, may go now: all, or none of them.
 
         `alive` says that they live in Coder; `ours` is how many entities of that blueprint are ours in Port.
@@ -44,7 +44,7 @@ class Deletions:
         self.held.update(dict.fromkeys(wanted, alive))
         return []
 
-    def release(self, keys: Collection[Key]) -> None:
+    def release(self, keys: Collection[Ref]) -> None:
         """Forgets what Port does not hold any more, or what is wanted again."""
         for key in keys:
             self.held.pop(key, None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from coderport.live.values import Event, Hint, Key
+from coderport.catalog.values import Ref
+from coderport.live.values import Event, Hint
 
 MOST_EVENTS = 8
 """Of how many events one waiting hint keeps the times."""
@@ -15,7 +16,7 @@ class Hints:
     """Keys to be read, the oldest first. One that comes again while it waits only adds its event."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Key, tuple[Event, ...]] = {}
+        self._waiting: dict[Ref, tuple[Event, ...]] = {}
         self._came = asyncio.Event()
 
     def __len__(self) -> int:
@@ -33,11 +34,11 @@ class Hints:
             self._waiting[hint.key] = events
             self._came.set()
 
-    def again(self, events: dict[Key, tuple[Event, ...]]) -> None:
+    def again(self, events: dict[Ref, tuple[Event, ...]]) -> None:
         """Puts back what could not be read."""
         self.add(Hint(key, event) for key, several in events.items() for event in several)
 
-    async def taken(self, most: int) -> dict[Key, tuple[Event, ...]]:
+    async def taken(self, most: int) -> dict[Ref, tuple[Event, ...]]:
         """Up to `most` of them, as soon as there is one."""
         while not self._waiting:
             self._came.clear()

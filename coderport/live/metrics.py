@@ -9,8 +9,9 @@ from datetime import datetime, timezone
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
+from coderport.catalog.values import Ref
 from coderport.live.rereading import REREAD
-from coderport.live.values import Key, Order
+from coderport.live.values import Order
 
 SETTLES = 5.0
 """Seconds for which a feed may still say what the re-read has found, before it has missed it."""
@@ -54,8 +55,8 @@ class LiveMetrics:
         self._waiting = Gauge("coderport_live_hints_waiting", "Hints that wait to be read", registry=registry)
         self._feeds = Gauge("coderport_live_feed_up", "Whether a feed answers", ["feed"], registry=registry)
         self._lags: deque[tuple[float, float]] = deque(maxlen=RECENT)
-        self._suspected: dict[tuple[Key, str], float] = {}
-        self._suspects: dict[tuple[Key, str], tuple[str, ...]] = {}
+        self._suspected: dict[tuple[Ref, str], float] = {}
+        self._suspects: dict[tuple[Ref, str], tuple[str, ...]] = {}
 
     def watch(self, gauges: Mapping[str, Callable[[], float]]) -> None:
         """Where the gauges are read from at each scrape: coder, port, budget, held, oldest, waiting."""
@@ -86,13 +87,13 @@ class LiveMetrics:
         lags = sorted(lag for at, lag in self._lags if at >= since)
         return lags[min(len(lags) - 1, int(len(lags) * 0.99))] if lags else 0.0
 
-    def found(self, key: Key, by_feed: Mapping[str, tuple[str, ...]]) -> None:
+    def found(self, key: Ref, by_feed: Mapping[str, tuple[str, ...]]) -> None:
         """The re-read has found changes that no feed has said so far: properties by the feed that should say them."""
         now = time.monotonic()
         for feed, properties in by_feed.items():
             self._suspected[(key, feed)], self._suspects[(key, feed)] = now, properties
 
-    def hinted(self, key: Key, feed: str) -> None:
+    def hinted(self, key: Ref, feed: str) -> None:
         """A feed has given a hint."""
         self.hints.labels(feed).inc()
         self._suspected.pop((key, feed), None)

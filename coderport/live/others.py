@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.meaning import instant, time_text
+from coderport.catalog.values import Ref
 from coderport.live.catalog import Catalog
-from coderport.live.values import Event, Hint, Key
+from coderport.live.values import Event, Hint
 from coderport.live.writing import Writer
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
@@ -47,7 +48,7 @@ class Others:
             name = blueprint.identifier
             held = await swept(self._port, name)
             for identifier in list(self._catalog.held[name].keys() - held.keys()):
-                key = Key(name, identifier)
+                key = Ref(name, identifier)
                 if not self._writer.touched_since(key, asked):
                     del self._catalog.held[name][identifier]
                     hints.append(Hint(key, Event(OTHERS)))
@@ -73,7 +74,7 @@ class Others:
                 yield hint
 
     def _judged(self, row: PortEntity, asked: float) -> Iterator[Hint]:
-        key = Key(row.blueprint, row.identifier)
+        key = Ref(row.blueprint, row.identifier)
         if not self._writer.touched_since(key, asked) and self._catalog.seen(row):
             yield Hint(key, Event(OTHERS))
 

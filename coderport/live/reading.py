@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderForbidden
 from coderport.coder.models import Template, Workspace
@@ -19,7 +20,7 @@ from coderport.coder.reading.proof import (
     workspace_fates,
 )
 from coderport.live.catalog import Catalog
-from coderport.live.values import Event, Key, Reading
+from coderport.live.values import Event, Reading
 
 PER_READING = IDS_PER_QUERY
 """How many hints are looked at together."""
@@ -32,7 +33,7 @@ class Reader:
         self._coder, self._catalog = coder, catalog
         self._people = People(coder)
 
-    async def read(self, hinted: dict[Key, tuple[Event, ...]]) -> Reading:
+    async def read(self, hinted: dict[Ref, tuple[Event, ...]]) -> Reading:
         """What Coder says of these now. Raises a CoderError where it does not answer."""
         asked = time.monotonic()
         ids = {key.identifier for key in hinted if key.blueprint == WORKSPACE.identifier}
@@ -82,5 +83,5 @@ class Reader:
             emails[each] = user.email if user is not None else ""
 
 
-def _keys(blueprint: str, fates: Mapping[str, object], fate: Fate) -> frozenset[Key]:
-    return frozenset(Key(blueprint, each) for each, found in fates.items() if found is fate)
+def _keys(blueprint: str, fates: Mapping[str, object], fate: Fate) -> frozenset[Ref]:
+    return frozenset(Ref(blueprint, each) for each, found in fates.items() if found is fate)

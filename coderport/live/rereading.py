@@ -10,12 +10,13 @@ import time
 from collections.abc import Collection, Iterable
 
 from coderport.catalog.blueprint import WORKSPACE
+from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.models import Workspace
 from coderport.live.budget import routine
 from coderport.live.catalog import Catalog
 from coderport.live.reading import Reader
-from coderport.live.values import Event, Hint, Key, Reading
+from coderport.live.values import Event, Hint, Reading
 
 PAGE = 250
 """Rows of a page: a statement of a quarter of a second on a Coder with ten thousand workspaces."""
@@ -86,7 +87,7 @@ class Rereading:
         referred = await self._reader.referred(rows.values())
         if name in self._partitions:
             self._partitions[name].read_at = time.monotonic()
-        hinted = {Key(WORKSPACE.identifier, each): events for each in rows} if events else {}
+        hinted = {Ref(WORKSPACE.identifier, each): events for each in rows} if events else {}
         reading = Reading(asked, referred, rows, events=hinted)
         return reading, tuple(self._unseen(templates, rows.keys()))
 
@@ -105,4 +106,4 @@ class Rereading:
         for identifier in self._catalog.ours(WORKSPACE.identifier):
             held = self._catalog.held[WORKSPACE.identifier][identifier]
             if held.relations.get("template_id") in templates and identifier not in rows:
-                yield Hint(Key(WORKSPACE.identifier, identifier), Event(REREAD))
+                yield Hint(Ref(WORKSPACE.identifier, identifier), Event(REREAD))

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
-from coderport.catalog.values import Entity
+from coderport.catalog.values import Entity, Ref
 from coderport.coder.models import Template, Workspace
-
-
-class Key(NamedTuple):
-    """An entity: its blueprint and its identifier."""
-
-    blueprint: str
-    identifier: str
 
 
 @dataclass(frozen=True)
@@ -30,7 +22,7 @@ class Event:
 class Hint:
     """A place to look at. It says nothing of what is there."""
 
-    key: Key
+    key: Ref
     event: Event
 
 
@@ -44,16 +36,16 @@ class Reading:
     asked: float
     templates: Mapping[str, Template] = field(default_factory=dict)
     workspaces: Mapping[str, Workspace] = field(default_factory=dict)
-    gone: frozenset[Key] = frozenset()
-    unproven: frozenset[Key] = frozenset()
-    events: Mapping[Key, tuple[Event, ...]] = field(default_factory=dict)
+    gone: frozenset[Ref] = frozenset()
+    unproven: frozenset[Ref] = frozenset()
+    events: Mapping[Ref, tuple[Event, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Order:
     """What Port is to hold of one key: an entity, or nothing (`entity` None). `asked` is the reading's."""
 
-    key: Key
+    key: Ref
     entity: Entity | None
     asked: float
     properties: tuple[str, ...] = ()

@@ -11,9 +11,10 @@ from typing import Any
 
 from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.meaning import time_text
+from coderport.catalog.values import Ref
 from coderport.kinds.body import entity_body
 from coderport.live.catalog import Catalog
-from coderport.live.values import Key, Order
+from coderport.live.values import Order
 from coderport.port.bulk import UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
@@ -39,9 +40,9 @@ class Writer:
 
     def __init__(self, port: PortClient, catalog: Catalog, done: Told, refused: Told) -> None:
         self._port, self._catalog, self._done, self._refused = port, catalog, done, refused
-        self._waiting: dict[Key, Order] = {}
-        self._at_work: dict[Key, Order] = {}
-        self._written: dict[Key, float] = {}
+        self._waiting: dict[Ref, Order] = {}
+        self._at_work: dict[Ref, Order] = {}
+        self._written: dict[Ref, float] = {}
         self._came, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._refusals = Refusals(self._validated)
@@ -59,7 +60,7 @@ class Writer:
             self._idle.clear()
             self._came.set()
 
-    def touched_since(self, key: Key, moment: float) -> bool:
+    def touched_since(self, key: Ref, moment: float) -> bool:
         """Whether the key was written since that moment (monotonic), or is about to be."""
         return key in self._waiting or key in self._at_work or self._written.get(key, -1.0) >= moment
 
@@ -151,7 +152,7 @@ class Writer:
         self._done(order)
 
 
-def _batch(waiting: Mapping[Key, Order]) -> dict[Key, Order]:
+def _batch(waiting: Mapping[Ref, Order]) -> dict[Ref, Order]:
     return {key: waiting[key] for key in list(waiting)[:MOST_AT_ONCE]}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from coderport.catalog.blueprint import WORKSPACE
+from coderport.catalog.values import Ref
 from coderport.coder.notices import ListedJob, Notices
-from coderport.live.values import Event, Hint, Key
+from coderport.live.values import Event, Hint
 
 LIMIT = 50
 MOST = 800
@@ -72,4 +73,4 @@ class JobsFeed:
 
 
 def _hint(workspace_id: str, job: ListedJob | None) -> Hint:
-    return Hint(Key(WORKSPACE.identifier, workspace_id), Event("jobs", job.changed_at if job else None))
+    return Hint(Ref(WORKSPACE.identifier, workspace_id), Event("jobs", job.changed_at if job else None))
