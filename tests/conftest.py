@@ -35,7 +35,10 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Tests that tell one story (`in_order`) keep their order and stay together, however the others are shuffled."""
+    """Tests that tell one story (`in_order`) keep their order and stay together, however the others are shuffled.
+
+    What takes longest begins first, so that the workers end together: files with the engine and the `dear` ones.
+    """
     written = {item.nodeid: place for place, item in enumerate(items)}
     yield
     stories: dict[Path, list[pytest.Item]] = {}
@@ -48,6 +51,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             items.append(item)
         elif item is stories[item.path][0]:
             items.extend(sorted(stories[item.path], key=lambda each: written[each.nodeid]))
+    dear = {
+        item.path for item in items if item.get_closest_marker("dear") or "cli" in getattr(item, "fixturenames", ())
+    }
+    items.sort(key=lambda each: each.path not in dear)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

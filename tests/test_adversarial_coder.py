@@ -15,6 +15,8 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.coder.reading.snapshot import Fate, Snapshot
 
+pytestmark = pytest.mark.dear
+
 HISTORIES = 10_000
 
 

@@ -21,6 +21,8 @@ from coderport.guard.deletions import DeletionVerdict, Evidence, deletions
 from coderport.guard.ownership import Owner
 from coderport.kinds.desired import Filters, desired
 
+pytestmark = pytest.mark.dear
+
 HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000"))
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 

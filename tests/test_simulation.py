@@ -13,6 +13,8 @@ import pytest
 from simulation.history import events_of, events_of_text, events_text, played, shortest
 from simulation.protections import PROTECTIONS, Missed, missed, still_missed
 
+pytestmark = pytest.mark.dear
+
 KNOWN = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "protections.json"
 MOST = 10_000
 """Histories within which each protection has to be missed."""

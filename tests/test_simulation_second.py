@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from histories import EACH, require_all_to_hold
 
+pytestmark = pytest.mark.dear
+
 
 @pytest.mark.parametrize("first", range(1000, 2000, EACH))
 def test_the_invariants_hold_in_every_history(first: int) -> None:
