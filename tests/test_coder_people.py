@@ -12,8 +12,8 @@ import pytest
 from catalog_samples import numbered
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderForbidden
-from coderport.coder.people import DELETIONS_PAGE, People, same_address
+from coderport.coder.errors import CoderAnswerError, CoderForbidden
+from coderport.coder.people import DELETIONS_PAGE, PAGE, People, same_address
 
 Answer = tuple[int, Any]
 
@@ -75,3 +75,19 @@ def test_a_token_that_may_not_read_the_log_is_told_apart_from_a_server_without_o
     with pytest.raises(CoderForbidden):
         asked(lambda _: (403, {"message": "Forbidden."}), "a@x.io")
     assert not asked(lambda _: (404, {"message": "Resource not found"}), "a@x.io")
+
+
+def test_a_server_that_shows_one_page_of_users_without_end_is_an_error() -> None:
+    """It does not know `offset`; without an end nobody would ever be served again."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"users": [user(n, f"u{n}@x.io") for n in range(PAGE)], "count": PAGE})
+
+    async def run() -> None:
+        async with CoderClient(
+            "https://coder.example.com", "a-token", transport=httpx.MockTransport(handler)
+        ) as client:
+            await People(client).by_email("u1@x.io")
+
+    with pytest.raises(CoderAnswerError, match="the same page"):
+        asyncio.run(run())

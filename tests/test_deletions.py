@@ -111,6 +111,30 @@ def test_never_all_of_a_kind_while_some_of_them_live(number: int) -> None:
     assert not deletions(evidence, allow_deletions=number).refused
 
 
+@pytest.mark.parametrize("whose", ["bob/laptop", "", "acme/prod#9c1f00aa"])
+def test_what_entities_of_others_point_at_is_not_left_out_without_a_release(whose: str) -> None:
+    """Attack 15, H22: Port empties the relations of whatever pointed at an entity that is deleted."""
+    port = in_port(0, 1, templates=range(1, 5))
+    ours, theirs = sorted(port[WORKSPACES].values(), key=lambda each: each.identifier)
+    foreign = replace(
+        theirs, relations={"template_id": numbered(1)}, properties={**theirs.properties, "managed_by": whose}
+    )
+    own = replace(ours, relations={"template_id": numbered(1)})
+    record = {TEMPLATES: ids(range(1, 5)), WORKSPACES: ids([0])}
+    evidence = situation(
+        now=[0],
+        left_out={1: LeftOut.TEMPLATE},
+        port={TEMPLATES: port[TEMPLATES], WORKSPACES: {own.identifier: own}},
+        record=record,
+        desired={TEMPLATES: ids(range(2, 5)), WORKSPACES: ids([0])},
+    )
+    assert not deletions(evidence).refused, "our own rows are written by the same run"
+    beside = replace(evidence, held={**evidence.held, WORKSPACES: {**evidence.held[WORKSPACES], "theirs": foreign}})
+    verdict = deletions(beside)
+    assert "1 of these are what entities of others point at, whose relations Port would empty: t001" in verdict.text()
+    assert not deletions(beside, allow_deletions=1).refused
+
+
 def test_what_went_in_the_last_day_is_taken_off_what_may_go_now() -> None:
     out = dict.fromkeys(range(2), LeftOut.TEMPLATE)
     evidence = situation(before=range(30), now=range(2, 30), left_out=out)

@@ -115,6 +115,20 @@ def test_what_somebody_changed_since_stays_and_is_named(lab: Lab) -> None:
     assert lab.workspace(other)["properties"]["name"] == "by hand"
 
 
+def test_what_others_point_at_by_now_is_not_deleted_by_an_undo(lab: Lab) -> None:
+    """Port would empty the relation of a colleague's entity, and no record of that would be kept."""
+    lab.up()
+    made = [lab.coder.create_workspace("admin", name=name) for name in ("one", "two")]
+    lab.up()
+    lab.port.put_blueprint(dict(SERVICE), by="colleague")
+    lab.port.put_entity("service", {"identifier": "shop", "relations": {"home": made[0]}}, by="colleague")
+    done = undo(lab.stack, kept_runs(lab.stack)[0].run, apply_it=True)
+    assert [each.identifier for each in done.undo.delete] == [made[1]]
+    assert [each for each in done.undo.stays if made[0] in each.what and "service shop points at it" in each.why]
+    shop = lab.port.entity("service", "shop")
+    assert shop is not None and shop["relations"]["home"] == made[0] and made[0] in lab.ids()
+
+
 def test_an_undo_deletes_no_more_than_a_run_may(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.up()
     first = kept_runs(lab.stack)[-1].run

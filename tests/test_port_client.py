@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
@@ -264,6 +265,21 @@ def test_all_pages_are_read_and_every_entity_once(port: EchoingPort) -> None:
     assert found == [f"w{n}" for n in range(25)]
     assert [each.body.get("from") for each in port.sent] == [None, "10", "20"]
     assert all(each.query == {"exclude_calculated_properties": "true"} for each in port.sent)
+
+
+@pytest.mark.parametrize("rows", [[], [{"identifier": "a", "properties": {}, "relations": {}}]], ids=["none", "known"])
+def test_pages_that_bring_nothing_new_are_an_error(port: EchoingPort, rows: list[dict[str, object]]) -> None:
+    turns = itertools.count()
+    port.answers.append(
+        lambda sent: ok(entities=rows, next=f"page {next(turns)}") if sent.path.endswith("/search") else None
+    )
+
+    async def read(client: PortClient) -> list[str]:
+        return [each.identifier async for each in client.entities("workspace")]
+
+    with pytest.raises(PortError, match="pages do not end"):
+        ask(port, read)
+    assert len(port.sent) < 5
 
 
 def test_pages_that_do_not_end_are_an_error(port: EchoingPort) -> None:

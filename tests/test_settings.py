@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from coderport.catalog.values import LeftOut
 from coderport.errors import SettingsError
+from coderport.planning.notes import narrowed_by
 from coderport.settings import ENVIRONMENT, Settings, load_releases, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,6 +172,15 @@ def test_the_shipped_stacks_are_valid(stack: str) -> None:
     environ = {"CODER_SESSION_TOKEN": SECRET, "PORT_CLIENT_ID": "client", "PORT_CLIENT_SECRET": SECRET}
     config = {key.removeprefix("coderport:"): value for key, value in entries.items()}
     assert load_settings(config, environ).coder_api_base_url
+
+
+def test_what_leaves_out_the_actions_is_said_with_the_variable() -> None:
+    environment = {"CODERPORT_ACTIONS": '{"backend": "webhook", "url": "https://x.example"}'}
+    assert narrowed_by(settings())[LeftOut.ACTIONS] == " (it is not set, and the environment has no CODERPORT_ACTIONS)"
+    assert (
+        "has CODERPORT_ACTIONS" in narrowed_by(load_settings(CONFIG, environment, encrypted=ENCRYPTED))[LeftOut.ACTIONS]
+    )
+    assert LeftOut.ACTIONS not in narrowed_by(settings(actions={"backend": "off"}))
 
 
 def test_the_fallback_user_is_somebody_by_name() -> None:

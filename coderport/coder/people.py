@@ -64,7 +64,7 @@ class People:
         """The users whose address is exactly that one, whatever the case: none, one, or (a broken server) more."""
         if not _ADDRESS.fullmatch(email):
             return ()
-        found: list[CoderPerson] = []
+        found: dict[str, CoderPerson] = {}
         offset = 0
         while True:
             params: dict[str, str | int] = {"q": email.lower(), "limit": PAGE, "offset": offset}
@@ -72,10 +72,13 @@ class People:
             rows = data.get("users") if isinstance(data, Mapping) else None
             if not isinstance(rows, list):
                 raise CoderAnswerError("Coder answered GET /users without the list that belongs there")
-            found += [read_as(CoderPerson, row) for row in rows]
+            before = len(found)
+            found |= {each.id: each for each in (read_as(CoderPerson, row) for row in rows)}
             offset += PAGE
             if len(rows) < PAGE:
-                return tuple({each.id: each for each in found if same_address(each.email, email)}.values())
+                return tuple(each for each in found.values() if same_address(each.email, email))
+            if len(found) == before:
+                raise CoderAnswerError("Coder answers GET /users with the same page again and again")
 
     async def user(self, name_or_id: str) -> CoderPerson | None:
         """By username or id; None where there is no such user or the token may not see them."""

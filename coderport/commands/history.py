@@ -15,15 +15,17 @@ from coderport.errors import CoderportError, Refusal
 from coderport.guard.ownership import Owner
 from coderport.history.applying import apply, read_now
 from coderport.history.images import DefinitionImage, EntityImage
+from coderport.history.pointing import pointers_to
 from coderport.history.record import Record, run_name
 from coderport.history.store import Store
-from coderport.history.undoing import Now, Place, Undo, places_of, undo_of
+from coderport.history.undoing import Now, Place, Stays, Undo, places_of, undo_of
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
 from coderport.settings import Limits, Releases, Settings, load_releases
 from coderport.terminal.ending import says, writes_text
 from coderport.terminal.remedy import CLI
+from coderport.terminal.text import line
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ async def _undo(
                 f"credentials belong to {organization.id}. Nothing was changed."
             )
         now = await read_now(client, record, later)
-        found = undo_of(record, now)
+        found = await _without_targets_of_others(client, undo_of(record, now))
         await _insist(client, found, owner, settings.guard, releases)
         if not apply_it or found.nothing:
             return Undone(record, found)
@@ -111,6 +113,38 @@ async def _undo(
                 f"{error}\nThe undo is not whole: it ended after {writes_text(client.writes)} to Port. {rest}"
             ) from None
         return Undone(record, found, tuple(refused), name)
+
+
+async def _without_targets_of_others(client: PortClient, found: Undo) -> Undo:
+    """The undo without the deletion of what an entity that stays points at: Port would empty that relation."""
+    stays: list[Stays] = []
+    going = list(found.delete)
+    while going:  # what stays may itself point at what goes
+        by_blueprint = {
+            name: frozenset(each.identifier for each in going if each.blueprint == name)
+            for name in {each.blueprint for each in going}
+        }
+        needed: dict[str, str] = {}
+        for pointer in await pointers_to(client, by_blueprint):
+            place = (pointer.blueprint, pointer.identifier)
+            if any(
+                pointer.relation in bodies.get(place, {}).get("relations", {}) for bodies in (found.write, found.point)
+            ):
+                continue  # the undo takes that back as well
+            values = pointer.value if isinstance(pointer.value, list) else [pointer.value]
+            needed |= {value: f"{pointer.blueprint} {line(pointer.identifier)}" for value in values}
+        kept = [each for each in going if each.identifier in needed]
+        if not kept:
+            break
+        going = [each for each in going if each.identifier not in needed]
+        stays += [
+            Stays(
+                f"{each.blueprint} {line(each.title)} ({line(each.identifier)})",
+                f"is not deleted: {needed[each.identifier]} points at it",
+            )
+            for each in kept
+        ]
+    return replace(found, delete=tuple(going), stays=(*found.stays, *stays)) if stays else found
 
 
 def _later(store: Store, run: str) -> dict[Place, str]:

@@ -63,7 +63,8 @@ class Disappearances:
 
     `handed_over` are those that Port holds for somebody else by now: whoever carries the deletions out leaves them in
     Port. `kept` have our mark, are in no record of this state, and stay: copies, those of another Coder deployment, and
-    those of which nothing is proven. `elsewhere` are among the unproven, and of another Coder deployment.
+    those of which nothing is proven. `elsewhere` are among the unproven, and of another Coder deployment. `needed` are
+    left out by the settings and pointed at by entities of others, whose relations Port would empty.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Disappearances:
     allowance: int
     kept: Mapping[str, Whose] = field(default_factory=dict)
     elsewhere: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
 
     @property
     def accounted(self) -> int:
@@ -86,9 +88,10 @@ class Disappearances:
 
     @property
     def needs_release(self) -> bool:
-        """Whether these are more than may go by themselves. Never all of a kind while some of them live in Coder."""
+        """Whether these may not go by themselves: too many, all while some live in Coder, or targets of others."""
         alive = len(self.left_out)
-        return len(self.gone) > self.limit or alive > self.allowance or (alive > 0 and not self.remaining)
+        too_many = len(self.gone) > self.limit or alive > self.allowance
+        return too_many or bool(self.needed) or (alive > 0 and not self.remaining)
 
 
 @dataclass(frozen=True)
@@ -179,9 +182,26 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
         unproven=unproven,
         handed_over=frozenset(handed_over),
         kept=kept,
+        needed=_pointed_at(blueprint, evidence).intersection(left_out),
         elsewhere=frozenset(key for key in unproven if key in held and _is_elsewhere(held[key], owner)),
         limit=evidence.limits.for_deleted(ours),
         allowance=_allowance(blueprint, ours, evidence),
+    )
+
+
+def _pointed_at(blueprint: str, evidence: Evidence) -> frozenset[str]:
+    """What entities of others point at, as far as they are of our blueprints: only those were read."""
+    places = [
+        (each.identifier, relation.identifier)
+        for each in BLUEPRINTS
+        for relation in each.relations
+        if relation.target == blueprint
+    ]
+    return frozenset(
+        str(row.relations[name])
+        for source, name in places
+        for row in evidence.held.get(source, {}).values()
+        if row.relations.get(name) and evidence.owner.whose(row) not in (Whose.OURS, Whose.OURS_BY_NAME)
     )
 
 
@@ -254,6 +274,11 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
             by = evidence.narrowed_by.get(reason, "")
             lives = "" if reason is LeftOut.ACTIONS else "alive in Coder, "
             yield f"  {len(ids)} {lives}{reason.value}{by}: {_names(ids, held)}"
+    if kind.needed:
+        yield (
+            f"  {len(kind.needed)} of these are what entities of others point at, whose relations Port would empty: "
+            + _names(kind.needed, held)
+        )
     if kind.unproven:
         why = "whose form Coder did not show" if kind.kind == ACTION else "not shown by Coder"
         yield f"  {len(kind.unproven)} {why}, which does not say either that they were deleted: " + _names(

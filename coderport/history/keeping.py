@@ -12,18 +12,12 @@ from coderport.catalog.actions.values import permissions_to_port, to_port
 from coderport.catalog.agreement import differences as blueprint_differences
 from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.blueprint import to_port as blueprint_to_port
-from coderport.history.images import (
-    DefinitionImage,
-    Pointer,
-    entity_images,
-    pointers_among,
-    targets_of,
-)
+from coderport.history.images import DefinitionImage, entity_images
+from coderport.history.pointing import pointers_to
 from coderport.history.record import How, Record, run_name
 from coderport.history.store import Store
 from coderport.planning.memory import Memory
 from coderport.planning.plan import Plan
-from coderport.port.client import PortClient
 from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
@@ -59,7 +53,8 @@ async def keep(
     names = sorted({each.identifier for each in definitions if each.kind == "action" and each.before is not None})
     async with opened_port(settings, account) as client:
         permissions = dict(zip(names, await together(client.action_permissions(each) for each in names), strict=True))
-        pointers = await _pointers(client, plan, deleted)
+        held = {each.identifier: plan.held.entities.get(each.identifier, {}) for each in BLUEPRINTS}
+        pointers = await pointers_to(client, deleted, held)
     record = Record(
         run=run_name(now),
         how=how,
@@ -101,23 +96,3 @@ def _permissions(plan: Plan, held: Mapping[str, Mapping[str, Any] | None]) -> It
             yield DefinitionImage("permissions", identifier, live, None)
         elif permission_differences(identifier, ours[identifier], live):
             yield DefinitionImage("permissions", identifier, live, permissions_to_port(ours[identifier]))
-
-
-async def _pointers(client: PortClient, plan: Plan, deleted: Mapping[str, frozenset[str]]) -> list[Pointer]:
-    """The relations that Port will empty when the entities are deleted; none of it is asked where nothing goes."""
-    going = {name for name, ids in deleted.items() if ids}
-    if not going:
-        return []
-    found: list[Pointer] = []
-    ours = {each.identifier for each in BLUEPRINTS}
-    for blueprint in await client.blueprints():
-        name = str(blueprint.get("identifier") or "")
-        targets = {key: target for key, target in targets_of(blueprint).items() if target in going}
-        if not targets:
-            continue
-        if name in ours:
-            rows = plan.held.entities.get(name, {})
-        else:
-            rows = {each.identifier: each async for each in client.entities(name)}
-        found += pointers_among(rows, targets, deleted)
-    return found

@@ -42,6 +42,8 @@ def narrowed_by(settings: Settings) -> dict[LeftOut, str]:
         found[LeftOut.ORGANIZATION] = f" (the environment has {name}={value})"
     if "actions" in settings.from_environment:
         found[LeftOut.ACTIONS] = f" (the environment has {ENVIRONMENT['actions']})"
+    elif "actions" not in settings.model_fields_set:
+        found[LeftOut.ACTIONS] = f" (it is not set, and the environment has no {ENVIRONMENT['actions']})"
     return found
 
 

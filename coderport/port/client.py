@@ -169,10 +169,12 @@ class PortClient:
         if query is not None:
             body["query"] = query
         seen: set[str] = set()
+        pages: set[str] = set()
         while True:
             reply = await self._session.call(
                 "POST", f"{_blueprint(blueprint)}/entities/search", what, query=_PLAIN, body=body
             )
+            before = len(seen)
             for row in reply.rows("entities"):
                 entity = PortEntity.from_json(blueprint, row)
                 if entity.identifier not in seen:
@@ -181,8 +183,9 @@ class PortClient:
             following = reply.json.get("next")
             if not following:
                 return
-            if following == body.get("from"):
+            if str(following) in pages or (pages and len(seen) == before):
                 raise PortError(f"Port's pages do not end ({what})")
+            pages.add(str(following))
             body = {**body, "from": following}
 
     async def entity(self, blueprint: str, identifier: str) -> PortEntity | None:
