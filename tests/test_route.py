@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from network import Proxy, SecureServer, proxy_to, secure_server
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
+from coderport.commands import cli
 from coderport.errors import SettingsError
 from coderport.port.client import PortClient
 from coderport.port.errors import PortUnreachable
@@ -261,3 +263,15 @@ def subject_hash(certificate: Path) -> str:
         pytest.skip("no openssl here, which names a certificate by its subject")
     command = ["openssl", "x509", "-hash", "-noout", "-in", str(certificate)]
     return f"{subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()}.0"
+
+
+def test_name_servers_that_do_not_answer_are_waited_for_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By glibc's defaults a first contact took 27 seconds with two of them: a lookup cannot be cancelled."""
+    monkeypatch.setattr(cli, "app", lambda **_: None)
+    monkeypatch.setattr(cli, "open_outlets", lambda: None)
+    monkeypatch.setenv("RES_OPTIONS", "ndots:1")
+    cli.main()
+    assert os.environ["RES_OPTIONS"] == "ndots:1"
+    monkeypatch.delenv("RES_OPTIONS")
+    cli.main()
+    assert os.environ["RES_OPTIONS"] == "timeout:1 attempts:2"

@@ -41,6 +41,7 @@ from coderport.settings import RELEASES
 from coderport.terminal.screen import open_outlets
 from coderport.terminal.volume import Volume, set_volume
 from coderport.transport.loopback import spare
+from coderport.transport.resolver import hurry
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -347,6 +348,7 @@ def live(stack: ExistingStack) -> None:
 def main() -> None:
     """Runs the command line; a known failure is one plain message and its exit code, never a traceback."""
     spare(os.environ)
+    hurry(os.environ)
     open_outlets()
     try:
         app(standalone_mode=True)

@@ -43,7 +43,7 @@ class Patience:
     lies at least between two tries. The rest is about builds that a run of an action follows.
     """
 
-    first_contact: float = 12.0
+    first_contact: float = 10.0
     answer: float = 120.0
     answer_bytes: int = 256 * 1024 * 1024
     outage: float = 180.0
