@@ -107,6 +107,11 @@ class Stage:
         self.done.append(run)
         return self.outcome
 
+    async def until_at_work(self, number: int) -> None:
+        """Until so many runs are here; the service counts a run as running a moment before it begins it."""
+        while len(self.at_work) < number:
+            await asyncio.sleep(0.01)
+
     async def key_of(self, run: str) -> str | None:
         self.asked[run] += 1
         if self.key_failures:

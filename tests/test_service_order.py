@@ -57,6 +57,7 @@ async def test_one_run_at_a_time_for_each_workspace_in_the_order_of_arrival(tmp_
             for run in filter(None, pair):
                 await caller.run(run)
         await caller.until("coderport_runs_running", 2)
+        await stage.until_at_work(2)
         stage.go.set()
         await caller.until(ended("success"), 15)
     assert overlaps == []
@@ -72,6 +73,7 @@ async def test_no_more_runs_at_once_than_workers(tmp_path: Path) -> None:
         for number in range(8):
             await caller.run(run_id(number))
         await caller.until("coderport_runs_running", 3)
+        await stage.until_at_work(3)
         assert (await caller.figures())["coderport_runs_queued"] == 5
         stage.go.set()
         await caller.until(ended("success"), 8)
@@ -86,6 +88,7 @@ async def test_runs_that_act_on_no_workspace_wait_for_no_other(tmp_path: Path) -
         await caller.run(ONE)
         await caller.run(TWO)
         await caller.until("coderport_runs_running", 2)
+        await stage.until_at_work(2)
         stage.go.set()
         await caller.until(ended("not_ours"), 2)
 
@@ -126,6 +129,7 @@ async def test_a_run_is_given_up_after_a_day(tmp_path: Path) -> None:
     async with service(stage, tmp_path, clock=lambda: now[0]) as caller:
         await caller.run(ONE, at=NOW)
         await caller.until("coderport_runs_running", 1)
+        await stage.until_at_work(1)
         now[0] += queue.GIVE_UP_SECONDS + 1
         stage.go.set()
         await caller.until(ended("abandoned"), 1)
@@ -154,6 +158,7 @@ async def test_a_draining_service_ends_what_is_at_work_and_leaves_the_rest_to_th
         await caller.run(ONE)
         await caller.run(TWO)
         await caller.until("coderport_runs_running", 1)
+        await stage.until_at_work(1)
         leave.set()
         while (await client.get("/readyz")).status_code != 503:
             await asyncio.sleep(0.01)
@@ -179,6 +184,7 @@ async def test_what_does_not_end_in_the_grace_is_begun_again_by_the_next(tmp_pat
     async with service(stage, tmp_path) as caller:
         await caller.run(ONE)
         await caller.until("coderport_runs_running", 1)
+        await stage.until_at_work(1)
     assert (stage.begun, stage.done) == ([ONE], [])
     stage.go.set()
     async with service(stage, tmp_path) as caller:

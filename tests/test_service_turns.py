@@ -165,6 +165,7 @@ async def test_a_call_that_comes_while_the_run_is_looked_at_is_not_lost(tmp_path
     async with service(stage, tmp_path, clock=lambda: now) as caller:
         await caller.run(ONE, at=now)
         await caller.until("coderport_runs_running", 1)
+        await stage.until_at_work(1)
         await caller.run(ONE, at=now + 1)
         stage.go.set()
         await caller.until(ended("waiting"), 1)
