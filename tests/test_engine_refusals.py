@@ -183,7 +183,8 @@ def test_a_port_client_of_another_region_is_told_about_regions(lab: Lab) -> None
     lab.assert_converged()
 
 
-def test_nobody_listening_on_this_machine_says_make_emulate(lab: Lab) -> None:
+def test_nobody_listening_on_this_machine_says_make_emulate(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODERPORT_PATIENCE", "2")
     lab.stack.configure({"coderApiBaseUrl": "http://127.0.0.1:9"})
     outcome, _ = lab.stack.up()
     lab.stack.configure({"coderApiBaseUrl": lab.pair.coder_url})
@@ -191,7 +192,10 @@ def test_nobody_listening_on_this_machine_says_make_emulate(lab: Lab) -> None:
     lab.assert_converged()
 
 
-def test_a_failing_first_run_remembers_nothing_and_the_next_one_is_a_first_run(tmp_path: Path, cli: CliInfo) -> None:
+def test_a_failing_first_run_remembers_nothing_and_the_next_one_is_a_first_run(
+    tmp_path: Path, cli: CliInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODERPORT_PATIENCE", "2")
     with laboratory(tmp_path, cli, workspaces=3, templates=1) as fresh:
         fresh.coder.faults.add(kind="status", path="/api/v2/organizations", status=500)
         assert fresh.stack.up()[0].result == "failed"

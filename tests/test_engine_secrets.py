@@ -81,7 +81,8 @@ def test_what_agents_hold_is_mirrored_nowhere(lab: Lab) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v2/users/me", "/api/v2/workspaces"])
 @pytest.mark.parametrize("kind", ["status", "html", "cut", "redirect"])
-def test_no_error_shows_a_token(lab: Lab, kind: str, path: str) -> None:
+def test_no_error_shows_a_token(lab: Lab, kind: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODERPORT_PATIENCE", "2")  # what is repeated until it is given up says the same after 3 minutes
     token = lab.coder.token
     headers = {"location": f"https://elsewhere.example.com/?token={token}"} if kind == "redirect" else {}
     lab.coder.faults.add(kind=kind, path=path, status=401, body={"message": "No.", "detail": token}, headers=headers)
