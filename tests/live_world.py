@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.emulators.coder import builds
 from coderport.live.service import Live, opened_live
 from coderport.report.outcome import Outcome
 from simulation.clock import StuckError, VirtualTime
@@ -84,6 +85,12 @@ class LiveWorld:
         """A property in Port; None where there is no such entity."""
         held = self.entity(identifier, blueprint)
         return None if held is None else held["properties"].get(name)
+
+    def build(self, identifier: str, transition: str) -> None:
+        """A build that takes its time."""
+        with self.coder.state.lock:
+            workspace = self.coder.workspace(identifier)
+            builds.begin(self.coder.state, workspace, transition, workspace.owner_id)
 
     async def settled(self) -> None:
         """Whatever `live` has done, a run after it writes nothing to Port."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from live_world import LiveWorld, W, in_world
+from live_world import LiveWorld, T, W, in_world
 
 SECONDS = 3.0
 """Of the world's clock, whose network takes up to a tenth of a second each way."""
@@ -28,10 +28,67 @@ async def test_what_no_feed_tells_is_found_by_the_re_read_and_counted_as_missed(
     live = await world.live()
     first, *_ = sorted(world.coder.workspace_ids())
     await asyncio.sleep(60)
-    world.coder.rename_workspace(first, "renamed")
-    assert await world.until(lambda: world.value(first, "name") == "renamed", "renamed") < 700
+    world.coder.set_workspace(first, ttl_ms=3_600_000)  # no line of the log says so
+    await world.until(lambda: world.value(first, "ttl_ms") == 3_600_000, "found", 700)
     await asyncio.sleep(30)
-    assert 'coderport_live_missed_total{feed="none",property="name"} 1.0' in live.metrics.exposition().decode()
+    assert 'coderport_live_missed_total{feed="audit",property="ttl_ms"} 1.0' in live.metrics.exposition().decode()
+    await world.settled()
+
+
+@in_world(seed=4)
+async def test_the_audit_log_tells_of_names_and_dormancy(world: LiveWorld) -> None:
+    live = await world.live()
+    first, second, *_ = sorted(world.coder.workspace_ids())
+    await asyncio.sleep(60)
+    world.coder.rename_workspace(first, "renamed")
+    world.coder.set_dormant(second)
+    assert await world.until(lambda: world.value(first, "name") == "renamed", "renamed") < 60
+    assert await world.until(lambda: world.value(second, "dormant_at") is not None, "dormant") < 60
+    await asyncio.sleep(30)
+    assert "coderport_live_missed_total{" not in live.metrics.exposition().decode()
+    await world.settled()
+
+
+@in_world(seed=8)
+async def test_a_promotion_outdates_all_workspaces_of_its_template(world: LiveWorld) -> None:
+    await world.live()
+    template = world.coder.workspace(sorted(world.coder.workspace_ids())[0]).template_id
+    mine = {each for each in world.coder.workspace_ids() if world.coder.workspace(each).template_id == template}
+    await asyncio.sleep(60)
+    world.coder.promote_version(template)
+    assert await world.until(lambda: all(world.value(each, "outdated") for each in mine), "outdated") < 60
+    await world.settled()
+
+
+@in_world(seed=8)
+async def test_templates_that_come_change_and_go_are_followed(world: LiveWorld) -> None:
+    await world.live()
+    await asyncio.sleep(60)
+    made = world.coder.create_template("brand-new")
+    assert await world.until(lambda: world.entity(made, T) is not None, "there") < 60
+    world.coder.set_template(made, description="other")
+    assert await world.until(lambda: world.value(made, "description", T) == "other", "changed") < 60
+    world.coder.deprecate(made)
+    assert await world.until(lambda: world.value(made, "deprecated", T) is True, "deprecated") < 120
+    workspace = world.coder.create_workspace(template="brand-new")
+    assert await world.until(lambda: world.entity(workspace) is not None, "workspace") < SECONDS
+    world.coder.delete_workspace(workspace)
+    await world.until(lambda: world.entity(workspace) is None, "workspace gone")
+    world.coder.delete_template(made)
+    assert await world.until(lambda: world.entity(made, T) is None, "gone") < 120
+    await world.settled()
+
+
+@in_world(seed=9)
+async def test_a_token_that_may_not_read_jobs_asks_for_builds_under_way(world: LiveWorld) -> None:
+    world.options["coderSessionToken"] = world.coder.create_token("template-admin")
+    live = await world.live()
+    assert live.feeds == ["templates", "transitional"]
+    world.coder.set_build_seconds(30, 60)
+    first, *_ = sorted(world.coder.workspace_ids())
+    world.build(first, "stop")
+    assert await world.until(lambda: world.value(first, "status") in ("pending", "stopping"), "under way") < 60
+    assert await world.until(lambda: world.value(first, "status") == "stopped", "stopped") < 130
     await world.settled()
 
 

@@ -14,19 +14,19 @@ from typing import Any
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
-from coderport.coder.notices import Notices
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.live.beginning import Beginning, LiveStack, begin
 from coderport.live.budget import Budget, routine
 from coderport.live.catalog import Catalog
 from coderport.live.deleting import Deletions
-from coderport.live.feeds.feed import Feed
-from coderport.live.feeds.jobs import JobsFeed
+from coderport.live.feeds.choosing import Chosen, chosen
+from coderport.live.following import LONGEST_PAUSE, Following
+from coderport.live.health import Health
 from coderport.live.hints import Hints
 from coderport.live.metrics import NO_FEED, LiveMetrics
 from coderport.live.others import EVERY, Others
 from coderport.live.reading import PER_READING, Reader
-from coderport.live.rereading import Rereading
+from coderport.live.rereading import PAGE, Rereading
 from coderport.live.rhythm import Rhythm, rhythm_of
 from coderport.live.values import Hint, Order, Reading
 from coderport.live.writing import Writer
@@ -37,10 +37,6 @@ from coderport.transport.patience import Patience
 
 RETRY_SECONDS = 30.0
 """Until it begins again where a run has to come first, or a server does not answer."""
-LONGEST_PAUSE = 30.0
-"""Seconds between two looks of a feed that does not answer."""
-AWAY_SECONDS = 60.0
-"""After a Coder that was away for longer everything is read again: hints may have been lost."""
 READY_LAG = 30.0
 """Seconds of lag up to which it is ready."""
 
@@ -58,10 +54,9 @@ class Live:
         self.hints = Hints()
         self._deletions = Deletions(settings.guard, {})
         self._begun = False
-        self._failing: dict[str, tuple[float, str]] = {}
+        self._health = Health(self.metrics.feed, self._read_all_again)
         self._not_begun = "it has not begun"
-        self.feeds: list[Feed] = []
-        self.rhythm = Rhythm(1.25, 10.0)
+        self._following: Following | None = None
         self._writer: Writer | None = None
         self._rereading: Rereading | None = None
         self.metrics.watch(
@@ -82,12 +77,17 @@ class Live:
         """Why it is not ready, for a person; empty if it is."""
         if not self._begun:
             return self._not_begun
-        if self._failing:
-            return "; ".join(f"{name}: {why}" for name, (_, why) in sorted(self._failing.items()))
+        if self._health.text:
+            return self._health.text
         if self._writer is not None and self._writer.failing:
             return self._writer.failing
         lag = self.metrics.recent_lag()
         return f"changes reach Port {lag:.0f} s late" if lag > READY_LAG else ""
+
+    @property
+    def feeds(self) -> list[str]:
+        """The names of the feeds that it has, sorted."""
+        return sorted({name for name, _ in self._following.feeds}) if self._following is not None else []
 
     def details(self) -> str:
         """What else a person should know, ready or not: deletions that are held, and what allows them."""
@@ -112,13 +112,23 @@ class Live:
         self._writer = writer = Writer(self._port, catalog, self.metrics.written, lambda _: self.metrics.refused.inc())
         self._rereading = Rereading(self._coder, catalog, self._reader)
         self._others = Others(self._port, catalog, writer)
-        self._choose()
+        self._following = Following(
+            lambda: chosen(self._coder, catalog), self._rhythm, self._hinted, self._rereading.all_at_once, self._health
+        )
+        await self._until_chosen(self._following)
         self._order(beginning.reading)
         self._begun = True
         _LOG.info("began", extra={"templates": len(catalog.templates), "orders": len(writer)})
-        tasks = [self._reading(), writer.run(), self._rolling(), self._watching_others(), self._watching_coder()]
-        tasks += [self._following(feed) for feed in self.feeds]
-        await _first_failure(tasks)
+        await _first_failure(
+            [
+                self._following.run(),
+                self._reading(),
+                writer.run(),
+                self._rolling(),
+                self._watching_others(),
+                self._watching_coder(),
+            ]
+        )
 
     async def drained(self, seconds: float) -> None:
         """Waits for the writes under way, for so long at most."""
@@ -137,41 +147,32 @@ class Live:
                 _LOG.warning("cannot begin", extra={"reason": str(error)})
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _choose(self) -> None:
-        notices = Notices(self._coder)
-        organizations = self._catalog.ground.snapshot.organizations
-        self.feeds = [JobsFeed(notices, each.id) for each in organizations]
-        pages = len(self._rereading or ()) + len(self._catalog.held[WORKSPACE.identifier]) // 250
-        self.rhythm = rhythm_of(
+    async def _until_chosen(self, following: Following) -> None:
+        while True:
+            try:
+                await following.choose()
+                return
+            except CoderError as error:
+                self._not_begun = str(error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _read_all_again(self) -> None:
+        if self._rereading is not None:
+            self._rereading.all_at_once()
+
+    def _rhythm(self, found: Chosen) -> Rhythm:
+        assert self._rereading is not None
+        rows = len(self._catalog.held[WORKSPACE.identifier])
+        return rhythm_of(
             routine_per_minute=self._budget.routine_per_minute,
-            sources=len(self.feeds),
-            requests_of_reread=pages,
-            partitions=len(self._rereading or ()),
+            sources=found.requests,
+            requests_of_reread=len(self._rereading) + rows // PAGE,
+            partitions=len(self._rereading),
             resync=self._settings.live.resync.total_seconds(),
-            audit=False,
+            audit=any(feed.name == "audit" for feed in found.feeds),
         )
-        for feed in self.feeds:
-            _LOG.info("feed", extra={"feed": feed.name, "covers": feed.covers, "seconds": round(self.rhythm.builds, 2)})
 
     # --- what goes on all the time --------------------------------------------------------------------------------
-
-    async def _following(self, feed: Feed) -> None:
-        pause = self.rhythm.builds
-        while True:
-            began = time.monotonic()
-            try:
-                with routine():
-                    hints = await feed.look()
-            except CoderError as error:
-                self._failed(feed.name, error)
-                pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                pause = self.rhythm.builds
-                self._works(feed.name)
-                self._hinted(hints)
-                if getattr(feed, "gap", False) and self._rereading is not None:
-                    self._rereading.all_at_once()
-            await asyncio.sleep(max(0.0, began + pause - time.monotonic()))
 
     async def _reading(self) -> None:
         pause = 1.0
@@ -180,13 +181,13 @@ class Live:
             try:
                 reading = await self._reader.read(hinted)
             except CoderError as error:
-                self._failed("reading", error)
+                self._health.failed("reading", error)
                 self.hints.again(hinted)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             pause = 1.0
-            self._works("reading")
+            self._health.works("reading")
             self._order(reading)
 
     async def _rolling(self) -> None:
@@ -197,19 +198,19 @@ class Live:
                 try:
                     reading, unseen = await self._rereading.read(*following)
                 except CoderError as error:
-                    self._failed("re-read", error)
+                    self._health.failed("re-read", error)
                     if following[1]:
                         self._rereading.urgent(*following)
                 else:
-                    self._works("re-read")
+                    self._health.works("re-read")
                     self._order(reading, rereading=not following[1])
                     self.hints.add(unseen)
             self.metrics.settle()
             await self._until_next_partition()
 
     async def _until_next_partition(self) -> None:
-        assert self._rereading is not None
-        until = time.monotonic() + self.rhythm.partition
+        assert self._rereading is not None and self._following is not None
+        until = time.monotonic() + self._following.rhythm.partition
         while time.monotonic() < until and not self._rereading.is_urgent:
             await asyncio.sleep(min(0.5, max(0.0, until - time.monotonic())))
             self.metrics.settle()
@@ -225,9 +226,9 @@ class Live:
                 else:
                     hints = await self._others.look()
             except PortError as error:
-                self._failed("port", error)
+                self._health.failed("port", error)
             else:
-                self._works("port")
+                self._health.works("port")
                 self._hinted(hints)
 
     async def _watching_coder(self) -> None:
@@ -272,22 +273,9 @@ class Live:
     def _by_feed(self, order: Order) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
         for name in order.properties:
-            feed = next((each.name for each in self.feeds if name in each.properties), NO_FEED)
+            feed = self._following.feed_of(name) if self._following is not None else NO_FEED
             found[feed] = (*found.get(feed, ()), name)
         return found
-
-    def _failed(self, name: str, error: CoderportError) -> None:
-        since, _ = self._failing.get(name, (time.monotonic(), ""))
-        self._failing[name] = (since, str(error))
-        self.metrics.feed(name, False)
-        _LOG.warning("does not answer", extra={"feed": name, "reason": str(error)})
-
-    def _works(self, name: str) -> None:
-        self.metrics.feed(name, True)
-        since, _ = self._failing.pop(name, (0.0, ""))
-        if since and time.monotonic() - since > AWAY_SECONDS and self._rereading is not None:
-            _LOG.info("answers again", extra={"feed": name, "seconds": round(time.monotonic() - since)})
-            self._rereading.all_at_once()
 
 
 async def _first_failure(work: Sequence[Coroutine[Any, Any, None]]) -> None:

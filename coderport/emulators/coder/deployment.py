@@ -6,13 +6,14 @@ from dataclasses import fields as fields_of
 from typing import Any, TypeVar
 
 from coderport.emulators.coder import builds
+from coderport.emulators.coder.audit import note_workspace
 from coderport.emulators.coder.parameters import made_up_values
 from coderport.emulators.coder.prebuilds import claim
 from coderport.emulators.coder.records import Build, Organization, Template, User, Version, Workspace
 from coderport.emulators.coder.seed import add_version
 from coderport.emulators.coder.state import State
 from coderport.emulators.coder.workspace_routes import set_dormant
-from coderport.emulators.coder.written import read_time
+from coderport.emulators.coder.written import nullable, read_time
 from coderport.emulators.kit import EmulatorError
 
 _Found = TypeVar("_Found")
@@ -158,6 +159,7 @@ class Deployment:
             found = self.workspace(workspace)
             if self.state.workspace_of(found.owner_id, name) not in (None, found):
                 raise EmulatorError(f"the owner of {workspace!r} has a workspace {name!r} already")
+            note_workspace(self.state, self.user(found.owner_id), "write", found, {"name": (found.name, name)})
             found.name = name
             self.state.place(found)
 
@@ -181,7 +183,11 @@ class Deployment:
     def set_dormant(self, workspace: str, dormant: bool = True) -> None:
         """Put it to sleep, or wake it."""
         with self.state.lock:
-            set_dormant(self.state, self.workspace(workspace), dormant)
+            found = self.workspace(workspace)
+            before = nullable(found.dormant_at)
+            set_dormant(self.state, found, dormant)
+            diff = {"dormant_at": (before, nullable(found.dormant_at))}
+            note_workspace(self.state, self.user(found.owner_id), "write", found, diff)
 
     def set_workspace(self, workspace: str, **fields: Any) -> None:
         """Set fields of its record: `ttl_ms=None`, `autostart_schedule=""` clear.

@@ -31,6 +31,7 @@ class JobsFeed:
 
     def __init__(self, notices: Notices, organization_id: str) -> None:
         self._notices, self._organization = notices, organization_id
+        self.place = organization_id
         self._known: dict[str, str] = {}
         self._active: dict[str, str] = {}
         self._limit = LIMIT

@@ -1,0 +1,126 @@
+"""The feeds at work: chosen at the start and again every hour, each asked in its own rhythm."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from coderport.coder.errors import CoderError, CoderForbidden, CoderNotFound
+from coderport.live.budget import routine
+from coderport.live.feeds.choosing import Chosen
+from coderport.live.feeds.feed import Feed
+from coderport.live.health import Health
+from coderport.live.rhythm import AUDIT_EVERY, TEMPLATES_EVERY, Rhythm
+from coderport.live.values import Hint
+
+CHOSEN_EVERY = 3600.0
+LONGEST_PAUSE = 30.0
+"""Seconds between two looks of a feed that does not answer."""
+_RETRY = 30.0
+
+_LOG = logging.getLogger(__name__)
+
+
+class Following:
+    """Asks the feeds. `choose` says which, `rhythm_of` how often; `hinted` takes hints, `gap` hears of lost ones."""
+
+    def __init__(
+        self,
+        choose: Callable[[], Awaitable[Chosen]],
+        rhythm_of: Callable[[Chosen], Rhythm],
+        hinted: Callable[[tuple[Hint, ...]], None],
+        gap: Callable[[], None],
+        health: Health,
+    ) -> None:
+        self._choose, self._rhythm_of = choose, rhythm_of
+        self._hinted, self._gap, self._health = hinted, gap, health
+        self.rhythm = Rhythm(0.0, 0.0)
+        self.feeds: dict[tuple[str, str], Feed] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._again = asyncio.Event()
+        self._absent: dict[str, str] = {}
+
+    async def choose(self) -> None:
+        """Chooses for the first time. Raises a CoderError where Coder does not answer."""
+        self._adjust(await self._choose())
+
+    async def run(self) -> None:
+        """Goes on until it is cancelled."""
+        try:
+            while True:
+                self._start()
+                waiting = asyncio.ensure_future(self._again.wait())
+                done, _ = await asyncio.wait(
+                    {waiting, *self._tasks.values()}, timeout=CHOSEN_EVERY, return_when="FIRST_COMPLETED"
+                )
+                waiting.cancel()
+                for task in done - {waiting}:
+                    task.result()
+                self._again.clear()
+                await self._chosen_again()
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def feed_of(self, name: str) -> str:
+        """The feed that should tell of changes of that property; "none" where there is none."""
+        return next((feed.name for feed in self.feeds.values() if name in feed.properties), "none")
+
+    async def _chosen_again(self) -> None:
+        try:
+            self._adjust(await self._choose())
+        except CoderError as error:
+            _LOG.warning("cannot choose feeds", extra={"reason": str(error)})
+            self._again.set()
+            await asyncio.sleep(_RETRY)
+
+    def _adjust(self, found: Chosen) -> None:
+        """Keeps the feeds that go on, with what they know, and tells a person of what is new."""
+        self.rhythm = self._rhythm_of(found)
+        wanted = {(feed.name, feed.place): feed for feed in found.feeds}
+        for place in self.feeds.keys() - wanted.keys():
+            del self.feeds[place]
+            self._health.forget(place[0])
+            if task := self._tasks.pop(place, None):
+                task.cancel()
+        for place, feed in wanted.items():
+            if place not in self.feeds:
+                self.feeds[place] = feed
+                _LOG.info(
+                    "feed", extra={"feed": feed.name, "covers": feed.covers, "seconds": round(self._every(feed), 2)}
+                )
+        if found.absent != self._absent:
+            self._absent = found.absent
+            for name, why in found.absent.items():
+                _LOG.info("no feed", extra={"feed": name, "reason": why})
+
+    def _start(self) -> None:
+        for place, feed in self.feeds.items():
+            if place not in self._tasks:
+                self._tasks[place] = asyncio.ensure_future(self._followed(feed))
+
+    def _every(self, feed: Feed) -> float:
+        return {"templates": TEMPLATES_EVERY, "audit": AUDIT_EVERY}.get(feed.name, self.rhythm.builds)
+
+    async def _followed(self, feed: Feed) -> None:
+        pause = self._every(feed)
+        while True:
+            began = time.monotonic()
+            try:
+                with routine():
+                    hints = await feed.look()
+            except CoderError as error:
+                self._health.failed(feed.name, error)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                if isinstance(error, (CoderNotFound, CoderForbidden)):  # the token has lost the right
+                    self._again.set()
+            else:
+                pause = self._every(feed)
+                self._health.works(feed.name)
+                self._hinted(hints)
+                if feed.gap:
+                    self._gap()
+            await asyncio.sleep(max(0.05, began + pause - time.monotonic()))
