@@ -28,8 +28,8 @@ from benchmarks.measuring import Notebook
 from benchmarks.project import project
 from benchmarks.rivals import at_once, ocean, one_by_one
 from benchmarks.rows import Results, Row
-from coderport.commands.stack import ROOT
 from coderport.engine import CliInfo, drop_real_life, obtain_cli
+from coderport.stack.stack import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
 PARTS = ("project", "memory", "one-by-one", "ocean", "churn")

@@ -27,13 +27,13 @@ from pulumi.runtime.proto import language_pb2_grpc
 
 from benchmarks.checkout import STACK
 from coderport.catalog.blueprint import WORKSPACE
-from coderport.commands.comparison import compare
-from coderport.commands.stack import PARALLEL, Stack, project_name
 from coderport.engine import obtain_cli
 from coderport.planning.difference import ENTITY, Difference, part_of
 from coderport.program.declaration import declare
 from coderport.report.account import Account
 from coderport.settings import Releases
+from coderport.stack.comparison import compare
+from coderport.stack.stack import PARALLEL, Stack, project_name
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks.processes import Measured, measured
 from benchmarks.servers import Servers
-from coderport.commands.stack import ROOT
 from coderport.engine import CliInfo, engine_environment
+from coderport.stack.stack import ROOT
 
 FOLDER = ROOT / ".coderport" / "bench"
 STACK = "bench"

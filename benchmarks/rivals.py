@@ -18,8 +18,8 @@ from benchmarks.measuring import Notebook
 from benchmarks.processes import measured
 from benchmarks.rows import Row
 from benchmarks.servers import TEMPLATES, Servers, served
-from coderport.commands.stack import ROOT
 from coderport.engine import CliInfo
+from coderport.stack.stack import ROOT
 
 OCEAN_VERSION = "0.55.4"
 _OCEAN_PYTHON = (3, 12)

@@ -18,9 +18,9 @@ import httpx
 
 from benchmarks.errors import BenchError
 from benchmarks.processes import processor_seconds
-from coderport.commands.stack import ROOT
 from coderport.emulators.pair import Pair
 from coderport.emulators.port import PortEmulator
+from coderport.stack.stack import ROOT
 
 LATENCY_MS = 20
 TEMPLATES = 50

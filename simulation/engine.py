@@ -25,7 +25,6 @@ from coderport.catalog.actions.values import permissions_to_port, to_port
 from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.values import Entity, resource_name
-from coderport.commands.stack import judged
 from coderport.errors import CoderportError
 from coderport.planning.difference import ACTION, BLUEPRINT, ENTITY, Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, recalled, unreadable
@@ -37,6 +36,7 @@ from coderport.provider.server import PortProvider
 from coderport.report.account import FOLDER, Account
 from coderport.report.outcome import Outcome, Tally
 from coderport.settings import Releases, Settings
+from coderport.stack.stack import judged
 from simulation.process import CURRENT, Process, wait
 
 PROJECT = "coderport"
@@ -72,7 +72,7 @@ class State:
 
 
 class WorldStack:
-    """What the commands take for `coderport.commands.stack.Stack`."""
+    """What the commands take for `coderport.stack.stack.Stack`."""
 
     def __init__(self, name: str, state: State, settings: Callable[[], Settings], folder: Path) -> None:
         self.name, self.state_kept, self._settings = name, state, settings
@@ -429,7 +429,7 @@ def everywhere() -> Iterator[None]:
         for module in ("sync", "drift"):
             patches.enter_context(mock.patch(f"coderport.commands.{module}.load_releases", releases))
         # A history as a whole is one such block, and blocks of several processes at once would not nest.
-        patches.enter_context(mock.patch("coderport.commands.comparison.seldom_collected", nullcontext))
+        patches.enter_context(mock.patch("coderport.stack.comparison.seldom_collected", nullcontext))
         patches.enter_context(mock.patch.object(Account, "leave", accounted))
         patches.enter_context(mock.patch.dict(os.environ, {FOLDER: "the world"}))
         yield

@@ -22,9 +22,7 @@ from coderport.catalog.values import Entity, resource_name
 from coderport.coder.models import Template, Workspace
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.reading.snapshot import Fate
-from coderport.commands.comparison import misfits
 from coderport.commands.drift import remembered
-from coderport.commands.stack import SUCCEEDED
 from coderport.engine.resources import Resources
 from coderport.guard.verdict import Verdict
 from coderport.planning.difference import (
@@ -45,6 +43,8 @@ from coderport.port.models import Organization, PortEntity
 from coderport.provider import entity_values
 from coderport.provider.entity_values import Owned, wanted
 from coderport.settings import Releases, Settings
+from coderport.stack.comparison import misfits
+from coderport.stack.stack import SUCCEEDED
 
 Json = dict[str, Any]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.demo import isolated_stack
-from coderport.commands.stack import Stack
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.report.outcome import Change, Counts, Outcome, Tally
+from coderport.stack.stack import Stack
 
 Json = dict[str, Any]
 

@@ -14,8 +14,9 @@ from killing import Ground, Kill, Moment
 from lab import Json, Lab, laboratory
 from old_catalog import ACTION, SCORECARD, T, W, by_hand, old_catalog, old_name, original
 
+from coderport.adoption.following import Next
 from coderport.adoption.report import AdoptionOutcome
-from coderport.commands.adopt import Next, adopt
+from coderport.commands.adopt import adopt
 from coderport.commands.history import kept_runs, undo
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo

@@ -15,11 +15,11 @@ from lab import Lab, laboratory
 
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
 from coderport.commands.drift import drift
-from coderport.commands.stack import Stack
 from coderport.commands.sync import preview as preview_fast
 from coderport.commands.sync import sync
 from coderport.engine import CliInfo
 from coderport.report.outcome import Outcome
+from coderport.stack.stack import Stack
 
 pytestmark = pytest.mark.in_order
 

@@ -13,10 +13,10 @@ from fault_rows import Server, rows_of, struck
 from lab import Lab, laboratory
 
 from coderport.commands.drift import drift
-from coderport.commands.stack import Stack
 from coderport.commands.sync import sync
 from coderport.engine import CliInfo
 from coderport.report.outcome import Outcome
+from coderport.stack.stack import Stack
 
 Command = Callable[[Stack], tuple[Outcome, Any]]
 

@@ -22,10 +22,10 @@ import yaml
 
 from coderport.catalog.actions.declared import CREATE, create_from
 from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE
-from coderport.commands.stack import ROOT
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, engine_environment
 from coderport.report.outcome import Outcome
+from coderport.stack.stack import ROOT
 
 pytestmark = pytest.mark.in_order
 

@@ -15,11 +15,11 @@ from lab import Lab, in_state, laboratory
 
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.drift import DriftOutcome, drift
-from coderport.commands.stack import Stack
 from coderport.commands.sync import preview, sync
 from coderport.engine import CliInfo
 from coderport.port.client import PortClient
 from coderport.report.outcome import Outcome, Tally
+from coderport.stack.stack import Stack
 
 pytestmark = pytest.mark.in_order
 

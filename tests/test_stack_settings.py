@@ -12,11 +12,11 @@ import pytest
 import yaml
 from checkout import Checkout, Command
 
-from coderport.commands.stack import Stack
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.errors import SettingsError
 from coderport.settings import printed_settings, settings_of
+from coderport.stack.stack import Stack
 
 NO_RUN = "Port does not find run r_none yet"
 

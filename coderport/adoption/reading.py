@@ -13,7 +13,6 @@ from coderport.adoption.values import Adoption, OldName, Seen, Source, T, W
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.reading.snapshot import Known, Snapshot
-from coderport.commands.stack import Stack
 from coderport.guard.ownership import Owner, Whose, is_id
 from coderport.history.images import targets_of
 from coderport.kinds.desired import Desired
@@ -27,6 +26,7 @@ from coderport.program.survey import read_coder, read_port
 from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
+from coderport.stack.stack import Stack
 from coderport.transport.together import together
 
 

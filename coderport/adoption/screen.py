@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
+from coderport.adoption.following import Next
 from coderport.adoption.report import AdoptionOutcome, Moved, Renamed, Report, Row
-from coderport.commands.adopt import Next
 from coderport.terminal.text import line
 
 SHOWN = 10

@@ -15,7 +15,6 @@ from rich.table import Table
 from coderport.adoption.screen import show_adoption
 from coderport.commands.adopt import adopt
 from coderport.commands.drift import Drifted, drift
-from coderport.commands.stack import Stack, project_name
 from coderport.conformance.recording import behaviours
 from coderport.emulators.pair import Pair
 from coderport.engine import engine_environment, find_cli, obtain_cli
@@ -28,6 +27,7 @@ from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import serve
 from coderport.runner.service.settings import service_settings
 from coderport.settings import Settings, printed_settings
+from coderport.stack.stack import Stack, project_name
 from coderport.terminal.ending import Interrupted, as_service, says
 from coderport.terminal.progress import shown_on
 from coderport.terminal.screen import Screen

@@ -5,56 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal
 
 from coderport.adoption.applying import Done, apply
+from coderport.adoption.following import Next
 from coderport.adoption.plan import after
 from coderport.adoption.reading import Reading, read
 from coderport.adoption.report import AdoptionOutcome, Report, counts_of, report_of, row
 from coderport.adoption.values import T, W
 from coderport.adoption.verdict import verdict_on
-from coderport.catalog.meaning import difference
 from coderport.commands.history import store_of
-from coderport.commands.stack import Stack, judged
 from coderport.commands.sync import failed
 from coderport.errors import CoderportError
 from coderport.planning.plan import Plan, judge, refusal
 from coderport.report.account import Account
 from coderport.report.outcome import Outcome, Tally, kind_of
 from coderport.settings import Releases, Settings, load_releases
+from coderport.stack.stack import Stack, judged
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.remedy import CLI, COMMAND
-
-
-@dataclass(frozen=True)
-class Next:
-    """What the next `up` finds. `plan` is what it would do, `commands` are those to give, in their order.
-
-    `refused` is why it would be refused even so; empty if it would not.
-    """
-
-    plan: Plan
-    commands: tuple[str, ...]
-    refused: str = ""
-
-    @property
-    def created(self) -> int:
-        """How many entities Port lacks."""
-        return self.plan.creations
-
-    @property
-    def changed(self) -> int:
-        """How many entities it finds with other values."""
-        held = self.plan.held.entities
-        found = ((each, held.get(each.blueprint, {}).get(each.identifier)) for each in self.plan.entities)
-        return sum(its is not None and bool(difference(entity, its)) for entity, its in found)
-
-    @property
-    def deleted(self) -> int:
-        """How many things it deletes."""
-        return sum(kind.accounted + len(kind.unproven) for kind in self.plan.disappearing.values())
 
 
 def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next | None]:

@@ -28,7 +28,6 @@ from coderport.commands.demo import show
 from coderport.commands.history import kept_runs
 from coderport.commands.history import undo as undo_run
 from coderport.commands.live import live_until_told
-from coderport.commands.stack import Stack
 from coderport.commands.sync import preview as previewed
 from coderport.commands.sync import sync as synced
 from coderport.conformance.command import asked
@@ -38,6 +37,7 @@ from coderport.history.screen import as_json, history_as_json, show_history, sho
 from coderport.project import work_in
 from coderport.report.outcome import Outcome
 from coderport.settings import RELEASES
+from coderport.stack.stack import Stack
 from coderport.terminal.screen import open_outlets
 from coderport.terminal.volume import Volume, set_volume
 from coderport.transport.loopback import spare

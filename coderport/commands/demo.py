@@ -25,7 +25,6 @@ from rich.table import Table
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.acts import people
 from coderport.commands.acts import show as show_outcome
-from coderport.commands.stack import Stack, project_copy
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, drop_real_life, obtain_cli
@@ -33,6 +32,7 @@ from coderport.engine.cli import cache
 from coderport.errors import CoderportError
 from coderport.project import CHECKOUT
 from coderport.report.outcome import Counts, Outcome
+from coderport.stack.stack import Stack, project_copy
 from coderport.terminal.remedy import COMMAND
 from coderport.transport.loopback import drop_network
 

@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.values import Entity
-from coderport.commands.comparison import Comparison, comparison_of
-from coderport.commands.stack import Stack, judged
 from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, full, keep_part, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.planning.difference import Difference
@@ -22,6 +20,8 @@ from coderport.planning.plan import digests_of
 from coderport.report.account import Account
 from coderport.report.outcome import Outcome, Tally, kind_of
 from coderport.settings import load_releases
+from coderport.stack.comparison import Comparison, comparison_of
+from coderport.stack.stack import Stack, judged
 from coderport.terminal.ending import Interrupted
 
 

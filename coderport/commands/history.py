@@ -6,11 +6,10 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from coderport.catalog.meaning import IDENTIFIER, TITLE
-from coderport.commands.stack import Stack
 from coderport.errors import CoderportError, Refusal
 from coderport.guard.ownership import Owner
 from coderport.history.applying import apply, read_now
@@ -18,24 +17,15 @@ from coderport.history.images import DefinitionImage, EntityImage
 from coderport.history.pointing import pointers_to
 from coderport.history.record import Record, run_name
 from coderport.history.store import Store
-from coderport.history.undoing import Now, Place, Stays, Undo, places_of, undo_of
+from coderport.history.undoing import Now, Place, Stays, Undo, Undone, places_of, undo_of
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
 from coderport.settings import Limits, Releases, Settings, load_releases
+from coderport.stack.stack import Stack
 from coderport.terminal.ending import says, writes_text
 from coderport.terminal.remedy import CLI
 from coderport.terminal.text import line
-
-
-@dataclass(frozen=True)
-class Undone:
-    """What an undo comes to. `applied` is the name under which it is kept itself; empty where it was only shown."""
-
-    record: Record
-    undo: Undo
-    refused_by_port: tuple[str, ...] = ()
-    applied: str = ""
 
 
 def store_of(stack: Stack, settings: Settings) -> Store:

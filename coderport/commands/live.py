@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from coderport.commands.stack import Stack
 from coderport.engine import obtain_cli
 from coderport.live.server import follow
 from coderport.live.settings import service_settings
+from coderport.stack.stack import Stack
 from coderport.transport.route import route_to
 
 

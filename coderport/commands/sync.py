@@ -14,9 +14,7 @@ from datetime import datetime, timezone
 
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.blueprint import BLUEPRINTS
-from coderport.commands.comparison import Comparison, comparison_of
 from coderport.commands.history import store_of
-from coderport.commands.stack import Stack, judged
 from coderport.errors import CoderportError
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
@@ -25,6 +23,8 @@ from coderport.planning.memory import Memory
 from coderport.report.account import Account, Failure
 from coderport.report.outcome import PERMISSIONS_OF, Change, Counts, Operation, Outcome, Tally, kind_of
 from coderport.settings import load_releases
+from coderport.stack.comparison import Comparison, comparison_of
+from coderport.stack.stack import Stack, judged
 from coderport.terminal.ending import Interrupted, told
 
 MOST_TARGETS = 1000

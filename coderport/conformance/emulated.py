@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sys
 
-from coderport.commands.acts import people
 from coderport.conformance.command import ask_coder, ask_port, finish
 from coderport.emulators.pair import Pair
 from coderport.settings import CoderAccess, PortAccess, load_access
+from coderport.terminal.screen import Screen
 
 
 def main() -> int:
     """Asks both; the larger of the two exit codes."""
-    console = people()
+    console = Screen()
     with Pair() as pair:
         pair.port.add_user("somebody@example.com")
         servers = pair.describe()

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from coderport.catalog.meaning import TITLE
-from coderport.commands.history import Undone
 from coderport.history.images import EntityImage
 from coderport.history.record import Record
+from coderport.history.undoing import Undone
 from coderport.terminal.text import json_line, short
 
 SHOWN = 20

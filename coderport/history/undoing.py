@@ -47,6 +47,16 @@ class Undo:
 
 
 @dataclass(frozen=True)
+class Undone:
+    """What an undo comes to. `applied` is the name under which it is kept itself; empty where it was only shown."""
+
+    record: Record
+    undo: Undo
+    refused_by_port: tuple[str, ...] = ()
+    applied: str = ""
+
+
+@dataclass(frozen=True)
 class Now:
     """What Port holds at this moment of all that a record is about; what it does not hold is absent.
 

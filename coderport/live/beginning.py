@@ -13,8 +13,6 @@ from coderport.catalog.agreement import differences
 from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.coder.client import CoderClient
 from coderport.coder.reading.snapshot import read_snapshot
-from coderport.commands.comparison import misfits
-from coderport.commands.stack import SUCCEEDED
 from coderport.engine.resources import Resources
 from coderport.errors import CoderportError
 from coderport.live.catalog import Ground
@@ -25,6 +23,8 @@ from coderport.planning.memory import Memory, rebuilt
 from coderport.planning.plan import Past, gone_of, judge, known_of
 from coderport.port.client import PortClient
 from coderport.settings import Actions, Releases, Settings
+from coderport.stack.comparison import misfits
+from coderport.stack.stack import SUCCEEDED
 
 _ANY_NUMBER = 10**9
 

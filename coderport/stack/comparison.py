@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from coderport.commands.stack import SUCCEEDED, Stack
 from coderport.guard.verdict import Verdict
 from coderport.planning.difference import Difference, difference_of
 from coderport.planning.memory import Memory, rebuilt
@@ -17,6 +16,7 @@ from coderport.program.garbage import seldom_collected
 from coderport.program.survey import read_permissions, read_port, survey
 from coderport.report.account import Account
 from coderport.settings import Releases, Settings
+from coderport.stack.stack import SUCCEEDED, Stack
 from coderport.transport.together import together
 
 
