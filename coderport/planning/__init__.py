@@ -1,0 +1,1 @@
+"""What a run would do: the plan, what the stack remembers, what Port holds, and the difference."""

@@ -1,0 +1,1 @@
+"""The Pulumi program: reads both servers, has the plan made and judged, and declares it."""

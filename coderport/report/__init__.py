@@ -1,0 +1,1 @@
+"""How a run went: its account while it runs, and its outcome."""

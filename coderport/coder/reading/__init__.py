@@ -1,0 +1,1 @@
+"""A read of Coder that knows whether it is whole."""
