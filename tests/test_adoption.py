@@ -6,6 +6,7 @@ import copy
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from catalog_samples import ELSEWHERE, MARK, ORGANIZATION, numbered, template
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coderport.adoption.applying import images_of, pointers_of
 from coderport.adoption.plan import adoption_of, after
 from coderport.adoption.values import Adoption, OldName, Seen, Source, T, W
 from coderport.adoption.verdict import verdict_on
 from coderport.catalog.values import LeftOut, Ref
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Owner
+from coderport.history.record import Record
+from coderport.history.undoing import Now, undo_of
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
 
@@ -67,12 +71,14 @@ class World:
             left_out={Ref(T, numbered(number)): LeftOut.TEMPLATE for number in self.left_out},
             gone=frozenset(Ref(blueprint, each) for each in self.gone for blueprint in (T, W)),
         )
-        sources = (
+        return adoption_of({T: self.rows[T], W: self.rows[W]}, self.sources(), seen, owner)
+
+    def sources(self) -> tuple[Source, ...]:
+        return (
             Source("service", {"image": T, "images": T, "home": W}, self.rows["service"], self.required),
             Source(W, {"template_id": T}, self.rows[W]),
             Source(T, {"parent": T}, self.rows[T]),
         )
-        return adoption_of({T: self.rows[T], W: self.rows[W]}, sources, seen, owner)
 
 
 def steps(adoption: Adoption) -> Iterator[tuple[Any, ...]]:
@@ -375,3 +381,53 @@ def relations_of(world: World) -> Mapping[tuple[str, str], Any]:
         for name, rows in world.rows.items()
         for key, row in rows.items()
     }
+
+
+def undone(world: World, adoption: Adoption) -> World:
+    """Port after the undo of what was done, step by step as Port does it."""
+    record = Record(
+        run="20261127T000000Z-0000",
+        how="adopt",
+        stack="coderport/dev",
+        deployment="here",
+        port_organization="org",
+        started=datetime(2026, 11, 27, tzinfo=timezone.utc),
+        entities=tuple(images_of(adoption)),
+        pointers=tuple(pointers_of(adoption, world.sources())),
+    )
+    done = applied(world, adoption)
+    now = Now({(name, key): row for name, rows in done.rows.items() for key, row in rows.items()}, {})
+    undo = undo_of(record, now)
+    assert not undo.stays and not undo.delete
+    for (blueprint, identifier), body in undo.rename.items():
+        values = Renaming(dict(body.get("properties", {})))
+        do(done, ("rename", identifier, body["identifier"], values))
+        assert blueprint == T
+    for bodies in (undo.write, undo.point):
+        for (blueprint, identifier), body in sorted(bodies.items()):
+            held = done.rows[blueprint].get(identifier) or entity(identifier, blueprint)
+            properties = {**held.properties, **body.get("properties", {})}
+            relations = {**held.relations, **body.get("relations", {})}
+            done.rows[blueprint][identifier] = replace(held, properties=properties, relations=relations)
+    return done
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """What a rename sets besides the identifier."""
+
+    properties: Mapping[str, Any]
+
+
+@given(worlds())
+def test_an_undo_gives_back_all_that_was_there(world: World) -> None:
+    plan = world.plan()
+    if plan.foreign:
+        return
+    back = undone(world, plan)
+    assert {name: set(rows) for name, rows in back.rows.items()} == {n: set(rows) for n, rows in world.rows.items()}
+    assert relations_of(back) == relations_of(world)
+    for name, rows in world.rows.items():
+        for key, row in rows.items():
+            has = {each: value for each, value in back.rows[name][key].properties.items() if value is not None}
+            assert has == row.properties

@@ -299,6 +299,26 @@ def test_an_identifier_with_a_slash_is_one_segment(port: EchoingPort) -> None:
     assert port.routes() == ["GET /v1/blueprints/workspace/entities/a%2Fb%20c"]
 
 
+def patched(*answers: httpx.Response) -> Callable[[Sent], httpx.Response | None]:
+    """Answers to a PATCH, one after the other."""
+    rest = iter(answers)
+    return lambda sent: next(rest) if sent.method == "PATCH" else None
+
+
+def test_a_rename_whose_answer_was_lost_is_found_under_the_new_name(port: EchoingPort) -> None:
+    entity = port.add_entity("workspace", "new")
+    port.answers.append(patched(httpx.Response(503), refused(404, "not_found")))
+    assert ask(port, lambda client: client.rename_entity("workspace", "old", "new"))[0] is True
+    port.answers[:] = [patched(refused(404, "not_found"))]
+    assert ask(port, lambda client: client.rename_entity("workspace", "old", "other"))[0] is False
+    port.answers[:] = [patched(ok(entity={**entity, "identifier": "old"}))]
+    with pytest.raises(PortError, match="left the identifier as it is"):
+        ask(port, lambda client: client.rename_entity("workspace", "old", "new"))
+    port.answers[:] = [patched(refused(409, "identifier_taken"))]
+    with pytest.raises(PortRejected, match="identifier_taken"):
+        ask(port, lambda client: client.rename_entity("workspace", "old", "new"))
+
+
 def test_what_is_not_there_is_none_or_false(port: EchoingPort) -> None:
     async def look(client: PortClient) -> list[object]:
         return [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from coderport.adoption.reading import Reading, read_sources
-from coderport.adoption.values import Adoption, Family, Move, T, ids_of, named_in
+from coderport.adoption.values import Adoption, Family, Move, Source, T, ids_of, named_in
 from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.meaning import IDENTIFIER
 from coderport.errors import CoderportError
@@ -18,6 +18,7 @@ from coderport.history.record import Record, run_name
 from coderport.history.store import Store
 from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
+from coderport.port.errors import PortRejected
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
 from coderport.report.account import Account
@@ -35,12 +36,13 @@ def record_of(reading: Reading, *, stack: str, now: datetime) -> Record:
         deployment=reading.snapshot.deployment.deployment_id,
         port_organization=reading.past.held.organization.id,
         started=now,
-        entities=tuple(_images(reading.adoption)),
-        pointers=tuple(_pointers(reading)),
+        entities=tuple(images_of(reading.adoption)),
+        pointers=tuple(pointers_of(reading.adoption, reading.sources)),
     )
 
 
-def _images(adoption: Adoption) -> Iterator[EntityImage]:
+def images_of(adoption: Adoption) -> Iterator[EntityImage]:
+    """An image of each entity that is renamed, changed or deleted."""
     moves = {(each.entity.blueprint, each.identifier): each for each in adoption.moves}
     for family in adoption.families:
         keeper, move = family.keeper, moves.pop((T, family.template), None)
@@ -56,13 +58,21 @@ def _images(adoption: Adoption) -> Iterator[EntityImage]:
         yield EntityImage(entity.blueprint, entity.identifier, before=entity)
 
 
-def _pointers(reading: Reading) -> Iterator[Pointer]:
-    """The relations that Port empties: those to entities of what Coder has deleted. Those to siblings are moved."""
-    gone = ids_of(reading.adoption.gone)
-    going = reading.adoption.going
-    for source in reading.sources:
+def pointers_of(adoption: Adoption, sources: Iterable[Source]) -> Iterator[Pointer]:
+    """The relations that Port empties, to entities of what Coder has deleted, by the names of after all renames.
+
+    Those to siblings are moved, and so in the images.
+    """
+    gone, going, successors = ids_of(adoption.gone), adoption.going, adoption.successors
+    moved = {
+        (each.entity.blueprint, each.entity.identifier, name) for each in adoption.moves for name in each.relations
+    }
+    for source in sources:
         rows = {name: row for name, row in source.rows.items() if name not in going.get(source.blueprint, ())}
-        yield from pointers_among(rows, source.targets, gone)
+        for each in pointers_among(rows, source.targets, gone):
+            if (each.blueprint, each.identifier, each.relation) not in moved:
+                renamed = successors.get(each.identifier) if each.blueprint == T else None
+                yield replace(each, identifier=renamed or each.identifier)
 
 
 @dataclass
@@ -103,16 +113,23 @@ async def _settle(client: PortClient, family: Family, done: Done) -> None:
         return
     values = {"properties": dict(family.properties)} if family.properties else {}
     if family.renamed:
-        if not await client.rename_entity(T, family.keeper.identifier, family.template, values):
-            raise CoderportError(
-                f"Port's entity {T}:{family.keeper.identifier} went away while it was to be renamed. "
-                "Run the same command again."
-            )
+        try:
+            there = await client.rename_entity(T, family.keeper.identifier, family.template, values)
+        except PortRejected as error:
+            if error.code != "identifier_taken":
+                raise
+            raise _overtaken(f"Port has got an entity {T}:{family.template} while this command was at work.") from None
+        if not there:
+            raise _overtaken(f"Port's entity {T}:{family.keeper.identifier} went away while it was to be renamed.")
     else:
         (outcome,) = await client.upsert(T, [{"identifier": family.template, **values}])
         if outcome.error is not None:
             raise outcome.error
     done.settled.append(family)
+
+
+def _overtaken(what: str) -> CoderportError:
+    return CoderportError(f"{what} What was done until then stands. The same command does the rest.")
 
 
 async def _move(client: PortClient, adoption: Adoption, done: Done) -> None:

@@ -124,16 +124,16 @@ def _without_needed(gone: list[PortEntity], sources: list[Source]) -> tuple[list
 def _moves(draft: Adoption, sources: list[Source]) -> Iterator[Move]:
     successors, going = draft.successors, draft.going
     siblings = {each.identifier for each in draft.siblings}
+    gone = frozenset(each.identifier for each in draft.gone)
     moved: dict[tuple[str, str], tuple[PortEntity, dict[str, tuple[Any, Any]]]] = {}
 
     def move(row: PortEntity, relation: str, value: Any) -> None:
         _, relations = moved.setdefault((row.blueprint, row.identifier), (row, {}))
-        relations[relation] = (row.relations.get(relation), _moved(value, successors))
+        relations[relation] = (row.relations.get(relation), _moved(_without(value, gone), successors))
 
     for source, row, relation, value in _relations(sources, {T: siblings}):
         if row.identifier not in going.get(source.blueprint, ()):
             move(row, relation, value)
-    gone = frozenset(each.identifier for each in draft.gone)
     for family in draft.families:
         for relation, value in _carried_relations(family, gone).items():
             move(family.keeper, relation, value)

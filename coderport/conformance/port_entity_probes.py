@@ -154,6 +154,21 @@ def _renamed(bench: PortBench) -> Any:
     return follower["relations"]["one"]
 
 
+def _patched_name(bench: PortBench) -> Any:
+    bench.put(plain(bench), "before-patch", properties={"text": "kept"}).expect(200, 201)
+    bench.put(kinds(bench), "follows-patch", relations={"some": ["before-patch"]}).expect(200, 201)
+    bench.ask("PATCH", bench.entity_path(plain(bench), "before-patch"), {"identifier": "after-patch"}).expect(200)
+    renamed = bench.ask("GET", bench.entity_path(plain(bench), "after-patch")).expect(200).member("entity")
+    follower = bench.ask("GET", bench.entity_path(kinds(bench), "follows-patch")).expect(200).member("entity")
+    return [renamed["properties"]["text"], follower["relations"]["some"]]
+
+
+def _taken_name(bench: PortBench) -> Any:
+    for name in ("has-a-name", "wants-it"):
+        bench.put(plain(bench), name).expect(200, 201)
+    return bench.ask("PATCH", bench.entity_path(plain(bench), "wants-it"), {"identifier": "has-a-name"}).verdict
+
+
 def _many_for_one(bench: PortBench) -> Any:
     return bench.put(kinds(bench), "many-for-one", relations={"one": ["a"]}).verdict
 
@@ -268,6 +283,20 @@ ENTITY_PROBES: tuple[Probe[PortBench], ...] = (
         _missing_text,
     ),
     Probe("entity.rename", "Do relations follow a renamed entity?", _BLUEPRINT_DOCS, "after", _renamed),
+    Probe(
+        "entity.rename-by-patch",
+        "Does a patch rename an entity, keep its values, and take relations to many along?",
+        _OPENAPI,
+        ["kept", ["after-patch"]],
+        _patched_name,
+    ),
+    Probe(
+        "entity.rename-onto",
+        "Is a name refused that another entity has?",
+        _OLD_TABLE,
+        "409 identifier_taken",
+        _taken_name,
+    ),
     Probe(
         "entity.many-for-one",
         "Is a list in the place of a single relation refused?",

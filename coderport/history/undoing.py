@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,7 +75,7 @@ def undo_of(record: Record, now: Now) -> Undo:
     last: list[tuple[Place, Mapping[str, Any]]] = []
     stays: list[Stays] = []
     rename, not_renamed = _renames(record.entities, now)
-    deleted = {each.identifier for each in record.entities if each.step == "deleted"}
+    deleted = {(each.blueprint, each.identifier) for each in record.entities if each.step == "deleted"}
     for image in record.entities:
         held = now.entities.get((image.blueprint, image.identifier))
         since = _since(image, held, now)
@@ -86,7 +86,11 @@ def undo_of(record: Record, now: Now) -> Undo:
                 stays.append(Stays(_named(image), f"is not deleted: {since}"))
         elif image.step == "deleted":
             if held is None:
-                write[image.blueprint, image.identifier] = _whole(image)
+                body = _whole(image)
+                write[image.blueprint, image.identifier] = body
+                if among := _among(image.blueprint, body, deleted):
+                    body["relations"] = {key: each for key, each in body["relations"].items() if key not in among}
+                    last.append(((image.blueprint, image.identifier), {"title": body["title"], "relations": among}))
             elif not _same_entity(held, image.before):
                 stays.append(Stays(_named(image), f"exists again: {since}"))
         elif held is None:
@@ -96,7 +100,7 @@ def undo_of(record: Record, now: Now) -> Undo:
             body, kept = _values_back(image, held)
             place = (image.blueprint, image.identifier)
             name = rename[place]["identifier"] if place in rename else image.identifier
-            waits = place in rename or deleted.intersection(_targets(body))
+            waits = place in rename or _among(image.blueprint, body, deleted)
             if waits and (relations := body.pop("relations", None)):  # until their targets are back
                 last.append(((image.blueprint, name), {"title": held.title, "relations": relations}))
             if place in rename:
@@ -105,7 +109,7 @@ def undo_of(record: Record, now: Now) -> Undo:
                 write[place] = {"identifier": name, "title": held.title, **body}
             stays += [Stays(f"{key} of {_named(image)}", f"keeps its value: {since}") for key in kept]
     write, unfit = _with_targets(write, now, {(each.blueprint, each.identifier) for each in delete}, record)
-    point, lost = _pointers(record.pointers, now, write)
+    point, lost = _pointers(record.pointers, now, write, {place: body["identifier"] for place, body in rename.items()})
     for at, more in last:
         there = point.get(at, {}).get("relations", {})
         point[at] = {"identifier": at[1], **more, "relations": {**there, **more["relations"]}}
@@ -144,10 +148,13 @@ def _was_never_renamed(image: EntityImage, now: Now) -> bool:
     return IDENTIFIER in image.values and (image.blueprint, image.values[IDENTIFIER][0]) in now.entities
 
 
-def _targets(body: Mapping[str, Any]) -> set[str]:
-    """All identifiers that the relations of a body name."""
-    values = (body.get("relations") or {}).values()
-    return {each for value in values for each in (value if isinstance(value, list) else [value]) if each is not None}
+def _among(blueprint: str, body: Mapping[str, Any], deleted: Container[Place]) -> dict[str, Any]:
+    """The relations of a body to entities of its own blueprint that come back in the same bulk writes."""
+    return {
+        name: value
+        for name, value in (body.get("relations") or {}).items()
+        if any((blueprint, each) in deleted for each in (value if isinstance(value, list) else [value]))
+    }
 
 
 def _named(image: EntityImage) -> str:
@@ -236,16 +243,20 @@ def _with_targets(
 
 
 def _pointers(
-    pointers: Iterable[Pointer], now: Now, write: Mapping[Place, Mapping[str, Any]]
+    pointers: Iterable[Pointer], now: Now, write: Mapping[Place, Mapping[str, Any]], renamed: Mapping[Place, str]
 ) -> tuple[dict[Place, Mapping[str, Any]], list[Stays]]:
-    """The relations of others that Port emptied when their targets went, for those targets that come back."""
+    """The relations of others that Port emptied when their targets went, for those targets that come back.
+
+    `renamed` are the identifiers that entities get back before, and relations to them with them.
+    """
+    names = {identifier: old for (_, identifier), old in renamed.items()}
     point: dict[Place, dict[str, Any]] = {}
     stays: list[Stays] = []
     back = {identifier for _, identifier in write}
     for each in pointers:
         place = (each.blueprint, each.identifier)
         held = now.entities.get(place)
-        has = held.relations.get(each.relation) if held else None
+        has = _renamed(held.relations.get(each.relation), names) if held else None
         if held is None or same_value(has, each.value):
             continue
         if isinstance(each.value, list):
@@ -257,9 +268,17 @@ def _pointers(
         if not fits or same_value(has, whole):
             stays.append(Stays(f"{each.relation} of {' '.join(place)}", "keeps its value: it was changed since"))
             continue
-        body = point.setdefault(place, {"identifier": each.identifier, "title": held.title, "relations": {}})
+        name = renamed.get(place, each.identifier)
+        blank = {"identifier": name, "title": held.title, "relations": {}}
+        body = point.setdefault((each.blueprint, name), blank)
         body["relations"][each.relation] = whole
     return dict(point), stays
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [names.get(each, each) for each in value]
+    return names.get(value, value)
 
 
 # What Port adds to an action that does not say otherwise.

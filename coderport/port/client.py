@@ -263,17 +263,18 @@ class PortClient:
 
         `values` are properties and relations to set with it, as in a body. False where the entity is not there. A lost
         answer may hide that it was renamed, so one that is not there is looked for under the new name. 409
-        `identifier_taken` where another entity has that.
+        `identifier_taken` where another entity has that, PortError where Port keeps the old one and says nothing.
         """
         what = f"renaming entity {blueprint}:{identifier} to {new}"
         try:
-            await self._session.call(
-                "PATCH", _entity(blueprint, identifier), what, body={"identifier": new, **(values or {})}
-            )
+            body = {"identifier": new, **(values or {})}
+            reply = await self._session.call("PATCH", _entity(blueprint, identifier), what, body=body)
         except PortRejected as error:
             if error.status != 404:
                 raise
             return await self.entity(blueprint, new) is not None
+        if PortEntity.from_json(blueprint, reply.member("entity")).identifier != new:
+            raise PortError(f"Port took the request and left the identifier as it is ({what})")
         return True
 
     async def delete_entity(self, blueprint: str, identifier: str) -> bool:
