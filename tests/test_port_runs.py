@@ -110,3 +110,16 @@ def test_what_is_told_arrives_and_an_ended_run_is_closed(lab: RunnerLab) -> None
     assert run["link"] == ["https://coder.example.com/@a/b"]
     assert [line["message"] for line in lab.port.run_logs(run_id)] == ['a "line"\n{{ .x }}']
     assert [each["id"] for each in lab.port.runs(external_run_id="build-1")] == [run_id]
+
+
+@pytest.mark.parametrize(
+    "approval",
+    [
+        *(None, {}, "APPROVED", [{"state": "APPROVED"}], {"state": ["APPROVED"]}, {"state": {}}, {"state": True}),
+        *({"state": "approved"}, {"state": "DECLINED"}),
+    ],
+)
+def test_only_an_approval_is_one(approval: object) -> None:
+    row = {"id": "r_1", "status": "IN_PROGRESS", "action": {"identifier": "coder_delete_workspace"}}
+    assert not Run.from_json({**row, "approval": approval}).approved
+    assert Run.from_json({**row, "approval": {"state": "APPROVED"}}).approved

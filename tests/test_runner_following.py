@@ -46,6 +46,17 @@ def test_the_log_arrives_in_order_each_line_once_and_in_batches(lab: RunnerLab) 
     assert len(messages) <= 6
 
 
+def test_a_build_log_is_text_and_a_token_in_colour_is_one(lab: RunnerLab) -> None:
+    """A colour ends with a letter, which must not hide where the token begins."""
+    secret = "aB3dE6gH9k-mN2pQ5sT8vX1zC4fH7jK0w"
+    lab.coder.set_build_log(f"\x1b[32m{secret}\x1b[0m", f"_{secret}_", "a\x1b]8;;http://evil\x07b\r\u202ec\u200b\x9b")
+    seen = lab.do(STOP, entity=lab.workspace())
+    lab.coder.set_build_log()
+    assert secret not in seen.log and "\n[token]\n_[token]_\n" in seen.log
+    assert "a\\x1b]8;;http://evil\\x07b\\r\\u202ec\\u200b\\x9b" in seen.log
+    assert not set(seen.log) & set("\x1b\x07\r\u202e\u200b\x9b")
+
+
 def test_a_token_that_a_build_prints_stays_out_of_the_run(lab: RunnerLab) -> None:
     workspace = lab.workspace(running=False)
     secret = "aBcDeFgHiJ-1234567890abcdefghijKL"

@@ -27,6 +27,8 @@ BESIDE = {
     "preview": 0,
     "preview --fast": 0,
     "drift": 4,
+    "history": 0,
+    "undo FIRST": 0,
 }
 LOCKED = ("up", "sync", "drift --repair")
 
@@ -59,8 +61,10 @@ def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(checkout
     until(lambda: locks(checkout), f"{first} takes the lock")
     running.tell(signal.SIGSTOP)  # its engine waits for it, with the lock, for as long as the others take
 
+    of_first = json.loads(checkout.run("history", "--stack", "shell", "--json").stdout)[-1]["run"]
+
     def beside(command: str) -> subprocess.CompletedProcess[str]:
-        return checkout.run(*command.split(), "--stack", "shell")
+        return checkout.run(*command.replace("FIRST", of_first).split(), "--stack", "shell")
 
     try:
         with ThreadPoolExecutor(2) as several:

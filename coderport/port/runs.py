@@ -71,7 +71,7 @@ class Run:
             raise PortError(f"Port sent the action run {identifier} with inputs that are no object")
         approval = row.get("approval")
         return cls(
-            approved=isinstance(approval, Mapping) and approval.get("state") in _APPROVED,
+            approved=str(_mapping(approval).get("state")) in _APPROVED,
             id=identifier,
             status=status,
             action=action,

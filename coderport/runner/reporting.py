@@ -11,10 +11,13 @@ import re
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.runs import FAILURE, SUCCESS, Runs
 from coderport.runner.values import Clock, RunClosed
+from coderport.terminal.text import lines
 from coderport.transport.patience import Patience
 
-_TOKEN = re.compile(r"\b[A-Za-z0-9]{10}-[A-Za-z0-9]{22}\b")
-"""Coder's session tokens, which a template may print into its build's log."""
+_TOKEN = re.compile(r"[A-Za-z0-9]{10}-[A-Za-z0-9]{22}")
+"""Coder's session tokens, which a template may print into its build's log, whatever stands beside them."""
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]")
+"""What a terminal takes for a colour or a movement; Port's log is none."""
 
 LONGEST_MESSAGE = 20_000
 LONGEST_SUMMARY = 2_000
@@ -126,5 +129,5 @@ class Report:
 
 
 def _fit(text: str, longest: int | None) -> str:
-    shown = _TOKEN.sub("[token]", text).encode(errors="replace").decode()  # half a character cannot be sent
+    shown = lines(_TOKEN.sub("[token]", _COLOUR.sub("", text)))
     return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"
