@@ -150,6 +150,26 @@ def test_a_run_of_an_action_that_is_cut_off_says_how_it_goes_on(checkout: Checko
     assert "Ended by SIGTERM. Run r_1 may be under way: the same command takes it up again." in run.lines
 
 
+IN_A_CALLBACK = """
+import asyncio, os, signal
+from coderport.terminal import ending
+
+async def work():
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(1)
+    print("went on")
+
+with ending.in_order():
+    asyncio.run(work())
+"""
+
+
+def test_a_signal_in_the_middle_of_an_event_loop_s_own_work_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_CALLBACK], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 143 and done.stdout == "", done.stdout + done.stderr
+    assert done.stderr == "Ended by SIGTERM. Nothing was written to Port.\n"
+
+
 def undo_of_the_first_run(checkout: Checkout) -> list[str]:
     """The words of the command."""
     checkout.json("up", "--stack", "shell")

@@ -291,6 +291,12 @@ def test_a_page_stands_after_a_page_that_exists() -> None:
     assert one("POST", "/pages", {**body, "identifier": "q", "after": "p"}).status_code == 201
     refused(one("PATCH", "/pages/q", {"after": "nowhere"}), 404, "not_found")
     assert one("PATCH", "/pages/q", {"after": None}).status_code == 200
+    message = refused(
+        one("POST", "/pages", {**body, "identifier": "r", "parent": "folder", "after": "p"}),
+        403,
+        "after_item_not_in_parent",
+    )
+    assert message == 'Item "p" is not in the parent folder'
 
 
 def test_a_mirror_property_leads_through_relations_to_whatever_the_blueprint_there_has() -> None:

@@ -28,6 +28,7 @@ SAID = {
     "unable to read PULUMI_CONFIG_PASSPHRASE_FILE: open /x: no such file or directory": "The file that",
     "Legacy DIY state is deprecated, please upgrade your state to project mode": "state upgrade --yes",
     "unknown secrets provider type 'foo' (supported values: default,…)": "none that Pulumi has",
+    "a stack name may only contain alphanumeric, hyphens, underscores, or periods: …": "stands alone",
     "configuring environments: backend does not support environments": "ESC",
 }
 OUT_OF_ORDER = {

@@ -104,6 +104,11 @@ def _wrong_type(bench: PortBench) -> Any:
     return bench.put(kinds(bench), "wrong-type", properties={"number": "1"}).verdict
 
 
+def _without_required(bench: PortBench) -> Any:
+    demanding = bench.blueprint("demanding", {"text": {"type": "string"}}, required=["text"])
+    return bench.put(demanding, "without-required").verdict
+
+
 def _strict(bench: PortBench) -> Any:
     return bench.put(kinds(bench), "private-url", properties={"url": "http://coder:3000/@a/b"}).status >= 400
 
@@ -240,6 +245,13 @@ ENTITY_PROBES: tuple[Probe[PortBench], ...] = (
         _OLD_TABLE,
         "422 blueprint_schema_mismatch",
         _wrong_type,
+    ),
+    Probe(
+        "entity.without-required",
+        "Is an entity refused that lacks a required property?",
+        f"{_OLD_TABLE}; port-labs/port-cli knows a code missing_property too",
+        "422 blueprint_schema_mismatch",
+        _without_required,
     ),
     Probe(
         "entity.private-url",

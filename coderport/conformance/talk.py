@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ import httpx
 from coderport import __version__
 from coderport.conformance.probe import Unexpected
 from coderport.errors import CoderportError
+from coderport.terminal.ending import Interrupted
 from coderport.transport.exchange import exchange
 from coderport.transport.route import route_to
 
@@ -144,18 +146,26 @@ class Talk:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """A request and its whole answer, within the time for one answer and a size that memory can hold."""
-        request = exchange(
-            self._http,
-            method,
-            path,
-            seconds=SECONDS_PER_ANSWER,
-            most=_LARGEST_ANSWER,
-            json=body,
-            params=query,
-            headers=headers,
+        request = self._loop.create_task(
+            exchange(
+                self._http,
+                method,
+                path,
+                seconds=SECONDS_PER_ANSWER,
+                most=_LARGEST_ANSWER,
+                json=body,
+                params=query,
+                headers=headers,
+            )
         )
         try:
             return self._loop.run_until_complete(request)
+        except Interrupted:
+            # What is left of the request would raise it once more in the next one, which removes things.
+            request.cancel()
+            with suppress(asyncio.CancelledError, httpx.HTTPError, Interrupted):
+                self._loop.run_until_complete(request)
+            raise
         except httpx.HTTPError as error:
             told = self._route.told(error)
             raise ConformanceError(f"{self.base_url} did not answer {method} {path}: {told}") from None

@@ -39,6 +39,12 @@ def _kind(sign: str, told: str, error: type[CoderportError] = SettingsError) -> 
 
 # The first that fits counts. What a person set wrong ends with 2, what is out of order with 1.
 _KINDS = (
+    _kind(
+        "stack name may only contain",
+        "{stack} is no name of a stack here. A name has letters, digits, hyphens, underscores and dots. Where the "
+        "backend keeps its stacks without projects (Pulumi's old layout), it stands alone, without organization and "
+        f"project:\n  {CLI} stack ls",
+    ),
     _kind("must be set for login", _NO_LOGIN),
     _kind(
         r"invalid access token|\[401\]|401: ",

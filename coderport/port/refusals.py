@@ -27,6 +27,8 @@ _STATUSES = (400, 422)
 _NO_VALUE = frozenset(
     {"required_relation", "relation_many_violation", "team_inheritance_enabled", "inherited_ownership_enabled"}
     | {"run_exhausted", "missing_permissions", "identifier_taken"}
+    # Known by name alone, from port-labs/port-cli, which calls them configuration and a value that is not there.
+    | {"protected_resource", "protected_entity", "missing_property"}
 )
 _PATH = re.compile(r"properties[./]([A-Za-z0-9@_=-]+)")
 

@@ -54,12 +54,15 @@ Words = Callable[[Cause], str]
 """What a command says of why it ended and of what it did until then."""
 
 
-class Interrupted(BaseException):
-    """The command was asked to end while no engine was under way."""
+class Interrupted(SystemExit):
+    """The command was asked to end while no engine was under way.
+
+    It is a SystemExit because asyncio logs any other that a signal raises in one of its callbacks, and goes on.
+    """
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(_state.words(cause))
-        self.cause, self.exit_code = cause, cause.exit_code
+        self.cause, self.code, self.exit_code = cause, cause.exit_code, cause.exit_code
 
 
 _CAUSES = {
@@ -103,6 +106,8 @@ def in_order() -> Iterator[None]:
     try:
         try:
             yield
+        except Interrupted:
+            raise
         except SystemExit as ended:
             code = ended.code
         sys.stdout.flush()

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, merged, replaced
-from coderport.emulators.port.problems import invalid, no_sidebar_item
+from coderport.emulators.port.problems import invalid, no_sidebar_item, not_in_parent
 from coderport.emulators.port.records import Json
 from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, typed
 
@@ -72,6 +72,8 @@ def _page(call: Call, body: Json) -> Json:
     after = typed(call.body().get("after"), str, "body.after", nullable=True)
     if after is not None and after not in call.store.pages:
         raise no_sidebar_item(after)
+    if after is not None and call.store.pages[after].get("parent") != body.get("parent"):
+        raise not_in_parent(after)
     return body
 
 

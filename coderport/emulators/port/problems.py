@@ -60,6 +60,14 @@ def no_sidebar_item(after: str) -> Problem:
     return Problem(404, "not_found", f'Sidebar item with after "{after}" was not found')
 
 
+def not_in_parent(after: str) -> Problem:
+    """A page that is to stand after one of another folder (code and status: CHANGELOG of port-labs/port-cli).
+
+    That the folder is the page's `parent` and nothing more is an assumption: Port documents no route for folders.
+    """
+    return Problem(403, "after_item_not_in_parent", f'Item "{after}" is not in the parent folder')
+
+
 def unknown_fields(properties: list[str], relations: list[str]) -> Problem:
     """Permissions that name properties or relations which the blueprint lacks, as port-labs/port-cli saw it."""
     details = {"invalidProperties": properties, "invalidRelations": relations}
