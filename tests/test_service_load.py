@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import pytest
 from service_deployment import Deployment
 from service_lab import Caller, compact, figures, refused, run_id, signed
 
 from coderport.emulators.kit import serve
 from coderport.runner.service.signature import TOLERANCE_SECONDS
+
+pytestmark = pytest.mark.dear
 
 RUNS, WORKSPACES, WORKERS, BAD = 500, 100, 24, 50
 Headers = dict[str, str]

@@ -20,6 +20,8 @@ from runner_lab import RunnerLab
 from coderport.emulators.pair import Pair
 from coderport.settings import Actions
 
+pytestmark = pytest.mark.dear
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKSPACES, PRESSES = 100, 5
 
