@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.catalog.values import Ref
 from coderport.emulators.coder import builds
 from coderport.live.service import Live, opened_live
 from coderport.report.outcome import Outcome
+from coderport.settings import Releases
 from simulation.clock import StuckError, VirtualTime
 from simulation.process import Process, task_of
 from simulation.world import World, entered
@@ -38,6 +40,20 @@ class LiveWorld:
         outcome = await self.world.finished(self.world.command(name))
         assert outcome is not None and outcome.exit_code == 0, outcome
         return outcome
+
+    async def released(self, name: str, number: int) -> Outcome:
+        """A run that may delete so many entities."""
+        outcome = await self.world.finished(self.world.command(name, Releases(allow_deletions=number)))
+        assert outcome is not None
+        return outcome
+
+    def requests(self) -> int:
+        """How many Coder has had."""
+        return self.coder.log.total
+
+    def ref(self, identifier: str, blueprint: str = W) -> Ref:
+        """An entity."""
+        return Ref(blueprint, identifier)
 
     async def live(self) -> Live:
         """Another `live`, begun."""

@@ -8,17 +8,20 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from coderport.catalog.blueprint import WORKSPACE
-from coderport.catalog.values import Ref
+from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.catalog.values import LeftOut, Ref
 from coderport.coder.notices import ListedJob, Notices
-from coderport.live.budget import WINDOW, Budget, routine
+from coderport.guard.allowance import Spent
+from coderport.guard.ownership import Mark, Owner
+from coderport.live.budget import WINDOW, Budget, patient, routine
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.jobs import LIMIT, MOST, JobsFeed
 from coderport.live.rhythm import QUICKEST, rhythm_of
+from coderport.port.models import PortEntity
 from coderport.settings import Limits
 from simulation.clock import VirtualTime
 
-W = WORKSPACE.identifier
+W, T = WORKSPACE.identifier, TEMPLATE.identifier
 NOW = datetime(2026, 11, 27, 8, tzinfo=timezone.utc)
 
 
@@ -62,6 +65,24 @@ def test_what_is_asked_without_need_leaves_half_of_the_budget_to_hints() -> None
             await asyncio.wait_for(budget(), 0.1)
         assert loop.time() < 2
         await feeds
+
+    in_virtual_time(test)
+
+
+def test_what_can_wait_leaves_room_for_hints() -> None:
+    async def test(loop: VirtualTime) -> None:
+        budget = Budget(40, loop.time)
+
+        async def mass() -> None:
+            with patient():
+                for _ in range(200):
+                    await budget()
+
+        proofs = asyncio.ensure_future(mass())
+        await asyncio.sleep(1)
+        for _ in range(10):
+            await asyncio.wait_for(budget(), 0.1)
+        await proofs
 
     in_virtual_time(test)
 
@@ -132,43 +153,63 @@ def test_an_old_job_that_ends_late_is_a_hint_though_it_is_not_among_the_newest()
     assert 1 in looked(feed)
 
 
-def keys(*numbers: int) -> list[Ref]:
-    return [Ref(W, ident(number)) for number in numbers]
+OWNER = Owner(Mark("coderport/lab", "0badcafe"), deployment="d")
+
+
+class Kept:
+    """Workspaces of ours in Port, by number, and what `live` may delete of them."""
+
+    def __init__(self, ours: int, limits: Limits, spent: Spent | None = None) -> None:
+        self.deletions = Deletions(limits, spent or {})
+        self.held = {T: {}, W: {each: entity(each) for each in map(ident, range(ours))}}
+
+    def gone(self, *numbers: int, now: datetime = NOW, why: LeftOut | None = None) -> int:
+        """How many go where those are found deleted, or left out."""
+        found = {Ref(W, ident(number)): why for number in numbers}
+        going = self.deletions.permitted(W, found, OWNER, self.held, now)
+        for key in going:
+            del self.held[W][key.identifier]
+        return len(going)
+
+    @property
+    def waiting(self) -> int:
+        return len(self.deletions.held)
+
+
+def entity(identifier: str) -> PortEntity:
+    properties = {"managed_by": "coderport/lab#0badcafe", "coder_deployment": "d"}
+    return PortEntity(identifier, W, identifier, properties=properties)
 
 
 def test_what_coder_deleted_may_go_within_the_limit_of_a_run_in_any_ten_minutes() -> None:
-    deletions = Deletions(Limits(deleted=3, deleted_percent=0), {})
-    assert deletions.permitted(W, keys(1, 2), alive=False, ours=50, now=NOW) == keys(1, 2)
-    assert deletions.permitted(W, keys(3, 4), alive=False, ours=48, now=NOW) == []
-    assert set(deletions.held) == set(keys(3, 4))
-    later = NOW + timedelta(minutes=9)
-    assert deletions.permitted(W, [], alive=False, ours=48, now=later) == []
-    later = NOW + timedelta(minutes=11)
-    assert deletions.permitted(W, [], alive=False, ours=48, now=later) == keys(3, 4)
-    assert not deletions.held
+    kept = Kept(50, Limits(deleted=3, deleted_percent=0))
+    assert kept.gone(1, 2) == 2
+    assert kept.gone(3, 4) == 0
+    assert kept.waiting == 2
+    assert kept.gone(now=NOW + timedelta(minutes=9)) == 0
+    assert kept.gone(now=NOW + timedelta(minutes=11)) == 2
+    assert kept.waiting == 0
 
 
 def test_a_mass_deletion_is_held_as_a_whole_however_long_it_waits() -> None:
-    deletions = Deletions(Limits(), {})
-    everything = keys(*range(30))
+    kept = Kept(40, Limits())
     for hours in range(5):
-        now = NOW + timedelta(hours=hours)
-        assert deletions.permitted(W, everything, alive=False, ours=40, now=now) == []
-    deletions.release(everything)
-    assert not deletions.held
+        assert kept.gone(*range(30), now=NOW + timedelta(hours=hours)) == 0
+    assert kept.waiting == 30
+    kept.held[W].clear()  # a run with a release has deleted them
+    assert kept.gone() == 0
+    assert kept.waiting == 0
 
 
 def test_what_lives_in_coder_may_go_within_the_limit_of_a_day_which_runs_have_spent_from() -> None:
-    spent = {NOW.strftime("%Y-%m-%dT%H"): {W: 2}}
-    deletions = Deletions(Limits(left_out=3, left_out_percent=0), spent)
-    assert deletions.permitted(W, keys(1), alive=True, ours=50, now=NOW) == keys(1)
-    assert deletions.permitted(W, keys(2), alive=True, ours=49, now=NOW + timedelta(hours=20)) == []
-    assert deletions.permitted(W, [], alive=True, ours=49, now=NOW + timedelta(hours=26)) == keys(2)
+    kept = Kept(50, Limits(left_out=3, left_out_percent=0), {NOW.strftime("%Y-%m-%dT%H"): {W: 2}})
+    assert kept.gone(1, why=LeftOut.TEMPLATE) == 1
+    assert kept.gone(2, why=LeftOut.TEMPLATE, now=NOW + timedelta(hours=20)) == 0
+    assert kept.gone(now=NOW + timedelta(hours=26)) == 1
 
 
 def test_never_all_that_live_in_coder_go() -> None:
-    deletions = Deletions(Limits(left_out=100), {})
-    assert deletions.permitted(W, keys(1, 2), alive=True, ours=2, now=NOW) == []
+    assert Kept(2, Limits(left_out=100)).gone(0, 1, why=LeftOut.TEMPLATE) == 0
 
 
 @pytest.mark.parametrize("organizations", [1, 3, 40])

@@ -47,10 +47,14 @@ class NotFit(CoderportError):
 
 @dataclass(frozen=True)
 class Beginning:
-    """The ground to stand on, and the whole read as the first reading: what it takes is ordered from it."""
+    """The ground to stand on, and the whole read as the first reading: what it takes is ordered from it.
+
+    `fit` is the fingerprint of the settings and the version that the stack's last run had.
+    """
 
     ground: Ground
     reading: Reading
+    fit: str
 
 
 async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient) -> Beginning:
@@ -76,7 +80,7 @@ async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: 
         {**snapshot.workspaces, **snapshot.outside_workspaces},
         gone=gone_of(snapshot),
     )
-    return Beginning(Ground(ground_settings, past, snapshot), reading)
+    return Beginning(Ground(ground_settings, past, snapshot), reading, memory.fit)
 
 
 def insist_on_fit(stack: str, settings: Settings, past: Past) -> None:

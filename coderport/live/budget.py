@@ -14,7 +14,11 @@ WINDOW = 61.0
 ROUTINE_PER_MINUTE = 60
 """Most requests in a minute that are made although nothing has happened."""
 
+_KEPT_FOR_HINTS = 0.25
+"""So much of the budget is not spent on what can wait."""
+
 _ROUTINE: contextvars.ContextVar[bool] = contextvars.ContextVar("routine", default=False)
+_PATIENT: contextvars.ContextVar[bool] = contextvars.ContextVar("patient", default=False)
 
 
 @contextmanager
@@ -25,6 +29,16 @@ def routine() -> Iterator[None]:
         yield
     finally:
         _ROUTINE.reset(token)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Requests inside can wait, and may be very many: they leave room for others."""
+    token = _PATIENT.set(True)
+    try:
+        yield
+    finally:
+        _PATIENT.reset(token)
 
 
 class Budget:
@@ -42,8 +56,8 @@ class Budget:
 
     async def __call__(self) -> None:
         """Waits for its turn."""
-        is_routine = _ROUTINE.get()
-        while (pause := self._pause(is_routine)) > 0:
+        is_routine, is_patient = _ROUTINE.get(), _PATIENT.get()
+        while (pause := self._pause(is_routine, is_patient)) > 0:
             await asyncio.sleep(pause)
         now = self._clock()
         self._sent.append(now)
@@ -53,12 +67,13 @@ class Budget:
     @property
     def spent(self) -> int:
         """How many went out in the last minute."""
-        self._pause(False)
+        self._pause(False, False)
         return len(self._sent)
 
-    def _pause(self, is_routine: bool) -> float:
+    def _pause(self, is_routine: bool, is_patient: bool) -> float:
         now = self._clock()
-        pause = _room(self._sent, self.per_minute, now)
+        most = int(self.per_minute * (1 - _KEPT_FOR_HINTS)) if is_patient else self.per_minute
+        pause = _room(self._sent, most, now)
         return max(pause, _room(self._routine, self.routine_per_minute, now)) if is_routine else pause
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, TEMPLATE, WORKSPACE, Blueprint
 from coderport.catalog.digest import digest
 from coderport.catalog.meaning import difference
-from coderport.catalog.values import Entity, Ref
+from coderport.catalog.values import Entity, LeftOut, Ref
 from coderport.coder.models import Template, Workspace
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.ownership import Owner, Whose
@@ -72,9 +72,10 @@ class Catalog:
 
     def ours(self, blueprint: str) -> Iterator[str]:
         """The identifiers of our entities of that blueprint."""
-        return (identifier for identifier, held in self.held[blueprint].items() if self._is_ours(held))
+        return (identifier for identifier, held in self.held[blueprint].items() if self.is_ours(held))
 
-    def _is_ours(self, held: PortEntity) -> bool:
+    def is_ours(self, held: PortEntity) -> bool:
+        """Whether this state keeps the entity."""
         return self.owner.whose(held) in (Whose.OURS, Whose.OURS_BY_NAME)
 
     def judged(self, reading: Reading, now: datetime) -> tuple[Order, ...]:
@@ -139,28 +140,27 @@ class Catalog:
             self.expect(entity)
 
     def _may_write(self, held: PortEntity) -> bool:
-        return self.ground.settings.take_over or self._is_ours(held)
+        return self.ground.settings.take_over or self.is_ours(held)
 
     def _deletions(self, wanted: Desired, reading: Reading, now: datetime) -> Iterator[Order]:
-        for blueprint in (WORKSPACE.identifier, TEMPLATE.identifier):
-            gone = [key for key in reading.gone if key.blueprint == blueprint and self._may_delete(key, alive=False)]
-            left_out = [key for key in wanted.left_out if key.blueprint == blueprint]
-            left_out = [key for key in left_out if self._may_delete(key, alive=True)]
-            for keys, alive in ((gone, False), (left_out, True)):
-                ours = sum(1 for _ in self.ours(blueprint)) if keys or self.deletions.held else 0
-                for key in self.deletions.permitted(blueprint, keys, alive=alive, ours=ours, now=now):
-                    if self.held[blueprint].pop(key.identifier, None) is not None:
-                        yield Order(key, None, reading.asked, (), reading.events.get(key, ()))
+        for blueprint in reversed(BLUEPRINTS):
+            name = blueprint.identifier
+            found: dict[Ref, LeftOut | None] = {
+                key: why for key, why in wanted.left_out.items() if key.blueprint == name and self._may_delete(key)
+            }
+            found |= {key: None for key in reading.gone if key.blueprint == name and self._may_delete(key)}
+            if not found and not self.deletions.held:
+                continue
+            for key in self.deletions.permitted(name, found, self.owner, self.held, now):
+                del self.held[name][key.identifier]
+                if blueprint is TEMPLATE:
+                    self.templates.pop(key.identifier, None)
+                yield Order(key, None, reading.asked, (), reading.events.get(key, ()))
 
-    def _may_delete(self, key: Ref, *, alive: bool) -> bool:
-        """Whether the entity is ours to delete (as `guard.deletions` has it for what no record of the state has)."""
+    def _may_delete(self, key: Ref) -> bool:
+        """Whether the entity is ours; the guard judges the rest."""
         held = self.has(key)
-        if held is None:
-            return False
-        whose, remembers = self.owner.whose(held), self.owner.remembers
-        if alive:
-            return whose is Whose.OURS and remembers
-        return whose is Whose.OURS or (whose is Whose.OURS_BY_NAME and remembers)
+        return held is not None and self.is_ours(held)
 
     def expect(self, entity: Entity) -> None:
         """Port is about to hold that; what others added to the entity stays."""
@@ -181,8 +181,13 @@ class Catalog:
         expected = self.held[held.blueprint].get(held.identifier)
         self.held[held.blueprint][held.identifier] = held
         if expected is None:
-            return self._is_ours(held)
-        return (self._is_ours(expected) or self._is_ours(held)) and bool(difference(_entity(expected), held))
+            return self.is_ours(held)
+        return (self.is_ours(expected) or self.is_ours(held)) and bool(difference(_entity(expected), held))
+
+    def forget(self, key: Ref) -> None:
+        """What was expected of the entity does not hold: it is judged anew, whatever was read of it before."""
+        self.held[key.blueprint].pop(key.identifier, None)
+        self._accepted.pop(key, None)
 
     def written(self, key: Ref, at: str) -> None:
         """Port has carried out a write, at that time."""

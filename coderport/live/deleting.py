@@ -1,4 +1,4 @@
-"""How much `live` may delete: the limits of one run, held over time.
+"""What `live` may delete: the guard of a run asks, with the limits of one run held over time.
 
 What Coder reports as deleted counts in any ten minutes, what lives there and is left out by the settings in any day.
 More than that is held as a whole, as a run would refuse it as a whole, until a run with a release has deleted it.
@@ -10,8 +10,10 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-from coderport.catalog.values import Ref
+from coderport.catalog.values import Held, LeftOut, Ref
 from coderport.guard.allowance import Spent, spent_after, spent_lately
+from coderport.guard.deletions import DeletionVerdict, Evidence, deletions
+from coderport.guard.ownership import Owner
 from coderport.settings import Limits
 
 PERIOD = timedelta(minutes=10)
@@ -19,34 +21,47 @@ PERIOD = timedelta(minutes=10)
 
 
 class Deletions:
-    """What may go now. `held` are the keys that may not, by blueprint, with whether they live in Coder."""
+    """What may go now, and what is `held` because it may not: with the reason for what lives in Coder, else None."""
 
     def __init__(self, limits: Limits, spent: Spent) -> None:
-        self._limits = limits
-        self._spent: Spent = spent
+        self._limits, self._spent = limits, spent
         self._gone: defaultdict[str, deque[tuple[datetime, int]]] = defaultdict(deque)
-        self.held: dict[Ref, bool] = {}
+        self.held: dict[Ref, LeftOut | None] = {}
 
-    def permitted(self, blueprint: str, keys: Collection[Ref], *, alive: bool, ours: int, now: datetime) -> list[Ref]:
-        """Which of the keys, and of those that are held, may go now: all, or none of them.
+    def permitted(
+        self,
+        blueprint: str,
+        found: Mapping[Ref, LeftOut | None],
+        owner: Owner,
+        held: Mapping[str, Mapping[str, Held]],
+        now: datetime,
+    ) -> list[Ref]:
+        """Which of those that were found, and of those that are held, may go now: of each sort all, or none.
 
-        `alive` says that they live in Coder; `ours` is how many entities of that blueprint are ours in Port.
+        `found` has of that blueprint what Coder deleted (None), and what lives there with the reason why it goes.
+        `held` is what Port holds, of all blueprints.
         """
-        waiting = {key for key, lives in self.held.items() if key.blueprint == blueprint and lives is alive}
-        wanted = sorted({*keys, *waiting})
-        if not wanted:
-            return []
-        if self._fits(blueprint, len(wanted), alive, ours, now):
-            for key in wanted:
-                self.held.pop(key, None)
-            self._book(blueprint, len(wanted), alive, now)
-            return wanted
-        self.held.update(dict.fromkeys(wanted, alive))
-        return []
+        waiting = {key: why for key, why in self.held.items() if key.blueprint == blueprint}
+        everything = {key: why for key, why in {**waiting, **found}.items() if key.identifier in held[blueprint]}
+        self.release(waiting.keys() - everything.keys())
+        going: list[Ref] = []
+        for alive in (False, True):
+            mine = {key: why for key, why in everything.items() if (why is not None) is alive}
+            if not mine:
+                continue
+            verdict = self._verdict(blueprint, mine, owner, held, now)
+            if verdict.refused:
+                self.held.update(mine)
+                continue
+            self.release(mine)
+            may = verdict.ids(blueprint)
+            going += (those := sorted(key for key in mine if key.identifier in may))
+            self._book(blueprint, len(those), alive, now)
+        return going
 
     def release(self, keys: Collection[Ref]) -> None:
         """Forgets what Port does not hold any more, or what is wanted again."""
-        for key in keys:
+        for key in list(keys):
             self.held.pop(key, None)
 
     def begin_anew(self, limits: Limits, spent: Spent) -> None:
@@ -58,22 +73,38 @@ class Deletions:
             hours[hour] = {kind: max(number, theirs.get(kind, 0)) for kind, number in {**theirs, **kinds}.items()}
         self._spent = hours
 
-    def counts(self) -> Mapping[str, int]:
-        """How many are held, by blueprint."""
-        found: defaultdict[str, int] = defaultdict(int)
-        for key in self.held:
-            found[key.blueprint] += 1
-        return found
+    def _verdict(
+        self,
+        blueprint: str,
+        going: Mapping[Ref, LeftOut | None],
+        owner: Owner,
+        held: Mapping[str, Mapping[str, Held]],
+        now: datetime,
+    ) -> DeletionVerdict:
+        """The guard's, on a run in which nothing else goes."""
+        leaving = {key.identifier for key in going}
+        staying = {name: frozenset(each) | owner.record.get(name, frozenset()) for name, each in held.items()}
+        staying[blueprint] -= leaving
+        evidence = Evidence(
+            desired=staying,
+            owner=owner,
+            held=held,
+            gone=frozenset(key for key, why in going.items() if why is None),
+            left_out={key: why for key, why in going.items() if why is not None},
+            seen={name: len(ids) for name, ids in staying.items()},
+            spent=spent_lately(self._spent, now),
+            limits=self._limits_now(blueprint, len(owner.holds(held[blueprint])), now),
+        )
+        return deletions(evidence)
 
-    def _fits(self, blueprint: str, number: int, alive: bool, ours: int, now: datetime) -> bool:
-        if alive:
-            spent = spent_lately(self._spent, now).get(blueprint, 0)
-            return number < ours and number + spent <= self._limits.for_left_out(ours + spent)
+    def _limits_now(self, blueprint: str, ours: int, now: datetime) -> Limits:
+        """The limits of a run, less what Coder's deletions have taken in the last ten minutes."""
         gone = self._gone[blueprint]
         while gone and gone[0][0] <= now - PERIOD:
             gone.popleft()
         lately = sum(each for _, each in gone)
-        return number + lately <= self._limits.for_deleted(ours + lately)
+        left = max(0, self._limits.for_deleted(ours + lately) - lately)
+        return self._limits.model_copy(update={"deleted": left, "deleted_percent": 0})
 
     def _book(self, blueprint: str, number: int, alive: bool, now: datetime) -> None:
         if alive:

@@ -24,6 +24,11 @@ from coderport.live.values import Event, Reading
 
 PER_READING = IDS_PER_QUERY
 """How many hints are looked at together."""
+PER_PROOF = 6
+"""How many of those that Coder does not show are asked for together."""
+
+Hinted = dict[Ref, tuple[Event, ...]]
+"""What is to be looked at, and the events that led to it."""
 
 
 class Reader:
@@ -33,27 +38,32 @@ class Reader:
         self._coder, self._catalog = coder, catalog
         self._people = People(coder)
 
-    async def read(self, hinted: dict[Ref, tuple[Event, ...]]) -> Reading:
-        """What Coder says of these now. Raises a CoderError where it does not answer."""
+    async def read(self, hinted: Hinted) -> tuple[Reading, Hinted]:
+        """What Coder shows of these now, and which of them it does not show. A CoderError where it does not answer."""
         asked = time.monotonic()
         ids = {key.identifier for key in hinted if key.blueprint == WORKSPACE.identifier}
         wanted = {key.identifier for key in hinted if key.blueprint == TEMPLATE.identifier}
         rows = await listed_by_id(self._coder, ids)
-        fates = await workspace_fates(self._coder, ids - rows.keys())
-        rows |= {each: row for each, row in fates.items() if isinstance(row, Workspace)}
         templates = await self._templates(wanted)
-        fates_of_templates = await self._fates_of_templates(wanted - templates.keys())
         templates |= await self.referred(rows.values())
-        return Reading(
-            asked,
-            templates,
-            rows,
-            gone=_keys(WORKSPACE.identifier, fates, Fate.GONE)
-            | _keys(TEMPLATE.identifier, fates_of_templates, Fate.GONE),
-            unproven=_keys(WORKSPACE.identifier, fates, Fate.UNPROVEN)
-            | _keys(TEMPLATE.identifier, fates_of_templates, Fate.UNPROVEN),
-            events=hinted,
-        )
+        shown = {Ref(WORKSPACE.identifier, each) for each in rows} | {
+            Ref(TEMPLATE.identifier, each) for each in templates
+        }
+        unseen = {key: events for key, events in hinted.items() if key not in shown}
+        return Reading(asked, templates, rows, events=hinted), unseen
+
+    async def prove(self, hinted: Hinted) -> Reading:
+        """What became of objects that Coder does not show: each is asked for by itself. CoderError as `read`."""
+        asked = time.monotonic()
+        ids = {key.identifier for key in hinted if key.blueprint == WORKSPACE.identifier}
+        wanted = {key.identifier for key in hinted if key.blueprint == TEMPLATE.identifier}
+        fates = await workspace_fates(self._coder, ids)
+        rows = {each: row for each, row in fates.items() if isinstance(row, Workspace)}
+        of_templates = await template_fates(self._coder, wanted, self._catalog.templates)
+        templates = {each: row for each, row in of_templates.items() if isinstance(row, Template)}
+        templates |= await self.referred(rows.values())
+        gone = _keys(WORKSPACE.identifier, fates, Fate.GONE) | _keys(TEMPLATE.identifier, of_templates, Fate.GONE)
+        return Reading(asked, templates, rows, gone=gone, events=hinted)
 
     async def referred(self, rows: Iterable[Workspace]) -> dict[str, Template]:
         """The templates of these workspaces that the catalog has not seen; their owners' addresses it takes in."""
@@ -64,11 +74,6 @@ class Reader:
     async def _templates(self, ids: Collection[str]) -> dict[str, Template]:
         found = {each: await template_or_none(self._coder, each) for each in sorted(ids)}
         return {each: row for each, row in found.items() if row is not None}
-
-    async def _fates_of_templates(self, ids: Collection[str]) -> dict[str, Template | Fate]:
-        if not ids:
-            return {}
-        return await template_fates(self._coder, ids, self._catalog.templates)
 
     async def _learn_owners(self, ids: Collection[str]) -> None:
         """Their addresses, where this token may read users at all."""

@@ -70,9 +70,9 @@ class Rereading:
 
     def next(self) -> tuple[str, tuple[Event, ...]] | None:
         """The partition to be read now, with the events that made it urgent."""
+        self.renew()
         if self._urgent:
-            name = next(iter(self._urgent))
-            return name, self._urgent.pop(name)
+            return next(iter(self._urgent.items()))
         oldest = min(self._partitions.values(), key=lambda each: each.read_at, default=None)
         return None if oldest is None else (oldest.name, ())
 
@@ -85,6 +85,8 @@ class Rereading:
         rows = await self._rows(name)
         templates = frozenset(key for key, row in self._catalog.templates.items() if row.name.lower() == name)
         referred = await self._reader.referred(rows.values())
+        if self._urgent.get(name) is events:  # else something more has happened meanwhile
+            del self._urgent[name]
         if name in self._partitions:
             self._partitions[name].read_at = time.monotonic()
         hinted = {Ref(WORKSPACE.identifier, each): events for each in rows} if events else {}
@@ -105,5 +107,7 @@ class Rereading:
     def _unseen(self, templates: Collection[str], rows: Collection[str]) -> Iterable[Hint]:
         for identifier in self._catalog.ours(WORKSPACE.identifier):
             held = self._catalog.held[WORKSPACE.identifier][identifier]
-            if held.relations.get("template_id") in templates and identifier not in rows:
-                yield Hint(Ref(WORKSPACE.identifier, identifier), Event(REREAD))
+            key = Ref(WORKSPACE.identifier, identifier)
+            proven = key in self._catalog.deletions.held
+            if held.relations.get("template_id") in templates and identifier not in rows and not proven:
+                yield Hint(key, Event(REREAD))

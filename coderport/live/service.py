@@ -16,16 +16,17 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.live.beginning import Beginning, LiveStack, begin
-from coderport.live.budget import Budget, routine
+from coderport.live.budget import Budget, patient, routine
 from coderport.live.catalog import Catalog
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.choosing import Chosen, chosen
 from coderport.live.following import LONGEST_PAUSE, Following
 from coderport.live.health import Health
 from coderport.live.hints import Hints
+from coderport.live.identity import Identity
 from coderport.live.metrics import NO_FEED, LiveMetrics
 from coderport.live.others import EVERY, Others
-from coderport.live.reading import PER_READING, Reader
+from coderport.live.reading import PER_PROOF, PER_READING, Hinted, Reader
 from coderport.live.rereading import PAGE, Rereading
 from coderport.live.rhythm import Rhythm, rhythm_of
 from coderport.live.values import Hint, Order, Reading
@@ -37,10 +38,17 @@ from coderport.transport.patience import Patience
 
 RETRY_SECONDS = 30.0
 """Until it begins again where a run has to come first, or a server does not answer."""
+IDENTITY_EVERY = 60.0
+STACK_EVERY = 60.0
+"""Seconds at least between two looks at the stack, which take the Pulumi CLI."""
 READY_LAG = 30.0
 """Seconds of lag up to which it is ready."""
 
 _LOG = logging.getLogger(__name__)
+
+
+class _Anew(Exception):
+    """What it stands on has changed."""
 
 
 class Live:
@@ -52,6 +60,7 @@ class Live:
         self._stack, self._settings, self._coder, self._port = stack, settings, coder, port
         self.metrics = LiveMetrics()
         self.hints = Hints()
+        self._proofs = Hints()
         self._deletions = Deletions(settings.guard, {})
         self._begun = False
         self._health = Health(self.metrics.feed, self._read_all_again)
@@ -66,10 +75,11 @@ class Live:
                 "budget": lambda: float(budget.spent),
                 "held": lambda: float(len(self._deletions.held)),
                 "oldest": lambda: self._rereading.oldest if self._rereading else 0.0,
-                "waiting": lambda: float(len(self.hints)),
+                "waiting": lambda: float(len(self.hints) + len(self._proofs)),
             }
         )
         self._budget = budget
+        self._others_wrote = asyncio.Event()
 
     # --- how it is ------------------------------------------------------------------------------------------------
 
@@ -105,13 +115,27 @@ class Live:
 
     async def run(self) -> None:
         """Goes on until it is cancelled. Raises Refusal where Coder is not the one that it was."""
+        while True:
+            try:
+                await self._life()
+            except _Anew:
+                _LOG.info("begins anew", extra={"reason": "a run with other settings or another version came by"})
+            self._begun, self._not_begun = False, "it begins anew, because a run has changed what it stands on"
+            self._settings = await asyncio.to_thread(self._stack.settings)
+
+    async def _life(self) -> None:
+        """From a beginning on. _Anew where that holds no longer."""
         beginning = await self._beginning()
+        self._fit = beginning.fit
         catalog = Catalog(beginning.ground, self._deletions)
         self._catalog = catalog
         self._reader = Reader(self._coder, catalog)
-        self._writer = writer = Writer(self._port, catalog, self.metrics.written, lambda _: self.metrics.refused.inc())
+        self._writer = writer = Writer(
+            self._port, catalog, self.metrics.written, lambda _: self.metrics.refused.inc(), self.hints.add
+        )
         self._rereading = Rereading(self._coder, catalog, self._reader)
         self._others = Others(self._port, catalog, writer)
+        self._identity = Identity(self._coder, catalog)
         self._following = Following(
             lambda: chosen(self._coder, catalog), self._rhythm, self._hinted, self._rereading.all_at_once, self._health
         )
@@ -123,10 +147,12 @@ class Live:
             [
                 self._following.run(),
                 self._reading(),
+                self._proving(),
                 writer.run(),
                 self._rolling(),
                 self._watching_others(),
                 self._watching_coder(),
+                self._watching_stack(),
             ]
         )
 
@@ -175,19 +201,41 @@ class Live:
     # --- what goes on all the time --------------------------------------------------------------------------------
 
     async def _reading(self) -> None:
+        """Looks where the hints point."""
+
+        async def read(hinted: Hinted) -> Reading:
+            reading, unseen = await self._reader.read(hinted)
+            self._proofs.again(unseen)
+            return reading
+
+        await self._looking("reading", self.hints, PER_READING, read)
+
+    async def _proving(self) -> None:
+        """Asks what became of what Coder does not show; a mass of it leaves room for the hints."""
+
+        async def prove(hinted: Hinted) -> Reading:
+            with patient():
+                return await self._reader.prove(hinted)
+
+        await self._looking("proofs", self._proofs, PER_PROOF, prove)
+
+    async def _looking(
+        self, name: str, hints: Hints, most: int, look: Callable[[Hinted], Coroutine[Any, Any, Reading]]
+    ) -> None:
         pause = 1.0
         while True:
-            hinted = await self.hints.taken(PER_READING)
+            hinted = await hints.taken(most)
             try:
-                reading = await self._reader.read(hinted)
+                reading = await look(hinted)
+                await self._identity.insist_on((*reading.workspaces.values(), *reading.templates.values()))
             except CoderError as error:
-                self._health.failed("reading", error)
-                self.hints.again(hinted)
+                self._health.failed(name, error)
+                hints.again(hinted)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
             pause = 1.0
-            self._health.works("reading")
+            self._health.works(name)
             self._order(reading)
 
     async def _rolling(self) -> None:
@@ -197,10 +245,10 @@ class Live:
             if following is not None:
                 try:
                     reading, unseen = await self._rereading.read(*following)
+                    await self._identity.insist_on(reading.workspaces.values())
                 except CoderError as error:
                     self._health.failed("re-read", error)
-                    if following[1]:
-                        self._rereading.urgent(*following)
+                    await asyncio.sleep(1)
                 else:
                     self._health.works("re-read")
                     self._order(reading, rereading=not following[1])
@@ -230,20 +278,32 @@ class Live:
             else:
                 self._health.works("port")
                 self._hinted(hints)
+                if hints:
+                    self._others_wrote.set()
 
     async def _watching_coder(self) -> None:
         """Stops where another Coder answers."""
-        expected = self._catalog.ground.snapshot.deployment.deployment_id
         while True:
-            await asyncio.sleep(60)
+            await asyncio.sleep(IDENTITY_EVERY)
             with suppress(CoderError), routine():
-                found = (await self._coder.build_info()).deployment_id
-                if found != expected:
-                    raise Refusal(
-                        f"Coder at {self._settings.coder_api_base_url} is another deployment by now ({found}, it was "
-                        f"{expected}). Nothing more is written. If it is meant, give the new one a stack of its own:\n"
-                        "  python -m coderport up --stack NAME"
-                    )
+                await self._identity.insist_on_deployment()
+
+    async def _watching_stack(self) -> None:
+        """Begins anew where a run has come by that changes what this stands on: other settings, another version."""
+        ground = self._catalog.ground
+        while True:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._others_wrote.wait(), self._settings.live.resync.total_seconds())
+            self._others_wrote.clear()
+            try:
+                settings = await asyncio.to_thread(self._stack.settings)
+                memory = await asyncio.to_thread(self._stack.memory)
+            except CoderportError as error:
+                _LOG.warning("cannot look at the stack", extra={"reason": str(error)})
+            else:
+                if settings != self._settings or memory.fit != self._fit or memory.stack != ground.past.mark.stack:
+                    raise _Anew
+            await asyncio.sleep(STACK_EVERY)
 
     # --- what comes of it -----------------------------------------------------------------------------------------
 

@@ -30,14 +30,13 @@ class Hint:
 class Reading:
     """What Coder said of some objects, in answer to questions of which the first was asked at `asked` (monotonic).
 
-    `gone` are those that Coder calls deleted, `unproven` those that it did not show. `events` are what led to it.
+    `gone` are those that Coder calls deleted. `events` are what led to it.
     """
 
     asked: float
     templates: Mapping[str, Template] = field(default_factory=dict)
     workspaces: Mapping[str, Workspace] = field(default_factory=dict)
     gone: frozenset[Ref] = frozenset()
-    unproven: frozenset[Ref] = frozenset()
     events: Mapping[Ref, tuple[Event, ...]] = field(default_factory=dict)
 
 

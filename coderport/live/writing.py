@@ -14,11 +14,11 @@ from coderport.catalog.meaning import time_text
 from coderport.catalog.values import Ref
 from coderport.kinds.body import entity_body
 from coderport.live.catalog import Catalog
-from coderport.live.values import Order
-from coderport.port.bulk import UPSERTS_PER_CALL
+from coderport.live.values import Event, Hint, Order
+from coderport.port.bulk import TAKEN, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
-from coderport.port.models import ItemOutcome
+from coderport.port.models import ItemOutcome, PortEntity
 from coderport.port.refusals import Refusals
 from coderport.transport.together import together
 
@@ -30,16 +30,19 @@ LONGEST_PAUSE = 30.0
 _LOG = logging.getLogger(__name__)
 
 Told = Callable[[Order], None]
+Hinted = Callable[[tuple[Hint, ...]], None]
 
 
 class Writer:
     """Carries orders out, one batch after the other, so that of two orders for a key the later one stands.
 
-    `done` is told of each that Port has taken, `refused` of each that it does not take.
+    `done` is told of each that Port has taken, `refused` of each that it does not take, `hinted` takes what has
+    to be looked at again.
     """
 
-    def __init__(self, port: PortClient, catalog: Catalog, done: Told, refused: Told) -> None:
+    def __init__(self, port: PortClient, catalog: Catalog, done: Told, refused: Told, hinted: Hinted) -> None:
         self._port, self._catalog, self._done, self._refused = port, catalog, done, refused
+        self._hinted = hinted
         self._waiting: dict[Ref, Order] = {}
         self._at_work: dict[Ref, Order] = {}
         self._written: dict[Ref, float] = {}
@@ -100,21 +103,38 @@ class Writer:
     async def _carried_out(self, orders: Sequence[Order]) -> None:
         for blueprint in BLUEPRINTS:  # a template before the workspaces that refer to it
             mine = [each for each in orders if each.key.blueprint == blueprint.identifier and each.entity is not None]
-            parts = [mine[start : start + UPSERTS_PER_CALL] for start in range(0, len(mine), UPSERTS_PER_CALL)]
-            await together(self._upserted(blueprint.identifier, part) for part in parts)
+            parts = [
+                (several[start : start + UPSERTS_PER_CALL], new)
+                for new in (True, False)
+                for several in ([each for each in mine if each.created is new],)
+                for start in range(0, len(several), UPSERTS_PER_CALL)
+            ]
+            await together(self._upserted(blueprint.identifier, part, only_new=new) for part, new in parts)
         for blueprint in reversed(BLUEPRINTS):
             going = [each for each in orders if each.key.blueprint == blueprint.identifier and each.entity is None]
-            if going:
-                await self._port.delete(blueprint.identifier, [each.key.identifier for each in going])
-                for order in going:
-                    self._is_done(order)
+            ours = [each for each in going if await self._is_still_ours(each)]
+            if ours:
+                await self._port.delete(blueprint.identifier, [each.key.identifier for each in ours])
+            for order in going:
+                self._is_done(order)
 
-    async def _upserted(self, blueprint: str, orders: Sequence[Order]) -> None:
+    async def _is_still_ours(self, order: Order) -> bool:
+        """Looks at an entity once more before it is deleted: somebody else may have signed it since."""
+        held = await self._port.entity(*order.key)
+        return held is not None and self._catalog.is_ours(held)
+
+    async def _upserted(self, blueprint: str, orders: Sequence[Order], *, only_new: bool) -> None:
+        """Writes them; one that should be new, and which somebody has made since, is looked at again."""
         bodies = [entity_body(order.entity) for order in orders if order.entity is not None]
-        for order, body, outcome in zip(orders, bodies, await self._port.upsert(blueprint, bodies), strict=True):
+        outcomes = await self._port.upsert(blueprint, bodies, only_new=only_new)
+        for order, body, outcome in zip(orders, bodies, outcomes, strict=True):
             error = outcome.error
             if error is None:
                 self._is_done(order)
+            elif isinstance(error, PortRejected) and error.code == TAKEN:
+                held = await self._port.entity(*order.key)
+                self._at_work.pop(order.key, None)
+                self._taken(order, held)
             elif isinstance(error, PortRejected):
                 await self._without_what_is_refused(order, body)
             else:
@@ -141,6 +161,16 @@ class Writer:
         else:
             self._is_done(order)
             self._catalog.rejected(order.entity, refused)
+
+    def _taken(self, order: Order, held: PortEntity | None) -> None:
+        """An entity that should be new is there already: whose it is and what it should be is judged anew.
+
+        It is our own where the answer to an earlier try was lost.
+        """
+        self._catalog.forget(order.key)
+        if held is not None:
+            self._catalog.seen(held)
+        self._hinted(tuple(Hint(order.key, event) for event in order.events) or (Hint(order.key, Event("port")),))
 
     async def _validated(self, blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[ItemOutcome]:
         return await self._port.upsert(blueprint, bodies, validate_only=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from coderport.catalog.blueprint import WORKSPACE
 from coderport.catalog.values import Ref
 from coderport.coder.notices import ListedJob, Notices
+from coderport.live.identity import restored
 from coderport.live.values import Event, Hint
 
 LIMIT = 50
@@ -36,11 +39,14 @@ class JobsFeed:
         self._active: dict[str, str] = {}
         self._limit = LIMIT
         self._looked = False
+        self._last: ListedJob | None = None
         self.gap = False
 
     async def look(self) -> tuple[Hint, ...]:
         """Hints for all jobs whose status is new. `gap` says whether there were more than could be asked for."""
         jobs = await self._newest()
+        if self._is_older(jobs) and self._is_older(await self._notices.jobs(self._organization, limit=MOST)):
+            raise restored("provisioner jobs that were there are gone")
         seen = {job.id for job in jobs}
         if lost := self._active.keys() - seen:
             older = await self._notices.jobs(self._organization, limit=MOST, active=True)
@@ -53,6 +59,8 @@ class JobsFeed:
         self._active = {job.id: job.workspace_id for job in jobs if job.active and job.workspace_id}
         self._known = {job.id: job.status for job in jobs}
         self._looked = True
+        dated = [job for job in jobs if job.created_at is not None]
+        self._last = max(dated, key=lambda job: (job.created_at, job.id), default=None) or self._last
         # The next answer should reach back to the oldest active one, so that one request is enough.
         reach = max((at + 1 for at, job in enumerate(jobs) if job.active), default=0)
         self._limit = LIMIT if reach < LIMIT else min(MOST, 2 * reach)
@@ -68,6 +76,14 @@ class JobsFeed:
             if reaches or self.gap:
                 return jobs
             limit = min(MOST, 2 * limit)
+
+    def _is_older(self, jobs: Sequence[ListedJob]) -> bool:
+        """Whether the newest job that was known is gone from where it has to be: Coder deletes none of so late."""
+        last = self._last
+        if last is None or any(job.id == last.id for job in jobs):
+            return False
+        older = [job for job in jobs if job.created_at and last.created_at and job.created_at < last.created_at]
+        return bool(older) or len(jobs) < LIMIT
 
     def _is_news(self, job: ListedJob) -> bool:
         return self._known.get(job.id) != job.status
