@@ -26,8 +26,8 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2_grpc
 
 from benchmarks.checkout import STACK
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.engine import obtain_cli
+from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.difference import ENTITY, Difference, part_of
 from coderport.program.declaration import declare
 from coderport.report.account import Account

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.checkout import FOLDER
 from benchmarks.errors import BenchError
 from benchmarks.servers import Servers
-from coderport.catalog.blueprint import BLUEPRINTS
+from coderport.kinds.all import BLUEPRINTS
 from coderport.port.client import PortClient
 
 Json = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.servers import Servers
-from coderport.catalog.blueprint import WORKSPACE
+from coderport.kinds.workspace import WORKSPACE
 
 SHARE = 100
 """One in so many."""

@@ -100,6 +100,17 @@ _parsed_headers = _json(
 _list = _json(f"must be a list, as `{CLI} config set --path 'coderport:KEY[0]' VALUE` makes it")
 
 
+def _kinds(value: object) -> object:
+    """`all`, a list, or names with commas between; nothing, or `default`, is the default."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = _list(text) if text.startswith("[") else [each for each in text.split(",") if each.strip()]
+    if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
+        names = tuple(sorted({each.strip().lower() for each in value}))
+        return names[0] if names in (("all",), ("default",)) else names or "default"
+    return value
+
+
 def _glob(value: str) -> str:
     if not value.strip():
         raise ValueError("an empty pattern matches nothing")
@@ -245,6 +256,7 @@ class Settings(PortAccess, CoderAccess):
     include_prebuilds: bool = Field(default=False, alias="includePrebuilds")
     templates: Globs = ()
     exclude_templates: Globs = Field(default=(), alias="excludeTemplates")
+    kinds: Annotated[Literal["default", "all"] | tuple[str, ...], BeforeValidator(_kinds)] = "default"
     volatile_refresh: Annotated[timedelta, BeforeValidator(_duration)] = Field(
         default=timedelta(hours=24), alias="volatileRefresh"
     )
@@ -266,6 +278,8 @@ class Settings(PortAccess, CoderAccess):
     def fingerprint(self) -> str:
         """The same for the same version of coderport and the same settings; secrets do not count, nor do they show."""
         no_part_in_the_catalog = {"keep_runs", "history", "live", *_SOURCES}
+        if self.kinds == "default":  # as the versions had it that knew no others
+            no_part_in_the_catalog.add("kinds")
         plain = self.model_dump_json(
             exclude={"coder_session_token", "coder_headers", "port_client_secret", *no_part_in_the_catalog}
         )

@@ -22,10 +22,10 @@ from pulumi.automation.errors import CommandError
 from pulumi.runtime.proto import provider_pb2
 
 from coderport.catalog.actions.values import permissions_to_port, to_port
-from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.values import Entity, resource_name
 from coderport.errors import CoderportError
+from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.planning.difference import ACTION, BLUEPRINT, ENTITY, Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.planning.plan import Plan

@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import to_port
 from coderport.emulators.port.problems import Problem
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.settings import Releases

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from coderport.catalog.blueprint import WORKSPACE
+from coderport.catalog.values import is_id
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
 from coderport.emulators.port.problems import Problem
-from coderport.guard.ownership import is_id
+from coderport.kinds.workspace import WORKSPACE
 
 W = WORKSPACE.identifier
 BUTTONS = {"coder_stop_workspace": "stop", "coder_start_workspace": "start", "coder_restart_workspace": "start"}

@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from coderport.catalog.blueprint import DECLARED_PROPERTIES, DECLARED_RELATIONS, WORKSPACE
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
 from coderport.guard.ownership import Mark
+from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.kinds.workspace import WORKSPACE
 from coderport.settings import Limits, Releases, Settings
 from simulation.process import CURRENT
 

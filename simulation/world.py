@@ -10,11 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from coderport.catalog.blueprint import WORKSPACE
+from coderport.catalog.values import is_id
 from coderport.commands import drift, sync
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
-from coderport.guard.ownership import MANAGED_BY, Mark, is_id
+from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome
 from coderport.settings import Releases, Settings
 from simulation import engine, process

@@ -15,7 +15,7 @@ from typing import Any
 from catalog_samples import MARK, snapshot
 
 from coderport.catalog.actions.values import Action, permissions_to_port, to_port
-from coderport.catalog.blueprint import BLUEPRINTS, BY_IDENTIFIER, DECLARED_PROPERTIES, DECLARED_RELATIONS, targets
+from coderport.catalog.blueprint import targets
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.digest import digest
 from coderport.catalog.values import Entity, resource_name
@@ -25,6 +25,8 @@ from coderport.coder.reading.snapshot import Fate
 from coderport.commands.drift import remembered
 from coderport.engine.resources import Resources
 from coderport.guard.verdict import Verdict
+from coderport.kinds.all import BLUEPRINTS, BY_IDENTIFIER, DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.kinds.inventory import inventory_of
 from coderport.planning.difference import (
     ACTION,
     BLUEPRINT,
@@ -134,7 +136,7 @@ class World:
             self.settings,
             self.releases,
             self.past(),
-            snapshot(*self.templates.values(), *self.workspaces.values(), **fates_of(self.gone)),
+            inventory_of(snapshot(*self.templates.values(), *self.workspaces.values(), **fates_of(self.gone))),
             {each.id: TemplateForm(each.id, each.active_version_id) for each in self.templates.values()},
             self.now,
         )

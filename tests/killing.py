@@ -21,9 +21,10 @@ from typing import Literal, TypeVar
 import httpx
 from lab import Json
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, engine_environment
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 
 ROOT = Path(__file__).resolve().parents[1]
 STACK = "lab"

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.demo import isolated_stack
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Change, Counts, Outcome, Tally
 from coderport.stack.stack import Stack
 

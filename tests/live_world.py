@@ -11,9 +11,10 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.catalog.values import Ref
 from coderport.emulators.coder import builds
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.service import Live, opened_live
 from coderport.report.outcome import Outcome
 from coderport.settings import Releases

@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import to_port
 from coderport.emulators.pair import Pair
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 
 T, W = TEMPLATE.identifier, WORKSPACE.identifier
 

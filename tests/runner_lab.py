@@ -11,15 +11,19 @@ from typing import Any, TypeVar
 
 from coderport.catalog.actions.declared import declared, wants_form
 from coderport.catalog.actions.values import to_port
-from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
-from coderport.catalog.meaning import difference
+from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.client import CoderClient
 from coderport.coder.parameters import read_forms
 from coderport.coder.reading.snapshot import read_snapshot
 from coderport.emulators.coder.records import Build, Workspace
 from coderport.emulators.pair import Pair
-from coderport.kinds.desired import Filters, desired
+from coderport.kinds.all import BLUEPRINTS, difference
+from coderport.kinds.desired import desired
+from coderport.kinds.filters import Filters
+from coderport.kinds.inventory import inventory_of
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
 from coderport.runner.execution import Ended, RunContext, execute
@@ -168,7 +172,9 @@ class RunnerLab:
                 each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
             },
         )
-        return desired(snapshot, Filters(), context, {}, datetime.now(timezone.utc), timedelta(0)).entities
+        return desired(
+            inventory_of(snapshot), Filters(), context, {}, datetime.now(timezone.utc), timedelta(0)
+        ).entities
 
     def assert_port_is_as_the_program_would_have_it(self, workspace: str) -> None:
         """An `up` would change no value of the workspace's entity; without one, Port has none either."""

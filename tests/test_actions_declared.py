@@ -16,11 +16,11 @@ from coderport.catalog.actions.agreement import differences, permission_differen
 from coderport.catalog.actions.declared import create_from, declared, wants_form
 from coderport.catalog.actions.inputs import input_key
 from coderport.catalog.actions.values import Action, OwnerOrAdmin, permissions_to_port, to_port
-from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.coder.parameters import TemplateForm
 from coderport.emulators.port import PortEmulator
 from coderport.emulators.port.problems import Problem
+from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES
 
 FROM_TEMPLATE = create_from(TEMPLATE_ID)
 ALWAYS = {actions.SCHEDULE, actions.DELETE}

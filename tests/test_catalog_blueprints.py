@@ -13,16 +13,10 @@ from typing import Any
 import pytest
 
 from coderport.catalog.agreement import Agreement, agreement, differences
-from coderport.catalog.blueprint import (
-    BLUEPRINTS,
-    TEMPLATE,
-    WORKSPACE,
-    Blueprint,
-    Calculation,
-    Property,
-    Relation,
-    to_port,
-)
+from coderport.catalog.blueprint import Blueprint, Calculation, Property, Relation, to_port
+from coderport.kinds.all import BLUEPRINTS
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 
 ORIGINAL = {
     "coder_template": {

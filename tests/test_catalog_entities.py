@@ -29,14 +29,17 @@ from catalog_samples import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
-from coderport.catalog.meaning import difference, instant, same_value, time_text
-from coderport.catalog.unread import notes
+from coderport.catalog.meaning import instant, same_value, time_text
 from coderport.catalog.values import Entity, LeftOut, Ref
 from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
 from coderport.coder.reading.snapshot import Snapshot
-from coderport.kinds.desired import Desired, Filters, desired
-from coderport.kinds.mapping import template_entity, workspace_entity
+from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS, difference
+from coderport.kinds.desired import Desired, desired
+from coderport.kinds.filters import Filters
+from coderport.kinds.inventory import inventory_of
+from coderport.kinds.template import template_entity
+from coderport.kinds.unread import notes
+from coderport.kinds.workspace import workspace_entity
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -46,11 +49,11 @@ def of_template(**fields: Any) -> Entity:
 
 
 def of_workspace(**fields: Any) -> Entity:
-    return workspace_entity(workspace(**fields), CONTEXT, {TEMPLATE_ID})
+    return workspace_entity(workspace(**fields), CONTEXT, {Ref("coder_template", TEMPLATE_ID)})
 
 
 def everything(read: Snapshot, filters: Filters = Filters()) -> Desired:  # noqa: B008
-    return desired(read, filters, CONTEXT, {}, NOW, timedelta(hours=24))
+    return desired(inventory_of(read), filters, CONTEXT, {}, NOW, timedelta(hours=24))
 
 
 def test_a_template_with_all_its_values() -> None:
@@ -200,7 +203,7 @@ def test_without_the_right_to_read_users_there_are_no_addresses() -> None:
 def kept(read: Snapshot, before: Entity, **context: Any) -> tuple[Entity, Mapping[str, int]]:
     """What is desired of one workspace that Port holds as it was before."""
     by_id = {before.blueprint: {before.identifier: held(before)}}
-    found = desired(read, Filters(), replace(CONTEXT, **context), by_id, NOW, timedelta(0))
+    found = desired(inventory_of(read), Filters(), replace(CONTEXT, **context), by_id, NOW, timedelta(0))
     return next(each for each in found.entities if each.identifier == before.identifier), found.kept
 
 
@@ -306,7 +309,7 @@ def test_a_count_that_coder_is_still_loading_is_no_value() -> None:
 
 
 def test_a_workspace_of_a_template_outside_the_catalog_has_no_relation() -> None:
-    assert workspace_entity(workspace(), CONTEXT, {numbered(5)}).relations == {}
+    assert workspace_entity(workspace(), CONTEXT, {Ref("coder_template", numbered(5))}).relations == {}
 
 
 def test_claiming_a_prebuilt_workspace_keeps_the_entity() -> None:
@@ -346,7 +349,7 @@ def test_every_template_satisfies_its_blueprint(row: Template) -> None:
     )
 )
 def test_every_workspace_satisfies_its_blueprint(row: Workspace) -> None:
-    assert_valid(workspace_entity(row, CONTEXT, {TEMPLATE_ID}))
+    assert_valid(workspace_entity(row, CONTEXT, {Ref("coder_template", TEMPLATE_ID)}))
 
 
 def assert_valid(entity: Entity) -> None:

@@ -14,16 +14,11 @@ from hypothesis import strategies as st
 from provider_driver import BLUEPRINT, Driver, Resource, stored
 
 from coderport.catalog.agreement import Agreement, agreement, differences
-from coderport.catalog.blueprint import (
-    BLUEPRINTS,
-    DECLARED_PROPERTIES,
-    DECLARED_RELATIONS,
-    TEMPLATE,
-    WORKSPACE,
-    Blueprint,
-    to_port,
-)
+from coderport.catalog.blueprint import Blueprint, to_port
 from coderport.catalog.overlay import deviations, merged
+from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.provider import blueprint_values
 
 Edit = tuple[tuple[str, ...], Any]

@@ -11,10 +11,12 @@ from catalog_samples import CONTEXT, TEMPLATE_ID, held, numbered, template, unhu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.catalog.meaning import difference, time_text
-from coderport.catalog.values import Entity
-from coderport.catalog.volatile import VOLATILE, settled
-from coderport.kinds.mapping import template_entity, workspace_entity
+from coderport.catalog.meaning import time_text
+from coderport.catalog.values import Entity, Ref
+from coderport.kinds.all import KIND_OF, difference
+from coderport.kinds.desired import settled
+from coderport.kinds.template import template_entity
+from coderport.kinds.workspace import workspace_entity
 from coderport.port.models import PortEntity
 
 DAY = timedelta(hours=24)
@@ -23,7 +25,9 @@ WRITTEN = START + timedelta(hours=12)
 
 
 def used_at(moment: datetime, **fields: Any) -> Entity:
-    return workspace_entity(workspace(last_used_at=time_text(moment), **fields), CONTEXT, {TEMPLATE_ID})
+    return workspace_entity(
+        workspace(last_used_at=time_text(moment), **fields), CONTEXT, {Ref("coder_template", TEMPLATE_ID)}
+    )
 
 
 def port_after(entity: Entity, moment: datetime) -> PortEntity:
@@ -207,7 +211,7 @@ def test_a_value_is_never_more_than_a_period_and_an_hour_old(number: int, start:
 def test_whatever_port_holds_one_write_settles_it(data: st.DataObject) -> None:
     anything = st.none() | st.booleans() | st.integers() | st.text() | st.just("2026-11-19T00:00:00Z")
     true = used_at(WRITTEN)
-    edits = data.draw(st.dictionaries(st.sampled_from(sorted(VOLATILE["coder_workspace"])), anything))
+    edits = data.draw(st.dictionaries(st.sampled_from(sorted(KIND_OF["coder_workspace"].volatile)), anything))
     stored = held(true, updated_at=time_text(WRITTEN), **edits)
     wanted = settled(true, stored, WRITTEN, DAY)
     if difference(wanted, stored):
@@ -217,5 +221,5 @@ def test_whatever_port_holds_one_write_settles_it(data: st.DataObject) -> None:
 
 
 def test_volatile_properties_are_declared() -> None:
-    assert VOLATILE["coder_workspace"] == {"last_used_at", "next_start_at", "deadline", "max_deadline"}
-    assert VOLATILE["coder_template"] == {"active_user_count"}
+    assert KIND_OF["coder_workspace"].volatile == {"last_used_at", "next_start_at", "deadline", "max_deadline"}
+    assert KIND_OF["coder_template"].volatile == {"active_user_count"}

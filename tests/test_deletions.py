@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from coderport.catalog.values import LeftOut, Ref
 from coderport.guard.deletions import ACTION, Evidence, deletions
 from coderport.guard.ownership import Mark, Owner, Whose
-from coderport.kinds.mapping import template_entity, workspace_entity
+from coderport.kinds.template import template_entity
+from coderport.kinds.workspace import workspace_entity
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
 

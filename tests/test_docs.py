@@ -9,10 +9,11 @@ from typing import get_args
 import pytest
 from typer.main import get_command
 
-from coderport.catalog.blueprint import BLUEPRINTS, Blueprint
+from coderport.catalog.blueprint import Blueprint
 from coderport.commands.cli import app
 from coderport.commands.drift import Drifted, DriftOutcome
 from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
+from coderport.kinds.all import BLUEPRINTS
 from coderport.provider.schema import OLDEST_SDK
 from coderport.report.account import Read
 from coderport.report.outcome import Counts, Kinds, Result
@@ -60,7 +61,7 @@ def test_the_readme_gives_every_field_of_the_summary_and_every_result() -> None:
     drifted = set(re.findall(r"`(\w+)`", rows["drift"])) - {*get_args(Drifted.model_fields["drift"].annotation)}
     assert drifted == set(Drifted.model_fields) | {"drift"}
     assert set(re.findall(r"`(\w+)`", rows["result"])) >= {*get_args(Result), "preview"}
-    assert set(re.findall(r"`(\w+)`", rows["kinds"])) == {*Counts.model_fields, *Kinds.model_fields}
+    assert set(re.findall(r"`(\w+)`", rows["kinds"])) == {*Counts.model_fields, *Kinds().root}
     assert set(re.findall(r"`(\w+)`", rows["read"])) == set(Read.model_fields)
 
 

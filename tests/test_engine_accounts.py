@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from lab import Json, Lab, laboratory
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.drift import drift
 from coderport.commands.sync import preview, sync
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
 from coderport.report.outcome import Counts, Outcome, Tally
 from coderport.runner.github import run_once
@@ -92,7 +93,7 @@ def accounted(lab: Lab, command: Command) -> tuple[Outcome, Tally]:
     assert [shown.count("created"), shown.count("updated"), shown.count("deleted")] == [
         *map(sum, zip(*others, strict=True))
     ]
-    for group, counts in outcome.kinds:
+    for group, counts in outcome.kinds.root.items():
         one_by_one = [each.operation for each in tally.changes if each.group == group]
         for operation in ("created", "adopted", "updated", "released"):
             assert getattr(counts, operation) == one_by_one.count(operation), (group, operation)

@@ -21,12 +21,13 @@ from lab import Json, Lab, laboratory
 from pydantic import SecretStr
 
 from coderport.catalog.actions.declared import create_from
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.sync import preview as preview_fast
 from coderport.commands.sync import sync
 from coderport.emulators.coder.records import Parameter
 from coderport.emulators.port import EmulatedAgent, Problem
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
 from coderport.report.outcome import Outcome, Tally
 from coderport.runner.service.runs import service_runner

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import to_port
 from coderport.commands.drift import drift
 from coderport.commands.sync import preview as preview_fast
 from coderport.commands.sync import sync
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome
 from coderport.stack.stack import Stack
 

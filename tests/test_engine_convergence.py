@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.account import Read
 from coderport.report.outcome import Change
 from coderport.terminal.progress import watched

@@ -18,9 +18,9 @@ import pytest
 from killing import Moment, Trap, children, wait_for_end
 from lab import Lab, in_state, laboratory
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.commands.sync import sync
 from coderport.engine import CliInfo
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome
 
 W = WORKSPACE.identifier

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import to_port
 from coderport.commands import drift, sync
 from coderport.commands.history import kept_runs, store_of, undo
 from coderport.engine import CliInfo
 from coderport.errors import Refusal
 from coderport.history.record import HistoryError
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome, Tally
 from coderport.settings import RELEASES
 

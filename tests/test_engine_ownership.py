@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.drift import drift
 from coderport.commands.sync import preview, sync
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome, Tally
 
 W, T = WORKSPACE.identifier, TEMPLATE.identifier

@@ -13,8 +13,9 @@ import pytest
 from killing import children, wait_for_end
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 
 BULK = f"/{WORKSPACE.identifier}/entities/bulk"
 

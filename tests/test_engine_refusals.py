@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from lab import Lab, laboratory
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 
 pytestmark = pytest.mark.in_order
 

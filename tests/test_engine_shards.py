@@ -21,9 +21,11 @@ import pytest
 import yaml
 
 from coderport.catalog.actions.declared import CREATE, create_from
-from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, engine_environment
+from coderport.kinds.all import BLUEPRINTS
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome
 from coderport.stack.stack import ROOT
 

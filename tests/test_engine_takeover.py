@@ -9,8 +9,10 @@ import pytest
 from lab import Lab, laboratory
 from old_catalog import original
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import to_port
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 
 W = WORKSPACE.identifier
 T = TEMPLATE.identifier

@@ -19,7 +19,9 @@ from coderport.coder.errors import CoderError
 from coderport.coder.reading.snapshot import Fate, Known, Snapshot, read_snapshot
 from coderport.guard.deletions import DeletionVerdict, Evidence, deletions
 from coderport.guard.ownership import Owner
-from coderport.kinds.desired import Filters, desired
+from coderport.kinds.desired import desired
+from coderport.kinds.filters import Filters
+from coderport.kinds.inventory import inventory_of
 
 pytestmark = pytest.mark.dear
 
@@ -41,7 +43,7 @@ async def read(history: Adversary, known: Known, organizations: list[str]) -> Sn
 
 def judged(snapshot: Snapshot, known: Known) -> tuple[DeletionVerdict, Evidence]:
     """The verdict over a stack that declared all that is known, and finds it in Port."""
-    wanted = desired(snapshot, Filters(), CONTEXT, {}, NOW, timedelta(hours=24))
+    wanted = desired(inventory_of(snapshot), Filters(), CONTEXT, {}, NOW, timedelta(hours=24))
     before = {"coder_template": known.templates, "coder_workspace": known.workspaces}
     evidence = Evidence(
         desired=wanted.ids(),

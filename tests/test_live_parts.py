@@ -8,11 +8,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.catalog.values import LeftOut, Ref
 from coderport.coder.notices import ListedJob, Notices
 from coderport.guard.allowance import Spent
 from coderport.guard.ownership import Mark, Owner
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.budget import WINDOW, Budget, patient, routine
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.jobs import LIMIT, MOST, JobsFeed

@@ -10,9 +10,12 @@ from typing import cast
 import pytest
 from catalog_samples import MARK, numbered
 
-from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, to_port
+from coderport.catalog.blueprint import to_port
 from coderport.emulators.pair import Pair
 from coderport.guard.ownership import Owner
+from coderport.kinds.all import BLUEPRINTS
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.plan import Plan
 from coderport.program.orphans import delete_orphans
 from coderport.report.account import Account

@@ -9,7 +9,7 @@ from catalog_samples import CONTEXT, MARK, held, holding, numbered, workspace
 from coderport.catalog.values import Entity
 from coderport.guard.ownership import Owner
 from coderport.guard.verdict import Verdict, ownership
-from coderport.kinds.mapping import workspace_entity
+from coderport.kinds.workspace import workspace_entity
 from coderport.port.models import PortEntity
 
 

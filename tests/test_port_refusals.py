@@ -9,10 +9,10 @@ import pytest
 from echoing_port import EchoingPort, Sent
 from provider_driver import ENTITY, Aborted, Driver, Resource, entity
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.catalog.digest import digest
 from coderport.catalog.values import Entity
 from coderport.kinds.refused import Refused, definition_of, withheld
+from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.memory import Memory, recalled
 
 NAMES = ("status", "url", "owner_email", "name", "managed_by", "ttl_ms")

@@ -12,11 +12,12 @@ import pytest
 from echoing_port import EchoingPort, ok
 from rich.console import Console
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.coder.client import CoderClient
 from coderport.coder.reading.snapshot import read_snapshot
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.kit import serve
+from coderport.kinds.all import KINDS
+from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.holdings import holdings
 from coderport.port.client import PortClient
 from coderport.report.account import Account
@@ -264,7 +265,7 @@ def test_reading_port_tells_page_by_page_and_holds_the_rows_against_ports_count(
 
     async def read() -> int:
         async with PortClient("http://port.test", "id", "secret", transport=port.transport()) as client:
-            held = await holdings(client, progress=lambda *each: told.append(each))
+            held = await holdings(client, KINDS, progress=lambda *each: told.append(each))
             return len(held.entities[WORKSPACE.identifier])
 
     assert asyncio.run(read()) == entities

@@ -12,7 +12,7 @@ from runner_lab import ALICE, BOB, STACK, TEMPLATE, WORKSPACE, RunnerLab, runner
 from coderport.catalog.actions.declared import create_from
 from coderport.coder.client import CoderClient
 from coderport.coder.models import PREBUILDS_OWNER_ID
-from coderport.kinds.desired import Filters
+from coderport.kinds.filters import Filters
 from coderport.port.client import PortClient
 from coderport.runner.execution import Ended, RunContext, claim_of
 from coderport.settings import Actions

@@ -144,6 +144,7 @@ def test_the_typed_schema_holds_exactly_the_settings_each_with_a_description_and
     fields = {field.alias or name for name, field in Settings.model_fields.items()} - {
         "secrets_from_config",
         "from_environment",
+        "kinds",  # a list or a word: Pulumi's schema knows no such type
     }
     assert set(schema()) == fields
     for key, entry in schema().items():
@@ -237,3 +238,18 @@ def test_headers_for_an_access_proxy_are_a_secret_map() -> None:
 def test_a_header_that_cannot_be_sent_is_refused_and_its_value_not_shown(headers: Any) -> None:
     text = error(CONFIG, {"CODERPORT_CODER_HEADERS": json.dumps(headers)})
     assert "coderport:coderHeaders" in text and SECRET not in text
+
+
+def test_the_kinds_are_a_list_or_all() -> None:
+    nothing: tuple[Any, ...] = (None, "", "default", [], "[]")
+    everything: tuple[Any, ...] = ("all", "ALL", ["all"], '["all"]')
+    assert {settings(kinds=each).kinds for each in nothing} == {"default"}
+    assert {settings(kinds=each).kinds for each in everything} == {"all"}
+    for listed in (["user", "Organization"], '["organization","user"]', "organization, user"):
+        assert settings(kinds=listed).kinds == ("organization", "user")
+
+
+def test_what_has_only_the_default_kinds_is_what_it_was_for_the_versions_that_knew_no_others() -> None:
+    """Their fingerprint had no kinds in it."""
+    plain = settings()
+    assert plain.fingerprint == settings(kinds="default").fingerprint != settings(kinds="all").fingerprint

@@ -12,13 +12,15 @@ from catalog_samples import CONTEXT, ELSEWHERE, MARK, held, holding, numbered, s
 from engine_model import SETTINGS
 
 from coderport.catalog.actions.declared import START, create_from
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.models import Template
 from coderport.coder.parameters import RichParameter, TemplateForm
 from coderport.coder.reading.snapshot import Fate
 from coderport.guard.verdict import Verdict
-from coderport.kinds.mapping import template_entity, workspace_entity
+from coderport.kinds.inventory import inventory_of
+from coderport.kinds.template import TEMPLATE, template_entity
+from coderport.kinds.workspace import WORKSPACE, workspace_entity
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.plan import Past, Plan, judge
@@ -78,9 +80,11 @@ def test_nothing_but_the_actions_depends_on_them() -> None:
     going = workspace(id=numbered(50), name="going")
     mine = [
         template_entity(own, CONTEXT),
-        *(workspace_entity(each, CONTEXT, {own.id}) for each in (workspace(), going)),
+        *(workspace_entity(each, CONTEXT, {Ref("coder_template", own.id)}) for each in (workspace(), going)),
     ]
-    of_theirs = workspace_entity(workspace(id=numbered(51), template_id=theirs.id), CONTEXT, {theirs.id})
+    of_theirs = workspace_entity(
+        workspace(id=numbered(51), template_id=theirs.id), CONTEXT, {Ref("coder_template", theirs.id)}
+    )
     past = Past(Memory(), holdings(*map(held, mine), kept(1), held(of_theirs, managed_by=SIBLING)), MARK)
     seen = snapshot(own, workspace(), workspace_fates={going.id: Fate.GONE})
     size = RichParameter(name="size", mutable=True)
@@ -89,7 +93,7 @@ def test_nothing_but_the_actions_depends_on_them() -> None:
 
     def judged(read: dict[str, TemplateForm], *of_siblings: Template) -> tuple[Plan, Verdict]:
         now = datetime(2026, 11, 21, tzinfo=timezone.utc)
-        return judge(SETTINGS, Releases(), past, seen, read, now, of_siblings)
+        return judge(SETTINGS, Releases(), past, inventory_of(seen), read, now, of_siblings)
 
     (alone, verdict), (plan, same) = judged(forms), judged(wider, theirs)
     assert same == verdict

@@ -13,7 +13,8 @@ from typing import Any
 from catalog_samples import numbered, template, workspace
 from engine_model import SETTINGS, World
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 
 HISTORIES = int(os.environ.get("SYNC_HISTORIES", "1000"))
 STATUSES = ("running", "stopped", "failed", "starting")

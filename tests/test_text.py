@@ -16,9 +16,9 @@ from checkout import ROOT, Checkout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.kinds.workspace import WORKSPACE
 from coderport.terminal.screen import Outlet, Screen
 from coderport.terminal.text import LONGEST_NAME, json_line, line, lines, markdown, short, uncommanding
 

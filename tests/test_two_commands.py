@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from checkout import Checkout, Command
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.emulators.faults import Fault
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.kinds.workspace import WORKSPACE
 
 W = WORKSPACE.identifier
 BESIDE = {

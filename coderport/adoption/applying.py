@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 from coderport.adoption.reading import Reading, read_sources
 from coderport.adoption.values import Adoption, Family, Move, Source, T, ids_of, named_in
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.meaning import IDENTIFIER
 from coderport.errors import CoderportError
 from coderport.guard.ownership import Owner, Whose
 from coderport.history.images import EntityImage, Pointer, pointers_among
 from coderport.history.record import Record, run_name
 from coderport.history.store import Store
+from coderport.kinds.all import BLUEPRINTS
 from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
@@ -33,7 +33,7 @@ def record_of(reading: Reading, *, stack: str, now: datetime) -> Record:
         run=run_name(now),
         how="adopt",
         stack=stack,
-        deployment=reading.snapshot.deployment.deployment_id,
+        deployment=reading.inventory.snapshot.deployment.deployment_id,
         port_organization=reading.past.held.organization.id,
         started=now,
         entities=tuple(images_of(reading.adoption)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coderport.catalog.meaning import difference
+from coderport.kinds.all import difference
 from coderport.planning.plan import Plan
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from coderport.adoption.sorting import Sorted
 from coderport.adoption.values import Adoption, Family, Left, Move, Seen, Source, T, ids_of, named_in
-from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_RELATIONS
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.kinds.all import BLUEPRINTS, DECLARED_RELATIONS
 from coderport.port.models import PortEntity
 
 _DECLARED = {each.identifier: frozenset(prop.identifier for prop in each.properties) for each in BLUEPRINTS}

@@ -10,19 +10,20 @@ from typing import Any
 
 from coderport.adoption.plan import adoption_of
 from coderport.adoption.values import Adoption, OldName, Seen, Source, T, W
+from coderport.catalog.values import is_id
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
-from coderport.coder.reading.snapshot import Known, Snapshot
-from coderport.guard.ownership import Owner, Whose, is_id
+from coderport.guard.ownership import Owner, Whose
 from coderport.history.images import targets_of
 from coderport.kinds.desired import Desired
+from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.planning.memory import rebuilt
-from coderport.planning.plan import Past, gone_of, known_of, wanted_of
+from coderport.planning.plan import Past, known_of, wanted_of
 from coderport.planning.siblings import templates_of_siblings
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
-from coderport.program.survey import read_coder, read_port
+from coderport.program.survey import read_coder, read_port, with_former_kinds
 from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
@@ -36,7 +37,7 @@ class Reading:
 
     past: Past
     owner: Owner
-    snapshot: Snapshot
+    inventory: Inventory
     of_siblings: tuple[Template, ...]
     forms: Mapping[str, TemplateForm]
     wanted: Desired
@@ -53,7 +54,7 @@ async def read(stack: Stack, settings: Settings, account: Account, now: datetime
     async def remembered() -> Past:
         return await remembering
 
-    async def known() -> Known:
+    async def known() -> KnownIds:
         return _known(await remembering, settings)
 
     async def theirs(deployment: str) -> frozenset[str]:
@@ -62,10 +63,10 @@ async def read(stack: Stack, settings: Settings, account: Account, now: datetime
 
     side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account)]
     with account.phase("read"):
-        past, (snapshot, of_siblings, forms) = await together(side_by_side)
-        owner = replace(past.owner(snapshot.deployment.deployment_id), takes_over=settings.take_over)
-        wanted = wanted_of(settings, past, snapshot, now)
-        seen = seen_of(snapshot, wanted)
+        past, (inventory, of_siblings, forms) = await together(side_by_side)
+        owner = replace(past.owner(inventory.snapshot.deployment.deployment_id), takes_over=settings.take_over)
+        wanted = wanted_of(settings, past, inventory, now)
+        seen = seen_of(inventory, wanted)
         draft = adoption_of(past.held.entities, (), seen, owner)
         with account.phase("read_port", shown="read_relations"):
             async with opened_port(settings, account) as client:
@@ -77,7 +78,7 @@ async def read(stack: Stack, settings: Settings, account: Account, now: datetime
     return Reading(
         past=past,
         owner=owner,
-        snapshot=snapshot,
+        inventory=inventory,
         of_siblings=of_siblings,
         forms=forms,
         wanted=wanted,
@@ -88,13 +89,14 @@ async def read(stack: Stack, settings: Settings, account: Account, now: datetime
     )
 
 
-def seen_of(snapshot: Snapshot, wanted: Desired) -> Seen:
+def seen_of(inventory: Inventory, wanted: Desired) -> Seen:
     """What Coder shows, as an adoption needs it."""
+    snapshot = inventory.snapshot
     return Seen(
         templates={**snapshot.outside_templates, **snapshot.templates},
         desired=wanted.ids(),
         left_out=wanted.left_out,
-        gone=gone_of(snapshot),
+        gone=inventory.gone,
     )
 
 
@@ -122,11 +124,12 @@ async def read_sources(
 async def _past(stack: Stack, settings: Settings, account: Account) -> Past:
     side_by_side: list[Coroutine[Any, Any, Any]] = [asyncio.to_thread(stack.memory), read_port(settings, account)]
     memory, held = await together(side_by_side)
+    held = await with_former_kinds(held, settings, memory, account)
     past = Past(memory, held, memory.mark(stack.managed_by))
     return past if past.is_complete else past.completed(rebuilt(await asyncio.to_thread(stack.resources)))
 
 
-def _known(past: Past, settings: Settings) -> Known:
+def _known(past: Past, settings: Settings) -> KnownIds:
     """What `up` asks Coder about, and what no stack has signed: the templates in old identifiers, and plain ids."""
     before = known_of(past, settings)
     owner = past.owner()
@@ -136,4 +139,4 @@ def _known(past: Past, settings: Settings) -> Known:
         return {each for each, entity in held.items() if is_id(each) and owner.whose(entity) is Whose.NOBODYS}
 
     old = {name.template for each in past.held.entities.get(T, {}) if (name := OldName.read(each)) is not None}
-    return Known(templates=before.templates | unsigned(T) | old, workspaces=before.workspaces | unsigned(W))
+    return {**before, T: before[T] | unsigned(T) | old, W: before[W] | unsigned(W)}

@@ -12,7 +12,7 @@ from coderport.adoption.values import Adoption, T, W
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.agreement import migrated
 from coderport.catalog.agreement import Agreement, agreement, differences
-from coderport.catalog.blueprint import BLUEPRINTS
+from coderport.kinds.all import BLUEPRINTS
 from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
 from coderport.report.outcome import Outcome

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from coderport.adoption.values import Family, Left, OldName, Seen, T, W
 from coderport.catalog.meaning import instant
-from coderport.catalog.values import Ref
-from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, Whose, is_id
+from coderport.catalog.values import Ref, is_id
+from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, Whose
 from coderport.port.models import PortEntity
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.catalog.values import LeftOut, Ref
 from coderport.coder.models import Template
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.port.models import PortEntity
 
 T, W = TEMPLATE.identifier, WORKSPACE.identifier

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from coderport.catalog.blueprint import BY_IDENTIFIER
+from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import Entity, Held
 
 TITLE = "$title"
@@ -67,12 +67,12 @@ def same_value(one: Any, other: Any, *, times: bool = False) -> bool:
     return False
 
 
-def difference(entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
+def difference(declared: Blueprint, entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
     """What differs in Port: {property or relation: (held, desired)}, a title as `$title`.
 
-    Only what we declare is compared: a colleague's properties and relations never differ.
+    Only what we declare is compared: a colleague's properties and relations never differ. A relation that is declared
+    only with its target is compared where it leads somewhere.
     """
-    declared = BY_IDENTIFIER[entity.blueprint]
     found: dict[str, tuple[Any, Any]] = {}
     if held.title != entity.title:
         found[TITLE] = (held.title, entity.title)
@@ -83,6 +83,8 @@ def difference(entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
         if not same_value(mine, its, times=prop.format == "date-time"):
             found[prop.identifier] = (its, mine)
     for relation in declared.relations:
+        if relation.with_target and relation.identifier not in entity.relations:
+            continue
         target, stored = entity.relations.get(relation.identifier), held.relations.get(relation.identifier)
         if not same_targets(target, stored):
             found[relation.identifier] = (stored, target)

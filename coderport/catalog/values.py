@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_id(identifier: str) -> bool:
+    """Whether an object of Coder can have that id: Coder writes them in lower case, with hyphens and nothing else."""
+    return _ID.fullmatch(identifier) is not None
 
 
 class Ref(NamedTuple):
@@ -92,4 +100,6 @@ class LeftOut(enum.Enum):
     TEMPLATE = "left out by the template settings"
     PREBUILD = "an unclaimed prebuilt workspace"
     ACTIONS = "no longer asked for by coderport:actions"
+    KIND = "no longer asked for by coderport:kinds"
+    UNREAD = "of a kind that cannot be read now, and missing in Port"
     DEPRECATED = "of a deprecated template"

@@ -13,32 +13,34 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
-from coderport.catalog.meaning import difference, instant
+from coderport.catalog.meaning import instant
 from coderport.catalog.values import Entity, Held, Value
-
-VOLATILE: Mapping[str, frozenset[str]] = {
-    TEMPLATE.identifier: frozenset({"active_user_count"}),
-    WORKSPACE.identifier: frozenset({"last_used_at", "next_start_at", "deadline", "max_deadline"}),
-}
-"""Per blueprint the properties that this applies to."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _HOUR = timedelta(hours=1)
 
 
-def settled(desired: Entity, held: Held | None, now: datetime, refresh: timedelta) -> Entity:
+def carried_forward(
+    desired: Entity,
+    held: Held,
+    changed: Mapping[str, tuple[Any, Any]],
+    now: datetime,
+    refresh: timedelta,
+    *,
+    volatile: frozenset[str],
+    last_used: str | None = None,
+) -> Entity:
     """The entity with the volatile values that this run should declare.
 
-    Those are Port's own if nothing else about the entity differs, each of them is valid and not newer than
-    Coder's, and the entity's turn has not come; otherwise, or with a `refresh` of zero, all are Coder's.
-    `now` counts by its full hour, so that a preview and the run after it agree.
+    `changed` is all that differs (see `meaning.difference`), `volatile` the properties that this applies to, and
+    `last_used` the one of them that follows its object's use. The values are Port's own if nothing else about the
+    entity differs, each of them is valid and not newer than Coder's, and the entity's turn has not come; otherwise, or
+    with a `refresh` of zero, all are Coder's. `now` counts by its full hour, so that a preview and the run after it
+    agree.
     """
-    if held is None or not refresh:
+    if not refresh:
         return desired
-    changed = difference(desired, held)
-    volatile = VOLATILE[desired.blueprint]
-    if not changed or not volatile.issuperset(changed) or _due(desired, held, now, refresh):
+    if not changed or not volatile.issuperset(changed) or _due(desired, held, now, refresh, last_used):
         return desired
     if not all(_carriable(*pair) for pair in changed.values()):
         return desired
@@ -46,7 +48,7 @@ def settled(desired: Entity, held: Held | None, now: datetime, refresh: timedelt
     return replace(desired, properties={**desired.properties, **carried})
 
 
-def _due(desired: Entity, held: Held, now: datetime, refresh: timedelta) -> bool:
+def _due(desired: Entity, held: Held, now: datetime, refresh: timedelta, last_used: str | None) -> bool:
     written = instant(held.updated_at)
     if written is None:
         return True
@@ -55,7 +57,7 @@ def _due(desired: Entity, held: Held, now: datetime, refresh: timedelta) -> bool
     if _slot(hour, phase, refresh) > _slot(written, phase, refresh):
         return True
     # A busy writer of something else keeps `updated_at` fresh: then the values themselves show their age.
-    used, stored = (instant(each.properties.get("last_used_at")) for each in (desired, held))
+    used, stored = (instant(each.properties.get(last_used or "")) for each in (desired, held))
     if used is None or stored is None:
         return False
     return _slot(used, phase, refresh) > _slot(stored, phase, refresh) + 1

@@ -130,10 +130,7 @@ def show(outcome: Outcome, tally: Tally, console: Console) -> None:
     read, seconds = outcome.read, outcome.seconds
     phases = ", ".join(f"{phase.replace('_', ' ')} {seconds[phase]:.1f} s" for phase in seconds if phase not in _WHOLE)
     console.print(f"{outcome.result} in {seconds.get('total', 0.0):.1f} s: {phases}")
-    console.print(
-        f"read {read.coder_templates:,} templates and {read.coder_workspaces:,} workspaces from Coder, "
-        f"{read.port_entities:,} entities from Port"
-    )
+    console.print(f"read {_enumerated(read.of_coder)} from Coder, {read.port_entities:,} entities from Port")
     console.print(requests_text(outcome.coder_requests, outcome.port_requests, outcome.port_writes, outcome.retries))
 
 
@@ -247,6 +244,11 @@ def _drift_table(rows: Sequence[Drifted]) -> Table:
     return table
 
 
+def _enumerated(numbers: Mapping[str, int]) -> str:
+    *before, last = (f"{number:,} {words}" for words, number in numbers.items())
+    return f"{', '.join(before)} and {last}" if before else last
+
+
 def _shown(value: object) -> str:
     return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
 
@@ -257,6 +259,6 @@ def _table(outcome: Outcome) -> Table:
     shown = outcome.kinds.columns
     for heading in shown:
         table.add_column(heading, justify="right")
-    for kind, counts in outcome.kinds:
+    for kind, counts in outcome.kinds.root.items():
         table.add_row(kind, *(str(getattr(counts, column)) for column in shown))
     return table

@@ -78,7 +78,7 @@ def _next(reading: Reading, settings: Settings, stack: Stack, now: datetime) -> 
     past = replace(reading.past, held=held)
 
     def judged_with(its: Settings) -> tuple[Plan, str]:
-        plan, verdict = judge(its, Releases(), past, reading.snapshot, reading.forms, now, reading.of_siblings)
+        plan, verdict = judge(its, Releases(), past, reading.inventory, reading.forms, now, reading.of_siblings)
         return plan, verdict.text()
 
     up = f"{COMMAND} up --stack {stack.name}"

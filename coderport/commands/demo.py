@@ -22,7 +22,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.commands.acts import people
 from coderport.commands.acts import show as show_outcome
 from coderport.emulators.coder import CoderEmulator
@@ -30,6 +29,8 @@ from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, drop_real_life, obtain_cli
 from coderport.engine.cli import cache
 from coderport.errors import CoderportError
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.project import CHECKOUT
 from coderport.report.outcome import Counts, Outcome
 from coderport.stack.stack import Stack, project_copy

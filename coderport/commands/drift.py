@@ -10,10 +10,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from coderport.catalog.agreement import Difference as Finding
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.values import Entity
 from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, full, keep_part, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
+from coderport.kinds.all import BLUEPRINTS
 from coderport.planning.difference import Difference
 from coderport.planning.memory import Memory
 from coderport.planning.plan import digests_of

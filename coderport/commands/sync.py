@@ -13,11 +13,11 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from coderport.catalog.agreement import Difference as Finding
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.commands.history import store_of
 from coderport.errors import CoderportError
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
+from coderport.kinds.all import BLUEPRINTS
 from coderport.planning.difference import Difference, part_of, targets_of
 from coderport.planning.memory import Memory
 from coderport.report.account import Account, Failure

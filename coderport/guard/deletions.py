@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.values import Held, LeftOut, Ref
 from coderport.guard.ownership import DEPLOYMENT, Owner, Whose
 from coderport.guard.verdict import SHOWN, Verdict
+from coderport.kinds.all import KIND_OF, KINDS
 from coderport.settings import Limits
 from coderport.terminal.text import short
 
 ACTION = "action"
 """The kind of the actions and forms, beside the identifiers of the blueprints."""
-
-_PLURAL = {"coder_template": "templates", "coder_workspace": "workspaces", ACTION: "actions"}
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def deletions(evidence: Evidence, *, allow_deletions: int = 0, forget_unproven: 
     read that shows nothing at all deletes only what Coder says was deleted. `allow_deletions` lets up to so many
     accounted ones go, `forget_unproven` up to so many others, both over the whole run.
     """
-    kinds = {each.identifier: _disappearances(each.identifier, evidence) for each in BLUEPRINTS}
+    kinds = {each.name: _disappearances(each.name, evidence) for each in KINDS}
     kinds[ACTION] = _actions(evidence)
     accounted = sum(kind.accounted for kind in kinds.values())
     unproven = sum(len(kind.unproven) for kind in kinds.values())
@@ -192,16 +190,17 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
 def _pointed_at(blueprint: str, evidence: Evidence) -> frozenset[str]:
     """What entities of others point at, as far as they are of our blueprints: only those were read."""
     places = [
-        (each.identifier, relation.identifier)
-        for each in BLUEPRINTS
-        for relation in each.relations
+        (each.name, relation.identifier)
+        for each in KINDS
+        for relation in each.blueprint.relations
         if relation.target == blueprint
     ]
     return frozenset(
-        str(row.relations[name])
+        str(target)
         for source, name in places
         for row in evidence.held.get(source, {}).values()
-        if row.relations.get(name) and evidence.owner.whose(row) not in (Whose.OURS, Whose.OURS_BY_NAME)
+        if (value := row.relations.get(name)) and evidence.owner.whose(row) not in (Whose.OURS, Whose.OURS_BY_NAME)
+        for target in (value if isinstance(value, list) else (value,))
     )
 
 
@@ -260,7 +259,7 @@ def _headline(too_many: bool, unknown: bool) -> str:
 def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
     if not kind.accounted and not kind.unproven:
         return
-    plural = _PLURAL[kind.kind]
+    plural = KIND_OF[kind.kind].words[1] if kind.kind in KIND_OF else "actions"
     total = kind.accounted + len(kind.unproven)
     yield f"{plural}: {total} of {kind.ours} would go{_permitted(kind, evidence)}"
     if not kind.seen:

@@ -10,23 +10,16 @@ Marks without an id are older than that. One of those is ours where this state's
 from __future__ import annotations
 
 import enum
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coderport.catalog.values import Held
+from coderport.catalog.values import Held, is_id
+from coderport.kinds.all import KIND_OF
 
 MANAGED_BY = "managed_by"
 """The property that holds the mark."""
 DEPLOYMENT = "coder_deployment"
-
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def is_id(identifier: str) -> bool:
-    """Whether an object of Coder can have that id: Coder writes them in lower case, with hyphens and nothing else."""
-    return _ID.fullmatch(identifier) is not None
 
 
 def new_state_id() -> str:
@@ -119,6 +112,16 @@ class Owner:
         return mark.stack.casefold() in known and (recorded or self.remembers)
 
     def _possible(self, held: Held) -> bool:
-        """Whether the identifier can be the id of such an object; what the record has as another kind cannot."""
-        elsewhere = (ids for blueprint, ids in self.record.items() if blueprint != held.blueprint)
+        """Whether the identifier can be that of such an object.
+
+        Coder gives an id once: what the record has as another kind of which that is so as well cannot.
+        """
+        kind = KIND_OF.get(held.blueprint)
+        if kind is None or kind.is_identifier is not is_id:
+            return kind is not None and kind.is_identifier(held.identifier)
+        elsewhere = (
+            ids
+            for blueprint, ids in self.record.items()
+            if blueprint != held.blueprint and blueprint in KIND_OF and KIND_OF[blueprint].is_identifier is is_id
+        )
         return is_id(held.identifier) and not any(held.identifier in ids for ids in elsewhere)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.history.images import DefinitionImage
 from coderport.history.record import Record
 from coderport.history.undoing import Now, Place, Undo, places_of
+from coderport.kinds.all import BLUEPRINTS
 from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from coderport.catalog.blueprint import DECLARED_RELATIONS
-from coderport.catalog.meaning import difference
 from coderport.catalog.values import Entity
+from coderport.kinds.all import BY_IDENTIFIER, difference
 from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
 
@@ -89,7 +88,7 @@ def entity_images(plan: Plan, deleted: Mapping[str, frozenset[str]]) -> Iterator
         if held is None:
             yield EntityImage(entity.blueprint, entity.identifier, created=_written(entity))
         elif found := difference(entity, held):
-            related = DECLARED_RELATIONS[entity.blueprint]
+            related = {each.identifier for each in BY_IDENTIFIER[entity.blueprint].relations}
             yield EntityImage(
                 entity.blueprint,
                 entity.identifier,

@@ -10,7 +10,6 @@ from coderport.catalog.actions.agreement import differences as action_difference
 from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.actions.values import permissions_to_port, to_port
 from coderport.catalog.agreement import differences as blueprint_differences
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.history.images import DefinitionImage, entity_images
 from coderport.history.pointing import pointers_to
@@ -53,8 +52,7 @@ async def keep(
     names = sorted({each.identifier for each in definitions if each.kind == "action" and each.before is not None})
     async with opened_port(settings, account) as client:
         permissions = dict(zip(names, await together(client.action_permissions(each) for each in names), strict=True))
-        held = {each.identifier: plan.held.entities.get(each.identifier, {}) for each in BLUEPRINTS}
-        pointers = await pointers_to(client, deleted, held)
+        pointers = await pointers_to(client, deleted, plan.held.entities)
     record = Record(
         run=run_name(now),
         how=how,

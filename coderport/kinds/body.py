@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.values import Entity
-
-_DECLARED = {each.identifier: each for each in BLUEPRINTS}
+from coderport.kinds.all import BY_IDENTIFIER, DECLARED_RELATIONS
 
 
 def entity_body(entity: Entity) -> dict[str, Any]:
-    """The entity for a merging write: null clears each declared property and relation that has no value."""
-    declared = _DECLARED[entity.blueprint]
+    """The entity for a merging write: null clears each property and relation without a value that is always ours."""
+    declared = BY_IDENTIFIER[entity.blueprint]
     return {
         "identifier": entity.identifier,
         "title": entity.title,
         "properties": {each.identifier: entity.properties.get(each.identifier) for each in declared.properties},
-        "relations": {each.identifier: entity.relations.get(each.identifier) for each in declared.relations},
+        "relations": {**dict.fromkeys(sorted(DECLARED_RELATIONS[entity.blueprint])), **entity.relations},
     }

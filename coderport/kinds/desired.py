@@ -4,39 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Any
 
-from coderport.catalog.blueprint import BLUEPRINTS, RANK, TEMPLATE, WORKSPACE
-from coderport.catalog.unread import with_held
+from coderport.catalog.blueprint import targets
 from coderport.catalog.values import Context, Entity, Held, LeftOut, Ref
-from coderport.catalog.volatile import settled
-from coderport.coder.models import Workspace
-from coderport.coder.reading.snapshot import Snapshot
-from coderport.kinds.mapping import organization_names, template_entity, workspace_entity
+from coderport.catalog.volatile import carried_forward
+from coderport.kinds.all import BY_IDENTIFIER, KIND_OF, KINDS, RANK, difference
+from coderport.kinds.filters import Filters
+from coderport.kinds.inventory import Inventory, KnownIds
+from coderport.kinds.kind import NOTHING, Chosen, Kind
+from coderport.kinds.mapping import kept_entity
 from coderport.kinds.refused import Place, Refused, withheld
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which of the objects in scope belong into the catalog.
-
-    The patterns are globs on template names, whatever their case; one with a slash is matched against
-    organization/template. No `templates` means all of them; `exclude_templates` wins.
-    """
-
-    include_prebuilds: bool = False
-    templates: tuple[str, ...] = ()
-    exclude_templates: tuple[str, ...] = ()
-
-    def takes(self, organization: str, template: str) -> bool:
-        """Whether a template of that name, and so its workspaces, belongs into the catalog."""
-        names = (template.lower(), f"{organization}/{template}".lower())
-        if any(_matches(names, pattern) for pattern in self.exclude_templates):
-            return False
-        return not self.templates or any(_matches(names, pattern) for pattern in self.templates)
+from coderport.kinds.unread import with_held
 
 
 @dataclass(frozen=True)
@@ -53,17 +34,15 @@ class Desired:
     """By property, how many entities keep Port's value because Coder did not show one (see `unread`)."""
 
     def ids(self) -> dict[str, frozenset[str]]:
-        """The identifiers of the entities by blueprint."""
-        return {
-            blueprint.identifier: frozenset(
-                entity.identifier for entity in self.entities if entity.blueprint == blueprint.identifier
-            )
-            for blueprint in BLUEPRINTS
-        }
+        """The identifiers of the entities by blueprint: of every kind that is always there, and of those that are."""
+        found: dict[str, set[str]] = {each.name: set() for each in KINDS if each.always}
+        for entity in self.entities:
+            found.setdefault(entity.blueprint, set()).add(entity.identifier)
+        return {name: frozenset(found[name]) for name in sorted(found, key=lambda name: RANK[name])}
 
 
 def desired(
-    snapshot: Snapshot,
+    read: Inventory,
     filters: Filters,
     context: Context,
     held: Mapping[str, Mapping[str, Held]],
@@ -71,28 +50,29 @@ def desired(
     volatile_refresh: timedelta,
     refused: Mapping[Place, Refused] | None = None,
     blueprints: Mapping[str, Mapping[str, Any]] | None = None,
+    known: KnownIds = NOTHING,
 ) -> Desired:
     """The entities that Port should hold after this run.
 
     `held` is what Port holds, by blueprint and identifier: it decides which volatile values are carried forward (see
     `volatile`), and stands in for what Coder did not show (see `unread`). A template that is left out takes its
-    workspaces along. `refused` is what Port did not take before, `blueprints` are Port's now.
+    workspaces along. `refused` is what Port did not take before, `blueprints` are Port's now. `known` are this stack's
+    own: those of a kind that could not be read stay as Port has them, those of one that is asked for no longer go.
     """
-    left_out = {Ref(TEMPLATE.identifier, each): LeftOut.ORGANIZATION for each in snapshot.outside_templates}
-    left_out |= {Ref(WORKSPACE.identifier, each): LeftOut.ORGANIZATION for each in snapshot.outside_workspaces}
+    chosen = Chosen()
     entities: list[Entity] = []
-    for template in snapshot.templates.values():
-        if filters.takes(organization_names(template, context).name, template.name):
-            entities.append(template_entity(template, context))
+    for kind in read.kinds:
+        of_it = held.get(kind.name, {})
+        if kind.name in read.skipped:
+            fresh = _as_held(kind, known.get(kind.name, frozenset()), of_it, context, chosen)
         else:
-            left_out[Ref(TEMPLATE.identifier, template.id)] = LeftOut.TEMPLATE
-    templates = frozenset(entity.identifier for entity in entities)
-    for workspace in snapshot.workspaces.values():
-        reason = _workspace_left_out(workspace, filters, context, templates, left_out)
-        if reason is None:
-            entities.append(workspace_entity(workspace, context, templates))
-        else:
-            left_out[Ref(WORKSPACE.identifier, workspace.id)] = reason
+            fresh = _of_rows(kind, read, filters, context, chosen)
+        entities += fresh
+        chosen.shown.update(each.ref for each in fresh)
+    asked = {each.name for each in read.kinds}
+    for kind in KINDS:
+        if kind.name not in asked:
+            chosen.left_out.update({Ref(kind.name, each): LeftOut.KIND for each in known.get(kind.name, ())})
     kept: Counter[str] = Counter()
     for at, entity in enumerate(entities):
         entities[at], keys = with_held(entity, held.get(entity.blueprint, {}).get(entity.identifier), context)
@@ -104,28 +84,52 @@ def desired(
             settled(entity, held.get(entity.blueprint, {}).get(entity.identifier), now, volatile_refresh)
             for entity in entities
         ),
-        left_out=left_out,
+        left_out=chosen.left_out,
         refused=still,
         kept=kept,
     )
 
 
-def _workspace_left_out(
-    workspace: Workspace,
-    filters: Filters,
-    context: Context,
-    templates: frozenset[str],
-    left_out: Mapping[Ref, LeftOut],
-) -> LeftOut | None:
-    template_is_out = Ref(TEMPLATE.identifier, workspace.template_id) in left_out
-    if workspace.template_id not in templates and not template_is_out:
-        # The read did not see the template: the workspace's row has its name.
-        organization = organization_names(workspace, context)
-        template_is_out = not filters.takes(organization.name, workspace.template_name)
-    if template_is_out:
-        return LeftOut.TEMPLATE
-    return LeftOut.PREBUILD if workspace.is_prebuild and not filters.include_prebuilds else None
+def _of_rows(kind: Kind[Any], read: Inventory, filters: Filters, context: Context, chosen: Chosen) -> list[Entity]:
+    listing = read.listings[kind.name]
+    chosen.left_out.update({Ref(kind.name, each): LeftOut.ORGANIZATION for each in listing.outside})
+    found: list[Entity] = []
+    for identifier, row in listing.rows.items():
+        reason = kind.left_out(row, filters, context, chosen)
+        if reason is None:
+            found.append(kind.entity(row, context, chosen))
+        else:
+            chosen.left_out[Ref(kind.name, identifier)] = reason
+    return found
 
 
-def _matches(names: tuple[str, str], pattern: str) -> bool:
-    return fnmatchcase(names["/" in pattern], pattern.lower())
+def _as_held(
+    kind: Kind[Any], known: frozenset[str], held: Mapping[str, Held], context: Context, chosen: Chosen
+) -> list[Entity]:
+    """The stack's own of a kind that could not be read, as Port has them; one that Port lacks has nothing to keep."""
+    chosen.left_out.update({Ref(kind.name, each): LeftOut.UNREAD for each in known - held.keys()})
+    entities = (kept_entity(kind.blueprint, held[each], context) for each in sorted(known & held.keys()))
+    return [_with_relations(each, chosen) for each in entities]
+
+
+def _with_relations(entity: Entity, chosen: Chosen) -> Entity:
+    """Without relations to what goes."""
+    gone = {each.identifier for each in targets(entity, BY_IDENTIFIER) if each not in chosen.shown}
+    if not gone:
+        return entity
+    relations = {
+        key: value if isinstance(value, str) else tuple(each for each in value if each not in gone)
+        for key, value in entity.relations.items()
+        if value not in gone
+    }
+    return replace(entity, relations=relations)
+
+
+def settled(entity: Entity, held: Held | None, now: datetime, refresh: timedelta) -> Entity:
+    """The entity with the volatile values that this run should declare; see `coderport.catalog.volatile`."""
+    kind = KIND_OF[entity.blueprint]
+    if held is None or not refresh or not kind.volatile:
+        return entity
+    return carried_forward(
+        entity, held, difference(entity, held), now, refresh, volatile=kind.volatile, last_used=kind.last_used
+    )

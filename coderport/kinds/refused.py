@@ -11,6 +11,7 @@ from typing import Any
 
 from coderport.catalog.digest import digest
 from coderport.catalog.values import Entity
+from coderport.kinds.all import KIND_OF
 
 Place = tuple[str, str]
 """A blueprint and a property of it."""
@@ -68,8 +69,7 @@ def without(entity: Entity, names: Iterable[str]) -> Entity:
 def notes(refused: Mapping[Place, Refused]) -> Iterator[str]:
     """What a run says of it: which property, of how many, and why."""
     for (blueprint, name), each in sorted(refused.items()):
-        kind = blueprint.removeprefix("coder_")
-        number = f"{len(each.values)} {kind}{'s' if len(each.values) > 1 else ''}"
+        number = f"{len(each.values)} {KIND_OF[blueprint].words[len(each.values) > 1]}"
         yield (
             f"Port does not take the value of {name} of {number}, which are in Port without it: {each.why} It is tried "
             "again when the value, the property in Port, or the settings change."

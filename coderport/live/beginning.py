@@ -10,17 +10,18 @@ from datetime import datetime, timezone
 from typing import Protocol
 
 from coderport.catalog.agreement import differences
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.coder.client import CoderClient
 from coderport.coder.reading.snapshot import read_snapshot
 from coderport.engine.resources import Resources
 from coderport.errors import CoderportError
+from coderport.kinds.all import blueprints_of, kinds_of
+from coderport.kinds.inventory import inventory_of, known_in_snapshot
 from coderport.live.catalog import Ground
 from coderport.live.values import Reading
 from coderport.planning.difference import Difference
 from coderport.planning.holdings import holdings
 from coderport.planning.memory import Memory, rebuilt
-from coderport.planning.plan import Past, gone_of, judge, known_of
+from coderport.planning.plan import Past, judge, known_of
 from coderport.port.client import PortClient
 from coderport.settings import Actions, Releases, Settings
 from coderport.stack.comparison import misfits
@@ -59,7 +60,7 @@ class Beginning:
 
 async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient) -> Beginning:
     """Reads both sides whole. NotFit where a run has to come first, Refusal where Coder or Port are others."""
-    memory, held = await asyncio.gather(asyncio.to_thread(stack.memory), holdings(port))
+    memory, held = await asyncio.gather(asyncio.to_thread(stack.memory), holdings(port, kinds_of(settings.kinds)))
     past = Past(memory, held, memory.mark(stack.managed_by))
     insist_on_fit(stack.name, settings, past)
     if not past.is_complete:
@@ -67,18 +68,19 @@ async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: 
     ground_settings, past = _without_actions(settings, past)
     asked = time.monotonic()
     snapshot = await read_snapshot(
-        coder, organizations=settings.coder_organizations, known=known_of(past, ground_settings)
+        coder, organizations=settings.coder_organizations, known=known_in_snapshot(known_of(past, ground_settings))
     )
+    read = inventory_of(snapshot)
     # What may not go is judged by its own limits, over time; all else that would stop a run stops this as well.
     anything = Releases(allow_deletions=_ANY_NUMBER, forget_unproven=_ANY_NUMBER)
-    _, verdict = judge(ground_settings, anything, past, snapshot, {}, datetime.now(timezone.utc))
+    _, verdict = judge(ground_settings, anything, past, read, {}, datetime.now(timezone.utc))
     if verdict.refused:
         raise NotFit(verdict.text())
     reading = Reading(
         asked,
         {**snapshot.templates, **snapshot.outside_templates},
         {**snapshot.workspaces, **snapshot.outside_workspaces},
-        gone=gone_of(snapshot),
+        gone=read.gone,
     )
     return Beginning(Ground(ground_settings, past, snapshot), reading, memory.fit)
 
@@ -95,14 +97,15 @@ def insist_on_fit(stack: str, settings: Settings, past: Past) -> None:
 
 
 def _misfits(settings: Settings, past: Past) -> Iterable[str]:
+    declared = blueprints_of(kinds_of(settings.kinds))
     found = {
         each.identifier: tuple(differences(each, live))
-        for each in BLUEPRINTS
+        for each in declared
         if (live := past.held.blueprints.get(each.identifier)) is not None
     }
     blueprints = {name: each for name, each in found.items() if each}
     yield from misfits(settings, replace(past, unremembered={}), Difference(blueprints=blueprints), SUCCEEDED)
-    for each in BLUEPRINTS:
+    for each in declared:
         if each.identifier not in past.held.blueprints:
             yield f"Port has no blueprint {each.identifier}"
 

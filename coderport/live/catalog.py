@@ -9,14 +9,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coderport.catalog.blueprint import BLUEPRINTS, DECLARED_PROPERTIES, TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
-from coderport.catalog.meaning import difference
 from coderport.catalog.values import Entity, LeftOut, Ref
 from coderport.coder.models import Template, Workspace
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.ownership import Owner, Whose
+from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, difference
 from coderport.kinds.desired import Desired
+from coderport.kinds.inventory import inventory_of
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.deleting import Deletions
 from coderport.live.values import Order, Reading
 from coderport.planning.plan import Past, wanted_of
@@ -119,7 +122,7 @@ class Catalog:
             outside_workspaces={key: row for key, row in rows.items() if not in_scope(row)},
         )
         past = replace(ground.past, held=replace(ground.past.held, entities=self.held))
-        return wanted_of(ground.settings, past, part, now)
+        return wanted_of(ground.settings, past, inventory_of(part), now)
 
     def _writes(self, wanted: Desired, asked_for: Iterable[str], reading: Reading) -> Iterator[Order]:
         ids = set(asked_for)

@@ -9,9 +9,9 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.meaning import instant, time_text
 from coderport.catalog.values import Ref
+from coderport.kinds.all import BLUEPRINTS
 from coderport.live.catalog import Catalog
 from coderport.live.values import Event, Hint
 from coderport.live.writing import Writer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderForbidden
@@ -19,6 +18,8 @@ from coderport.coder.reading.proof import (
     template_or_none,
     workspace_fates,
 )
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.catalog import Catalog
 from coderport.live.values import Event, Reading
 

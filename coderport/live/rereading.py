@@ -9,10 +9,10 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.models import Workspace
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.budget import routine
 from coderport.live.catalog import Catalog
 from coderport.live.reading import Reader

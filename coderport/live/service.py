@@ -11,10 +11,11 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.errors import CoderportError, Refusal, SettingsError
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.beginning import Beginning, LiveStack, begin
 from coderport.live.budget import Budget, patient, routine
 from coderport.live.catalog import Catalog

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.catalog.meaning import time_text
 from coderport.catalog.values import Ref
+from coderport.kinds.all import BLUEPRINTS
 from coderport.kinds.body import entity_body
 from coderport.live.catalog import Catalog
 from coderport.live.values import Event, Hint, Order

@@ -16,10 +16,10 @@ from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.agreement import differences as blueprint_differences
-from coderport.catalog.blueprint import BLUEPRINTS, BY_IDENTIFIER, RANK, Blueprint, targets
-from coderport.catalog.meaning import difference
+from coderport.catalog.blueprint import Blueprint, targets
 from coderport.catalog.values import Entity, Ref, resource_name
 from coderport.guard.deletions import ACTION as ACTIONS
+from coderport.kinds.all import BLUEPRINTS, BY_IDENTIFIER, RANK, difference
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.plan import Plan

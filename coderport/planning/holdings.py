@@ -1,12 +1,12 @@
-"""What Port holds before a run: the organization, our two blueprints, every entity in them, and the actions."""
+"""What Port holds before a run: the organization, our blueprints, every entity in them, and the actions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coderport.catalog.blueprint import BLUEPRINTS, Blueprint
+from coderport.kinds.kind import Kind
 from coderport.planning.installation import installation_of
 from coderport.port.client import ROWS_PER_PAGE, PortClient
 from coderport.port.errors import PortRejected
@@ -34,7 +34,7 @@ class Holdings:
 
 async def holdings(
     client: PortClient,
-    declared: tuple[Blueprint, ...] = BLUEPRINTS,
+    kinds: Iterable[Kind[Any]],
     *,
     actions: Actions | None = None,
     progress: Advance | None = None,
@@ -51,34 +51,34 @@ async def holdings(
         installation = await installation_of(actions, Integrations(client))
     blueprints: dict[str, Mapping[str, Any]] = {}
     entities: dict[str, Mapping[str, PortEntity]] = {}
-    for blueprint in declared:
-        live = await client.blueprint(blueprint.identifier)
+    for kind in kinds:
+        live = await client.blueprint(kind.name)
         if live is None:
             continue
-        blueprints[blueprint.identifier] = live
-        entities[blueprint.identifier] = await _entities(client, blueprint, progress)
+        blueprints[kind.name] = live
+        entities[kind.name] = await _entities(client, kind, progress)
     live_actions = await client.actions() if actions is not None else {}
     return Holdings(organization, blueprints, entities, live_actions, installation)
 
 
-async def _entities(client: PortClient, blueprint: Blueprint, progress: Advance | None) -> dict[str, PortEntity]:
-    what, total = f"{blueprint.identifier.removeprefix('coder_')}s", None
+async def _entities(client: PortClient, kind: Kind[Any], progress: Advance | None) -> dict[str, PortEntity]:
+    what, total = kind.words[1], None
 
     async def told(done: int) -> None:
         nonlocal total
         if progress is not None and done % ROWS_PER_PAGE == 0:
-            total = total or await _counted(client, blueprint)
+            total = total or await _counted(client, kind)
             progress(what, done, total)
 
-    found = await swept(client, blueprint.identifier, told)
+    found = await swept(client, kind.name, told)
     if progress is not None:
         progress(what, len(found), len(found))
     return found
 
 
-async def _counted(client: PortClient, blueprint: Blueprint) -> int | None:
+async def _counted(client: PortClient, kind: Kind[Any]) -> int | None:
     """How many there are to read; a Port that does not say fails no run."""
     try:
-        return await client.count(blueprint.identifier)
+        return await client.count(kind.name)
     except PortRejected:
         return None

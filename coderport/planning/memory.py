@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coderport.catalog.digest import DIGEST, digest
-from coderport.catalog.values import Ref
+from coderport.catalog.values import Ref, is_id
 from coderport.errors import Refusal
 from coderport.guard.deletions import ACTION
-from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, is_id, new_state_id
+from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, new_state_id
+from coderport.kinds.all import KIND_OF, KINDS
 from coderport.kinds.refused import Place, Refused
 from coderport.terminal.remedy import CLI
 
@@ -117,8 +118,11 @@ class Memory:
                 "spent": {hour: dict(sorted(kinds.items())) for hour, kinds in sorted(self.spent.items())},
                 **({"refused": _packed_refusals(self.refused)} if self.refused else {}),
             },
-            "templates": len(self.declared.get("coder_template", ())),
-            "workspaces": len(self.declared.get("coder_workspace", ())),
+            **{
+                each.words[1]: len(self.declared.get(each.name, ()))
+                for each in KINDS
+                if each.always or each.name in self.declared
+            },
         }
 
 
@@ -194,7 +198,7 @@ def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
             blueprints.add(name)
         elif kind == "port:index/entity:Entity":
             blueprint, _, identifier = name.partition("-")
-            if not is_id(identifier):
+            if blueprint not in KIND_OF or not KIND_OF[blueprint].is_identifier(identifier):
                 continue
             declared.setdefault(blueprint, set()).add(identifier)
             texts = (outputs.get("properties") or {}).get("stringProps") or {}

@@ -10,6 +10,8 @@ from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import Disappearances
 from coderport.guard.ownership import MANAGED_BY, Mark, Whose
 from coderport.guard.verdict import SHOWN
+from coderport.kinds.all import KIND_OF
+from coderport.kinds.inventory import Inventory
 from coderport.planning.holdings import Holdings
 from coderport.planning.installation import note_of
 from coderport.planning.memory import Memory
@@ -45,6 +47,12 @@ def narrowed_by(settings: Settings) -> dict[LeftOut, str]:
     elif "actions" not in settings.model_fields_set:
         found[LeftOut.ACTIONS] = f" (it is not set, and the environment has no {ENVIRONMENT['actions']})"
     return found
+
+
+def notes_of_skipped(read: Inventory) -> Iterator[str]:
+    """The kinds that could not be read, and why."""
+    for name, why in read.skipped.items():
+        yield f"{KIND_OF[name].words[1].capitalize()} were not read: {why}. What Port has of them stays as it is."
 
 
 def _on_the_read(snapshot: Snapshot, installation: Integration | None) -> tuple[str, ...]:

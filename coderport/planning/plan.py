@@ -11,26 +11,29 @@ from coderport.catalog.actions.agreement import migrated
 from coderport.catalog.actions.declared import declared
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Agreement, agreement, demands, differences
-from coderport.catalog.blueprint import BLUEPRINTS, TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
-from coderport.catalog.meaning import difference
 from coderport.catalog.overlay import WAY_OUT
-from coderport.catalog.unread import notes as notes_of_unread
 from coderport.catalog.values import Context, Entity, OrganizationNames, Ref
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
-from coderport.coder.reading.snapshot import Fate, Known, Snapshot
+from coderport.coder.reading.snapshot import Snapshot
 from coderport.errors import Refusal
 from coderport.guard.allowance import spent_after, spent_lately
-from coderport.guard.deletions import ACTION, Disappearances, Evidence, deletions
+from coderport.guard.deletions import ACTION, DeletionVerdict, Disappearances, Evidence, deletions
 from coderport.guard.leaving import leaving_actions
 from coderport.guard.ownership import Mark, Owner
 from coderport.guard.verdict import Verdict, identity, ownership, together
-from coderport.kinds.desired import Desired, Filters, desired
+from coderport.kinds.all import KINDS, blueprints_of, difference
+from coderport.kinds.desired import Desired, desired
+from coderport.kinds.filters import filters_of
+from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.kinds.refused import notes as notes_of_refused
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.unread import notes as notes_of_unread
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
-from coderport.planning.notes import narrowed_by, notes_on
+from coderport.planning.notes import narrowed_by, notes_of_skipped, notes_on
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
 from coderport.terminal.remedy import CLI
@@ -97,38 +100,24 @@ class Past:
         return replace(owner, record=record)
 
 
-def filters_of(settings: Settings) -> Filters:
-    """Which of the objects in scope belong into this stack's catalog."""
-    return Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates)
-
-
 def declares_actions(settings: Settings) -> bool:
     """One stack of an organization declares the actions: the one that declares the blueprints they are for."""
     return settings.blueprints == "manage" and settings.actions.backend != "off"
 
 
-def known_of(past: Past, settings: Settings) -> Known:
-    """The ids whose disappearance would have to be proven: those of the state and those of ours in Port."""
+def known_of(past: Past, settings: Settings) -> KnownIds:
+    """By kind the ids whose disappearance would have to be proven: those of the state and those of ours in Port."""
     owner = replace(past.owner(), takes_over=settings.take_over)
 
-    def ids(blueprint: Blueprint) -> frozenset[str]:
-        name = blueprint.identifier
-        return owner.record.get(name, frozenset()) | owner.holds(past.held.entities.get(name, {}))
-
-    return Known(templates=ids(TEMPLATE), workspaces=ids(WORKSPACE))
-
-
-def gone_of(snapshot: Snapshot) -> frozenset[Ref]:
-    """What Coder says was deleted, of all that was known and not seen."""
-    fates = {TEMPLATE.identifier: snapshot.template_fates, WORKSPACE.identifier: snapshot.workspace_fates}
-    return frozenset(
-        Ref(blueprint, each) for blueprint, of_it in fates.items() for each, fate in of_it.items() if fate is Fate.GONE
-    )
+    return {
+        each.name: owner.record.get(each.name, frozenset()) | owner.holds(past.held.entities.get(each.name, {}))
+        for each in KINDS
+    }
 
 
-def wanted_of(settings: Settings, past: Past, snapshot: Snapshot, now: datetime) -> Desired:
+def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) -> Desired:
     """What this stack wants Port to hold of what was read, and what it leaves out."""
-    memory, held = past.memory, past.held
+    memory, held, snapshot = past.memory, past.held, read.snapshot
     context = Context(
         deployment_id=snapshot.deployment.deployment_id,
         dashboard_url=snapshot.deployment.dashboard_url or settings.coder_api_base_url,
@@ -139,7 +128,7 @@ def wanted_of(settings: Settings, past: Past, snapshot: Snapshot, now: datetime)
         },
     )
     return desired(
-        snapshot,
+        read,
         filters_of(settings),
         context,
         held.entities,
@@ -147,6 +136,7 @@ def wanted_of(settings: Settings, past: Past, snapshot: Snapshot, now: datetime)
         settings.volatile_refresh,
         memory.refused if memory.fit == settings.fingerprint else {},
         held.blueprints,
+        known_of(past, settings),
     )
 
 
@@ -154,7 +144,7 @@ def judge(
     settings: Settings,
     releases: Releases,
     past: Past,
-    snapshot: Snapshot,
+    read: Inventory,
     forms: Mapping[str, TemplateForm],
     now: datetime,
     of_siblings: Sequence[Template] = (),
@@ -165,8 +155,9 @@ def judge(
     Raises Refusal where the stack belongs to another Coder or Port.
     """
     memory, held, mark = past.memory, past.held, past.mark
+    snapshot = read.snapshot
     deployment = snapshot.deployment.deployment_id
-    wanted = wanted_of(settings, past, snapshot, now)
+    wanted = wanted_of(settings, past, read, now)
     same = identity(
         deployment,
         held.organization.id,
@@ -179,13 +170,14 @@ def judge(
     owned = ownership(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
     actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
     going = deletions(
-        _evidence(settings, past, snapshot, wanted, actions, owner, now, of_siblings),
+        _evidence(settings, past, read, wanted, actions, owner, now, of_siblings),
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
+    blueprints = _blueprints(settings, memory, held, read, going)
     verdict = together(
-        _blueprints_verdict(settings, memory, held),
-        _demands_verdict(wanted, held),
+        _blueprints_verdict(blueprints, settings, memory, held),
+        _demands_verdict(blueprints, wanted, held),
         _actions_verdict(actions, settings, memory, held),
         owned,
         going,
@@ -194,20 +186,20 @@ def judge(
         owner=owner,
         held=held,
         disappearing=going.kinds,
-        blueprints=BLUEPRINTS if settings.blueprints == "manage" else (),
+        blueprints=blueprints if settings.blueprints == "manage" else (),
         actions=actions,
         entities=wanted.entities,
         orphans={
-            each.identifier: (going.ids(each.identifier) & held.entities.get(each.identifier, {}).keys())
-            - owner.record.get(each.identifier, frozenset())
-            for each in BLUEPRINTS
+            each.name: (going.ids(each.name) & held.entities.get(each.name, {}).keys())
+            - owner.record.get(each.name, frozenset())
+            for each in KINDS
         },
         memory=Memory(
             state=mark.state,
             stack=mark.stack,
             deployment=deployment,
             port_organization=held.organization.id,
-            blueprints=frozenset(each.identifier for each in BLUEPRINTS if settings.blueprints == "manage"),
+            blueprints=frozenset(each.identifier for each in blueprints if settings.blueprints == "manage"),
             actions=frozenset(action.identifier for action in actions),
             declared=wanted.ids(),
             digests=digests_of(wanted.entities, actions),
@@ -217,6 +209,7 @@ def judge(
         ),
         notes=(
             *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings)),
+            *notes_of_skipped(read),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),
         ),
@@ -234,7 +227,7 @@ def digests_of(entities: Iterable[Entity], actions: Iterable[Action]) -> dict[Re
 def _evidence(
     settings: Settings,
     past: Past,
-    snapshot: Snapshot,
+    read: Inventory,
     wanted: Desired,
     actions: tuple[Action, ...],
     owner: Owner,
@@ -242,7 +235,7 @@ def _evidence(
     of_siblings: Iterable[Template],
 ) -> Evidence:
     memory, held = past.memory, past.held
-    gone = gone_of(snapshot)
+    snapshot, gone = read.snapshot, read.gone
     desired = {**wanted.ids(), ACTION: frozenset(each.identifier for each in actions)}
     leaving = leaving_actions(
         memory.actions - desired[ACTION],
@@ -260,10 +253,7 @@ def _evidence(
         held=held.entities,
         gone=gone | {Ref(ACTION, each) for each in leaving.gone},
         left_out={**wanted.left_out, **{Ref(ACTION, each): why for each, why in leaving.left_out.items()}},
-        seen={
-            TEMPLATE.identifier: len(snapshot.templates) + len(snapshot.outside_templates),
-            WORKSPACE.identifier: len(snapshot.workspaces) + len(snapshot.outside_workspaces),
-        },
+        seen=read.seen(),
         actions=memory.actions,
         spent=spent_lately(memory.spent, now),
         limits=settings.guard,
@@ -282,10 +272,21 @@ def _weakness(snapshot: Snapshot) -> str:
     return "" if snapshot.deletions_provable else snapshot.breadth.text
 
 
-def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> Verdict:
+def _blueprints(
+    settings: Settings, memory: Memory, held: Holdings, read: Inventory, going: DeletionVerdict
+) -> tuple[Blueprint, ...]:
+    """The blueprints of the kinds that are asked for, and those of others in which entities stay."""
+    asked = {each.name for each in read.kinds}
+    staying = {name for name in memory.blueprints if held.entities.get(name, {}).keys() - going.ids(name)}
+    return blueprints_of(each for each in KINDS if each.name in asked | staying)
+
+
+def _blueprints_verdict(
+    blueprints: tuple[Blueprint, ...], settings: Settings, memory: Memory, held: Holdings
+) -> Verdict:
     """Whether the blueprints that Port has are ours, mean the same, or may be taken over; conflicts never may."""
     reasons: list[str] = []
-    for blueprint in BLUEPRINTS:
+    for blueprint in blueprints:
         live = held.blueprints.get(blueprint.identifier)
         if live is None:
             if settings.blueprints == "use":
@@ -316,10 +317,10 @@ def _blueprints_verdict(settings: Settings, memory: Memory, held: Holdings) -> V
     return Verdict(tuple(reasons))
 
 
-def _demands_verdict(wanted: Desired, held: Holdings) -> Verdict:
+def _demands_verdict(blueprints: tuple[Blueprint, ...], wanted: Desired, held: Holdings) -> Verdict:
     """Whether Port takes what is to be written: it does not while somebody's mandatory property has no value."""
     reasons: list[str] = []
-    for blueprint in BLUEPRINTS:
+    for blueprint in blueprints:
         live = held.blueprints.get(blueprint.identifier)
         found = demands(blueprint, live) if live is not None else []
         if live is None or not found:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from coderport.catalog.blueprint import TEMPLATE
+from coderport.catalog.values import is_id
 from coderport.coder.client import CoderClient
 from coderport.coder.models import Template
 from coderport.coder.reading.proof import template_or_none
 from coderport.coder.reading.snapshot import Snapshot
-from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, is_id
+from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark
+from coderport.kinds.template import TEMPLATE
 from coderport.planning.holdings import Holdings
 from coderport.transport.together import together
 

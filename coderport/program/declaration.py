@@ -10,8 +10,9 @@ import pulumi
 
 from coderport.catalog.actions.arguments import permissions_args, pulumi_args
 from coderport.catalog.actions.values import Action
-from coderport.catalog.blueprint import BY_IDENTIFIER, Blueprint, Property, PropertyType
+from coderport.catalog.blueprint import Blueprint, Property, PropertyType
 from coderport.catalog.values import Entity, Ref, Related, Value, resource_name
+from coderport.kinds.all import BY_IDENTIFIER, KIND_OF
 from coderport.kinds.refused import Place
 from coderport.planning.plan import Plan
 from coderport.program.registrations import Registrations, spared
@@ -52,7 +53,9 @@ async def _begun(plan: Plan, settings: Settings, registrations: Registrations, r
     declared: list[port.Blueprint] = []
     blueprints: dict[str, pulumi.Input[str]] = {}
     for blueprint in plan.blueprints:
-        declared.append(await registrations.begin(partial(_blueprint, blueprint, blueprints, protected)))
+        # What is there only where it is asked for goes with its last entity, which the guard watches.
+        how = protected if KIND_OF[blueprint.identifier].always else options
+        declared.append(await registrations.begin(partial(_blueprint, blueprint, blueprints, how)))
         blueprints[blueprint.identifier] = declared[-1].identifier
     # Pickers and conditions name blueprints inside of JSON texts, so the order has to be said.
     after_blueprints = pulumi.ResourceOptions(provider=provider, depends_on=declared)

@@ -32,7 +32,7 @@ from coderport.planning.plan import Past, Plan
 from coderport.program.declaration import declare
 from coderport.program.orphans import delete_orphans
 from coderport.program.refused import reasons, remembered
-from coderport.program.survey import make_plan, read_port
+from coderport.program.survey import make_plan, read_port, with_former_kinds
 from coderport.report.account import FOLDER, Account, Failure
 from coderport.settings import Settings, load_releases, settings_of
 from coderport.terminal.ending import Interrupted, unless_asked, waited_for
@@ -107,7 +107,8 @@ async def _without_orphans(plan: Plan, settings: Settings, account: Account) -> 
 
 async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    past = Past(memory, await read_port(settings, account), memory.mark(stack))
+    held = await with_former_kinds(await read_port(settings, account), settings, memory, account)
+    past = Past(memory, held, memory.mark(stack))
     return past if past.is_complete else past.completed(rebuilt(await _resources()))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 
-from coderport.catalog.blueprint import BLUEPRINTS
 from coderport.guard.ownership import Owner, Whose
+from coderport.kinds.all import BLUEPRINTS
 from coderport.planning.plan import Plan
 from coderport.port.bulk import DELETES_PER_CALL
 from coderport.port.client import PortClient

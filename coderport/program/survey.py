@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +13,14 @@ from coderport.catalog.actions.declared import wants_form
 from coderport.coder.errors import CoderUnreachable
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm, read_forms
-from coderport.coder.reading.snapshot import Known, Snapshot, read_snapshot
 from coderport.errors import CoderportError
 from coderport.guard.verdict import Verdict
+from coderport.kinds.all import KINDS, kinds_of
+from coderport.kinds.filters import filters_of
+from coderport.kinds.inventory import Inventory, KnownIds, read_inventory
 from coderport.planning.holdings import Holdings, holdings
-from coderport.planning.plan import Past, Plan, declares_actions, filters_of, judge, known_of, refusal
+from coderport.planning.memory import Memory
+from coderport.planning.plan import Past, Plan, declares_actions, judge, known_of, refusal
 from coderport.planning.siblings import read_templates, templates_of_siblings
 from coderport.port.errors import PortUnreachable
 from coderport.report.account import Account
@@ -61,7 +65,7 @@ async def survey(
     async def remembered() -> Past:
         return await remembering
 
-    async def known() -> Known:
+    async def known() -> KnownIds:
         return known_of(await remembering, settings)
 
     async def theirs(deployment: str) -> frozenset[str]:
@@ -70,9 +74,9 @@ async def survey(
 
     side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account)]
     with account.phase("read"):
-        before, (snapshot, of_siblings, forms) = await together(side_by_side)
+        before, (read, of_siblings, forms) = await together(side_by_side)
     with account.phase("judge"):
-        plan, verdict = judge(settings, releases, before, snapshot, forms, now, of_siblings)
+        plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
     return before, plan, verdict
 
 
@@ -81,9 +85,25 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
     with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
         async with opened_port(settings, account) as client:
             wanted = settings.actions if declares_actions(settings) else None
-            held = await holdings(client, actions=wanted, progress=progress)
+            held = await holdings(client, kinds_of(settings.kinds), actions=wanted, progress=progress)
     account.read.port_entities = sum(map(len, held.entities.values()))
     return held
+
+
+async def with_former_kinds(held: Holdings, settings: Settings, memory: Memory, account: Account) -> Holdings:
+    """The same with what Port holds of kinds that the stack has declared and that are asked for no longer."""
+    former = {*memory.blueprints, *(name for name, ids in memory.declared.items() if ids)}
+    kinds = [each for each in KINDS if each.name in former and each not in kinds_of(settings.kinds)]
+    if not kinds:
+        return held
+    with account.phase("read_port") as progress:
+        async with opened_port(settings, account) as client:
+            more = await holdings(client, kinds, progress=progress)
+    found = replace(
+        held, blueprints={**held.blueprints, **more.blueprints}, entities={**held.entities, **more.entities}
+    )
+    account.read.port_entities = sum(map(len, found.entities.values()))
+    return found
 
 
 async def read_permissions(settings: Settings, plan: Plan, account: Account) -> dict[str, Mapping[str, Any]]:
@@ -100,28 +120,32 @@ async def read_permissions(settings: Settings, plan: Plan, account: Account) -> 
 
 async def read_coder(
     settings: Settings,
-    known: Callable[[], Awaitable[Known]],
+    known: Callable[[], Awaitable[KnownIds]],
     theirs: Callable[[str], Awaitable[Collection[str]]],
     account: Account,
-) -> tuple[Snapshot, tuple[Template, ...], Mapping[str, TemplateForm]]:
-    """The snapshot, the templates of siblings, and the forms of all templates that get an action of their own.
+) -> tuple[Inventory, tuple[Template, ...], Mapping[str, TemplateForm]]:
+    """What Coder holds, the templates of siblings, and the forms of all templates that get an action of their own.
 
     `theirs` gives the ids of the siblings' templates for a deployment; only a stack that declares actions asks.
     """
     with account.phase("read_coder") as progress, _emulators_in_mind(settings.coder_api_base_url):
         async with opened_coder(settings, account) as client:
-            snapshot = await read_snapshot(
-                client, organizations=settings.coder_organizations, known=known, progress=progress
+            read = await read_inventory(
+                client,
+                kinds_of(settings.kinds),
+                organizations=settings.coder_organizations,
+                known=known,
+                progress=progress,
             )
-            account.read.coder_templates = len(snapshot.templates)
-            account.read.coder_workspaces = len(snapshot.workspaces)
+            account.read.count(read.counts())
+            snapshot = read.snapshot
             if not declares_actions(settings):
-                return snapshot, (), {}
+                return read, (), {}
             of_siblings = await read_templates(client, snapshot, await theirs(snapshot.deployment.deployment_id))
             filters = filters_of(settings)
             own = [each for each in snapshot.templates.values() if filters.takes(each.organization_name, each.name)]
             offered = {each.id: each for each in (*own, *of_siblings) if wants_form(settings.actions, each)}
-            return snapshot, of_siblings, await read_forms(client, offered.values(), progress)
+            return read, of_siblings, await read_forms(client, offered.values(), progress)
 
 
 @contextmanager

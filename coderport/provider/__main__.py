@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> None:
     try:
         import asyncio
 
-        from coderport.catalog.blueprint import DECLARED_PROPERTIES, DECLARED_RELATIONS
+        from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS
         from coderport.provider.process import serve
         from coderport.provider.server import PortProvider
         from coderport.transport.loopback import spare

@@ -42,11 +42,27 @@ class Failure(BaseModel):
 
 
 class Read(BaseModel):
-    """How many objects a run has seen: what Coder has in scope, and what Port held in our blueprints before."""
+    """How many objects a run has seen: what Coder has in scope, and what Port held in our blueprints before.
+
+    Of a kind that is by `coderport:kinds` the number is there where that is asked for, as `coder_` and its name.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, int] = Field(init=False)
 
     coder_templates: int = 0
     coder_workspaces: int = 0
     port_entities: int = 0
+
+    def count(self, objects: Mapping[str, int]) -> None:
+        """Takes the numbers of objects in Coder, by what people call several of them."""
+        for words, number in objects.items():
+            setattr(self, f"coder_{words}", number)
+
+    @property
+    def of_coder(self) -> dict[str, int]:
+        """The numbers of objects in Coder, by what people call several of them."""
+        return {name.removeprefix("coder_"): number for name, number in self if name.startswith("coder_")}
 
 
 class Account(BaseModel):

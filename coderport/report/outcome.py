@@ -9,10 +9,10 @@ from typing import Literal
 
 from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.events import StepEventMetadata
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
 from coderport.errors import CoderportError
+from coderport.kinds.all import KIND_OF, KINDS
 from coderport.report.account import Read, Standing
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.progress import ENGINE, watcher
@@ -35,7 +35,8 @@ PERMISSIONS_OF = "permissions of"
 """What people call permissions: of an action, by its identifier."""
 
 _SELDOM = ("adopted", "released")
-_KINDS = {TEMPLATE.identifier: "template", WORKSPACE.identifier: "workspace"}
+OTHER = "other"
+"""What is of no kind of objects: blueprints, actions and their permissions."""
 
 
 class Counts(BaseModel):
@@ -58,17 +59,25 @@ class Counts(BaseModel):
         return self.created + self.adopted + self.updated + self.deleted + self.released
 
 
-class Kinds(BaseModel):
-    """`other` holds blueprints, actions and their permissions; the stack and its provider are in no Port."""
+class Kinds(RootModel[dict[str, Counts]]):
+    """Counts by what people call one of a kind, and those of all others; the stack and its provider are in no Port.
 
-    template: Counts = Field(default_factory=Counts)
-    workspace: Counts = Field(default_factory=Counts)
-    other: Counts = Field(default_factory=Counts)
+    A kind that is by `coderport:kinds` is there where anything of it was seen.
+    """
+
+    root: dict[str, Counts] = Field(
+        default_factory=lambda: {**{each.words[0]: Counts() for each in KINDS if each.always}, OTHER: Counts()}
+    )
+
+    def __getattr__(self, name: str) -> Counts:
+        if name.startswith("_") or name == "root":
+            return super().__getattr__(name)  # type: ignore[misc, no-any-return]
+        return self.root.get(name) or Counts()
 
     @property
     def changed(self) -> int:
         """Those of any kind that were not left as they were."""
-        return self.template.changed + self.workspace.changed + self.other.changed
+        return sum(counts.changed for counts in self.root.values())
 
     @property
     def columns(self) -> list[str]:
@@ -76,7 +85,7 @@ class Kinds(BaseModel):
         return [
             name
             for name in Counts.model_fields
-            if name not in _SELDOM or any(getattr(counts, name) for _, counts in self)
+            if name not in _SELDOM or any(getattr(counts, name) for counts in self.root.values())
         ]
 
 
@@ -125,7 +134,7 @@ class Change:
     @property
     def group(self) -> str:
         """The field of `Kinds` that it counts in."""
-        return self.kind if self.kind in _KINDS.values() else "other"
+        return self.kind if any(self.kind == each.words[0] for each in KINDS) else OTHER
 
 
 class Tally:
@@ -153,11 +162,12 @@ class Tally:
     @property
     def kinds(self) -> Kinds:
         """How many of each kind, those included that were not seen one by one."""
-        found = Kinds()
+        found = Kinds().root
         counted = self._more + Counter((step.group, step.operation) for step in self._all())
         for (group, operation), number in counted.items():
-            setattr(getattr(found, group), operation, number)
-        return found
+            setattr(found.setdefault(group, Counts()), operation, number)
+        order = [*(each.words[0] for each in KINDS), OTHER]
+        return Kinds({group: found[group] for group in order if group in found})
 
     def _all(self) -> list[Change]:
         return [*({**self._before, **self._steps}).values()]
@@ -198,14 +208,14 @@ class Tally:
         if operation is None or step.type.startswith(_ENGINES_OWN):
             return
         name = step.urn.rsplit("::", 1)[-1]
-        kind = _KINDS.get(name.split("-", 1)[0], "other") if step.type == "port:index/entity:Entity" else "other"
-        if kind != "other":
+        kind = _kind_of_entity(name) if step.type == "port:index/entity:Entity" else OTHER
+        if kind != OTHER:
             self._entities += 1
             watcher().advanced(ENGINE, "entities", self._entities)
         state = step.new or step.old
         title = str((state.inputs or {}).get("title", name)) if state is not None else name
         details = sorted(_leaf(path) for path in step.detailed_diff or {}) if operation == "updated" else ()
-        shown = kind if kind != "other" else _own_word(step.type)
+        shown = kind if kind != OTHER else _own_word(step.type)
         self._steps[step.urn] = Change(operation, shown, title, tuple(dict.fromkeys(details)))
 
 
@@ -226,7 +236,12 @@ def _in_port(operation: Operation, standing: Standing | None) -> Operation:
 
 def kind_of(blueprint: str) -> str:
     """What people call an entity of the blueprint."""
-    return _KINDS[blueprint]
+    return KIND_OF[blueprint].words[0]
+
+
+def _kind_of_entity(resource: str) -> str:
+    blueprint = resource.split("-", 1)[0]
+    return kind_of(blueprint) if blueprint in KIND_OF else OTHER
 
 
 def _own_word(resource_type: str) -> str:

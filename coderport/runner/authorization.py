@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.coder.errors import CoderForbidden
 from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
 from coderport.coder.people import CoderPerson, People, same_address
+from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
 from coderport.port.runs import Run, Runs
 from coderport.runner.values import Order, Refused

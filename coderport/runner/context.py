@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from coderport.coder.client import IN_FLIGHT, CoderClient
-from coderport.planning.plan import filters_of
+from coderport.kinds.filters import filters_of
 from coderport.port.client import PortClient
 from coderport.runner.values import RunContext
 from coderport.settings import Settings

@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE, Blueprint
+from coderport.catalog.blueprint import Blueprint
 from coderport.coder.builds import Builds
 from coderport.coder.errors import CoderError, CoderForbidden, CoderGone, CoderNotFound
 from coderport.coder.models import Workspace
 from coderport.coder.people import People
 from coderport.errors import CoderportError
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.port.models import PortEntity
 from coderport.port.runs import MOST_RUNS, Run, Runs
 from coderport.runner import checks, operations

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from coderport.catalog.blueprint import TEMPLATE, WORKSPACE
-from coderport.catalog.unread import with_held
-from coderport.catalog.values import Context, Entity
+from coderport.catalog.values import Context, Entity, Ref
 from coderport.coder.errors import CoderError, CoderForbidden, CoderGone
 from coderport.coder.models import User, Workspace
 from coderport.coder.people import People
 from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.kinds.body import entity_body
-from coderport.kinds.desired import Filters
-from coderport.kinds.mapping import organization_names, workspace_entity
+from coderport.kinds.filters import Filters
+from coderport.kinds.mapping import organization_names
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.unread import with_held
+from coderport.kinds.workspace import WORKSPACE, workspace_entity
 from coderport.port.errors import PortError
 from coderport.port.models import ItemOutcome, PortEntity
 from coderport.port.refusals import Refusals
@@ -99,7 +100,9 @@ async def _entity(workspace: Workspace, held: PortEntity | None, context: RunCon
     if context.is_own(keeper) and not _is_taken(workspace, mapping, context.filters):
         return None
     # A template that is newer than the last `up` has no entity yet, and Port refuses a relation to none.
-    entity = workspace_entity(workspace, mapping, frozenset() if template is None else {workspace.template_id})
+    entity = workspace_entity(
+        workspace, mapping, set() if template is None else {Ref(TEMPLATE.identifier, workspace.template_id)}
+    )
     return with_held(entity, held, mapping)[0]
 
 

@@ -15,7 +15,7 @@ from coderport.catalog.actions import declared
 from coderport.coder.client import CoderClient
 from coderport.errors import CoderportError
 from coderport.guard.ownership import Mark
-from coderport.kinds.desired import Filters
+from coderport.kinds.filters import Filters
 from coderport.port.client import PortClient
 from coderport.runner.deployment import Deployments
 from coderport.settings import Actions

@@ -13,7 +13,7 @@ from coderport.planning.difference import Difference, difference_of
 from coderport.planning.memory import Memory, rebuilt
 from coderport.planning.plan import Past, Plan, refusal
 from coderport.program.garbage import seldom_collected
-from coderport.program.survey import read_permissions, read_port, survey
+from coderport.program.survey import read_permissions, read_port, survey, with_former_kinds
 from coderport.report.account import Account
 from coderport.settings import Releases, Settings
 from coderport.stack.stack import SUCCEEDED, Stack
@@ -68,6 +68,7 @@ async def compare(stack: Stack, releases: Releases, account: Account) -> Compari
             read_port(settings, account),
         ]
         memory, last_result, held = await together(side_by_side)
+        held = await with_former_kinds(held, settings, memory, account)
         found = Past(memory, held, memory.mark(stack.managed_by))
         return found if found.is_complete else found.completed(rebuilt(await asyncio.to_thread(stack.resources)))
 

@@ -30,7 +30,7 @@ from coderport.catalog.actions.values import (
     Rule,
     Webhook,
 )
-from coderport.catalog.blueprint import TEMPLATE
+from coderport.catalog.identifiers import TEMPLATES
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 
@@ -150,7 +150,7 @@ class _Maker:
             "What the workspace is made from. One that asks for values of its own has an action of its own.",
             required=True,
             format="entity",
-            blueprint=TEMPLATE.identifier,
+            blueprint=TEMPLATES,
             dataset=tuple(rules),
         )
         return self._creation(

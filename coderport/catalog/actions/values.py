@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from coderport.catalog.blueprint import WORKSPACE
+from coderport.catalog.identifiers import WORKSPACE_ICON, WORKSPACES
 
 Operation = Literal["CREATE", "DAY-2", "DELETE"]
 InputType = Literal["string", "number", "boolean", "object", "array"]
@@ -161,7 +161,7 @@ class OwnerOrAdmin:
                 "workspace": {
                     "combinator": "and",
                     "rules": [
-                        {"property": "$blueprint", "operator": "=", "value": WORKSPACE.identifier},
+                        {"property": "$blueprint", "operator": "=", "value": WORKSPACES},
                         {"property": "$identifier", "operator": "=", "value": "{{ .entity.identifier }}"},
                     ],
                 }
@@ -201,8 +201,8 @@ class Action:
     inputs: tuple[Input, ...] = ()
     condition: tuple[Rule, ...] = ()
     approval: bool = False
-    icon: str = WORKSPACE.icon
-    blueprint: str = WORKSPACE.identifier
+    icon: str = WORKSPACE_ICON
+    blueprint: str = WORKSPACES
 
     def input(self, key: str) -> Input:
         """The input with that key; KeyError if there is none."""

@@ -6,7 +6,7 @@ organization and owner stands for all of its kind, one with `organization_id` fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from coderport.coder.client import CoderClient
@@ -73,17 +73,20 @@ async def organizations_in_scope(client: CoderClient, wanted: Sequence[str]) -> 
     return tuple(chosen.values())
 
 
-async def measured_breadth(client: CoderClient, scope: tuple[Organization, ...]) -> Breadth:
-    """Ask site-wide first, then per organization only for what is not granted site-wide."""
-    answers = await client.authcheck({kind: {"resource_type": kind} for kind in KINDS})
+async def measured_breadth(
+    client: CoderClient, scope: tuple[Organization, ...], needs: Collection[str] = ()
+) -> Breadth:
+    """Ask site-wide first, then per organization only for what is not granted site-wide; `needs` are more kinds."""
+    kinds = tuple(dict.fromkeys((*KINDS, *sorted(needs))))
+    answers = await client.authcheck({kind: {"resource_type": kind} for kind in kinds})
     site = frozenset(kind for kind, granted in answers.items() if granted)
     narrower = [
         (f"{kind}@{one.id}", {"resource_type": kind, "organization_id": one.id})
-        for kind in KINDS
+        for kind in kinds
         if kind not in site and kind != "user"
         for one in scope
     ]
-    granted: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    granted: dict[str, set[str]] = {kind: set() for kind in kinds}
     for start in range(0, len(narrower), CHECKS_PER_REQUEST):
         checks = dict(narrower[start : start + CHECKS_PER_REQUEST])
         for key, yes in (await client.authcheck(checks)).items():

@@ -7,7 +7,7 @@ statuses that `proof` interprets) ends the read with a typed error; there is no 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
@@ -79,15 +79,15 @@ async def read_snapshot(
     known: Known | Callable[[], Awaitable[Known]] = Known(),
     progress: Progress | None = None,
     page_limit: int = PAGE_LIMIT,
+    needs: Collection[str] = (),
 ) -> Snapshot:
-    """Read everything in `organizations` (ids or names; none means all that the token sees) and prove the
-    rest.
+    """Read everything in `organizations` (ids or names; none means all that the token sees) and prove the rest.
 
     `known` may still be on its way: it is asked for once the lists are read. `progress` is told (phase, done, total
     or None). Raises a CoderError of `coderport.coder.errors`, among them CoderTokenTooWeak before any object is read.
-    `page_limit` is for tests: Coder takes 1 to 1,000.
+    `page_limit` is for tests: Coder takes 1 to 1,000. `needs` are further kinds of objects whose breadth is measured.
     """
-    return await _Read(client, known, progress or _silent, page_limit).snapshot(organizations)
+    return await _Read(client, known, progress or _silent, page_limit).snapshot(organizations, needs)
 
 
 def _silent(phase: str, done: int, total: int | None) -> None:
@@ -107,11 +107,11 @@ class _Read:
         self.listed: dict[str, tuple[int, int]] = {}
         self.asked_for: dict[str, Workspace] = {}
 
-    async def snapshot(self, wanted: Sequence[str]) -> Snapshot:
+    async def snapshot(self, wanted: Sequence[str], needs: Collection[str] = ()) -> Snapshot:
         deployment = await self.client.build_info()
         me = await self.client.me()
         scope = await organizations_in_scope(self.client, wanted)
-        breadth = await measured_breadth(self.client, scope)
+        breadth = await measured_breadth(self.client, scope, needs)
         refuse_if_too_narrow(breadth)
         inside = frozenset(one.id for one in scope) if wanted else None
 

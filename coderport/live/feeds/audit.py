@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.catalog.values import Ref
 from coderport.coder.notices import AuditLine, Notices
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.values import Event, Hint
 
 LIMIT = 50

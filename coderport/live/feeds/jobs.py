@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.catalog.values import Ref
 from coderport.coder.notices import ListedJob, Notices
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.identity import restored
 from coderport.live.values import Event, Hint
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from coderport.catalog.blueprint import TEMPLATE
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest
 from coderport.coder.models import Template
+from coderport.kinds.template import TEMPLATE
 from coderport.live.values import Event, Hint
 
 _DEPRECATED = "deprecated:true"

@@ -5,9 +5,9 @@ What begins and ends between two looks is not seen: the re-read finds it.
 
 from __future__ import annotations
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.feeds.jobs import BUILT
 from coderport.live.values import Event, Hint
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from coderport.catalog.blueprint import WORKSPACE
 from coderport.catalog.values import Context, Entity, Held
+from coderport.kinds.workspace import WORKSPACE
 
 _NAMES = (
     ("organization_id", "organization_name"),

@@ -1,0 +1,84 @@
+"""All kinds, in the order in which Port must get them: what a relation leads to before what has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from coderport.catalog import meaning
+from coderport.catalog.blueprint import Blueprint, ordered
+from coderport.catalog.values import Entity, Held
+from coderport.errors import SettingsError
+from coderport.kinds import template, workspace
+from coderport.kinds.kind import Kind
+
+
+def in_order(kinds: Iterable[Kind[Any]]) -> tuple[Kind[Any], ...]:
+    """The kinds in the order of their relations; graphlib.CycleError where those run in a circle."""
+    by_name = {each.name: each for each in kinds}
+    return tuple(by_name[each.identifier] for each in ordered(each.blueprint for each in by_name.values()))
+
+
+KINDS: tuple[Kind[Any], ...] = in_order(
+    (
+        template.KIND,
+        workspace.KIND,
+    )
+)
+
+KIND_OF: Mapping[str, Kind[Any]] = {each.name: each for each in KINDS}
+"""By the identifier of the blueprint."""
+
+RANK: Mapping[str, int] = {each.name: at for at, each in enumerate(KINDS)}
+"""The place of each in the order."""
+
+BLUEPRINTS: tuple[Blueprint, ...] = tuple(each.blueprint for each in KINDS)
+
+BY_IDENTIFIER: Mapping[str, Blueprint] = {each.identifier: each for each in BLUEPRINTS}
+
+DECLARED_PROPERTIES: Mapping[str, frozenset[str]] = {
+    blueprint.identifier: frozenset(each.identifier for each in blueprint.properties) for blueprint in BLUEPRINTS
+}
+"""Per blueprint the properties whose values are ours (calculated ones are Port's own)."""
+
+DECLARED_RELATIONS: Mapping[str, frozenset[str]] = {
+    blueprint.identifier: frozenset(each.identifier for each in blueprint.relations if not each.with_target)
+    for blueprint in BLUEPRINTS
+}
+"""Per blueprint the relations whose values are ours in every stack."""
+
+
+def kinds_of(names: Literal["default", "all"] | Iterable[str]) -> tuple[Kind[Any], ...]:
+    """The kinds that a stack has: those that are always there, and those asked for by the names of several of them.
+
+    SettingsError for a name that no kind has.
+    """
+    if names == "all":
+        return KINDS
+    asked = set() if names == "default" else {each.lower() for each in names}
+    if unknown := asked - {word for each in KINDS for word in each.words}:
+        known = ", ".join(each.words[1] for each in KINDS)
+        raise SettingsError(
+            f"coderport:kinds has {', '.join(repr(each) for each in sorted(unknown))}, which is no kind of objects "
+            f"(known: {known}; or all)."
+        )
+    return tuple(each for each in KINDS if each.always or asked.intersection(each.words))
+
+
+def blueprints_of(kinds: Iterable[Kind[Any]]) -> tuple[Blueprint, ...]:
+    """The blueprints of these kinds, without relations to a kind that is not among them."""
+    several = [each.blueprint for each in kinds]
+    names = {each.identifier for each in several}
+    return tuple(
+        replace(
+            each,
+            relations=tuple(one for one in each.relations if not one.with_target or one.target in names),
+        )
+        for each in several
+    )
+
+
+def difference(entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
+    """What differs in Port (see `coderport.catalog.meaning.difference`)."""
+    return meaning.difference(BY_IDENTIFIER[entity.blueprint], entity, held)

@@ -1,0 +1,100 @@
+"""What a read of Coder showed of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coderport.catalog.values import Ref
+from coderport.coder.client import CoderClient
+from coderport.coder.reading.proof import Fate
+from coderport.coder.reading.snapshot import Known, Progress, Snapshot, read_snapshot
+from coderport.kinds.all import KINDS
+from coderport.kinds.kind import NOTHING, Kind, Listing, Reading
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
+
+KnownIds = Mapping[str, frozenset[str]]
+"""By kind the ids that the stack declared before or that Port holds: none may disappear without a proof."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The read of templates and workspaces, with its proofs, and a listing for each kind that was asked for."""
+
+    snapshot: Snapshot
+    kinds: tuple[Kind[Any], ...]
+    listings: Mapping[str, Listing[Any]]
+
+    @property
+    def gone(self) -> frozenset[Ref]:
+        """What Coder says was deleted, of all that was known and not seen."""
+        return frozenset(
+            Ref(name, each)
+            for name, listing in self.listings.items()
+            for each, fate in listing.fates.items()
+            if fate is Fate.GONE
+        )
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """By kind why it could not be read."""
+        return {name: listing.skipped for name, listing in self.listings.items() if listing.skipped}
+
+    def counts(self) -> dict[str, int]:
+        """How many objects are in scope, by what people call several of them."""
+        return {each.words[1]: len(self.listings[each.name].rows) for each in self.kinds}
+
+    def seen(self) -> dict[str, int]:
+        """How many objects of each kind were seen, in scope or not."""
+        return {name: listing.seen for name, listing in self.listings.items()}
+
+
+def inventory_of(snapshot: Snapshot, kinds: Iterable[Kind[Any]] = KINDS) -> Inventory:
+    """What a snapshot alone shows: the kinds that are parts of it."""
+    parts = tuple(each for each in kinds if each.part is not None)
+    return Inventory(snapshot, parts, {each.name: each.part(snapshot) for each in parts if each.part is not None})
+
+
+def known_in_snapshot(known: KnownIds) -> Known:
+    """The ids of what a snapshot is of."""
+    return Known(known.get(TEMPLATE.identifier, frozenset()), known.get(WORKSPACE.identifier, frozenset()))
+
+
+async def read_inventory(
+    client: CoderClient,
+    kinds: Sequence[Kind[Any]],
+    *,
+    organizations: Sequence[str] = (),
+    known: Callable[[], Awaitable[KnownIds]],
+    progress: Progress,
+) -> Inventory:
+    """Reads Coder: templates and workspaces, then each other kind that the token sees in full; the rest are skipped.
+
+    Raises as `read_snapshot` does.
+    """
+
+    async def in_snapshot() -> Known:
+        return known_in_snapshot(await known())
+
+    needs = frozenset().union(*(each.needs for each in kinds))
+    snapshot = await read_snapshot(
+        client, organizations=organizations, known=in_snapshot, progress=progress, needs=needs
+    )
+    found = inventory_of(snapshot, kinds)
+    listings: dict[str, Listing[Any]] = dict(found.listings)
+    for kind in kinds:
+        if kind.read is None:
+            continue
+        if blind := sorted(need for need in kind.needs if not snapshot.breadth.covers(need)):
+            listings[kind.name] = Listing(NOTHING, skipped=_blind(kind, blind))
+            continue
+        ids = (await known()).get(kind.name, frozenset())
+        listings[kind.name] = await kind.read(Reading(client, snapshot, ids, progress))
+    return Inventory(snapshot, tuple(kinds), listings)
+
+
+def _blind(kind: Kind[Any], missing: Sequence[str]) -> str:
+    rights = ", ".join(each.replace("_", " ") for each in missing)
+    return f"the token may not read every {rights}, so Coder would show only some of them. A token of an owner may"

@@ -1,0 +1,102 @@
+"""What a kind of objects is: all that the program knows of it stands in one value, and nothing else knows of it.
+
+Guard, plan, memory, difference, sweep, notes and tables go over the kinds of `coderport.kinds.all`. A kind more is a
+file here and a line there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from coderport.catalog.blueprint import Blueprint
+from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_id
+from coderport.kinds.filters import Filters
+
+if TYPE_CHECKING:
+    from coderport.coder.client import CoderClient
+    from coderport.coder.reading.proof import Fate
+    from coderport.coder.reading.snapshot import Progress, Snapshot
+
+Row = TypeVar("Row")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Row]):
+    """One kind's part of a read of Coder; rows are by identifier.
+
+    outside  alive, in organizations that the settings leave out
+    fates    of each known one that was not seen: only what Coder says was deleted is gone
+    skipped  why the kind could not be read, as a sentence: then what Port has of it stays as it is
+    """
+
+    rows: Mapping[str, Row]
+    outside: Mapping[str, Row] = field(default_factory=lambda: NOTHING)
+    fates: Mapping[str, Fate] = field(default_factory=lambda: NOTHING)
+    skipped: str = ""
+
+    @property
+    def seen(self) -> int:
+        """How many objects were seen, in scope or not."""
+        return len(self.rows) + len(self.outside)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a kind is read with: the read of templates and workspaces is done. `known` are ids that need a proof."""
+
+    client: CoderClient
+    snapshot: Snapshot
+    known: frozenset[str]
+    progress: Progress
+
+
+@dataclass
+class Chosen:
+    """The entities so far, of the kinds before: those that Port will have, and those that are left out."""
+
+    shown: set[Ref] = field(default_factory=set)
+    left_out: dict[Ref, LeftOut] = field(default_factory=dict)
+
+
+def _nothing(row: Any, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Row]):
+    """One kind of objects that Coder has and Port shows.
+
+    words          what people call one and several
+    needs          the kinds of objects (of `POST /authcheck`) that the token has to see in full; without one of them
+                   an optional kind is skipped, and what Port has of it stays
+    part, read     how the rows come: as a part of the read of templates and workspaces, or by requests of their own
+    entity         what Port should hold of a row; its relations lead to entities of `Chosen.shown`
+    left_out       which setting leaves a row out, if any
+    volatile       properties that change by themselves (see `coderport.catalog.volatile`)
+    last_used      the one of them that tells how old Port's values are
+    ends           "proven": nothing of it goes without Coder's word. "derived": it goes with what it is derived from
+    is_identifier  whether such an object can have that identifier
+    always         whether it is there in every stack; the others are by `coderport:kinds`
+    """
+
+    blueprint: Blueprint
+    words: tuple[str, str]
+    entity: Callable[[Row, Context, Chosen], Entity]
+    needs: frozenset[str] = frozenset()
+    part: Callable[[Snapshot], Listing[Row]] | None = None
+    read: Callable[[Reading], Awaitable[Listing[Row]]] | None = None
+    left_out: Callable[[Row, Filters, Context, Chosen], LeftOut | None] = _nothing
+    volatile: frozenset[str] = frozenset()
+    last_used: str | None = None
+    ends: Literal["proven", "derived"] = "proven"
+    is_identifier: Callable[[str], bool] = is_id
+    always: bool = False
+
+    @property
+    def name(self) -> str:
+        """The identifier of its blueprint, by which it is known everywhere."""
+        return self.blueprint.identifier

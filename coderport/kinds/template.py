@@ -1,0 +1,169 @@
+"""Templates.
+
+Port never changes the type of a property, and people already use the blueprints of the original integration:
+each property that existed there keeps its identifier, type, title, format and description. The rest is added.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coderport.catalog.blueprint import Blueprint, Calculation, Property
+from coderport.catalog.identifiers import TEMPLATES
+from coderport.catalog.values import Context, Entity, LeftOut
+from coderport.kinds.filters import Filters
+from coderport.kinds.kind import Chosen, Kind, Listing
+from coderport.kinds.mapping import (
+    DEPLOYMENT,
+    MANAGED_BY,
+    ORGANIZATION_DISPLAY_NAME,
+    entity_of,
+    organization_names,
+    page,
+    picture,
+    when,
+)
+
+if TYPE_CHECKING:
+    from coderport.coder.models import Template
+    from coderport.coder.reading.snapshot import Snapshot
+
+TEMPLATE = Blueprint(
+    identifier=TEMPLATES,
+    title="Coder Template",
+    icon="Template",
+    description="A workspace template in the coder platform",
+    properties=(
+        Property("owner_name", "string", "Owner Name"),
+        Property("owner_id", "string", "Owner ID"),
+        Property("organization_id", "string", "Organization ID"),
+        Property("organization_name", "string", "Organization Name"),
+        Property("active_version_id", "string", "Active Version Id"),
+        Property("active_user_count", "string", "Active User Count"),
+        Property("created_at", "string", "Created At", format="date-time"),
+        Property("created_by_id", "string", "Created By Id"),
+        Property("created_by_name", "string", "Created By Name"),
+        Property("default_ttl_ms", "number", "Default TTL", description="Default TTL in ms"),
+        Property("deprecated", "boolean", "Deprecated"),
+        Property("deprecation_message", "string", "Deprecation Message"),
+        Property("description", "string", "Description"),
+        # From here on: additions to the original blueprint.
+        Property(
+            "name",
+            "string",
+            "Name",
+            description="Name of the template in Coder's URLs and command line, unique in its organization",
+        ),
+        Property("display_name", "string", "Display Name", description="Name shown to people, where one is set"),
+        Property("url", "string", "Coder Page", format="url", description="The template in Coder's dashboard"),
+        Property("icon_url", "string", "Icon", format="url", description="Picture of the template"),
+        ORGANIZATION_DISPLAY_NAME,
+        Property(
+            "updated_at",
+            "string",
+            "Updated At",
+            format="date-time",
+            description="When the template's settings last changed or a version was last promoted",
+        ),
+        Property(
+            "require_active_version",
+            "boolean",
+            "Requires Active Version",
+            description="Whether workspaces must start with the active version",
+        ),
+        Property(
+            "activity_bump_ms",
+            "number",
+            "Activity Bump",
+            description="How far activity pushes the autostop of a workspace, in ms; 0 for not at all",
+        ),
+        Property(
+            "failure_ttl_ms",
+            "number",
+            "Failure Cleanup",
+            description="Time after which a workspace whose start failed is stopped, in ms; 0 for never",
+        ),
+        Property(
+            "time_til_dormant_ms",
+            "number",
+            "Dormancy Threshold",
+            description="Time without use after which a workspace becomes dormant, in ms; 0 for never",
+        ),
+        Property(
+            "time_til_dormant_autodelete_ms",
+            "number",
+            "Dormancy Auto-Deletion",
+            description="Time after which a dormant workspace is deleted, in ms; 0 for never",
+        ),
+        DEPLOYMENT,
+        MANAGED_BY,
+    ),
+    calculations=(
+        Calculation(
+            "active_users",
+            "number",
+            "Active Users",
+            jq="(.properties.active_user_count | tonumber?) // null",
+            description="Active User Count as a number, for sorting and charts",
+        ),
+    ),
+)
+
+
+def template_entity(template: Template, context: Context) -> Entity:
+    """The entity of a template. Its owner, in the original blueprint, is its creator: Coder has no other."""
+    organization = organization_names(template, context)
+    return entity_of(
+        TEMPLATE.identifier,
+        template.id,
+        template.display_name or template.name,
+        {
+            "owner_name": template.created_by_name,
+            "owner_id": template.created_by_id,
+            "organization_id": template.organization_id,
+            "organization_name": organization.name,
+            "organization_display_name": organization.display_name,
+            "active_version_id": template.active_version_id,
+            # Documented as -1 while Coder is still counting.
+            "active_user_count": str(template.active_user_count) if template.active_user_count >= 0 else None,
+            "created_at": when(template.created_at),
+            "updated_at": when(template.updated_at),
+            "created_by_id": template.created_by_id,
+            "created_by_name": template.created_by_name,
+            "default_ttl_ms": template.default_ttl_ms,
+            "activity_bump_ms": template.activity_bump_ms,
+            "failure_ttl_ms": template.failure_ttl_ms,
+            "time_til_dormant_ms": template.time_til_dormant_ms,
+            "time_til_dormant_autodelete_ms": template.time_til_dormant_autodelete_ms,
+            "require_active_version": template.require_active_version,
+            "deprecated": template.deprecated,
+            "deprecation_message": template.deprecation_message,
+            "description": template.description,
+            "name": template.name,
+            "display_name": template.display_name,
+            "url": page(context, "templates", organization.name, template.name),
+            "icon_url": picture(context, template.icon),
+        },
+        {},
+        context,
+    )
+
+
+def _left_out(template: Template, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:
+    return None if filters.takes(organization_names(template, context).name, template.name) else LeftOut.TEMPLATE
+
+
+def _read(snapshot: Snapshot) -> Listing[Template]:
+    return Listing(snapshot.templates, snapshot.outside_templates, snapshot.template_fates)
+
+
+KIND: Kind[Template] = Kind(
+    blueprint=TEMPLATE,
+    words=("template", "templates"),
+    needs=frozenset({"template"}),
+    part=_read,
+    entity=lambda template, context, chosen: template_entity(template, context),
+    left_out=_left_out,
+    volatile=frozenset({"active_user_count"}),
+    always=True,
+)
