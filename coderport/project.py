@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from coderport.errors import SettingsError
-from coderport.terminal.remedy import COMMAND
+from coderport.terminal.remedy import COMMAND, called_with
 
 _PACKAGE = Path(__file__).resolve().parent
 _PROGRAM = "coderport.program"
@@ -30,6 +30,7 @@ def brought(name: str) -> Path:
 def work_in(folder: Path) -> None:
     """Makes the folder the one of this process, as `--cwd` asks for."""
     _named[:] = [folder.absolute()]
+    called_with("--cwd", str(folder))
 
 
 def folder_in_use() -> Path:

@@ -21,6 +21,7 @@ PAGE: Final = ROOT / "docs" / "architecture.md"
 PACKAGE: Final = "coderport"
 FLOORS: Final = (
     ("commands",),
+    ("doctor",),
     ("adoption", "conformance", "live"),
     ("stack",),
     ("program",),

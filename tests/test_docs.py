@@ -13,7 +13,7 @@ from coderport.catalog.blueprint import Blueprint
 from coderport.commands.cli import app
 from coderport.commands.drift import Drifted, DriftOutcome
 from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
-from coderport.kinds.all import BLUEPRINTS
+from coderport.kinds.all import BLUEPRINTS, blueprints_of, kinds_of
 from coderport.provider.schema import OLDEST_SDK
 from coderport.report.account import Read
 from coderport.report.outcome import Counts, Kinds, Result
@@ -89,3 +89,12 @@ def test_every_link_between_the_pages_leads_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} → {target}"
+
+
+def test_the_page_of_doctor_names_every_check() -> None:
+    page = (ROOT / "docs" / "doctor.md").read_text()
+    listed = set(re.findall(r"`([\w -]+)`", "\n".join(re.findall(r"^\|[^|]*\| ([^|]+) \|", page, re.MULTILINE))))
+    sources = "\n".join(each.read_text() for each in (ROOT / "coderport" / "doctor").glob("*.py"))
+    named = set(re.findall(r'(?:name="|_check\("|failed\(SUBJECT, "|failed\("[\w ]+", ")([\w -]+)"', sources)) - {"all"}
+    named |= {f"{each.identifier}{more}" for each in blueprints_of(kinds_of("default")) for more in ("", " entities")}
+    assert named - listed <= {"memory"} and listed <= named | {"sees", "acts", "feeds", "organizations", "address"}

@@ -78,7 +78,7 @@ class CoderClient:
     `base_url` is the deployment's root, with or without `/api/v2`. `patience` says how long a failing Coder is tried,
     and `say` tells a person of it. `headers` are sent besides ours, to an access proxy in front of Coder. `gate` is
     awaited before each HTTP request, repeats included: it is how a service keeps to a rate. `requests` counts every
-    HTTP request sent, `retries` how many were repeats.
+    HTTP request sent, `retries` how many were repeats. `clock` is the server's time of its last answer.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class CoderClient:
     ) -> None:
         self.requests = 0
         self._gate = gate
+        self.clock: datetime | None = None
         self._persistence = Persistence(patience or Patience.of(), say)
         self.base_url = _api_root(base_url)
         # A short value is a word of other sentences, and tells nobody much.
@@ -216,9 +217,9 @@ class CoderClient:
             raise errors.CoderAnswerError("Coder answered GET /users without a valid `count`")
         return tuple(read_as(User, row) for row in _rows(body.get("users"), "/users")), count
 
-    async def authcheck(self, checks: Mapping[str, Mapping[str, str]]) -> dict[str, bool]:
-        """May the token `read` each of these objects (`resource_type`, `organization_id`)? Keys are the caller's."""
-        body = {"checks": {key: {"object": dict(what), "action": "read"} for key, what in checks.items()}}
+    async def authcheck(self, checks: Mapping[str, Mapping[str, str]], *, action: str = "read") -> dict[str, bool]:
+        """May the token do `action` on each of these (`resource_type`, `organization_id`)? Keys are the caller's."""
+        body = {"checks": {key: {"object": dict(what), "action": action} for key, what in checks.items()}}
         answer = _object(await self._request("POST", "/authcheck", body=body, repeat=True), "/authcheck")
         if missing := sorted(key for key in checks if not isinstance(answer.get(key), bool)):
             raise errors.CoderAnswerError(f"Coder did not answer the permission checks {', '.join(missing)}")
@@ -279,7 +280,7 @@ class CoderClient:
 
     def _answer(self, method: str, path: str, response: httpx.Response, took: timedelta) -> Answer:
         status = response.status_code
-        clock = http_date(response.headers.get("date", ""))
+        self.clock = clock = http_date(response.headers.get("date", ""))
         asked_at = clock - took if clock else None
         asked = f"{method} {path}"
         if status in (204, 304) and method != "GET":

@@ -25,6 +25,7 @@ from coderport.commands.acts import (
     write_summary,
 )
 from coderport.commands.demo import show
+from coderport.commands.doctor import doctor as examined
 from coderport.commands.history import kept_runs
 from coderport.commands.history import undo as undo_run
 from coderport.commands.live import live_until_told
@@ -290,6 +291,15 @@ def conformance(
         raise typer.BadParameter("--config is that of a --stack.")
     settings = None if stack is None else settings_of(f"conformance --{service}", stack, config)[0]
     raise typer.Exit(asked(service, people(), settings, out=out, writes=writes, clean_up=clean_up))
+
+
+@app.command()
+def doctor(
+    stack: StackName,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")] = False,
+) -> None:
+    """Look at all that a run needs: this machine, Coder, Port, the actions. Writes nothing. Exits with 1 on a fail."""
+    raise typer.Exit(examined(stack, as_object=json))
 
 
 @app.command()

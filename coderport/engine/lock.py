@@ -7,6 +7,7 @@ themselves. One that a dead process of this machine left is cleared here; of any
 from __future__ import annotations
 
 import enum
+import json
 import os
 import re
 import socket
@@ -21,6 +22,9 @@ from coderport.terminal.remedy import CLI
 
 _LINE = re.compile(r"(?P<url>\S+): created by (?P<user>.*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 """A lock in the words of the CLI (3.250), which shows whole seconds."""
+
+_FRACTION = re.compile(r"\.\d+")
+"""Go writes nanoseconds, which Python does not read."""
 
 _SLACK = timedelta(minutes=1)
 """A clock that is set while a run is under way moves the times that its process seems to have started at."""
@@ -82,6 +86,19 @@ def locks(text: str) -> tuple[Lock, ...]:
         )
         for found in _LINE.finditer(text)
     )
+
+
+def locks_in(folder: Path) -> tuple[Lock, ...]:
+    """The locks in a stack's folder of locks, as the CLI (3.250) writes them: a file for each, with a JSON object."""
+    found = []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            held = json.loads(file.read_text(encoding="utf-8"))
+            since = datetime.fromisoformat(_FRACTION.sub("", held["timestamp"]).replace("Z", "+00:00"))
+            found.append(Lock(file.as_uri(), str(held["username"]), str(held["hostname"]), int(held["pid"]), since))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # it is gone again, or no lock
+    return tuple(found)
 
 
 def holder_state(lock: Lock, machine: Machine) -> HolderState:

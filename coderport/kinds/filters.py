@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -28,6 +29,16 @@ class Filters:
         if any(_matches(names, pattern) for pattern in self.exclude_templates):
             return False
         return not self.templates or any(_matches(names, pattern) for pattern in self.templates)
+
+    def idle(self, templates: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+        """The patterns that none of the templates (organization, name) has, by the setting that they stand in."""
+        names = [(template.lower(), f"{organization}/{template}".lower()) for organization, template in templates]
+        given = {"templates": self.templates, "excludeTemplates": self.exclude_templates}
+        idle = {
+            key: tuple(pattern for pattern in patterns if not any(_matches(name, pattern) for name in names))
+            for key, patterns in given.items()
+        }
+        return {key: patterns for key, patterns in idle.items() if patterns}
 
 
 def filters_of(settings: Settings) -> Filters:

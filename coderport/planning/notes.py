@@ -11,12 +11,13 @@ from coderport.guard.deletions import Disappearances
 from coderport.guard.ownership import MANAGED_BY, Mark, Whose
 from coderport.guard.verdict import SHOWN
 from coderport.kinds.all import KIND_OF
+from coderport.kinds.filters import Filters
 from coderport.kinds.inventory import Inventory
 from coderport.planning.holdings import Holdings
 from coderport.planning.installation import note_of
 from coderport.planning.memory import Memory
 from coderport.port.integrations import Integration
-from coderport.settings import ENVIRONMENT, Settings
+from coderport.settings import ENVIRONMENT, NAMESPACE, Settings
 from coderport.terminal.text import short
 
 
@@ -27,9 +28,11 @@ def notes_on(
     held: Holdings,
     kinds: Mapping[str, Disappearances],
     narrowed: Mapping[LeftOut, str],
+    filters: Filters,
 ) -> Iterator[str]:
-    """All of them: on the read, on the stack's name, and on what leaves, is handed over, or is left where it is."""
+    """All: on the read, patterns that match nothing, the stack's name, what leaves, is handed over, or is left."""
     yield from _on_the_read(snapshot, held.installation)
+    yield from _idle(filters, snapshot)
     yield from _renamed(memory, mark)
     yield from _narrowed(narrowed, kinds)
     yield from _handed_over(kinds, held, mark)
@@ -67,6 +70,22 @@ def _on_the_read(snapshot: Snapshot, installation: Integration | None) -> tuple[
             "nobody yet. They endanger nothing, and the next run picks them up."
         )
     return tuple(notes)
+
+
+def _idle(filters: Filters, snapshot: Snapshot) -> Iterator[str]:
+    """Patterns of the settings that are no template's name: mistyped, or of one that was renamed or deleted."""
+    organizations = {each.id: each.name for each in snapshot.organizations}
+    there = [
+        (each.organization_name or organizations.get(each.organization_id, ""), each.name)
+        for each in snapshot.templates.values()
+    ]
+    for key, patterns in filters.idle(there).items():
+        names = sorted({short(name) for _, name in there})
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        yield (
+            f"{NAMESPACE}:{key} names templates that Coder does not have: {', '.join(map(short, patterns))}. "
+            f"It has {', '.join(names[:SHOWN]) or 'none'}{more}."
+        )
 
 
 def _renamed(memory: Memory, mark: Mark) -> Iterator[str]:

@@ -208,7 +208,7 @@ def judge(
             refused=wanted.refused,
         ),
         notes=(
-            *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings)),
+            *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings), filters_of(settings)),
             *notes_of_skipped(read),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -90,6 +91,11 @@ class PortClient:
     def writes(self) -> int:
         """Those of the requests that change something at Port."""
         return self._session.writes
+
+    @property
+    def clock(self) -> datetime | None:
+        """Port's own time of its last answer, to the second; None where it did not say."""
+        return self._session.clock
 
     @property
     def retries(self) -> int:

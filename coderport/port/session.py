@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ import httpx
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
 from coderport.port.limits import Bucket, Closed, RateLimits, bucket_of
 from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
-from coderport.transport.patience import Again, Patience, Persistence, Say, span
+from coderport.transport.patience import Again, Patience, Persistence, Say, http_date, span
 from coderport.transport.route import Route, route_to
 
 _TOKEN_PATH = "/v1/auth/access_token"
@@ -68,6 +69,7 @@ class Session:
         self.base_url = _root(base_url)
         self.requests = 0
         self.writes = 0
+        self.clock: datetime | None = None
         self.persistence = Persistence(patience, say)
         self._client_id = client_id
         self._secret = client_secret
@@ -204,6 +206,7 @@ class Session:
                 lost = PortUnreachable(f"Port at {self.base_url} did not answer ({what}): {self._route.told(error)}")
                 raise _maybe_again(lost, repeat) from None
             self._limits.observe(bucket, response.status_code, response.headers)
+            self.clock = http_date(response.headers.get("date", ""))
         return response
 
     def _checked(self, response: httpx.Response, what: str, bucket: Bucket, *, repeat: bool) -> Reply:

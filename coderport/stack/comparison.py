@@ -10,6 +10,7 @@ from typing import Any
 
 from coderport.guard.verdict import Verdict
 from coderport.planning.difference import Difference, difference_of
+from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory, rebuilt
 from coderport.planning.plan import Past, Plan, refusal
 from coderport.program.garbage import seldom_collected
@@ -68,9 +69,7 @@ async def compare(stack: Stack, releases: Releases, account: Account) -> Compari
             read_port(settings, account),
         ]
         memory, last_result, held = await together(side_by_side)
-        held = await with_former_kinds(held, settings, memory, account)
-        found = Past(memory, held, memory.mark(stack.managed_by))
-        return found if found.is_complete else found.completed(rebuilt(await asyncio.to_thread(stack.resources)))
+        return await past_of(stack, memory, held, settings, account)
 
     with seldom_collected():
         before, plan, verdict = await survey(
@@ -81,6 +80,13 @@ async def compare(stack: Stack, releases: Releases, account: Account) -> Compari
             found = difference_of(plan, before.memory, permissions)
             reasons = tuple(misfits(settings, before, found, last_result))
     return Comparison(settings, before.memory, plan, verdict, found, reasons)
+
+
+async def past_of(stack: Stack, memory: Memory, held: Holdings, settings: Settings, account: Account) -> Past:
+    """What the stack remembers beside what Port holds; what the memory lacks is looked up in the state."""
+    held = await with_former_kinds(held, settings, memory, account)
+    found = Past(memory, held, memory.mark(stack.managed_by))
+    return found if found.is_complete else found.completed(rebuilt(await asyncio.to_thread(stack.resources)))
 
 
 def misfits(settings: Settings, past: Past, found: Difference, last_result: str) -> Iterable[str]:

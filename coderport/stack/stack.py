@@ -40,6 +40,7 @@ from coderport.report.outcome import Outcome, Result, Tally, kind_of
 from coderport.settings import Settings, settings_of
 from coderport.terminal.ending import asked, told, wait_for_others
 from coderport.terminal.progress import ENGINE, watcher
+from coderport.terminal.remedy import CLI, COMMAND
 
 ROOT = brought("")
 """Where the files lie that coderport brings: the checkout, or a folder of the installed package."""
@@ -75,6 +76,18 @@ def project_name(directory: Path | None = None) -> str:
     return str(name)
 
 
+class StackMissing(SettingsError):
+    """The project has no stack of that name in the backend, which is named by its URL."""
+
+    def __init__(self, project: str, name: str, backend: str) -> None:
+        super().__init__(
+            f"The project {project} has no stack {name} in {backend}.\n"
+            f"To see those that it has:\n  {CLI} stack ls\n"
+            f"To make it:\n  {COMMAND} up --stack {name}"
+        )
+        self.backend = backend
+
+
 class Stack:
     """A stack of the project in `directory`, or in that of the command (see `coderport.project`).
 
@@ -108,11 +121,7 @@ class Stack:
             )
             self._stack = self._opened(workspace, create)
         except StackNotFoundError:
-            raise SettingsError(
-                f"The project {self.project} has no stack {name} in {workspace.who_am_i().url}.\n"
-                "To see those that it has:\n  python -m coderport pulumi -- stack ls\n"
-                f"To make it:\n  python -m coderport up --stack {name}"
-            ) from None
+            raise StackMissing(self.project, name, workspace.who_am_i().url or "the backend") from None
         except CommandError as error:
             raise self._refused("cannot be opened", error) from None
 
@@ -209,6 +218,11 @@ class Stack:
     def managed_by(self) -> str:
         """How entities of this stack name it: project/stack."""
         return f"{self.project}/{self.bare_name}"
+
+    @property
+    def backend(self) -> str:
+        """Where the state is kept, as a URL."""
+        return self._stack.workspace.who_am_i().url or ""
 
     def settings(self) -> Settings:
         """The settings that a run would have: the stack's config, decrypted, and the environment."""

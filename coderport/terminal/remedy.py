@@ -19,6 +19,14 @@ COMMAND = "python -m coderport"
 CLI = f"{COMMAND} pulumi --"
 """The Pulumi CLI that the commands use, whether or not a `pulumi` is on PATH."""
 
+_common: list[str] = []
+
+
+def called_with(*options: str) -> None:
+    """Has the commands that are shown carry these options, as this process was called with them."""
+    _common[:] = options
+
+
 _CALL = re.compile(r"(?<![\w/.-])python -m (coderport|benchmarks)")
 
 
@@ -28,8 +36,9 @@ def runnable_here(text: str) -> str:
 
 
 def _call(module: str) -> str:
-    installed = _installed()
-    return installed if installed and module == "coderport" else f"{_python()} -m {module}"
+    if module != "coderport":
+        return f"{_python()} -m {module}"
+    return " ".join([_installed() or f"{_python()} -m coderport", *map(shlex.quote, _common)])
 
 
 def _installed() -> str:

@@ -36,7 +36,7 @@ async def chosen(coder: CoderClient, catalog: Catalog) -> Chosen:
     """Asks each feed. Raises a CoderError where Coder does not answer at all."""
     notices = Notices(coder)
     organizations = [each.id for each in catalog.ground.snapshot.organizations]
-    readable = [each for each in organizations if await _reads_jobs(notices, each)]
+    readable = [each for each in organizations if await reads_jobs(notices, each)]
     feeds: list[Feed] = [JobsFeed(notices, each) for each in readable]
     absent: dict[str, str] = {}
     requests = len(readable)
@@ -45,7 +45,7 @@ async def chosen(coder: CoderClient, catalog: Catalog) -> Chosen:
         feeds.append(TransitionalFeed(coder))
         requests += len(STATUSES)
     feeds.append(TemplatesFeed(coder, lambda: catalog.templates))
-    why = await _why_no_audit(notices)
+    why = await why_no_audit(notices)
     if why:
         absent["audit"] = why
     else:
@@ -53,7 +53,8 @@ async def chosen(coder: CoderClient, catalog: Catalog) -> Chosen:
     return Chosen(tuple(feeds), absent, requests)
 
 
-async def _reads_jobs(notices: Notices, organization_id: str) -> bool:
+async def reads_jobs(notices: Notices, organization_id: str) -> bool:
+    """Whether the token reads the jobs of an organization."""
     try:
         await notices.jobs(organization_id, limit=1)
     except _NOT_READABLE:
@@ -61,7 +62,7 @@ async def _reads_jobs(notices: Notices, organization_id: str) -> bool:
     return True
 
 
-async def _why_no_audit(notices: Notices, clock: Callable[[], float] = time.monotonic) -> str:
+async def why_no_audit(notices: Notices, clock: Callable[[], float] = time.monotonic) -> str:
     """Why the audit log is not used; empty where it is."""
     began = clock()
     try:

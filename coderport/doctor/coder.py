@@ -1,0 +1,118 @@
+"""Coder: is it reached, whose is the token and until when, what may it see and do, which feeds would `live` have."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+
+from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderUnauthorized
+from coderport.coder.models import Organization
+from coderport.coder.notices import Notices
+from coderport.coder.reading.breadth import measured_breadth, organizations_in_scope
+from coderport.coder.token import acts_denied, end_of
+from coderport.doctor.check import Check, Grade, failed
+from coderport.errors import CoderportError
+from coderport.live.feeds.choosing import reads_jobs, why_no_audit
+from coderport.planning.plan import declares_actions
+from coderport.settings import Settings
+from coderport.terminal.remedy import CLI
+from coderport.terminal.text import short
+
+SUBJECT = "Coder"
+SOON = timedelta(days=7)
+"""A token that ends within this time is worth a warning."""
+
+
+def _check(name: str, grade: Grade, said: str, remedy: str = "") -> Check:
+    return Check(subject=SUBJECT, name=name, grade=grade, said=said, remedy=remedy)
+
+
+async def coder_checks(client: CoderClient, settings: Settings, now: datetime) -> AsyncIterator[Check]:
+    """One after the other; the first that makes the others senseless ends them. `now` is aware."""
+    name = "address"
+    try:
+        info = await client.build_info()
+        yield _check(name, "pass", f"{info.version or 'a version that it does not tell'} at {client.base_url}")
+        name = "token"
+        me = await client.me()
+        yield await _token(client, settings, me.username, now)
+        name = "organizations"
+        scope = await organizations_in_scope(client, settings.coder_organizations)
+        yield _check(name, "pass", f"In scope: {_names(scope)}.")
+    except CoderUnauthorized as error:
+        # What a deployment says of its version it says to everybody.
+        said = f"At {client.base_url} something asks who calls where Coder asks nobody. Is that a Coder deployment?"
+        yield failed(SUBJECT, name, error) if name != "address" else _check(name, "fail", said)
+        return
+    except CoderportError as error:
+        yield failed(SUBJECT, name, error)
+        return
+    for name, look in (("sees", _sights), ("acts", _acts), ("feeds", _feeds)):
+        if name == "acts" and not declares_actions(settings):
+            continue
+        try:
+            for check in await look(client, scope):
+                yield check
+        except CoderportError as error:
+            yield failed(SUBJECT, name, error)
+
+
+async def _token(client: CoderClient, settings: Settings, username: str, now: datetime) -> Check:
+    end = await end_of(client, settings.coder_session_token.get_secret_value())
+    if end is None:
+        return _check("token", "pass", f"That of {short(username)}. Coder does not show its end.")
+    said = f"That of {short(username)}, until {end:%Y-%m-%d %H:%M} UTC."
+    if end - now > SOON:
+        return _check("token", "pass", said)
+    remedy = (
+        "Make another (`coder tokens create`, or the page /settings/tokens), and set it where this one is:\n"
+        f"  {CLI} config set --secret coderport:coderSessionToken"
+    )
+    return _check("token", "warn", f"{said} That is soon.", remedy)
+
+
+async def _sights(client: CoderClient, scope: tuple[Organization, ...]) -> list[Check]:
+    """What the token may read, by the same questions that a run asks before it reads."""
+    breadth = await measured_breadth(client, scope)
+    if not (breadth.covers("workspace") and breadth.covers("template")):
+        return [_check("sees", "fail", breadth.text, "docs/settings.md#the-coder-token says which role does.")]
+    found = [_check("sees", "pass", f"All templates and workspaces of {_names(scope)}.")]
+    if breadth.covers("workspace_dormant"):
+        found.append(_check("proofs", "pass", "It may open dormant workspaces, so that each deletion can be proven."))
+    else:
+        remedy = "A run goes on without: entities whose end is not proven stay in Port."
+        found.append(_check("proofs", "warn", breadth.text, remedy))
+    if "user" in breadth.site:
+        found.append(_check("e-mails", "pass", "It may read users, so owners get their e-mail addresses."))
+    else:
+        said = "It may not read users, so entities get no e-mail addresses of owners, by which actions find a person."
+        found.append(_check("e-mails", "warn", said, "The role template-admin (site-wide) reads users."))
+    return found
+
+
+async def _acts(client: CoderClient, scope: tuple[Organization, ...]) -> list[Check]:
+    denied = await acts_denied(client, scope)
+    if not denied:
+        return [_check("acts", "pass", "It may do to others' workspaces what the actions do, in each organization.")]
+    told = "; ".join(f"not {', '.join(acts)} in {short(name)}" for name, acts in sorted(denied.items()))
+    remedy = "It is enough for reading. The runner needs a token of its own: docs/actions.md#least-privileges."
+    return [_check("acts", "warn", f"It may not do to others' workspaces all that the actions do: {told}.", remedy)]
+
+
+async def _feeds(client: CoderClient, scope: tuple[Organization, ...]) -> list[Check]:
+    """What `live` would be told of, by its own questions."""
+    notices = Notices(client)
+    deaf = [each.name for each in scope if not await reads_jobs(notices, each.id)]
+    no_audit = await why_no_audit(notices)
+    jobs = f"not those of {', '.join(map(short, deaf))}" if deaf else "those of each organization"
+    said = f"`live` would read the jobs of builds ({jobs}), and {'no' if no_audit else 'the'} audit log."
+    if not no_audit and not deaf:
+        return [_check("feeds", "pass", said)]
+    remedy = "Without jobs it asks for builds under way; what no feed tells it finds by reading all again, later."
+    return [_check("feeds", "warn", said, "\n".join(filter(None, [f"{no_audit}." if no_audit else "", remedy])))]
+
+
+def _names(scope: Sequence[Organization]) -> str:
+    shown = ", ".join(short(each.name) for each in scope[:10])
+    return f"{shown} and {len(scope) - 10} more" if len(scope) > 10 else shown

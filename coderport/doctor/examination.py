@@ -1,0 +1,105 @@
+"""All checks of one stack, in the order in which a run would need what they look at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+
+from coderport.doctor.backend import backend_check
+from coderport.doctor.check import Check, failed, is_well
+from coderport.doctor.clock import clock_check
+from coderport.doctor.coder import coder_checks
+from coderport.doctor.machine import Examined, cli_check, project_checks, stack_checks
+from coderport.doctor.port import port_checks, whose_checks
+from coderport.errors import CoderportError
+from coderport.planning.holdings import Holdings
+from coderport.planning.memory import Memory
+from coderport.planning.plan import Past
+from coderport.program.survey import read_port, survey, with_former_kinds
+from coderport.report.account import Account
+from coderport.servers import opened_coder, opened_port
+from coderport.settings import Releases, Settings
+from coderport.stack.comparison import past_of
+from coderport.stack.stack import Stack
+from coderport.transport.route import route_to
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def examine(name: str, environ: Mapping[str, str], *, now: Callable[[], datetime] = _now) -> Iterator[Check]:
+    """The checks of the stack, each as soon as it is made. Writes nothing; never raises a CoderportError."""
+    yield from (checks := list(project_checks()))
+    cli, check = cli_check(environ)
+    yield check
+    if cli is None or not is_well(checks):
+        yield from _skipped("stack", "settings", "Coder", "Port", "run")
+        return
+    examined = Examined()
+    yield from stack_checks(name, cli, environ, examined)
+    if examined.settings is None:
+        yield from _skipped("Coder", "Port", "run")
+        return
+    try:
+        for address in (examined.settings.coder_api_base_url, examined.settings.port_base_url):
+            route_to(address)
+    except CoderportError as error:
+        yield failed("this machine", "network", error)
+        yield from _skipped("Coder", "Port", "run")
+        return
+    yield from asyncio.run(_of_servers(examined.settings, examined.stack, name, now))
+
+
+def _skipped(*names: str) -> Iterator[Check]:
+    for name in names:
+        yield Check(subject=name, name="all", grade="skip", said="Not looked at: something before it is missing.")
+
+
+async def _of_servers(settings: Settings, stack: Stack | None, name: str, now: Callable[[], datetime]) -> list[Check]:
+    account = Account()
+    found: list[Holdings] = []
+    async with opened_coder(settings, account) as coder, opened_port(settings, account) as port:
+        checks = [each async for each in coder_checks(coder, settings, now())]
+        checks += [each async for each in port_checks(port, settings, found)]
+        if found:
+            checks.append(await backend_check(port, settings, now()))
+        checks.append(clock_check({"Coder": coder.clock, "Port": port.clock}, now()))
+    if not found:
+        return [*checks, *_skipped("run")]
+    try:
+        past = await _past(stack, name, found[0], settings, account)
+    except CoderportError as error:
+        return [*checks, failed("run", "memory", error)]
+    checks += whose_checks(past, settings)
+    return [*checks, *(await _run(settings, past, account) if is_well(checks) else _skipped("run"))]
+
+
+async def _past(stack: Stack | None, name: str, held: Holdings, settings: Settings, account: Account) -> Past:
+    """What the stack remembers beside what Port holds, as a run would have it; nothing where there is no stack."""
+    if stack is None:
+        memory = Memory()
+        return Past(memory, held, memory.mark(name))
+    return await past_of(stack, await asyncio.to_thread(stack.memory), held, settings, account)
+
+
+async def _run(settings: Settings, past: Past, account: Account) -> list[Check]:
+    """What a run would do now, by its own reads and its own guard."""
+
+    async def again() -> Past:
+        held = await with_former_kinds(await read_port(settings, account), settings, past.memory, account)
+        return Past(past.memory, held, past.mark, past.unremembered)
+
+    try:
+        _, plan, verdict = await survey(settings, Releases(), again(), now=_now(), account=account)
+    except CoderportError as error:
+        return [failed("run", "guard", error)]
+    notes = [Check(subject="run", name="note", grade="warn", said=each) for each in plan.notes]
+    if verdict.refused:
+        return [*notes, failed("run", "guard", CoderportError(verdict.text()))]
+    said = (
+        f"A run would be accepted: {plan.creations:,} entities to create, of {len(plan.entities):,}; "
+        f"{len(plan.actions)} actions."
+    )
+    return [*notes, Check(subject="run", name="guard", grade="pass", said=said)]

@@ -1,0 +1,90 @@
+"""Port: is it reached, which organization is that, may the client write, and whose are the blueprints and entities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+from coderport.catalog.agreement import differences
+from coderport.catalog.values import Held
+from coderport.doctor.check import Check, Grade, failed
+from coderport.errors import CoderportError
+from coderport.guard.ownership import Whose
+from coderport.kinds.all import blueprints_of, kinds_of
+from coderport.planning.holdings import Holdings, holdings
+from coderport.planning.plan import Past
+from coderport.port.client import PortClient
+from coderport.port.errors import EU_URL, US_URL
+from coderport.settings import Settings
+from coderport.terminal.text import short
+
+SUBJECT = "Port"
+_REGIONS = {EU_URL: "EU", US_URL: "US"}
+
+
+def _check(name: str, grade: Grade, said: str, remedy: str = "") -> Check:
+    return Check(subject=SUBJECT, name=name, grade=grade, said=said, remedy=remedy)
+
+
+async def port_checks(client: PortClient, settings: Settings, found: list[Holdings]) -> AsyncIterator[Check]:
+    """One after the other; the first that makes the others senseless ends them. `found` takes what Port holds."""
+    try:
+        organization = await client.organization()
+    except CoderportError as error:
+        yield failed(SUBJECT, "credentials", error)
+        return
+    region = _REGIONS.get(client.base_url)
+    where = f"{client.base_url} ({region})" if region else client.base_url
+    name = f"{short(organization.name)} " if organization.name else ""
+    yield _check("credentials", "pass", f"The organization {name}({short(organization.id)}) at {where}.")
+    try:
+        held = await holdings(client, kinds_of(settings.kinds))
+        found.append(held)
+        for check in await _rights(client, held):
+            yield check
+    except CoderportError as error:
+        yield failed(SUBJECT, "rights", error)
+
+
+async def _rights(client: PortClient, held: Holdings) -> list[Check]:
+    """Whether the client may write entities: Port is asked to validate one that is there, which writes none."""
+    for blueprint, entities in held.entities.items():
+        for entity in entities.values():
+            body = {"identifier": entity.identifier, "properties": {}}
+            (outcome,) = await client.upsert(blueprint, [body], validate_only=True)
+            status = getattr(outcome.error, "status", None)
+            if status in (401, 403):
+                return [_check("rights", "fail", f"The client may not write entities: {outcome.error}")]
+            return [_check("rights", "pass", "The client may read all, and write entities.")]
+    return [_check("rights", "pass", "The client may read all. Whether it may write is seen with the first entity.")]
+
+
+def whose_checks(past: Past, settings: Settings) -> Iterator[Check]:
+    """Whose the blueprints and the entities in them are, seen from this stack."""
+    for blueprint in blueprints_of(kinds_of(settings.kinds)):
+        live = past.held.blueprints.get(blueprint.identifier)
+        name = blueprint.identifier
+        if live is None:
+            said = "is not there yet" if settings.blueprints == "manage" else "is not there, and another stack makes it"
+            yield _check(name, "pass" if settings.blueprints == "manage" else "warn", f"The blueprint {said}.")
+            continue
+        ours = name in past.memory.blueprints
+        by = (
+            "of this stack"
+            if ours
+            else f"not of this stack, by {short(str(live.get('createdBy') or 'somebody unknown'))}"
+        )
+        deviating = len(differences(blueprint, live))
+        state = f"differs in {deviating}" if deviating else "is as declared"
+        yield _check(name, "pass" if ours or not deviating else "warn", f"The blueprint is {by}, and {state}.")
+        yield _entities(past, name)
+
+
+def _entities(past: Past, blueprint: str) -> Check:
+    owner = past.owner()
+    held: dict[str, Held] = dict(past.held.entities.get(blueprint, {}))
+    counted = Counter(owner.whose(each) for each in held.values())
+    told = ", ".join(f"{number:,}: {whose.value}" for whose, number in counted.most_common())
+    others = sum(number for whose, number in counted.items() if whose not in (Whose.OURS, Whose.OURS_BY_NAME))
+    said = f"{len(held):,} entities{f' ({told})' if told else ''}."
+    return _check(f"{blueprint} entities", "warn" if others else "pass", said)

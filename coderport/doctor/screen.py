@@ -1,0 +1,43 @@
+"""What was found, for a person and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console
+
+from coderport.doctor.check import Check, Grade, is_well
+
+_SIGNS: Mapping[Grade, tuple[str, str | None]] = {
+    "pass": ("pass", None),
+    "warn": ("WARN", "yellow"),
+    "fail": ("FAIL", "red"),
+    "skip": ("  - ", None),
+}
+_NAME = 26
+
+
+def show(checks: Iterable[Check], console: Console) -> list[Check]:
+    """Prints each as it comes, with what to do below it, and how many there are of each grade."""
+    seen: list[Check] = []
+    for check in checks:
+        seen.append(check)
+        sign, style = _SIGNS[check.grade]
+        label = check.subject if check.name in (check.subject, "all") else f"{check.subject}: {check.name}"
+        console.print(f"{sign}  {label.ljust(_NAME)}  {check.said}", style=style)
+        for line in check.remedy.splitlines():
+            console.print(f"      {line}", style=style)
+    console.print(_summed_up(seen))
+    return seen
+
+
+def _summed_up(checks: Sequence[Check]) -> str:
+    number = {grade: sum(each.grade == grade for each in checks) for grade in _SIGNS}
+    end = "All is well." if is_well(checks) else "A run would fail, or be refused."
+    return f"{number['pass']} pass, {number['warn']} warn, {number['fail']} fail, {number['skip']} not looked at. {end}"
+
+
+def as_json(checks: Sequence[Check]) -> str:
+    """One object: `well`, and `checks` with all that is known of each."""
+    return json.dumps({"well": is_well(checks), "checks": [each.model_dump(mode="json") for each in checks]})

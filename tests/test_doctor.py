@@ -1,0 +1,350 @@
+"""`doctor` names what is wrong with a set-up, and nothing else; it writes nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from pydantic import SecretStr
+from service_lab import Stage
+
+from coderport import project
+from coderport.catalog.blueprint import to_port
+from coderport.doctor.check import Check, is_well
+from coderport.doctor.examination import examine
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
+from coderport.runner.service.server import running
+from coderport.runner.service.settings import ServiceSettings
+from coderport.stack.stack import Stack, project_copy
+
+ROOT = Path(__file__).resolve().parents[1]
+NOWHERE = "http://127.0.0.1:9"
+Found = Mapping[tuple[str, str], Check]
+
+
+class House:
+    """A project with a backend of its own, a stack `well` that has converged, and emulators."""
+
+    def __init__(self, folder: Path, cli: CliInfo, pair: Pair) -> None:
+        self.folder, self.cli, self.pair = folder, cli, pair
+        self.project = project_copy(folder / "project")
+        self.state = folder / "state"
+        self.state.mkdir(exist_ok=True)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.cli.path.parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "PULUMI_BACKEND_URL": self.state.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "right",
+            "CODER_API_BASE_URL": self.pair.coder_url,
+            "CODER_SESSION_TOKEN": self.pair.coder.token,
+            "PORT_BASE_URL": self.pair.port_url,
+            "PORT_CLIENT_ID": self.pair.port.client_id,
+            "PORT_CLIENT_SECRET": self.pair.port.client_secret,
+            "CODERPORT_PATIENCE": "1",
+        }
+
+    @contextmanager
+    def inside(self, environ: Mapping[str, str], folder: Path) -> Iterator[None]:
+        with patch.dict(os.environ, environ, clear=True), patch.object(project, "_named", [folder]):
+            yield
+
+    def looked_at(self, ill: Ill, stack: str) -> Found:
+        """What doctor finds, with proof that neither server and no file was written to."""
+        ill.make(self)
+        environ = {name: value for name, value in {**self.environ, **ill.environ(self)}.items() if value}
+        written = (self.pair.coder.log.writes, self.pair.port.log.writes)
+        before = self.files()
+        with self.inside(environ, self.folder / "nothing" if ill.elsewhere else self.project):
+            checks = list(examine(stack, os.environ, now=lambda: datetime.now(timezone.utc) + ill.ahead))
+        assert self.files() == before
+        assert (self.pair.coder.log.writes, self.pair.port.log.writes) == written
+        for secret in (self.environ["CODER_SESSION_TOKEN"], self.environ["PORT_CLIENT_SECRET"]):
+            assert not any(secret in each.said + each.remedy for each in checks)
+        return {(each.subject, each.name): each for each in checks}
+
+    def files(self) -> dict[str, bytes]:
+        places = (self.state, self.project)
+        return {str(file): file.read_bytes() for place in places for file in place.rglob("*") if file.is_file()}
+
+
+@dataclass(frozen=True)
+class Ill:
+    """One broken set-up: how it is made, and what names it: the check, its grade and a word of what it says."""
+
+    check: tuple[str, str]
+    grade: str
+    said: str
+    remedy: str = ""
+    make: Callable[[House], object] = lambda house: None
+    environ: Callable[[House], Mapping[str, str]] = field(default=lambda house: {})
+    stack: str = "x"
+    ahead: timedelta = timedelta(0)
+    elsewhere: bool = False
+
+
+MACHINE = "this machine"
+
+
+def actions(**given: object) -> Callable[[House], Mapping[str, str]]:
+    return lambda house: {"CODERPORT_ACTIONS": json.dumps(given)}
+
+
+def token(role: str, **given: object) -> Callable[[House], Mapping[str, str]]:
+    return lambda house: {"CODER_SESSION_TOKEN": house.pair.coder.create_token(role, **given)}  # type: ignore[arg-type]
+
+
+def locked(pid: int, host: str = "") -> Callable[[House], object]:
+    def make(house: House) -> None:
+        folder = house.state / ".pulumi" / "locks" / "organization" / "coderport" / "well"
+        folder.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
+        held = {"pid": pid, "username": "ada", "hostname": host or socket.gethostname(), "timestamp": now}
+        (folder / "one.json").write_text(json.dumps(held))
+
+    return make
+
+
+def configured(**given: str) -> Callable[[House], object]:
+    lines = "".join(f"  coderport:{key}: {value}\n" for key, value in given.items())
+    return lambda house: (house.project / "Pulumi.x.yaml").write_text(f"config:\n{lines}")
+
+
+def foreign_blueprints(house: House) -> None:
+    for blueprint in (TEMPLATE, WORKSPACE):
+        body = to_port(blueprint)
+        body["title"] = "Somebody's own"
+        house.pair.port.put_blueprint(body, by="somebody@example.com")
+
+
+def foreign_entities(house: House) -> None:
+    for blueprint in (TEMPLATE, WORKSPACE):
+        house.pair.port.put_blueprint(to_port(blueprint), by="somebody@example.com")
+    identifier = min(house.pair.coder.template_ids())
+    body = {"identifier": identifier, "properties": {"managed_by": "theirs/prod#0badc0de"}}
+    house.pair.port.put_entity(TEMPLATE.identifier, body)
+
+
+def without_integrations(house: House) -> None:
+    for each in list(house.pair.port._store.integrations):
+        house.pair.port.remove_integration(each)
+
+
+ILL = {
+    "no Pulumi CLI": Ill(
+        (MACHINE, "cli"), "fail", "no Pulumi CLI", "coderport engine", environ=lambda house: {"PATH": "/nonexistent"}
+    ),
+    "no project": Ill((MACHINE, "project"), "fail", "There is no project in", elsewhere=True),
+    "no place for the state": Ill(
+        (MACHINE, "stack"), "fail", "place for Pulumi's state", "login",
+        environ=lambda house: {"PULUMI_BACKEND_URL": ""},
+    ),
+    "a backend that is not there": Ill(
+        (MACHINE, "stack"), "fail", "cannot be reached", environ=lambda house: {"PULUMI_BACKEND_URL": "file:///none/such"}
+    ),
+    "another passphrase": Ill(
+        (MACHINE, "secrets"), "fail", "passphrase is not that of the stack well", "PULUMI_CONFIG_PASSPHRASE",
+        environ=lambda house: {"PULUMI_CONFIG_PASSPHRASE": "wrong"}, stack="well",
+    ),
+    "a run is under way": Ill(
+        (MACHINE, "lock"), "fail", "well is locked", "has ended", make=locked(os.getpid()), stack="well"
+    ),
+    "a lock of another machine": Ill(
+        (MACHINE, "lock"), "fail", "well is locked", "cancel --yes --stack well",
+        make=locked(7, "elsewhere"), stack="well",
+    ),
+    "the lock of a dead run": Ill((MACHINE, "lock"), "warn", "that died", make=locked(2**22 - 3), stack="well"),
+    "no token": Ill(
+        (MACHINE, "settings"), "fail", "is wrong", "coderSessionToken is missing",
+        environ=lambda house: {"CODER_SESSION_TOKEN": ""},
+    ),
+    "a key that is none": Ill(
+        (MACHINE, "settings"), "fail", "is wrong", "volatileRefreshh is not a setting",
+        make=configured(volatileRefreshh="1h"),
+    ),
+    "a proxy that is none": Ill(
+        (MACHINE, "network"), "fail", "HTTPS_PROXY",
+        environ=lambda house: {"CODER_API_BASE_URL": "https://coder.example.com", "HTTPS_PROXY": "gopher://proxy:1"},
+    ),
+    "no Coder at the address": Ill(
+        ("Coder", "address"), "fail", "did not answer", environ=lambda house: {"CODER_API_BASE_URL": NOWHERE}
+    ),
+    "something else than Coder at the address": Ill(
+        ("Coder", "address"), "fail", "Is that a Coder deployment?",
+        environ=lambda house: {"CODER_API_BASE_URL": house.pair.port_url},
+    ),
+    "a token that is gone": Ill(
+        ("Coder", "token"), "fail", "does not accept the token",
+        environ=lambda house: {"CODER_SESSION_TOKEN": "0123456789-notOneOfTheirs"},
+    ),
+    "a token that ends soon": Ill(
+        ("Coder", "token"), "warn", "That is soon.", "config set --secret coderport:coderSessionToken",
+        environ=token("owner", expires_at=datetime.now(timezone.utc) + timedelta(days=2)),
+    ),
+    "a token of a member": Ill(("Coder", "sees"), "fail", "does not see all", environ=token("member")),
+    "a token that proves no deletion of the dormant": Ill(
+        ("Coder", "proofs"), "warn", "may not open dormant workspaces", environ=token("template-admin")
+    ),
+    "a token that hears nothing": Ill(
+        ("Coder", "feeds"), "warn", "(not those of coder), and no audit log", environ=token("template-admin")
+    ),
+    "a token that may not act": Ill(
+        ("Coder", "acts"), "warn", "not create, start, stop, update, delete in coder", "least-privileges",
+        environ=lambda house: {
+            **token("template-admin")(house), **actions(backend="github", repository="acme/coderport")(house)
+        },
+    ),
+    "an organization that is none": Ill(
+        ("Coder", "organizations"), "fail", "no organization 'nowhere'",
+        environ=lambda house: {"CODER_ORGANIZATION_ID": "nowhere"},
+    ),
+    "a pattern that matches nothing": Ill(
+        ("run", "note"), "warn", "coderport:excludeTemplates names templates that Coder does not have: pythn-*",
+        make=configured(excludeTemplates='["pythn-*"]'),
+    ),
+    "another secret of Port": Ill(
+        ("Port", "credentials"), "fail", "does not accept PORT_CLIENT_ID",
+        environ=lambda house: {"PORT_CLIENT_SECRET": "no"},
+    ),
+    "no Port at the address": Ill(
+        ("Port", "credentials"), "fail", "cannot be reached", environ=lambda house: {"PORT_BASE_URL": NOWHERE}
+    ),
+    "blueprints of somebody else": Ill(
+        ("run", "guard"), "fail", "already has a blueprint coder_template", "coderport:takeOver true",
+        make=foreign_blueprints,
+    ),
+    "entities of another stack": Ill(
+        ("run", "guard"), "fail", "would write, and they are not its own", "theirs/prod", make=foreign_entities
+    ),
+    "no GitHub integration": Ill(
+        ("actions", "backend"), "fail", "no GitHub integration", make=without_integrations,
+        environ=actions(backend="github", repository="acme/coderport"),
+    ),
+    "nobody at the webhook": Ill(
+        ("actions", "backend"), "fail", "does not answer", "coderport:actions.url",
+        environ=actions(backend="webhook", url="https://127.0.0.1:9/runs"),
+    ),
+    "an agent's webhook that is not seen from here": Ill(
+        ("actions", "backend"), "warn", "does not answer", "agent",
+        environ=actions(backend="webhook", url=f"{NOWHERE}/runs", agent=True),
+    ),
+    "something else at the webhook": Ill(
+        ("actions", "backend"), "fail", "something else than the service", "/runs",
+        environ=lambda house: actions(backend="webhook", url=f"{house.pair.control_url}/runs", agent=True)(house),
+    ),
+    "a clock ten minutes ahead": Ill(
+        ("clock", "clock"), "fail", "ahead of Coder; ", "NTP", ahead=timedelta(minutes=10)
+    ),
+    "a clock two minutes behind": Ill(("clock", "clock"), "warn", "behind Coder", ahead=timedelta(minutes=-2)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Path:
+    """A folder with a project and the state of a stack `well` that has converged once."""
+    folder = tmp_path_factory.mktemp("doctor")
+    with Pair(seed=8, workspaces=6, templates=2) as pair:
+        house = House(folder, cli, pair)
+        with house.inside(house.environ, house.project):
+            stack = Stack("well", cli)
+            stack.configure_secret("coderSessionToken", pair.coder.token)
+            outcome, _ = stack.up()
+        assert outcome.exit_code == 0, outcome.message
+        (folder / "port.json").write_text(json.dumps(pair.port.objects()))
+    return folder
+
+
+@pytest.fixture
+def house(kept: Path, tmp_path: Path, cli: CliInfo) -> Iterator[House]:
+    """A copy of it beside fresh emulators, whose Port is empty."""
+    for each in ("project", "state"):
+        shutil.copytree(kept / each, tmp_path / each)
+    with Pair(seed=8, workspaces=6, templates=2) as pair:
+        yield House(tmp_path, cli, pair)
+
+
+@pytest.mark.parametrize("name", ILL)
+def test_what_is_wrong_is_named_and_nothing_is_written(name: str, house: House) -> None:
+    ill = ILL[name]
+    found = house.looked_at(ill, ill.stack)
+    check = found[ill.check]
+    assert check.grade == ill.grade, found
+    assert ill.said in check.said and ill.remedy in check.remedy, check
+    wrong = [each for each in found.values() if each.grade == "fail"]
+    assert wrong == ([check] if ill.grade == "fail" else []), "what else is wrong"
+
+
+def test_a_set_up_that_is_well_passes_whole(house: House) -> None:
+    found = house.looked_at(Ill(("", ""), "", ""), "x")
+    assert is_well(found.values())
+    assert {each.name for each in found.values() if each.grade != "pass"} == {"stack"}, "which is made by the first run"
+
+
+@contextmanager
+def served(folder: Path, secret: str) -> Iterator[str]:
+    """The service of the webhook backend, in a thread; the address of its runs."""
+    settings = ServiceSettings(database=folder / "runs.sqlite", secret=SecretStr(secret), port=0, grace_seconds=0.0)
+    url: list[str] = []
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with running(settings, Stage().opened()) as address:
+            url.append(address)
+            ready.set()
+            while not stop.is_set():
+                await asyncio.sleep(0.01)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(60)
+        yield f"{url[0]}/runs"
+    finally:
+        stop.set()
+        thread.join(60)
+
+
+def test_the_service_is_asked_whether_it_knows_the_secret(house: House, tmp_path: Path) -> None:
+    for secret, grade, said in (
+        (house.pair.port.client_secret, "pass", "knows the secret"),
+        ("another-secret", "fail", "does not know this client's secret"),
+    ):
+        with served(tmp_path, secret) as url:
+            chosen = actions(backend="webhook", url=url, agent=True)
+            check = house.looked_at(Ill(("", ""), "", "", environ=chosen), "x")["actions", "backend"]
+        assert (check.grade, said in check.said) == (grade, True), check
+
+
+def test_the_command_shows_a_table_or_one_object_and_says_by_its_exit_code_how_it_is(house: House) -> None:
+    command = [sys.executable, "-m", "coderport", "--cwd", str(house.project), "doctor", "--stack", "x"]
+
+    def run(*more: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *more], cwd=ROOT, env={**house.environ, **environ}, capture_output=True, text=True, timeout=300
+        )
+
+    table = run()
+    assert table.returncode == 0 and table.stdout.endswith("All is well.\n"), table.stdout + table.stderr
+    assert f"-m coderport --cwd {house.project} preview --stack x" in table.stdout, "as it can be pasted from here"
+    as_object = run("--json", PORT_CLIENT_SECRET="no")
+    found = json.loads(as_object.stdout)
+    assert as_object.returncode == 1 and found["well"] is False
+    assert [each["name"] for each in found["checks"] if each["grade"] == "fail"] == ["credentials"]
