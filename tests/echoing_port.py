@@ -44,7 +44,8 @@ class Sent:
 class EchoingPort:
     """`transport()` is a Port.
 
-    `blueprints`, `entities`, `actions` and their `permissions` are what it holds; `sent` what came, tokens apart.
+    `blueprints` (with `grants` and `scorecards`), `entities`, `actions` with `permissions`, and `pages` are what it
+    holds; `sent` is what came, tokens apart.
     """
 
     def __init__(self) -> None:
@@ -52,6 +53,9 @@ class EchoingPort:
         self.entities: dict[str, dict[str, Json]] = {}
         self.actions: dict[str, Json] = {}
         self.permissions: dict[str, Json] = {}
+        self.pages: dict[str, Json] = {}
+        self.scorecards: dict[str, dict[str, Json]] = {}
+        self.grants: dict[str, Json] = {}
         self.sent: list[Sent] = []
         self.tokens = 0
         self.answers: list[Answer] = []
@@ -110,6 +114,8 @@ class EchoingPort:
             return ok(201, blueprint=self.add_blueprint(**sent.body))
         if sent.path.startswith("/v1/actions"):
             return self._action(sent)
+        if sent.path.startswith("/v1/pages"):
+            return self._definition(sent, "page", self.pages, sent.path.removeprefix("/v1/pages").strip("/"))
         match = re.fullmatch(r"/v1/blueprints/([^/]+)(?:/(.*))?", sent.path)
         if match is None:
             return refused(404, "not_found")
@@ -118,6 +124,13 @@ class EchoingPort:
             return refused(404, "not_found", f"blueprint {name} was not found")
         if not rest:
             return self._blueprint(sent, name)
+        if rest.startswith("scorecards"):
+            several = self.scorecards.setdefault(name, {})
+            return self._definition(sent, "scorecard", several, rest.removeprefix("scorecards").strip("/"))
+        if rest == "permissions":
+            held = self.grants.setdefault(name, {"entities": {}})
+            held["entities"].update((sent.body or {}).get("entities", {}))
+            return ok(permissions=held)
         rows = self.entities[name]
         if rest == "entities-count":
             return ok(count=len(rows))
@@ -155,6 +168,28 @@ class EchoingPort:
             self.add_action(**sent.body)
             name = sent.body["identifier"]
         return ok(action=self.actions[name])
+
+    def _definition(self, sent: Sent, kind: str, several: dict[str, Json], name: str) -> httpx.Response:
+        name = unquote(name)
+        if sent.method == "POST":
+            if sent.body["identifier"] in several:
+                return refused(409, "identifier_taken")
+            name = sent.body["identifier"]
+            several[name] = {**sent.body, **STAMPS}
+            # Port answers a new page with its identifier alone.
+            return ok(201, identifier=name) if kind == "page" else ok(201, **{kind: several[name]})
+        if not name:
+            return ok(**{f"{kind}s": list(several.values())})
+        if name not in several:
+            return refused(404, "not_found", f"{kind} {name} was not found")
+        if sent.method == "DELETE":
+            del several[name]
+            return ok()
+        if sent.method == "PUT":
+            del several[name]
+            name = sent.body["identifier"]
+            several[name] = {**sent.body, **STAMPS}
+        return ok(**{kind: several[name]})
 
     def _blueprint(self, sent: Sent, name: str) -> httpx.Response:
         if sent.method == "DELETE":

@@ -19,14 +19,20 @@ from echoing_port import EchoingPort
 from provider_driver import ACTION, BLUEPRINT, ENTITY, PERMISSIONS, Driver, Port
 
 from coderport.emulators.port import PortEmulator
+from coderport.provider.aggregations import TOKEN as AGGREGATIONS
+from coderport.provider.blueprint_permissions import TOKEN as BLUEPRINT_PERMISSIONS
+from coderport.provider.definition import PAGE_TOKEN as PAGE
+from coderport.provider.definition import SCORECARD_TOKEN as SCORECARD
 
 GOLDEN = Path(__file__).resolve().parents[1].parent / "shared" / "golden"
 WIDE = Path(__file__).resolve().parent / "recordings" / "port-wide"
 STEPS = ("1-create", "2-noop", "3-refresh", "4-noop-after-refresh", "5-update", "6-delete-one", "7-destroy")
 BOB = "7f1c2f7e-0000-4000-8000-000000000003"
 FIELDS = {"oldInputs": "old_inputs"}
-OURS = (ACTION, PERMISSIONS, BLUEPRINT, ENTITY, "pulumi:providers:port")
-JSON_TEXTS = {"condition", "body", "workflowInputs"}
+ANSWERS = (SCORECARD, PAGE, AGGREGATIONS, BLUEPRINT_PERMISSIONS)
+OURS = (ACTION, PERMISSIONS, BLUEPRINT, ENTITY, *ANSWERS, "pulumi:providers:port")
+JSON_TEXTS = {"condition", "body", "workflowInputs", "query"}
+LISTS_OF_TEXTS = {"conditions", "widgets"}
 SKIPPED = {"resourceStatusAddress", "resourceStatusToken", "randomSeed", "name", "type"}
 
 
@@ -61,7 +67,9 @@ def meaning(value: Any) -> Any:
     if not isinstance(value, dict):
         return [meaning(each) for each in value] if isinstance(value, list) else value
     result = {key: meaning(each) for key, each in value.items() if not (key == "manyRelations" and not each)}
-    result |= {key: json.loads(result[key]) for key in JSON_TEXTS & result.keys()}
+    result |= {key: json.loads(each) for key, each in result.items() if key in JSON_TEXTS and isinstance(each, str)}
+    for key in LISTS_OF_TEXTS & result.keys():
+        result[key] = [json.loads(each) for each in result[key]]
     if isinstance(result.get("objectProps"), dict):
         result["objectProps"] = {
             key: json.loads(text) if isinstance(text, str) else text for key, text in result["objectProps"].items()
@@ -78,7 +86,10 @@ def replay(driver: Driver, step: str, folder: Path = GOLDEN) -> tuple[Counter[tu
         answer = driver.run(driver.call(method, **fields))
         replayed[request["urn"].split("::")[2], method] += 1
         if method == "Diff":
-            expected = "DIFF_NONE" if step in ("3-refresh", "4-noop-after-refresh") else response["changes"]
+            # The stock provider changes a scorecard for ever, because the state has other JSON text than the program.
+            idle = SCORECARD in request["urn"] and request["news"] == request["oldInputs"]
+            quiet = idle or step in ("3-refresh", "4-noop-after-refresh")
+            expected = "DIFF_NONE" if quiet else response["changes"]
             same = answer["changes"] == expected
         else:
             same = meaning(stamped(answer)) == meaning(response)
@@ -136,9 +147,9 @@ def test_every_call_of_the_wide_recording_has_the_same_answer(echoing: bool, fig
     figure(f"stock provider, wide: {replayed.total()} recorded calls replayed, {len(differing)} differ")
     assert not differing, "\n".join(differing)
     assert replayed.total() >= 90
-    assert {"Check", "Create", "Diff", "Read", "Update", "Delete"} == {
-        method for token, method in replayed if token == ACTION
-    }
+    for kind in (ACTION, *ANSWERS):
+        methods = {method for token, method in replayed if token == kind}
+        assert methods == {"Check", "Create", "Diff", "Read", "Update", "Delete"}, kind
 
 
 def test_the_bodies_of_an_integration_action_are_those_that_the_stock_provider_sends() -> None:
@@ -154,6 +165,31 @@ def test_the_bodies_of_an_integration_action_are_those_that_the_stock_provider_s
         stock += [each["body"] for each in calls if each["body"] and each["path"].startswith("/v1/actions")]
     assert ours == stock
     assert [each["invocationMethod"]["type"] for each in ours] == ["INTEGRATION_ACTION"] * 2
+
+
+def test_the_bodies_of_scorecards_pages_aggregations_and_permissions_are_those_that_the_stock_provider_sends() -> None:
+    port = EchoingPort()
+    driver = Driver(port)
+    replay(driver, "1-create", WIDE)
+    replay(driver, "5-update", WIDE)
+    driver.close()
+
+    def told(method: str, path: str, body: Any) -> str | None:
+        if path.startswith("/v1/pages") or path.endswith(("/scorecards", "/permissions")) or "/scorecards/" in path:
+            return f"{method} {path} {json.dumps(body, sort_keys=True)}"
+        if isinstance(body, dict) and body.get("aggregationProperties"):
+            return f"{path} {json.dumps(body['aggregationProperties'], sort_keys=True)}"
+        return None
+
+    ours = {told(each.method, each.path, each.body) for each in port.writes}
+    stock = set()
+    for step in ("1-create", "5-update"):
+        for line in (WIDE / f"{step}.http.jsonl").read_text().splitlines():
+            call = json.loads(line)
+            if call["method"] != "GET" and "/actions/" not in call["path"]:
+                stock.add(told(call["method"], call["path"], call["body"]))
+    assert stock - {None} == ours - {None}
+    assert len(stock - {None}) == 8
 
 
 @pytest.mark.usefixtures("golden")

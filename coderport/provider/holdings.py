@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coderport.port.client import PortClient
+from coderport.port.definitions import BlueprintGrants, Definitions
 from coderport.port.errors import PortRejected
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
@@ -31,6 +32,8 @@ class Holdings:
         self._blueprints: dict[str, Mapping[str, Any] | None] = {}
         self._actions: dict[str, Mapping[str, Any] | None] = {}
         self._permissions: dict[str, Mapping[str, Any] | None] = {}
+        self._definitions: dict[tuple[str, str, str], Mapping[str, Any] | None] = {}
+        self._grants: dict[str, Mapping[str, Any] | None] = {}
         self._reading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def entity(self, blueprint: str, identifier: str, *, confirm: bool = True) -> PortEntity | None:
@@ -124,3 +127,32 @@ class Holdings:
     def wrote_action_permissions(self, identifier: str, permissions: Mapping[str, Any]) -> None:
         """We wrote these permissions."""
         self._permissions[identifier] = permissions
+
+    async def definition(
+        self, what: str, within: str, identifier: str, several: Definitions
+    ) -> Mapping[str, Any] | None:
+        """The scorecard (`within` is its blueprint) or page as Port holds it, or None where it has none."""
+        key = (what, within, identifier)
+        async with self._reading[" ".join(key)]:
+            if key not in self._definitions:
+                self._definitions[key] = await several.one(identifier)
+            return self._definitions[key]
+
+    def wrote_definition(self, what: str, within: str, definition: Mapping[str, Any]) -> None:
+        """We wrote this scorecard or page."""
+        self._definitions[what, within, definition["identifier"]] = definition
+
+    def deleted_definition(self, what: str, within: str, identifier: str) -> None:
+        """We deleted this scorecard or page, or learned that it is gone."""
+        self._definitions[what, within, identifier] = None
+
+    async def blueprint_permissions(self, identifier: str) -> Mapping[str, Any] | None:
+        """Who may write the entities of a blueprint, or None where Port has no such blueprint."""
+        async with self._reading[f"permissions of blueprint {identifier}"]:
+            if identifier not in self._grants:
+                self._grants[identifier] = await BlueprintGrants(self._client).of(identifier)
+            return self._grants[identifier]
+
+    def wrote_blueprint_permissions(self, identifier: str, permissions: Mapping[str, Any]) -> None:
+        """We wrote these permissions."""
+        self._grants[identifier] = permissions

@@ -13,10 +13,11 @@ from coderport.provider.translation import TEXT, Field, Json, Shape, Trail, comp
 
 TOKEN = "port:index/actionPermissions:ActionPermissions"
 
-_SETS = ("users", "roles", "teams")
+SETS = ("users", "roles", "teams")
+"""Whom a right is given to."""
 
 
-class _Set:
+class SetOf:
     """A list whose order and repetitions mean nothing."""
 
     def to_port(self, given: Any, trail: Trail) -> Any:
@@ -29,7 +30,7 @@ class _Set:
         return sorted(set(live)) if isinstance(live, list) else live
 
 
-_WHO = (*(Field(name, name, _Set()) for name in _SETS), Field("policy", "policy", TEXT))
+_WHO = (*(Field(name, name, SetOf()) for name in SETS), Field("policy", "policy", TEXT))
 _SHAPE = Shape(
     (
         Field("execute", "execute", Shape((*_WHO, Field("ownedByTeam", "ownedByTeam", idle=False)))),
@@ -129,7 +130,7 @@ def outputs(given: Properties) -> Json:
 
 
 def _nobody() -> Json:
-    return {name: [] for name in _SETS}
+    return {name: [] for name in SETS}
 
 
 def _over(defaults: Json, given: Any) -> Any:

@@ -6,7 +6,16 @@ import json
 from importlib.metadata import version
 from typing import Any
 
-from coderport.provider import action, action_values, blueprint, entity, permissions
+from coderport.provider import (
+    action,
+    action_values,
+    aggregations,
+    blueprint,
+    blueprint_permissions,
+    entity,
+    permissions,
+)
+from coderport.provider.definition import FORMS
 
 PACKAGE = "port"
 
@@ -16,15 +25,26 @@ OLDEST_SDK = "2.21.10"
 VERSION = version("port-pulumi")
 """That of the SDK whose classes the program uses, because the engine warns if the plugin's is another."""
 
-SUPPORTED = (blueprint.TOKEN, entity.TOKEN, action.TOKEN, permissions.TOKEN)
+SUPPORTED = (
+    blueprint.TOKEN,
+    entity.TOKEN,
+    action.TOKEN,
+    permissions.TOKEN,
+    *FORMS,
+    aggregations.TOKEN,
+    blueprint_permissions.TOKEN,
+)
 
 _STAMPS = ("createdAt", "createdBy", "updatedAt", "updatedBy")
-_COMPUTED = {blueprint.TOKEN: _STAMPS, entity.TOKEN: _STAMPS}
+_COMPUTED = {blueprint.TOKEN: _STAMPS, entity.TOKEN: _STAMPS, **dict.fromkeys(FORMS, _STAMPS)}
 _REQUIRED = {
     blueprint.TOKEN: ("identifier", "title"),
     entity.TOKEN: ("blueprint", "title"),
     action.TOKEN: ("identifier",),
     permissions.TOKEN: ("actionIdentifier", "permissions"),
+    aggregations.TOKEN: ("blueprintIdentifier", "properties"),
+    blueprint_permissions.TOKEN: ("blueprintIdentifier", "entities"),
+    **{token: form.needed for token, form in FORMS.items()},
 }
 _INPUTS = {
     blueprint.TOKEN: (
@@ -57,6 +77,9 @@ _INPUTS = {
     ),
     action.TOKEN: action_values.INPUTS,
     permissions.TOKEN: ("actionIdentifier", "permissions"),
+    aggregations.TOKEN: ("blueprintIdentifier", "properties"),
+    blueprint_permissions.TOKEN: ("blueprintIdentifier", "entities"),
+    **{token: form.names for token, form in FORMS.items()},
 }
 
 

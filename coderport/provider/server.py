@@ -19,10 +19,13 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provid
 from coderport.errors import CoderportError, SettingsError
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
-from coderport.provider import action, blueprint, config, entity, permissions
+from coderport.provider import action, aggregations, blueprint, blueprint_permissions, config, entity, permissions
 from coderport.provider.action import ActionResource
+from coderport.provider.aggregations import AggregationsResource
 from coderport.provider.batches import IDLE_SECONDS, Batches, Cancelled
 from coderport.provider.blueprint import BlueprintResource
+from coderport.provider.blueprint_permissions import BlueprintPermissionsResource
+from coderport.provider.definition import FORMS, DefinitionResource
 from coderport.provider.entity import EntityResource
 from coderport.provider.holdings import Holdings
 from coderport.provider.permissions import PermissionsResource
@@ -45,7 +48,15 @@ _STATUSES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (CoderportError, grpc.StatusCode.FAILED_PRECONDITION),
 )
 
-Resource = BlueprintResource | EntityResource | ActionResource | PermissionsResource
+Resource = (
+    BlueprintResource
+    | EntityResource
+    | ActionResource
+    | PermissionsResource
+    | DefinitionResource
+    | AggregationsResource
+    | BlueprintPermissionsResource
+)
 Response = TypeVar("Response")
 Request = TypeVar("Request")
 
@@ -158,6 +169,9 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
                 ),
                 action.TOKEN: ActionResource(self._client, holdings),
                 permissions.TOKEN: PermissionsResource(self._client, holdings),
+                **{token: DefinitionResource(form, self._client, holdings) for token, form in FORMS.items()},
+                aggregations.TOKEN: AggregationsResource(self._client, holdings),
+                blueprint_permissions.TOKEN: BlueprintPermissionsResource(self._client, holdings),
             }
             return provider_pb2.ConfigureResponse(supportsPreview=True)
 

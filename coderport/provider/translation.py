@@ -233,6 +233,10 @@ def compared(have: Any, want: Any, path: str = "") -> dict[str, Kind]:
 def _equal(have: Any, want: Any) -> bool:
     if isinstance(have, Parsed) or isinstance(want, Parsed):
         return bool(have == want)
+    if isinstance(have, list) and isinstance(want, list):
+        return len(have) == len(want) and all(map(_equal, have, want))
+    if isinstance(have, Mapping) and isinstance(want, Mapping):
+        return all(_equal(have.get(key), want.get(key)) for key in have.keys() | want.keys())
     return same_value(have, want)
 
 

@@ -16,7 +16,9 @@ _PAGE_TYPES: Final = frozenset({"blueprint-entities", "dashboard", "home", "enti
 
 
 def create_page(call: Call) -> Response:
-    return answer(201, page=created(call, "Page", call.store.pages, _page(call, call.body())))
+    """The answer has the identifier alone (so read by the Terraform provider, `internal/cli/page.go`)."""
+    page = created(call, "Page", call.store.pages, _page(call, call.body()))
+    return answer(201, identifier=page["identifier"])
 
 
 def read_pages(call: Call) -> Response:
