@@ -177,9 +177,11 @@ class EchoingPort:
             name = sent.body["identifier"]
             several[name] = {**sent.body, **STAMPS}
             # Port answers a new page with its identifier alone.
-            return ok(201, identifier=name) if kind == "page" else ok(201, **{kind: several[name]})
+            shown: Json = {"identifier": name} if kind == "page" else {kind: several[name]}
+            return ok(201, **shown)
         if not name:
-            return ok(**{f"{kind}s": list(several.values())})
+            every: Json = {f"{kind}s": list(several.values())}
+            return ok(200, **every)
         if name not in several:
             return refused(404, "not_found", f"{kind} {name} was not found")
         if sent.method == "DELETE":
@@ -189,7 +191,8 @@ class EchoingPort:
             del several[name]
             name = sent.body["identifier"]
             several[name] = {**sent.body, **STAMPS}
-        return ok(**{kind: several[name]})
+        one: Json = {kind: several[name]}
+        return ok(200, **one)
 
     def _blueprint(self, sent: Sent, name: str) -> httpx.Response:
         if sent.method == "DELETE":

@@ -19,6 +19,9 @@ from google.protobuf import empty_pb2
 from provider_driver import ACTION, BLUEPRINT, ENTITY, ENVIRON, PERMISSIONS, Aborted, Driver, entity, urn
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2_grpc
 
+from coderport.provider.aggregations import TOKEN as AGGREGATIONS
+from coderport.provider.blueprint_permissions import TOKEN as BLUEPRINT_PERMISSIONS
+from coderport.provider.definition import PAGE_TOKEN, SCORECARD_TOKEN
 from coderport.provider.schema import VERSION
 from coderport.provider.stats import VARIABLE
 
@@ -181,7 +184,8 @@ def test_the_schema_names_what_is_served(port: EchoingPort) -> None:
     driver = Driver(port)
     schema = json.loads(driver.run(driver.call("GetSchema"))["schema"])
     assert (schema["name"], schema["version"]) == ("port", VERSION)
-    assert set(schema["resources"]) == {BLUEPRINT, ENTITY, ACTION, PERMISSIONS}
+    answers = {SCORECARD_TOKEN, PAGE_TOKEN, AGGREGATIONS, BLUEPRINT_PERMISSIONS}
+    assert set(schema["resources"]) == {BLUEPRINT, ENTITY, ACTION, PERMISSIONS, *answers}
     driver.close()
 
 
