@@ -15,15 +15,17 @@ from coderport.settings import Settings
 async def opened_port(settings: Settings, account: Account) -> AsyncIterator[PortClient]:
     """A client of Port; what it cost is booked also where it failed."""
     secret = settings.port_client_secret.get_secret_value()
-    patience = account.patience()
-    async with PortClient(settings.port_base_url, settings.port_client_id, secret, patience=patience) as client:
+    patience, waits = account.patience(), account.waits
+    async with PortClient(
+        settings.port_base_url, settings.port_client_id, secret, patience=patience, waits=waits
+    ) as client:
         try:
             yield client
         finally:
             account.port_requests += client.requests
             account.port_writes += client.writes
             account.retries += client.retries
-            account.waited += client.waited
+            account.book_waits()
 
 
 @asynccontextmanager
@@ -31,10 +33,13 @@ async def opened_coder(settings: Settings, account: Account) -> AsyncIterator[Co
     """A client of Coder; what it cost is booked also where it failed."""
     token = settings.coder_session_token.get_secret_value()
     headers = settings.coder_header_values
-    async with CoderClient(settings.coder_api_base_url, token, patience=account.patience(), headers=headers) as client:
+    patience, waits = account.patience(), account.waits
+    async with CoderClient(
+        settings.coder_api_base_url, token, patience=patience, headers=headers, waits=waits
+    ) as client:
         try:
             yield client
         finally:
             account.coder_requests += client.requests
             account.retries += client.retries
-            account.waited += client.waited
+            account.book_waits()

@@ -15,6 +15,7 @@ from lab import Lab, laboratory
 from coderport.commands.drift import drift
 from coderport.commands.sync import sync
 from coderport.engine import CliInfo
+from coderport.report.account import Account
 from coderport.report.outcome import Outcome
 from coderport.stack.stack import Stack
 
@@ -109,4 +110,19 @@ def test_a_bulk_write_that_fails_is_finished_by_the_next_run(lab: Lab, fault: st
     assert (outcome.retries > 0) == (repeated == "yes"), outcome
     sync(lab.stack)
     assert lab.workspace(target)["title"].endswith(f"/{name}")
+    unchanged(lab)
+
+
+def test_the_program_and_the_provider_spend_one_budget(lab: Lab) -> None:
+    """Of a command's ten seconds one and a half are left: the program waits for Port, and the provider then may not."""
+    target = sorted(lab.coder.workspace_ids())[0]
+    lab.coder.rename_workspace(target, "one-budget")
+    lab.port.faults.add({"kind": "status", "status": 503, "path": "/entities/search", "times": 1})
+    number = lab.port.faults.add({"kind": "status", "status": 503, "path": "/entities/bulk", "times": 1})
+    outcome, tally = lab.stack.up(account=Account(waited=8.5))
+    lab.port.faults.clear(number)
+    assert (outcome.result, outcome.retries) == ("failed", 1), outcome
+    assert any("given up. All that a command waits" in text for text in tally.warnings), tally.warnings
+    sync(lab.stack)
+    assert lab.workspace(target)["title"].endswith("/one-budget")
     unchanged(lab)

@@ -19,7 +19,7 @@ from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRateLimited, PortUnreachable
 from coderport.port.limits import RateLimits
 from coderport.terminal.progress import Silent, watched
-from coderport.transport.patience import Patience, retry_after
+from coderport.transport.patience import Patience, Waits, retry_after
 from simulation.clock import VirtualTime
 
 HASTY = Patience(first_contact=0.5, answer=0.5, outage=0.5, answer_bytes=10_000_000, pause=0.05)
@@ -38,10 +38,16 @@ class Heard(Silent):
         self.texts.append(text)
 
 
-def client_of(server: str, url: str, patience: Patience, transport: httpx.AsyncBaseTransport | None = None) -> Any:
+def client_of(
+    server: str,
+    url: str,
+    patience: Patience,
+    transport: httpx.AsyncBaseTransport | None = None,
+    waits: Waits | None = None,
+) -> Any:
     if server == "coder":
-        return CoderClient(url, "token", patience=patience, transport=transport)
-    return PortClient(url, "id", "secret", token="t", patience=patience, transport=transport)
+        return CoderClient(url, "token", patience=patience, transport=transport, waits=waits)
+    return PortClient(url, "id", "secret", token="t", patience=patience, transport=transport, waits=waits)
 
 
 async def asked(server: str, client: Any) -> object:
@@ -273,6 +279,60 @@ def test_a_command_spends_no_more_than_its_budget_on_outages(loop: VirtualTime, 
     talk.run(lambda number: good(server) if number in (1, 20, 21) else httpx.Response(503), calls=10)
     assert isinstance(talk.error, (CoderError, PortError))
     assert talk.waited <= 100 + 1
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "in turn"])
+def test_both_servers_share_the_budget_of_their_command(loop: VirtualTime, together: bool) -> None:
+    """Two that fail at once cost their seconds once; in turn, each gets what the other has left."""
+    heard, waits, seen = Heard(), Waits(), dict.fromkeys(("coder", "port"), 0)
+
+    async def fails_for_two_minutes(server: str) -> None:
+        """Again and again, with one good answer between."""
+        began = 0.0
+
+        def handle(request: httpx.Request) -> httpx.Response:
+            seen[server] += 1
+            if loop.time() - began > 120 or seen[server] == 1:
+                return good(server)
+            return httpx.Response(503)
+
+        transport = httpx.MockTransport(handle)
+        async with client_of(server, "https://s.test", Patience(), transport, waits=waits) as client:
+            while True:
+                await asked(server, client)
+                began = loop.time()
+
+    async def command() -> None:
+        if together:
+            found = await asyncio.gather(*map(fails_for_two_minutes, seen), return_exceptions=True)
+        else:
+            found = [*await asyncio.gather(fails_for_two_minutes("port"), return_exceptions=True)]
+            before = loop.time()
+            found += await asyncio.gather(fails_for_two_minutes("coder"), return_exceptions=True)
+            assert loop.time() - before < 5, "nothing is left for the other"
+        assert all(isinstance(each, CoderError | PortError) for each in found), found
+
+    with watched(heard):
+        loop.run_until_complete(command())
+    assert Patience().command - 35 <= waits.seconds <= Patience().command + 1
+    assert loop.time() <= Patience().command + 60
+    assert any("when all that a command waits for servers is spent" in text for text in heard.texts)
+    assert any("given up. All that a command waits for servers that fail is spent" in text for text in heard.texts)
+
+
+def test_what_a_command_has_spent_counts_in_the_processes_that_it_starts(loop: VirtualTime) -> None:
+    waits = Waits(before=lambda: 300.0)
+    assert waits.left(900, loop.time()) == 600
+    waits.began("port", loop.time())
+    loop.run_until_complete(asyncio.sleep(50))
+    waits.began("coder", loop.time())
+    assert waits.left(900, loop.time()) == 550
+    waits.ended("port")
+    loop.run_until_complete(asyncio.sleep(10))
+    waits.ended("coder")
+    waits.ended("coder")
+    loop.run_until_complete(asyncio.sleep(1000))
+    assert waits.left(900, loop.time()) == 540
 
 
 def test_a_service_is_no_command() -> None:

@@ -26,7 +26,7 @@ from coderport.coder.models import BuildInfo, Organization, Template, User, Work
 from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
 from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
-from coderport.transport.patience import Again, Patience, Persistence, Say, http_date, retry_after, span
+from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date, retry_after, span
 from coderport.transport.route import Route, route_to
 
 IN_FLIGHT = 6
@@ -89,6 +89,7 @@ class CoderClient:
         transport: httpx.AsyncBaseTransport | None = None,
         patience: Patience | None = None,
         say: Say | None = None,
+        waits: Waits | None = None,
         in_flight: int = IN_FLIGHT,
         headers: Mapping[str, str] | None = None,
         gate: Callable[[], Awaitable[None]] | None = None,
@@ -96,7 +97,7 @@ class CoderClient:
         self.requests = 0
         self._gate = gate
         self.clock: datetime | None = None
-        self._persistence = Persistence(patience or Patience.of(), say)
+        self._persistence = Persistence(patience or Patience.of(), say, waits)
         self.base_url = _api_root(base_url)
         # A short value is a word of other sentences, and tells nobody much.
         self._secrets = (token, *(value for value in (headers or {}).values() if len(value) >= 8))
@@ -126,6 +127,7 @@ class CoderClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._persistence.closed()
         await self._http.__aexit__(kind, error, trace)
 
     def __repr__(self) -> str:
@@ -138,8 +140,8 @@ class CoderClient:
 
     @property
     def waited(self) -> float:
-        """Seconds in which Coder failed."""
-        return self._persistence.waited
+        """Seconds in which Coder, or another server of the command, failed."""
+        return self._persistence.waits.seconds
 
     async def build_info(self) -> BuildInfo:
         """The deployment: needs no token, so it fails only if the URL is not Coder's."""

@@ -16,7 +16,7 @@ from coderport.port.errors import PortError, PortRejected, PortUnreachable
 from coderport.port.models import DeleteResult, ItemOutcome, Organization, PortEntity
 from coderport.port.permissions import PERMISSIONS_SECONDS, once_made
 from coderport.port.session import Reply, Session
-from coderport.transport.patience import Patience, Say
+from coderport.transport.patience import Patience, Say, Waits
 
 BYTES_PER_CALL = 1024 * 1024
 ROWS_PER_PAGE = 1000
@@ -45,6 +45,7 @@ class PortClient:
         user_agent: str = f"coderport/{__version__}",
         patience: Patience | None = None,
         say: Say | None = None,
+        waits: Waits | None = None,
         share: float = 1.0,
     ) -> None:
         self.client_id = client_id
@@ -58,6 +59,7 @@ class PortClient:
             user_agent=user_agent,
             patience=self._patience,
             say=say,
+            waits=waits,
             share=share,
         )
         self._bulk = Bulk(self._session)
@@ -104,8 +106,8 @@ class PortClient:
 
     @property
     def waited(self) -> float:
-        """Seconds in which Port failed."""
-        return self._session.persistence.waited
+        """Seconds in which Port, or another server of the command, failed."""
+        return self._session.persistence.waits.seconds
 
     async def organization(self) -> Organization:
         """The organization of the credentials: `GET /v1/organization`, else the token's `orgId`.

@@ -21,7 +21,7 @@ import httpx
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
 from coderport.port.limits import Bucket, Closed, RateLimits, bucket_of
 from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
-from coderport.transport.patience import Again, Patience, Persistence, Say, http_date, span
+from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date, span
 from coderport.transport.route import Route, route_to
 
 _TOKEN_PATH = "/v1/auth/access_token"
@@ -64,13 +64,14 @@ class Session:
         user_agent: str,
         patience: Patience,
         say: Say | None,
+        waits: Waits | None = None,
         share: float = 1.0,
     ) -> None:
         self.base_url = _root(base_url)
         self.requests = 0
         self.writes = 0
         self.clock: datetime | None = None
-        self.persistence = Persistence(patience, say)
+        self.persistence = Persistence(patience, say, waits)
         self._client_id = client_id
         self._secret = client_secret
         self._renewable = token is None
@@ -93,6 +94,7 @@ class Session:
 
     async def close(self) -> None:
         """Close the connections; the counters stay readable."""
+        self.persistence.closed()
         await self._http.aclose()
 
     def claims(self) -> dict[str, Any]:

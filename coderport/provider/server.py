@@ -32,7 +32,7 @@ from coderport.provider.permissions import PermissionsResource
 from coderport.provider.protocol import Problem, Recorded, diff_response, properties_of, struct_of
 from coderport.provider.schema import SUPPORTED, VERSION, schema
 from coderport.provider.stats import Stats
-from coderport.transport.patience import Patience
+from coderport.transport.patience import Patience, Waits
 
 CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", 400 * 1024 * 1024),
@@ -152,6 +152,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
                 transport=self._transport,
                 patience=Patience.of(self._environ),
                 say=self._say,
+                waits=Waits(self._stats.waited_by_program),
             )
             holdings = Holdings(self._client)
             self._batches = Batches(self._client, idle=self._idle, landed=self._stats.write)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from coderport.terminal.progress import Advance, watcher
-from coderport.transport.patience import WAITED, Patience
+from coderport.transport.patience import WAITED, Patience, Waits
 
 FOLDER = "CODERPORT_ACCOUNT_DIR"
 PROVIDER_STATS = "CODERPORT_STATS_FILE"
@@ -85,6 +85,12 @@ class Account(BaseModel):
     failure: Failure | None = None
     again: bool = False
     _began: float = PrivateAttr(default_factory=perf_counter)
+    _waits: Waits = PrivateAttr(default_factory=Waits)
+    _waited_elsewhere: float = PrivateAttr(default=0.0)
+
+    def model_post_init(self, context: Any) -> None:
+        """What an account begins with was waited elsewhere."""
+        self._waited_elsewhere = self.waited
 
     @contextmanager
     def phase(self, name: str, *, shown: str | None = None) -> Iterator[Advance]:
@@ -108,8 +114,17 @@ class Account(BaseModel):
         return sum(self.seconds.get(phase, 0.0) for phase in ("read", "judge", "delete", "adopt"))
 
     def patience(self) -> Patience:
-        """What is left of it for the next client."""
-        return Patience.of(os.environ).after(self.waited)
+        """What the command has, less what other processes of it have spent; the rest is in `waits`."""
+        return Patience.of(os.environ).after(self._waited_elsewhere)
+
+    @property
+    def waits(self) -> Waits:
+        """What the clients of this account spend together on servers that fail."""
+        return self._waits
+
+    def book_waits(self) -> None:
+        """Brings `waited` up to date."""
+        self.waited = self._waited_elsewhere + self._waits.seconds
 
     @property
     def elapsed(self) -> float:
@@ -123,6 +138,7 @@ class Account(BaseModel):
         self.port_writes += later.port_writes
         self.retries += later.retries
         self.waited += later.waited
+        self._waited_elsewhere += later.waited
         self.read = later.read if later.read != Read() else self.read
         for phase, seconds in later.seconds.items():
             self.seconds[phase] = round(self.seconds.get(phase, 0.0) + seconds, 3)
@@ -145,7 +161,7 @@ def variables(folder: Path, before: Account | None = None) -> dict[str, str]:
 
     `before` is what the command did until then: of its patience they have what is left.
     """
-    waited = f"{before.waited:.0f}" if before is not None else "0"
+    waited = f"{before.waited:.3f}" if before is not None else "0"
     return {FOLDER: str(folder), PROVIDER_STATS: str(folder / _PROVIDER_FILE), WAITED: waited}
 
 
@@ -158,6 +174,7 @@ def collected(folder: Path) -> Account:
         total.port_requests += int(stats.get("requests", 0))
         total.port_writes += int(stats.get("writes", 0))
         total.retries += int(stats.get("retries", 0))
+        total.waited += float(stats.get("waited", 0.0))
     return total
 
 

@@ -10,7 +10,7 @@ from coderport.kinds.filters import filters_of
 from coderport.port.client import PortClient
 from coderport.runner.values import RunContext
 from coderport.settings import Settings
-from coderport.transport.patience import Patience, Say
+from coderport.transport.patience import Patience, Say, Waits
 
 
 @asynccontextmanager
@@ -28,7 +28,7 @@ async def opened(
     `say` is told when a server fails and is tried again. `in_flight` requests go to Coder at once, at most. `claimant`
     is that of `RunContext`.
     """
-    patience = patience or Patience.of()
+    patience, waits = patience or Patience.of(), Waits()
     secret, token = settings.port_client_secret.get_secret_value(), settings.coder_session_token.get_secret_value()
     async with (
         CoderClient(
@@ -36,10 +36,13 @@ async def opened(
             token,
             patience=patience,
             say=say,
+            waits=waits,
             in_flight=in_flight,
             headers=settings.coder_header_values,
         ) as coder,
-        PortClient(settings.port_base_url, settings.port_client_id, secret, patience=patience, say=say) as port,
+        PortClient(
+            settings.port_base_url, settings.port_client_id, secret, patience=patience, say=say, waits=waits
+        ) as port,
     ):
         yield RunContext(
             port=port,

@@ -28,6 +28,8 @@ WAITED = "CODERPORT_WAITED"
 """Seconds that the command has spent on failing servers before it started this process; it is set by us alone."""
 
 _DAY = 86_400
+_ALL_THEN = ", when all that a command waits for servers is spent"
+_ALL_SPENT = f"All that a command waits for servers that fail is spent ({VARIABLE} makes it longer)"
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -95,6 +97,47 @@ class Patience:
         return replace(self, command=math.inf)
 
 
+class Waits:
+    """The seconds in which a server failed, over all clients of a command in this process.
+
+    Two servers that fail at once cost the command their seconds once. `before` says what processes of the command that
+    came earlier have spent beyond `WAITED`.
+    """
+
+    def __init__(self, before: Callable[[], float] = lambda: 0.0) -> None:
+        self._before = before
+        self._failing: set[object] = set()
+        self._since = 0.0
+        self._ended = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """From each first failure until all those that failed gave a good answer, or until now."""
+        return self.until(time.monotonic())
+
+    def until(self, now: float) -> float:
+        """The same until `now` (monotonic)."""
+        return self._ended + (now - self._since if self._failing else 0.0)
+
+    def left(self, budget: float, now: float) -> float:
+        """What is left at `now` of so many seconds, for this and the processes before it."""
+        return max(0.0, budget - self._before() - self.until(now))
+
+    def began(self, client: object, now: float) -> None:
+        """The client's server fails; said twice it counts from the first time on."""
+        if not self._failing:
+            self._since = now
+        self._failing.add(client)
+
+    def ended(self, client: object) -> None:
+        """The client's server works again, or the client asks no more."""
+        if client in self._failing:
+            now = time.monotonic()
+            self._failing.remove(client)
+            if not self._failing:
+                self._ended += now - self._since
+
+
 class Again(Exception):
     """An attempt failed in a way that a repeat may mend.
 
@@ -113,23 +156,17 @@ class Persistence:
     """One client's dealings with one server that may fail: when to try again, and when to give up.
 
     `retries` counts the repeats. `say` tells a person what failed and until when it is tried; without it those who
-    watch the run of this process are told.
+    watch the run of this process are told. `waits` are those of the command, where it has more clients than this one.
     """
 
-    def __init__(self, patience: Patience, say: Say | None = None) -> None:
+    def __init__(self, patience: Patience, say: Say | None = None, waits: Waits | None = None) -> None:
         self.patience = patience
+        self.waits = waits or Waits()
         self.retries = 0
         self._say = say
         self._contact = False
         self._began: float | None = None
-        self._failing_since: float | None = None
-        self._waited = 0.0
         self._told_until = -math.inf
-
-    @property
-    def waited(self) -> float:
-        """Seconds in which the server failed, from each first failure to the next good answer or until now."""
-        return self._waited + (0.0 if self._failing_since is None else time.monotonic() - self._failing_since)
 
     @property
     def contact(self) -> bool:
@@ -138,8 +175,12 @@ class Persistence:
 
     def answered(self) -> None:
         """A usable answer came, whatever it says: the server is there and works."""
-        self._waited, self._failing_since = self.waited, None
+        self.waits.ended(self)
         self._contact = True
+
+    def closed(self) -> None:
+        """The client asks no more: what its server does now costs the command nothing."""
+        self.waits.ended(self)
 
     def seconds(self) -> float:
         """How long the answer to a request that is sent now is waited for."""
@@ -179,10 +220,15 @@ class Persistence:
                 wait = min(self._pause(tries), room)
             else:
                 wait = math.inf if error.wait is None else error.wait
+            last = not error.limited and end >= now + self.waits.left(self.patience.command, now)
             if wait > room:
                 self._began = None  # a service asks again later, and has as long for that
+                if last:
+                    self._told_until = -math.inf
+                    self._tell(f"{error.error}: given up. {_ALL_SPENT}", now, now)
                 return False
-            self._tell(error.error, now, end)
+            until = datetime.fromtimestamp(time.time() + end - now).astimezone().strftime("%H:%M:%S")
+            self._tell(f"{error.error}: trying again until {until}{_ALL_THEN if last else ''}", now, end)
             return wait
 
         return decide
@@ -192,9 +238,8 @@ class Persistence:
         patience = self.patience
         if limited:  # it works: it only says that it is not our turn
             return first + patience.limited
-        if self._failing_since is None:
-            self._failing_since = now
-        end = min(first + patience.outage, self._failing_since + max(0.0, patience.command - self._waited))
+        self.waits.began(self, now)
+        end = min(first + patience.outage, now + self.waits.left(patience.command, now))
         if not self._contact:
             began = first if self._began is None else self._began
             end = min(end, began + patience.first_contact)
@@ -203,13 +248,12 @@ class Persistence:
     def _pause(self, tries: int) -> float:
         return min(self.patience.pause * (2.0 ** min(tries - 1, 16) + random.random()), self.patience.longest_pause)
 
-    def _tell(self, error: Exception, now: float, end: float) -> None:
+    def _tell(self, text: str, now: float, end: float) -> None:
         """Once until the moment that was told is over."""
         if now < self._told_until:
             return
         self._told_until = end
-        until = datetime.fromtimestamp(time.time() + end - now).astimezone().strftime("%H:%M:%S")
-        (self._say or watcher().said)(f"{error}: trying again until {until}")
+        (self._say or watcher().said)(text)
 
 
 def span(seconds: float) -> str:
