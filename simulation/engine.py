@@ -21,6 +21,7 @@ from google.protobuf import json_format
 from pulumi.automation.errors import CommandError
 from pulumi.runtime.proto import provider_pb2
 
+from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.values import permissions_to_port, to_port
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.values import Entity, resource_name
@@ -210,11 +211,11 @@ class Run:
             for blueprint in plan.blueprints:
                 if not self._register((BLUEPRINT, blueprint.identifier)):
                     continue
-                live, wanted = plan.held.blueprints.get(blueprint.identifier), blueprint_to_port(blueprint)
-                if live is None:
+                held, wanted = plan.held.blueprints.get(blueprint.identifier), blueprint_to_port(blueprint)
+                if held is None:
                     await client.create_blueprint(wanted)
-                elif not _within(wanted, live):
-                    await client.replace_blueprint(blueprint.identifier, _over(live, wanted))
+                elif not _within(wanted, held):
+                    await client.replace_blueprint(blueprint.identifier, _over(held, wanted))
                 self._resources[BLUEPRINT, blueprint.identifier] = (
                     {},
                     {"identifier": blueprint.identifier},
@@ -223,9 +224,12 @@ class Run:
             for action in plan.actions:
                 if not self._register((ACTION, action.identifier)):
                     continue
-                if action.identifier not in plan.held.actions:
+                live = plan.held.actions.get(action.identifier)
+                if live is None:
                     await client.create_action(to_port(action))
                     await client.patch_action_permissions(action.identifier, permissions_to_port(action.permissions))
+                elif action_differences(action, live):
+                    await client.replace_action(action.identifier, to_port(action))
                 self._done((ACTION, action.identifier))
 
     def _done(self, resource: Resource) -> None:

@@ -136,6 +136,21 @@ async def foreign(world: World, chance: random.Random) -> None:
     world.port.put_entity(W, {"identifier": identifier, "title": "theirs", "properties": properties}, by="other")
 
 
+async def own_action(world: World, chance: random.Random) -> None:
+    """A colleague makes an action of their own."""
+    name = f"deploy_{chance.randint(1, 3)}"
+    body = {
+        "identifier": name,
+        "title": "Deploy",
+        "trigger": {"type": "self-service", "operation": "CREATE", "userInputs": {"properties": {}, "required": []}},
+        "invocationMethod": {"type": "WEBHOOK", "url": "https://deploy.example.com"},
+    }
+    with suppress(PortError):
+        async with PortClient(PORT, world.port.client_id, SECRET) as client:
+            await client.create_action(body)
+            world.their_actions.add(name)
+
+
 async def item_errors(world: World, chance: random.Random) -> None:
     if one := _workspace(world, chance):
         status = chance.choice((429, 500, 422))
@@ -224,10 +239,10 @@ async def run_killed(world: World, chance: random.Random) -> None:
 
 
 async def run_beside(world: World, chance: random.Random) -> None:
-    """A run while something else happens: another run, or a change in Coder or Port."""
+    """A run while something else happens: another run, a change in Coder or Port, a server that is out of reach."""
     found = world.command(chance.choice(("up", "sync")))
     await asyncio.sleep(chance.uniform(0, 2))
-    await chance.choice((run, create, change, delete, edit_by_hand, delete_by_hand))(world, chance)
+    await chance.choice(BESIDE)(world, chance)
     await world.finished(found)
 
 
@@ -252,13 +267,20 @@ async def loosen(world: World, chance: random.Random) -> None:
 
 
 async def service(world: World, chance: random.Random) -> None:
-    """The service is started, or killed, or killed and started again."""
+    """The service is started, or killed at any moment, or killed and started again."""
     if chance.random() < 0.5:
+        await asyncio.sleep(chance.uniform(0, 2) ** 3)
         await world.service.kill()
     if chance.random() < 0.8:
         world.service.start()
         await asyncio.sleep(chance.choice((0, 1)))
 
+
+BESIDE: tuple[Event, ...] = (
+    *(run, create, change, delete, rename_template, edit_by_hand, delete_by_hand, foreign),
+    *(lose_sight, see_again, partition, partition, filter_templates),
+)
+"""What happens while a run is at work."""
 
 EVENTS: dict[Event, int] = {
     press: 6,
@@ -277,6 +299,7 @@ EVENTS: dict[Event, int] = {
     delete_by_hand: 2,
     duplicate: 1,
     foreign: 2,
+    own_action: 1,
     item_errors: 1,
     weather: 2,
     partition: 1,

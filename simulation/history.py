@@ -8,7 +8,8 @@ import logging
 import os
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,6 @@ def played(
 ) -> Broken | None:
     """Plays a history; None where all invariants held. `told` is called at its end with the trace of its network."""
     happenings = tuple(events_of(seed) if events is None else events)
-    logging.getLogger("coderport").setLevel(logging.CRITICAL)
     random.seed(seed)
     loop = VirtualTime()
     loop.set_task_factory(task_of)
@@ -73,7 +73,7 @@ def played(
         world = World(seed, loop, Path(folder), with_actions=seed % 4 == 0)
         what, invariant = "", True
         try:
-            with entered(loop, world):
+            with entered(loop, world), _overheard(world):
                 try:
                     loop.run_until_complete(_told(world, happenings))
                 finally:
@@ -92,6 +92,32 @@ def played(
         del world
         gc.collect()
     return Broken(seed, happenings, what, invariant) if what else None
+
+
+class _Ear(logging.Handler):
+    """Hears what is logged."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._world.hear("the log", f"{record.getMessage()} {record.__dict__} {record.exc_info and record.exc_info[1]}")
+
+
+@contextmanager
+def _overheard(world: World) -> Iterator[None]:
+    logger = logging.getLogger("coderport")
+    before, ear = (logger.level, logger.propagate), _Ear(world)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(ear)
+    try:
+        yield
+    finally:
+        logger.removeHandler(ear)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 async def _told(world: World, happenings: Sequence[Happening]) -> None:

@@ -8,10 +8,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from coderport.catalog.actions.declared import CREATE_FROM_PREFIX
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
-from coderport.guard.ownership import Mark
+from coderport.guard.ownership import Mark, is_id
 from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.settings import Limits, Releases, Settings
 from simulation.process import CURRENT
@@ -23,6 +25,9 @@ DAY = 22 * 3600
 _DELETE = re.compile(r"/v1/blueprints/([^/]+)/bulk/entities/delete")
 _DELETE_ONE = re.compile(r"/v1/blueprints/([^/]+)/entities/([^/]+)")
 _UPSERT = re.compile(r"/v1/blueprints/([^/]+)/entities/bulk")
+_BLUEPRINT = re.compile(r"/v1/blueprints/([^/]+)")
+_ACTION = re.compile(r"/v1/actions/([^/]+)(?:/permissions)?")
+_WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Watch:
@@ -44,7 +49,7 @@ class Watch:
         """Port's application behind the watch."""
 
         async def watched(scope: Any, receive: Any, send: Any) -> None:
-            if scope["method"] not in ("POST", "DELETE"):
+            if scope["method"] not in _WRITES:
                 await app(scope, receive, send)
                 return
             body, more = b"", True
@@ -76,6 +81,10 @@ class Watch:
                 self._deleting(found[1], identifier)
         elif method == "DELETE" and (found := _DELETE_ONE.fullmatch(path)):
             self._deleting(found[1], found[2])
+        elif method == "DELETE" and (found := _BLUEPRINT.fullmatch(path)):
+            self.broken.append(f"the blueprint {found[1]} is deleted")
+        elif method != "POST" and (found := _ACTION.fullmatch(path)):
+            self._changing_action(method, found[1])
         elif method == "POST" and (found := _UPSERT.fullmatch(path)):
             for entity in json.loads(body)["entities"]:
                 self._writing(found[1], entity)
@@ -108,6 +117,21 @@ class Watch:
             self.broken.append(f"{name} deletes {len(of_a_day)} of {ours} of {blueprint} in a day that live in Coder")
         if there == 1 and ours > 1:
             self.broken.append(f"{name} deletes all of {blueprint} that live in Coder, without a release")
+
+    def _changing_action(self, method: str, identifier: str) -> None:
+        """An action of ours goes where its template is gone or left out; all that others have made stays as it is."""
+        process = CURRENT.get()
+        if process is None or identifier not in self._port.objects()["actions"]:
+            return
+        if not identifier.startswith("coder_"):
+            self.broken.append(f"{process.name} sends {method} for the action {identifier} of somebody else")
+        if method != "DELETE" or process.releases.allow_deletions or process.releases.forget_unproven:
+            return
+        template = identifier.removeprefix(CREATE_FROM_PREFIX)
+        lives = not is_id(template) or template in self._coder.template_ids()
+        settings = process.settings or self._settings()
+        if lives and not (is_id(template) and self.is_left_out(TEMPLATE.identifier, template, settings)):
+            self.broken.append(f"{process.name} deletes the action {identifier}, which is still wanted")
 
     def _writing(self, blueprint: str, entity: dict[str, Any]) -> None:
         held = self._port.entity(blueprint, entity["identifier"])

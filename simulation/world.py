@@ -31,7 +31,7 @@ W = WORKSPACE.identifier
 SECRET = "emulator-secret-that-nobody-may-see"
 GENEROUS = Releases(allow_deletions=1000, forget_unproven=1000)
 QUIET_SECONDS = 7200
-ACTIONS = {"backend": "webhook", "url": "http://127.0.0.1:17003/runs", "templates": "none"}
+ACTIONS = {"backend": "webhook", "url": "http://127.0.0.1:17003/runs"}
 
 
 class BrokenError(Exception):
@@ -52,8 +52,10 @@ class World:
             clock=loop.clock,
         )
         self.port = PortEmulator(seed, client_secret=SECRET, clock=loop.clock)
-        self.options: dict[str, Any] = {"actions": ACTIONS} if with_actions else {}
+        forms = chance.choice(("none", "all"))
+        self.options: dict[str, Any] = {"actions": {**ACTIONS, "templates": forms}} if with_actions else {}
         self.watch = Watch(self.coder, self.port, self.settings, loop.time)
+        self._folder = folder
         self.network = Network({CODER: self.coder.app, PORT: self.watch.at(self.port.app)}, chance)
         self.state = State()
         self.older: State | None = None
@@ -62,6 +64,8 @@ class World:
         self.people = People(self.coder, self.port, self.service.delivered)
         self.theirs: dict[str, str] = {}
         """A colleague's values, by the workspace that has them."""
+        self.their_actions: set[str] = set()
+        """Actions that a colleague has made."""
         self._processes: list[Process] = []
         self._settings: tuple[dict[str, Any], Settings] | None = None
 
@@ -115,9 +119,13 @@ class World:
 
     def _keeps_secrets(self, outcome: Outcome) -> None:
         state = json.dumps([str(self.state.resources), self.state.outputs])
-        for where, text in {"an outcome": outcome.model_dump_json(), "the state": state}.items():
-            if SECRET in text or self.coder.token in text:
-                self.watch.broken.append(f"a secret is in {where}")
+        self.hear("an outcome", outcome.model_dump_json())
+        self.hear("the state", state)
+
+    def hear(self, where: str, text: str) -> None:
+        """Notes where a secret stands in a text that somebody may read."""
+        if SECRET in text or self.coder.token in text:
+            self.watch.broken.append(f"a secret is in {where}")
 
     def look(self) -> None:
         """BrokenError where an invariant has been broken so far."""
@@ -148,6 +156,11 @@ class World:
             raise BrokenError(f"a sync after the last up is {last.result}: {last.kinds}")
         self._insist(self._unlike_coder())
         self._insist(self._lost_values())
+        for file in self._folder.rglob("*"):
+            if file.is_file():
+                self.hear(f"the file {file.name}", file.read_bytes().decode("utf-8", "replace"))
+        for each in self.port.runs():
+            self.hear(f"the run {each['id']}", json.dumps([each, self.port.run_logs(each["id"])]))
         self.look()
 
     async def _calm(self) -> None:
@@ -172,11 +185,22 @@ class World:
             for each in self.port.entities(W)
             if _state_of(each) == state and is_id(each["identifier"])  # others are somebody's copies
         }
-        return (
-            "" if held == in_scope else f"Port has {sorted(held - in_scope)} too many, lacks {sorted(in_scope - held)}"
-        )
+        if held != in_scope:
+            return f"Port has {sorted(held - in_scope)} too many, lacks {sorted(in_scope - held)}"
+        return next(filter(None, map(self._unlike, sorted(held))), "")
+
+    def _unlike(self, identifier: str) -> str:
+        """What an entity says otherwise than Coder, whatever coderport takes for the same."""
+        workspace, entity = self.coder.workspace(identifier), self.port.entity(W, identifier)
+        assert entity is not None
+        has = (entity["properties"].get("name"), entity["properties"].get("owner_email"), entity["relations"])
+        owner, template = self.coder.user(workspace.owner_id).email, workspace.template_id
+        wanted = (workspace.name, owner, {**entity["relations"], "template_id": template})
+        return "" if has == wanted else f"Port has {has} of {identifier}, Coder {wanted}"
 
     def _lost_values(self) -> str:
+        if gone := self.their_actions - set(self.port.objects()["actions"]):
+            return f"actions of a colleague are gone: {sorted(gone)}"
         for identifier, value in self.theirs.items():
             entity = self.port.entity(W, identifier)
             there = entity is not None and identifier not in self.watch.deleted
