@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +21,9 @@ CODER, PORT = "http://127.0.0.1:17001", "http://127.0.0.1:17002"
 
 _REPEATABLE = ("GET", "PUT", "DELETE")
 """What a proxy may send again by itself (RFC 9110, 9.2.2)."""
+
+SOONEST = 0.95
+"""Seconds between a failure and the next try. One a second is promised; clocks of the network are not exact."""
 
 _HTML = {"content-type": "text/html"}
 _SLOW_DOWN = {"ok": False, "error": "rate", "message": "slow down"}
@@ -59,7 +63,10 @@ class Network:
         self._servers = dict(servers)
         self._chance = chance
         self._seen = hashlib.sha256()
+        self._failed: dict[tuple[int, str, httpx.URL], float] = {}
         self.weather = Weather()
+        self.hurried: list[str] = []
+        """Requests that were sent again less than a second after they had failed, each with who sent it."""
 
     @property
     def trace(self) -> str:
@@ -76,10 +83,25 @@ class Network:
             yield
 
     async def carry(self, request: httpx.Request) -> httpx.Response:
-        """The answer to a request, after whatever befalls it on the way; the dead send nothing."""
-        process = CURRENT.get()
+        """The answer to a request; the dead send nothing."""
+        process, now = CURRENT.get(), asyncio.get_running_loop().time
         if process is not None and process.dead:
             raise asyncio.CancelledError
+        key = (id(process), request.method, request.url)
+        since = now() - self._failed.pop(key, -math.inf)
+        if process is not None and since < SOONEST:
+            self.hurried.append(f"{process.name} sends {request.method} {request.url.path} again after {since:.2f} s")
+        try:
+            answer = await self._carried(request)
+        except httpx.TransportError:
+            self._failed[key] = now()
+            raise
+        if answer.status_code == 429 or answer.status_code >= 500:
+            self._failed[key] = now()
+        return answer
+
+    async def _carried(self, request: httpx.Request) -> httpx.Response:
+        """The answer, after whatever befalls the request on the way."""
         server = f"{request.url.scheme}://{request.url.host}:{request.url.port}"
         chance, weather = self._chance, self.weather
         await asyncio.sleep(chance.uniform(0.001, 0.05))

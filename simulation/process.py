@@ -34,11 +34,16 @@ class Process:
         self.result: Any = None
         self.error: BaseException | None = None
         self.dead = False
+        self.seconds = 0.0
+        """How long it took, once it has ended."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._root: asyncio.Task[None] | None = None
 
     def start(self, work: Callable[[], Any] | Callable[[], Coroutine[Any, Any, Any]], *, blocking: bool = True) -> None:
         """Begins; `work` is a command's blocking code, or, not `blocking`, a coroutine function."""
+
+        now = asyncio.get_running_loop().time
+        began = now()
 
         async def main() -> None:
             CURRENT.set(self)
@@ -49,6 +54,8 @@ class Process:
                     raise
             except Exception as error:
                 self.error = error
+            finally:
+                self.seconds = now() - began
 
         self._root = asyncio.get_running_loop().create_task(main())
 

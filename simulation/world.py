@@ -31,6 +31,8 @@ W = WORKSPACE.identifier
 SECRET = "emulator-secret-that-nobody-may-see"
 GENEROUS = Releases(allow_deletions=1000, forget_unproven=1000)
 QUIET_SECONDS = 7200
+LONGEST = 3600.0
+"""Seconds that no command takes: a quarter of an hour for servers that fail, the rest for those that are slow."""
 ACTIONS = {"backend": "webhook", "url": "http://127.0.0.1:17003/runs"}
 
 
@@ -102,6 +104,8 @@ class World:
     async def finished(self, found: Process) -> Outcome | None:
         """The outcome of a command that has ended; None where it was killed."""
         await found.ended()
+        if found.seconds > LONGEST:
+            self.watch.broken.append(f"{found.name} takes {found.seconds:.0f} s")
         if found.dead:
             return None
         if found.error is not None:
@@ -131,7 +135,7 @@ class World:
         """BrokenError where an invariant has been broken so far."""
         if self.service.error is not None:
             raise BrokenError(f"the service ends with {type(self.service.error).__name__}: {self.service.error}")
-        self._insist(*self.watch.broken)
+        self._insist(*self.watch.broken, *self.network.hurried)
 
     # --- the end ----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import time
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,6 +18,7 @@ from simulation.protections import PROTECTIONS, Missed, missed, still_missed
 pytestmark = pytest.mark.dear
 
 KNOWN = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "protections.json"
+CLOCKS = {id(time.time), id(time.monotonic)}
 MOST = 10_000
 """Histories within which each protection has to be missed."""
 
@@ -46,19 +49,31 @@ def test_the_search_for_a_history_that_misses_a_protection_begins_anew(name: str
 
 
 def test_a_broken_history_is_made_as_short_as_it_can_be() -> None:
-    name = "the guard refuses deletions"
-    seed = known(name).seed
-    with PROTECTIONS[name]():
-        broken = played(seed)
-        assert broken is not None
+    with PROTECTIONS["the guard refuses deletions"]():
+        broken = next(each for each in map(played, range(MOST)) if each is not None)
         short = shortest(broken)
         for at in range(len(short.events)):
-            fewer = played(seed, short.events[:at] + short.events[at + 1 :])
+            fewer = played(short.seed, short.events[:at] + short.events[at + 1 :])
             assert fewer is None or fewer.what != short.what
     assert len(short.events) < len(broken.events)
     assert played(short.seed, short.events) is None
-    assert f"--seed {seed} --events '{events_text(short.events)}'" in short.text()
+    assert f"--seed {short.seed} --events '{events_text(short.events)}'" in short.text()
     assert events_of_text(events_text(short.events)) == tuple(short.events)
+
+
+def test_no_part_of_coderport_that_lives_in_the_world_was_given_a_clock_at_its_import() -> None:
+    """A default of `time.time` is bound when the module is read, and would not be the world's."""
+    assert played(0) is None  # all that is needed is imported now
+    own = ("coderport.emulators.", "coderport.runner.service.server", "coderport.runner.service.connections")
+    modules = [module for name, module in sys.modules.items() if name.startswith("coderport.")]
+    found = set()
+    for module in modules:
+        for thing in vars(module).values():
+            for function in (thing, *(vars(thing).values() if isinstance(thing, type) else ())):
+                given = (getattr(function, "__defaults__", None) or (), getattr(function, "__kwdefaults__", None) or {})
+                if CLOCKS & {id(each) for each in (*given[0], *given[1].values())}:
+                    found.add(f"{function.__module__}.{function.__qualname__}")
+    assert not [each for each in found if not each.startswith(own)]
 
 
 def test_the_same_seed_is_the_same_history() -> None:

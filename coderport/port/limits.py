@@ -130,8 +130,8 @@ class RateLimits:
     requests take at most in each of its periods; 1 takes what there is.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time, *, share: float = 1.0) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None, *, share: float = 1.0) -> None:
+        self._clock = clock or time.time
         self._share = share
         self._sent: defaultdict[Bucket, deque[float]] = defaultdict(deque)
         self._sizes: dict[Bucket, tuple[float, float]] = {}

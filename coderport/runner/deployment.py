@@ -42,8 +42,8 @@ class Deployment:
 class Deployments:
     """Reads the deployment and keeps it for a minute; for one client and one event loop."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._lock = clock, asyncio.Lock()
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock, self._lock = clock or time.monotonic, asyncio.Lock()
         self._held: Deployment | None = None
         self._until = 0.0
 

@@ -148,7 +148,7 @@ class Clock:
     """Time as the runner sees it; tests bring their own."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = field(default_factory=lambda: time.monotonic)
     now: Callable[[], datetime] = field(default=lambda: datetime.now(timezone.utc))
 
 
@@ -168,7 +168,7 @@ class RunContext:
     filters: Filters = field(default_factory=Filters)
     organizations: tuple[str, ...] = ()
     patience: Patience = field(default_factory=Patience)
-    clock: Clock = Clock()
+    clock: Clock = field(default_factory=Clock)
     deployments: Deployments = field(default_factory=Deployments)
     claimant: str | None = None
     """Who takes runs on where no journal keeps them: the same for a process that follows one that was cut off."""
