@@ -45,18 +45,25 @@ def _arguments() -> argparse.Namespace:
 
 def _many(histories: int, first: int, minutes: float | None, processes: int | None) -> int:
     started, done, broken = time.monotonic(), 0, list[Broken]()
+
+    def result() -> dict[str, int]:
+        seconds = round(time.monotonic() - started)
+        return {"histories": done, "first": first, "seconds": seconds, "broken": len(broken)}
+
     with multiprocessing.Pool(processes, initializer=gc.freeze) as pool:
         for outcome in pool.imap_unordered(played, islice(count(first), histories), chunksize=8):
             done += 1
             if outcome is not None:
                 broken.append(outcome)
                 print(outcome.text(), flush=True)
+            if done % 1000 == 0:
+                print(f"{done:,} histories", flush=True)
+                _written("simulation", result())  # what has been played counts, however this ends
             if minutes is not None and time.monotonic() - started > 60 * minutes:
                 pool.terminate()
                 break
-    seconds = time.monotonic() - started
-    print(f"{done:,} histories in {seconds:.0f} s, {len(broken)} broke an invariant")
-    _written("simulation", {"histories": done, "first": first, "seconds": round(seconds), "broken": len(broken)})
+    print("{histories:,} histories in {seconds} s, {broken} broke an invariant".format(**result()))
+    _written("simulation", result())
     return 1 if broken else 0
 
 

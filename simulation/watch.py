@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from coderport.catalog.actions.declared import CREATE_FROM_PREFIX
+from coderport.catalog.values import is_id
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
-from coderport.guard.ownership import Mark, is_id
+from coderport.guard.ownership import Mark
 from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
