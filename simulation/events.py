@@ -277,7 +277,7 @@ async def service(world: World, chance: random.Random) -> None:
 
 
 BESIDE: tuple[Event, ...] = (
-    *(run, create, change, delete, rename_template, edit_by_hand, delete_by_hand, foreign),
+    *(run, create, change, delete, edit_by_hand, delete_by_hand, foreign),
     *(lose_sight, see_again, partition, partition, filter_templates),
 )
 """What happens while a run is at work."""

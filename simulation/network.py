@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 from typing import Any
 from unittest import mock
 
@@ -63,10 +64,11 @@ class Network:
         self._servers = dict(servers)
         self._chance = chance
         self._seen = hashlib.sha256()
-        self._failed: dict[tuple[int, str, httpx.URL], float] = {}
+        self._failed: dict[tuple[int, str, httpx.URL, bytes], float] = {}
+        self.clients = count()
         self.weather = Weather()
         self.hurried: list[str] = []
-        """Requests that were sent again less than a second after they had failed, each with who sent it."""
+        """Requests that a client sent again less than a second after they had failed, each with who did so."""
 
     @property
     def trace(self) -> str:
@@ -82,12 +84,12 @@ class Network:
         ):
             yield
 
-    async def carry(self, request: httpx.Request) -> httpx.Response:
-        """The answer to a request; the dead send nothing."""
+    async def carry(self, request: httpx.Request, client: int) -> httpx.Response:
+        """The answer to a request of that client; the dead send nothing."""
         process, now = CURRENT.get(), asyncio.get_running_loop().time
         if process is not None and process.dead:
             raise asyncio.CancelledError
-        key = (id(process), request.method, request.url)
+        key = (client, request.method, request.url, request.content)
         since = now() - self._failed.pop(key, -math.inf)
         if process is not None and since < SOONEST:
             self.hurried.append(f"{process.name} sends {request.method} {request.url.path} again after {since:.2f} s")
@@ -188,6 +190,7 @@ class _Client:
         self, network: Network, *, headers: Mapping[str, str], base_url: str = "", **of_connections: object
     ) -> None:
         self._network, self._base, self._headers = network, base_url.rstrip("/"), headers
+        self._number = next(network.clients)
 
     @asynccontextmanager
     async def stream(
@@ -196,7 +199,7 @@ class _Client:
         """The answer to a request."""
         whole = url if "://" in url else f"{self._base}{url}"
         request = httpx.Request(method, _url(whole), headers={**self._headers, **(headers or {})}, **arguments)
-        yield await self._network.carry(request)
+        yield await self._network.carry(request, self._number)
 
     async def aclose(self) -> None:
         """It has nothing to close."""

@@ -132,10 +132,12 @@ class Missed:
 
 def missed(name: str, most: int) -> Missed | None:
     """The first history that breaks with the protection switched off, of so many; None where none does."""
-    with PROTECTIONS[name]():
-        for seed in range(most):
-            if (broken := played(seed)) is not None and broken.invariant:
-                return Missed(seed + 1, seed, events_text(shortest(broken).events))
+    for seed in range(most):
+        with PROTECTIONS[name]():
+            broken = played(seed)
+            short = shortest(broken) if broken is not None and broken.invariant else None
+        if short is not None and played(seed) is None and played(seed, short.events) is None:
+            return Missed(seed + 1, seed, events_text(short.events))
     return None
 
 

@@ -17,7 +17,7 @@ from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.settings import Limits, Releases, Settings
-from simulation.process import CURRENT
+from simulation.process import CURRENT, Process
 
 W = WORKSPACE.identifier
 DAY = 22 * 3600
@@ -102,8 +102,7 @@ class Watch:
         if identifier not in ids or releases.allow_deletions or releases.forget_unproven:
             return
         name = process.name if process else "somebody"
-        settings = process.settings if process and process.settings else self._settings()
-        if not self.is_left_out(blueprint, identifier, settings):
+        if not any(self.is_left_out(blueprint, identifier, each) for each in self._settings_of(process)):
             self.broken.append(f"{name} deletes {blueprint} {identifier}, which exists in Coder")
             return
         if process and not process.remembers:
@@ -119,6 +118,10 @@ class Watch:
         if there == 1 and ours > 1:
             self.broken.append(f"{name} deletes all of {blueprint} that live in Coder, without a release")
 
+    def _settings_of(self, process: Process | None) -> tuple[Settings, ...]:
+        """Those that a run may go by: they may change while it begins."""
+        return tuple({id(each): each for each in (self._settings(), process and process.settings) if each}.values())
+
     def _changing_action(self, method: str, identifier: str) -> None:
         """An action of ours goes where its template is gone or left out; all that others have made stays as it is."""
         process = CURRENT.get()
@@ -130,8 +133,10 @@ class Watch:
             return
         template = identifier.removeprefix(CREATE_FROM_PREFIX)
         lives = not is_id(template) or template in self._coder.template_ids()
-        settings = process.settings or self._settings()
-        if lives and not (is_id(template) and self.is_left_out(TEMPLATE.identifier, template, settings)):
+        left_out = is_id(template) and any(
+            self.is_left_out(TEMPLATE.identifier, template, each) for each in self._settings_of(process)
+        )
+        if lives and not left_out:
             self.broken.append(f"{process.name} deletes the action {identifier}, which is still wanted")
 
     def _writing(self, blueprint: str, entity: dict[str, Any]) -> None:
