@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -15,6 +15,7 @@ from coderport.catalog.values import Ref
 from coderport.emulators.coder import builds
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
+from coderport.live.hints import Hints
 from coderport.live.service import Live, opened_live
 from coderport.report.outcome import Outcome
 from coderport.settings import Releases
@@ -34,19 +35,35 @@ class LiveWorld:
     def __init__(self, world: World) -> None:
         self.world, self.coder, self.port = world, world.coder, world.port
         self.network, self.options = world.network, world.options
-        self._processes: list[Process] = []
+        self.processes: list[Process] = []
+        self.lives: list[Live] = []
+        self.door: Any = None
+        self.hints: type[Hints] | None = None
 
-    async def run(self, name: str = "up") -> Outcome:
+    async def run(self, name: str = "up", *, allow_deletions: int = 0) -> Outcome:
         """A run of the stack, which has to succeed."""
-        outcome = await self.world.finished(self.world.command(name))
+        releases = Releases(allow_deletions=allow_deletions)
+        outcome = await self.world.finished(self.world.command(name, releases))
         assert outcome is not None and outcome.exit_code == 0, outcome
         return outcome
 
-    async def released(self, name: str, number: int) -> Outcome:
-        """A run that may delete so many entities."""
-        outcome = await self.world.finished(self.world.command(name, Releases(allow_deletions=number)))
-        assert outcome is not None
-        return outcome
+    async def finds_nothing(self, name: str, *, but_deletes: Collection[Ref] = ()) -> None:
+        """A run writes nothing to Port, or deletes no more than those."""
+        before, writes = self.content(), self.port.writes
+        await self.run(name, allow_deletions=len(but_deletes))
+        after = self.content()
+        unlike = {key: (before.get(key), after.get(key)) for key in before.keys() | after.keys()}
+        unlike = {key: each for key, each in unlike.items() if each[0] != each[1] and key not in but_deletes}
+        assert not unlike, unlike
+        assert but_deletes or self.port.writes == writes
+
+    def content(self) -> dict[Ref, Any]:
+        """What Port holds of each entity, but for when and by whom it was written."""
+        return {
+            Ref(blueprint, each["identifier"]): (each["title"], each["properties"], each["relations"])
+            for blueprint in (T, W)
+            for each in self.port.entities(blueprint)
+        }
 
     def requests(self) -> int:
         """How many Coder has had."""
@@ -68,25 +85,28 @@ class LiveWorld:
 
         async def work() -> None:
             async with opened_live(self.world.stack, self.world.settings(), say=lambda text: None) as live:
+                if self.hints is not None:
+                    live.hints = self.hints()
+                self.lives.append(live)
                 opened.set_result(live)
                 await live.run()
 
         process = Process("live")
         process.start(work, blocking=False)
-        self._processes.append(process)
+        self.processes.append(process)
         await asyncio.wait([opened], timeout=1)
         return opened.result()
 
     @property
     def process(self) -> Process:
         """The newest `live`."""
-        return self._processes[-1]
+        return self.processes[-1]
 
     async def until(self, true: Callable[[], bool], what: str | Callable[[], str], seconds: float = 3600) -> float:
         """Waits until it is so, by the world's clock; the seconds that this took."""
         began = asyncio.get_running_loop().time()
         while not true():
-            for process in self._processes:
+            for process in self.processes:
                 if process.error is not None and not process.dead:
                     raise process.error
             now = asyncio.get_running_loop().time()
@@ -111,10 +131,9 @@ class LiveWorld:
 
     async def settled(self) -> None:
         """Whatever `live` has done, a run after it writes nothing to Port."""
-        for process in self._processes:
+        for process in self.processes:
             process.kill()
-        outcome = await self.run("up")
-        assert outcome.port_writes == 0, outcome
+        await self.finds_nothing("up")
         assert self.ids() == self.coder.workspace_ids()
 
     def ids(self, blueprint: str = W) -> set[str]:
@@ -139,8 +158,10 @@ def in_world(
     return decorated
 
 
-def played(test: Callable[[LiveWorld], Awaitable[None]], seed: int, options: Json) -> None:
-    """One test in one world."""
+def played(
+    test: Callable[[LiveWorld], Awaitable[None]], seed: int, options: Json, *, hints: type[Hints] | None = None
+) -> None:
+    """One test in one world; `hints` stand in for those of each `live`."""
     random.seed(seed)
     loop = VirtualTime()
     loop.set_task_factory(task_of)
@@ -151,11 +172,12 @@ def played(test: Callable[[LiveWorld], Awaitable[None]], seed: int, options: Jso
 
         async def story() -> None:
             lab = LiveWorld(world)
+            lab.hints = hints
             while len(world.coder.workspace_ids()) < LEAST:
                 world.coder.create_workspace()
             await lab.run("up")
             await test(lab)
-            for process in lab._processes:
+            for process in lab.processes:
                 process.kill()
 
         try:

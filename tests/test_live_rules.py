@@ -30,8 +30,7 @@ async def test_more_deletions_than_a_run_may_make_are_held_and_the_rest_goes_on(
     assert f"sync --stack prod --allow-deletions {len(held)}" in live.details()
     await asyncio.sleep(3600)
     assert world.ids() - {left} == held
-    outcome = await world.released("sync", len(gone))
-    assert outcome.exit_code == 0
+    await world.run("sync", allow_deletions=len(gone))
     assert world.ids() == {left}
     await world.until(lambda: live.details() == "", "no longer held", 700)
     await world.settled()
@@ -165,7 +164,7 @@ async def test_a_run_with_other_settings_is_followed(world: LiveWorld) -> None:
     kept = world.coder.create_workspace(template="kept")
     await world.until(lambda: world.entity(kept) is not None, "there", 30)
     world.options["excludeTemplates"] = [template.name]
-    await world.released("up", 100)
+    await world.run("up", allow_deletions=100)
     assert world.entity(template.id, T) is None
     await asyncio.sleep(1500)
     assert world.entity(template.id, T) is None
@@ -187,3 +186,25 @@ async def test_no_minute_has_more_requests_to_coder_than_the_budget(world: LiveW
         seen.append(world.requests() - since)
     assert all(later - earlier <= 40 for earlier, later in zip(seen, seen[20:], strict=False))
     assert seen[-1] > 100
+
+
+@in_world(seed=23)
+async def test_a_run_after_a_day_of_live_finds_nothing_to_write_to_port(world: LiveWorld) -> None:
+    for _ in range(30):
+        world.coder.create_workspace()
+    await world.run("up")
+    await world.live()
+    ids = sorted(world.coder.workspace_ids())
+    for each in ids[:24]:  # far more than one run may delete
+        world.coder.delete_workspace(each)
+        await asyncio.sleep(100)
+    for each in ids[24:]:
+        world.coder.stop(each)
+        world.coder.rename_workspace(each, f"n{each[:4]}")
+    made = world.coder.create_workspace()
+    await asyncio.sleep(700)
+    assert world.ids() == {*ids[24:], made}
+    world.process.kill()
+    for name in ("sync", "up", "sync"):
+        await world.finds_nothing(name)
+    assert (await world.run("sync")).result == "unchanged"

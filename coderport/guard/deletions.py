@@ -62,7 +62,8 @@ class Disappearances:
     `handed_over` are those that Port holds for somebody else by now: whoever carries the deletions out leaves them in
     Port. `kept` have our mark, are in no record of this state, and stay: copies, those of another Coder deployment, and
     those of which nothing is proven. `elsewhere` are among the unproven, and of another Coder deployment. `needed` are
-    left out by the settings and pointed at by entities of others, whose relations Port would empty.
+    left out by the settings and pointed at by entities of others, whose relations Port would empty. `absent` are gone
+    and in Port no longer (`live` has deleted them, or a run that was killed): nothing is deleted with them.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Disappearances:
     kept: Mapping[str, Whose] = field(default_factory=dict)
     elsewhere: frozenset[str] = frozenset()
     needed: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
 
     @property
     def accounted(self) -> int:
@@ -88,7 +90,7 @@ class Disappearances:
     def needs_release(self) -> bool:
         """Whether these may not go by themselves: too many, all while some live in Coder, or targets of others."""
         alive = len(self.left_out)
-        too_many = len(self.gone) > self.limit or alive > self.allowance
+        too_many = len(self.gone - self.absent) > self.limit or alive > self.allowance
         return too_many or bool(self.needed) or (alive > 0 and not self.remaining)
 
 
@@ -181,6 +183,7 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
         handed_over=frozenset(handed_over),
         kept=kept,
         needed=_pointed_at(blueprint, evidence).intersection(left_out),
+        absent=gone - held.keys(),
         elsewhere=frozenset(key for key in unproven if key in held and _is_elsewhere(held[key], owner)),
         limit=evidence.limits.for_deleted(ours),
         allowance=_allowance(blueprint, ours, evidence),
