@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
@@ -25,6 +25,9 @@ from coderport.live.values import Order, Reading
 from coderport.planning.plan import Past, wanted_of
 from coderport.port.models import PortEntity
 from coderport.settings import Settings
+
+REJECTED_FOR = timedelta(minutes=10)
+"""Until what Port did not take is tried again."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Catalog:
         self.foreign: set[Ref] = set()
         self.builds: dict[str, int] = {}
         self._accepted: dict[Ref, float] = {}
-        self._rejected: dict[Ref, bytes] = {}
+        self._rejected: dict[Ref, tuple[bytes, datetime]] = {}
         self.held: dict[str, dict[str, PortEntity]] = {}
         self.stand_on(ground)
 
@@ -92,7 +95,7 @@ class Catalog:
         self.templates.update(templates)
         self.builds.update({each: row.latest_build.build_number for each, row in rows.items()})
         wanted = self._desired(templates, rows, now)
-        orders = list(self._writes(wanted, templates.keys() | rows.keys(), reading))
+        orders = list(self._writes(wanted, templates.keys() | rows.keys(), reading, now))
         orders += self._deletions(wanted, reading, now)
         return tuple(orders)
 
@@ -124,7 +127,7 @@ class Catalog:
         past = replace(ground.past, held=replace(ground.past.held, entities=self.held))
         return wanted_of(ground.settings, past, inventory_of(part), now)
 
-    def _writes(self, wanted: Desired, asked_for: Iterable[str], reading: Reading) -> Iterator[Order]:
+    def _writes(self, wanted: Desired, asked_for: Iterable[str], reading: Reading, now: datetime) -> Iterator[Order]:
         ids = set(asked_for)
         for entity in wanted.entities:
             if entity.identifier not in ids:
@@ -137,7 +140,7 @@ class Catalog:
             self.foreign.discard(key)
             self.deletions.release([key])
             changed = ("$title",) if held is None else tuple(sorted(difference(entity, held)))
-            if not changed or self._rejected.get(key) == _digest(entity):
+            if not changed or self._is_rejected(entity, now):
                 continue
             yield Order(key, entity, reading.asked, changed, reading.events.get(key, ()), created=held is None)
             self.expect(entity)
@@ -179,6 +182,10 @@ class Catalog:
             relations={**dict.fromkeys(before.relations), **entity.relations},
         )
 
+    def _is_rejected(self, entity: Entity, now: datetime) -> bool:
+        what, since = self._rejected.get(Ref(entity.blueprint, entity.identifier), (b"", now))
+        return what == _digest(entity) and now - since < REJECTED_FOR
+
     def seen(self, held: PortEntity) -> bool:
         """Takes what Port was found to hold; whether that is another than was expected of an entity of ours."""
         expected = self.held[held.blueprint].get(held.identifier)
@@ -198,11 +205,11 @@ class Catalog:
             self.held[key.blueprint][key.identifier] = replace(held, updated_at=at)
 
     def rejected(self, entity: Entity, names: Collection[str]) -> None:
-        """Port does not take these properties of the entity: it is not sent again until it is another."""
+        """Port does not take these properties of the entity: it is not sent again for a while, unless it changes."""
         key = Ref(entity.blueprint, entity.identifier)
         if not names:
             return
-        self._rejected[key] = _digest(entity)
+        self._rejected[key] = _digest(entity), datetime.now(timezone.utc)
         if (held := self.has(key)) is not None:
             properties = {name: value for name, value in held.properties.items() if name not in names}
             self.held[key.blueprint][key.identifier] = replace(held, properties=properties)

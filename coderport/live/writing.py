@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from coderport.catalog.meaning import time_text
-from coderport.catalog.values import Ref
+from coderport.catalog.values import Entity, Ref
 from coderport.kinds.all import BLUEPRINTS
 from coderport.kinds.body import entity_body
 from coderport.live.catalog import Catalog
@@ -154,6 +154,9 @@ class Writer:
             clear = frozenset(held.properties) if held is not None else frozenset[str]()
             _, refused = await self._refusals.written(order.key.blueprint, body, clear, send)
         except PortRejected as error:
+            if lost := [each for each in _targets(order.entity) if await self._port.entity(*each) is None]:
+                self._made_again(order, lost)
+                return
             self._catalog.rejected(order.entity, frozenset(body["properties"]))
             self._at_work.pop(order.key, None)
             self._refused(order)
@@ -161,6 +164,15 @@ class Writer:
         else:
             self._is_done(order)
             self._catalog.rejected(order.entity, refused)
+
+    def _made_again(self, order: Order, lost: Sequence[Ref]) -> None:
+        """Somebody has deleted in Port what the entity refers to: that is made again, and then the entity."""
+        self._at_work.pop(order.key, None)
+        for key in lost:
+            self._catalog.forget(key)
+        self._catalog.forget(order.key)
+        again = (*lost, order.key)
+        self._hinted(tuple(Hint(key, event) for key in again for event in order.events or (Event("port"),)))
 
     def _taken(self, order: Order, held: PortEntity | None) -> None:
         """An entity that should be new is there already: whose it is and what it should be is judged anew.
@@ -180,6 +192,16 @@ class Writer:
         self._written[order.key] = time.monotonic()
         self._catalog.written(order.key, time_text(datetime.now(timezone.utc)))
         self._done(order)
+
+
+def _targets(entity: Entity) -> list[Ref]:
+    """What the entity's relations lead to."""
+    declared = next(each for each in BLUEPRINTS if each.identifier == entity.blueprint)
+    found: list[Ref] = []
+    for relation in declared.relations:
+        value = entity.relations.get(relation.identifier, ())
+        found += [Ref(relation.target, each) for each in ((value,) if isinstance(value, str) else value)]
+    return found
 
 
 def _batch(waiting: Mapping[Ref, Order]) -> dict[Ref, Order]:
