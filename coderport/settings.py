@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -34,6 +35,8 @@ from coderport.transport.address import http_address, is_in_clear, is_loopback, 
 from coderport.transport.headers import require_sendable
 
 NAMESPACE = "coderport"
+NO_STACK = "NAME"
+"""Stands in a remedy for the name of a stack that is not known where the settings are read."""
 
 ENVIRONMENT: Mapping[str, str] = {
     "coderApiBaseUrl": "CODER_API_BASE_URL",
@@ -60,7 +63,7 @@ _EXAMPLES: Mapping[str, str] = {
     "volatileRefresh": "24h",
 }
 _SECRETS = frozenset({"coderSessionToken", "coderHeaders", "portClientSecret"})
-_SOURCES = frozenset({"secrets_from_config", "from_environment"})
+_SOURCES = frozenset({"secrets_from_config", "from_environment", "of_stack"})
 """Members of the settings that say where values came from."""
 _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -91,13 +94,8 @@ def _json(what: str) -> Callable[[object], object]:
     return parsed
 
 
-_parsed = _json(f"must be an object, as `{CLI} config set --path coderport:actions.KEY VALUE` makes it")
-_parsed_guard = _json(f"must be an object, as `{CLI} config set --path coderport:guard.deleted 25` makes it")
-_parsed_live = _json(f"must be an object, as `{CLI} config set --path coderport:live.resync 10m` makes it")
-_parsed_headers = _json(
-    f"must be an object, as `{CLI} config set --secret --path 'coderport:coderHeaders.NAME' VALUE` makes it"
-)
-_list = _json(f"must be a list, as `{CLI} config set --path 'coderport:KEY[0]' VALUE` makes it")
+_OBJECT, _LIST = "must be an object", "must be a list"
+_object, _list = _json(_OBJECT), _json(_LIST)
 
 
 def _kinds(value: object) -> object:
@@ -133,7 +131,7 @@ def _somebody(value: str) -> str:
 
 
 Token = Annotated[SecretStr, AfterValidator(_header_safe)]
-Headers = Annotated[Mapping[str, SecretStr], AfterValidator(require_sendable), BeforeValidator(_parsed_headers)]
+Headers = Annotated[Mapping[str, SecretStr], AfterValidator(require_sendable), BeforeValidator(_object)]
 Globs = Annotated[tuple[Annotated[str, AfterValidator(_glob)], ...], BeforeValidator(_list)]
 
 
@@ -245,7 +243,8 @@ class Settings(PortAccess, CoderAccess):
 
     `secrets_from_config` names the credentials that came from the stack config and therefore belong into the
     explicit provider as Pulumi secrets; those from the environment never enter the state. `from_environment` names the
-    keys of which the config says nothing and the environment does.
+    keys of which the config says nothing and the environment does. `of_stack` is the stack's name for Pulumi, which
+    every remedy names: without it Pulumi acts on the stack that was selected last.
     """
 
     coder_organization_id: str | None = Field(default=None, alias="coderOrganizationId")
@@ -260,13 +259,14 @@ class Settings(PortAccess, CoderAccess):
     volatile_refresh: Annotated[timedelta, BeforeValidator(_duration)] = Field(
         default=timedelta(hours=24), alias="volatileRefresh"
     )
-    actions: Annotated[Actions, BeforeValidator(_parsed)] = Actions()
+    actions: Annotated[Actions, BeforeValidator(_object)] = Actions()
     keep_runs: Annotated[int, Field(ge=0, le=1000)] = Field(default=20, alias="keepRuns")
     history: str = Field(default=".coderport/history", min_length=1)
-    guard: Annotated[Limits, BeforeValidator(_parsed_guard)] = Limits()
-    live: Annotated[Live, BeforeValidator(_parsed_live)] = Live()
+    guard: Annotated[Limits, BeforeValidator(_object)] = Limits()
+    live: Annotated[Live, BeforeValidator(_object)] = Live()
     secrets_from_config: frozenset[str] = frozenset()
     from_environment: frozenset[str] = frozenset()
+    of_stack: str = NO_STACK
 
     @property
     def coder_organizations(self) -> tuple[str, ...]:
@@ -300,7 +300,11 @@ _OBJECTS: Mapping[str, type[BaseModel]] = {"actions": Actions, "guard": Limits, 
 
 
 def load_settings(
-    config: Mapping[str, Any], environ: Mapping[str, str], *, encrypted: frozenset[str] = frozenset()
+    config: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    encrypted: frozenset[str] = frozenset(),
+    stack: str = NO_STACK,
 ) -> Settings:
     """Settings from the stack config (keys without namespace, values parsed), the environment where it is silent.
 
@@ -310,7 +314,8 @@ def load_settings(
     given = _given(config, environ)
     in_config = _given(config, {}).keys()
     from_config = frozenset(key for key in in_config if key in _SECRETS | {"portClientId"})
-    sources = {"secrets_from_config": from_config, "from_environment": frozenset(given.keys() - in_config)}
+    from_environment = frozenset(given.keys() - in_config)
+    sources = {"secrets_from_config": from_config, "from_environment": from_environment, "of_stack": stack}
     problems: list[tuple[str, str]] = []
     settings: Settings | None = None
     try:
@@ -319,9 +324,9 @@ def load_settings(
         problems.extend(_problems(error))
     for key in sorted(_SECRETS & from_config - encrypted):
         if not _only_emulators(given):
-            problems.append((key, f"is in clear in the stack config: `{CLI} config set {_set(key)}`"))
+            problems.append((key, "is in clear in the stack config"))
     if problems or settings is None:
-        raise SettingsError(_report(problems))
+        raise SettingsError(_report(problems, stack))
     return settings
 
 
@@ -336,7 +341,9 @@ def load_access(kind: type[Access], environ: Mapping[str, str]) -> Access:
         raise SettingsError(f"The environment is not complete:\n{wrong}\nNothing was asked.") from None
 
 
-def settings_of(config: Mapping[str, tuple[Any, bool]], project: str, environ: Mapping[str, str]) -> Settings:
+def settings_of(
+    config: Mapping[str, tuple[Any, bool]], project: str, environ: Mapping[str, str], *, stack: str = NO_STACK
+) -> Settings:
     """Settings from the whole config of a stack: `namespace:key` with its value and whether it is encrypted.
 
     The namespace is always ours. In a project of another name, whose own namespace Pulumi fills with the defaults of
@@ -350,10 +357,10 @@ def settings_of(config: Mapping[str, tuple[Any, bool]], project: str, environ: M
             if key != name and (key not in values or value not in (None, "", "{}", "[]")):
                 values[key] = value
                 encrypted = encrypted | {key} if secret else encrypted - {key}
-    return load_settings(values, environ, encrypted=frozenset(encrypted))
+    return load_settings(values, environ, encrypted=frozenset(encrypted), stack=stack)
 
 
-def printed_settings(file: Path, project: str, environ: Mapping[str, str]) -> Settings:
+def printed_settings(file: Path, project: str, environ: Mapping[str, str], *, stack: str = NO_STACK) -> Settings:
     """Settings from what `pulumi config --json` printed, with `--show-secrets` or with the secrets in the environment.
 
     Raises SettingsError where the file is none of that, and as `load_settings` does.
@@ -364,9 +371,9 @@ def printed_settings(file: Path, project: str, environ: Mapping[str, str]) -> Se
     except (OSError, ValueError, AttributeError) as error:
         raise SettingsError(
             f"{file} cannot be used: {error}.\nIt has to hold what this prints, on a machine with the Pulumi CLI:\n"
-            f"  {CLI} config --json --show-secrets --stack NAME"
+            f"  {CLI} config --json --show-secrets --stack {stack}"
         ) from None
-    return settings_of(config, project, environ)
+    return settings_of(config, project, environ, stack=stack)
 
 
 def load_releases(environ: Mapping[str, str]) -> Releases:
@@ -390,7 +397,12 @@ def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
 
 def _problems(error: ValidationError) -> list[tuple[str, str]]:
     """Each wrong key with what is wrong about it."""
-    return [(".".join(map(str, item["loc"][:2])), _reason(item)) for item in error.errors(include_input=False)]
+    return [(_path(item["loc"][:2]), _reason(item)) for item in error.errors(include_input=False)]
+
+
+def _path(place: tuple[int | str, ...]) -> str:
+    """The way to a value in the config, as `pulumi config set --path` takes it."""
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in place).removeprefix(".")
 
 
 def _only_emulators(given: Mapping[str, Any]) -> bool:
@@ -408,15 +420,14 @@ def _reason(item: Any) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _set(key: str) -> str:
-    """The options and the key with which `pulumi config set` sets it."""
-    if key == "coderHeaders":
-        return f"--secret --path '{NAMESPACE}:{key}.NAME'"
-    option = "--secret " if key in _SECRETS else "--path " if "." in key else ""
-    return f"{option}{NAMESPACE}:{key}"
+def _set(key: str, reason: str) -> str:
+    """The options and the key with which `pulumi config set` sets it; an object or a list by a part of it."""
+    part = ".NAME" if key == "coderHeaders" else ".KEY" if reason == _OBJECT else "[0]" if reason == _LIST else ""
+    options = ["--secret"] * (key in _SECRETS) + ["--path"] * (bool(part) or "." in key or "[" in key)
+    return " ".join((*options, shlex.quote(f"{NAMESPACE}:{key}{part}")))
 
 
-def _report(problems: list[tuple[str, str]]) -> str:
+def _report(problems: list[tuple[str, str]], stack: str) -> str:
     lines = [
         "The settings of this stack are not complete:" if len(problems) > 1 else "A setting of this stack is wrong:"
     ]
@@ -427,7 +438,7 @@ def _report(problems: list[tuple[str, str]]) -> str:
             # The value of a secret is asked for, so that it stands in no shell's history.
             example = _EXAMPLES.get(key, "VALUE")
             value = "" if key in _SECRETS else f" {'VALUE' if ' ' in example else example}"
-            lines.append(f"    set it{also}:\n      {CLI} config set {_set(key)}{value}")
+            lines.append(f"    set it{also}:\n      {CLI} config set --stack {stack} {_set(key, reason)}{value}")
         if " " in _EXAMPLES.get(key, ""):
             lines.append(f"    it is {_EXAMPLES[key]}")
     lines.append("docs/settings.md lists every setting. Nothing was read or written.")

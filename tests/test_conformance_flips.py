@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from dataclasses import dataclass, fields
 from typing import Any
+from unittest import mock
 
 import pytest
 from port_talk import Clock
@@ -80,7 +82,14 @@ class Changed:
 def differing(emulator: PortEmulator, app: ASGIApp | None = None) -> set[str]:
     """The probes that a whole run finds different, or without an answer."""
     emulator.add_user("somebody@example.com")
-    with serve(app or emulator.app) as served:
+    pause = time.sleep
+
+    def settled(seconds: float) -> None:
+        """A wait takes no time here, so what the emulator has under way in other threads is waited for itself."""
+        emulator.settle()
+        pause(seconds)
+
+    with serve(app or emulator.app) as served, mock.patch.object(time, "sleep", settled):
         environ = {
             "PORT_CLIENT_ID": emulator.client_id,
             "PORT_CLIENT_SECRET": emulator.client_secret,
@@ -113,7 +122,8 @@ FLIPPED: dict[str, Any] = {
     "moves_updated_at": False,
     "search_delay": 2.0,
     "single_write_budget": "single upsert",
-    "calculations": "stored",
+    "calculations": "read",
+    "calculations_delay": 2.0,
     "lists_blueprint_actions": False,
     "short_include": False,
     "moderators": False,

@@ -27,7 +27,7 @@ def found(emulator: PortEmulator, named: str | None = None) -> Integration:
         transport = httpx.ASGITransport(emulator.app)
         client = PortClient("http://port", emulator.client_id, emulator.client_secret, transport=transport)
         async with client:
-            return await installation_of(actions, Integrations(client))
+            return await installation_of(actions, Integrations(client), stack="dev")
 
     return asyncio.run(ask())
 
@@ -60,8 +60,8 @@ def test_of_several_one_has_to_be_chosen_by_a_line_that_can_be_pasted() -> None:
     emulator = PortEmulator(integrations=("us", "eu"))
     lines = refusal(emulator).splitlines()
     assert lines[-2:] == [
-        "  python -m coderport pulumi -- config set --path coderport:actions.installationId eu",
-        "  python -m coderport pulumi -- config set --path coderport:actions.installationId us",
+        "  python -m coderport pulumi -- config set --stack dev --path coderport:actions.installationId eu",
+        "  python -m coderport pulumi -- config set --stack dev --path coderport:actions.installationId us",
     ]
     assert found(emulator, "us").installation_id == "us"
 
@@ -71,7 +71,7 @@ def test_one_that_is_named_must_be_there() -> None:
     assert "no integration gone" in text
     assert (
         text.splitlines()[-1]
-        == "  python -m coderport pulumi -- config set --path coderport:actions.installationId github-ocean"
+        == "  python -m coderport pulumi -- config set --stack dev --path coderport:actions.installationId github-ocean"
     )
     assert "none for GitHub" in refusal(PortEmulator(integrations=()), "gone")
 

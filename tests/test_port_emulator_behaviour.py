@@ -310,6 +310,18 @@ def test_stored_calculations_are_of_the_last_write() -> None:
     assert one.get("deployment", "d")["properties"]["two"] == 2
 
 
+def test_kept_calculations_follow_a_write_a_moment_later() -> None:
+    clock = Clock()
+    one = talk(behaviour=Behaviour(calculations_delay=2.0), clock=clock)
+    long = {"long": {"calculation": ".title | length", "type": "number"}}
+    one.emulator.put_blueprint({**DEPLOYMENT, "calculationProperties": long})
+    for title, before in (("one", None), ("three", 3)):
+        one.put("deployment", "d", title=title)
+        assert one.get("deployment", "d")["properties"]["long"] == before
+        clock.now += 2.1
+        assert one.get("deployment", "d")["properties"]["long"] == len(title)
+
+
 def test_people_carry_whether_an_identity_provider_manages_them() -> None:
     for has, shown in ((True, {"managedByScim": False}), (False, {})):
         one = behaving(users_have_scim=has)

@@ -77,6 +77,12 @@ def commands() -> Iterator[tuple[str, str]]:
 COMMANDS = sorted(set(commands()))
 
 
+def _acts_on_a_stack(line: str) -> bool:
+    """Whether it is a call of Pulumi that works on one stack."""
+    verbs = r"config|cancel|state delete|refresh|destroy|import|stack (export|import|rename)"
+    return bool(re.search(rf"pulumi -- ({verbs})\b", line))
+
+
 def test_there_are_remedies_at_all() -> None:
     assert len(COMMANDS) > 15
 
@@ -113,6 +119,16 @@ def _takes_stack(command: Any) -> bool:
 
 def _number(word: str) -> str:
     return "1" if word == PLACE else word
+
+
+@pytest.mark.parametrize("line", [line for _, line in COMMANDS if _acts_on_a_stack(line)])
+def test_what_acts_on_a_stack_names_it(line: str) -> None:
+    """Without the name Pulumi takes the stack that was selected last, which may be somebody's production."""
+    assert "--stack" in line
+
+
+def test_there_are_such_remedies() -> None:
+    assert sum(" config set " in line for _, line in COMMANDS) > 5
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda each: str(each.relative_to(ROOT)))

@@ -82,9 +82,9 @@ def test_one_error_lists_every_wrong_key_with_its_places_and_an_example() -> Non
         "coderport:portClientSecret is missing",
         "coderport:volatileRefresh must be a whole number with a unit",
         "coderport:takeover is not a setting",
-        "python -m coderport pulumi -- config set --secret coderport:coderSessionToken",
+        "python -m coderport pulumi -- config set --stack NAME --secret coderport:coderSessionToken",
         "the environment variable CODER_SESSION_TOKEN",
-        "config set coderport:coderApiBaseUrl https://coder.example.com",
+        "config set --stack NAME coderport:coderApiBaseUrl https://coder.example.com",
         "Nothing was read or written.",
     ):
         assert part in text
@@ -144,6 +144,7 @@ def test_the_typed_schema_holds_exactly_the_settings_each_with_a_description_and
     fields = {field.alias or name for name, field in Settings.model_fields.items()} - {
         "secrets_from_config",
         "from_environment",
+        "of_stack",
         "kinds",  # a list or a word: Pulumi's schema knows no such type
     }
     assert set(schema()) == fields
@@ -193,7 +194,7 @@ def test_the_fallback_user_is_somebody_by_name() -> None:
 def test_a_wrong_key_of_the_actions_is_named_with_the_way_to_set_it() -> None:
     text = error({**CONFIG, "actions": '{"backend": "webhook", "templates": 7, "colour": "blue"}'})
     assert "coderport:actions.templates must be" in text or "coderport:actions.templates Input should be" in text
-    assert "python -m coderport pulumi -- config set --path coderport:actions.templates" in text
+    assert "python -m coderport pulumi -- config set --stack NAME --path coderport:actions.templates" in text
     assert "coderport:actions.colour is not a setting (known: admins, agent, approveDelete, backend" in text
 
 
@@ -215,7 +216,7 @@ def test_headers_for_an_access_proxy_are_a_secret_map() -> None:
     assert SECRET not in repr(found) and found.fingerprint == settings().fingerprint
     text = error({**CONFIG, "coderHeaders": given})
     assert "coderport:coderHeaders is in clear" in text and SECRET not in text
-    assert "python -m coderport pulumi -- config set --secret --path 'coderport:coderHeaders.NAME'" in text
+    assert "python -m coderport pulumi -- config set --stack NAME --secret --path coderport:coderHeaders.NAME" in text
 
 
 @pytest.mark.parametrize(

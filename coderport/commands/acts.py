@@ -209,7 +209,8 @@ def settings_of(command: str, name: str, config: Path | None) -> tuple[Settings,
     They come from the Pulumi CLI, or from what it printed into the file `config` on another machine.
     """
     if config is not None:
-        return printed_settings(config, project_name(), os.environ), f"{project_name()}/{name.rsplit('/', 1)[-1]}"
+        settings = printed_settings(config, project_name(), os.environ, stack=name)
+        return settings, f"{project_name()}/{name.rsplit('/', 1)[-1]}"
     cli = find_cli(os.environ)
     if cli is None:
         raise SettingsError(

@@ -88,8 +88,8 @@ def _next(reading: Reading, settings: Settings, stack: Stack, now: datetime) -> 
     with_it, still = judged_with(settings.model_copy(update={"take_over": True}))
     if still:
         return Next(with_it, (up,), still)
-    take_over = f"{CLI} config set coderport:takeOver"
-    return Next(with_it, (f"{take_over} true --stack {stack.name}", up, f"{take_over} false --stack {stack.name}"))
+    take_over = f"{CLI} config set --stack {stack.name} coderport:takeOver"
+    return Next(with_it, (f"{take_over} true", up, f"{take_over} false"))
 
 
 def _count(tally: Tally, done: Done) -> None:

@@ -181,13 +181,24 @@ def _unknown_operator(bench: PortBench) -> Any:
     return _search(bench, plain(bench), {"property": "$title", "operator": "resembles", "value": "x"}).verdict
 
 
-def _calculations(bench: PortBench) -> Any:
+def _moment(bench: PortBench, identifier: str) -> Any:
+    """The entity's calculated property as a read shows it."""
+    path = bench.entity_path(kinds(bench), identifier)
+    return bench.ask("GET", path).expect(200).member("entity")["properties"].get("moment")
+
+
+def _calculations_delay(bench: PortBench) -> Any:
     bench.put(kinds(bench), "calculated").expect(200, 201)
-    path = bench.entity_path(kinds(bench), "calculated")
+    return bench.seconds_until(lambda: _moment(bench, "calculated") is not None)
+
+
+def _calculations(bench: PortBench) -> Any:
+    bench.put(kinds(bench), "kept").expect(200, 201)
+    bench.seconds_until(lambda: _moment(bench, "kept") is not None)
     seen = []
     for _ in "ab":
         time.sleep(1.1)
-        seen.append(bench.ask("GET", path).expect(200).member("entity")["properties"].get("moment"))
+        seen.append(_moment(bench, "kept"))
     return "read" if seen[0] != seen[1] else "stored"
 
 
@@ -311,8 +322,17 @@ BULK_PROBES: tuple[Probe[PortBench], ...] = (
         "calculations",
         "Are calculated properties computed on each read, or kept?",
         "port-labs/port-skills: kept for accounts made after 2026-03-30",
-        "read",
+        "stored",
         _calculations,
         "calculations",
+    ),
+    Probe(
+        "calculations.delay",
+        "After how many seconds has a new entity its calculated properties?",
+        "port-labs/port-skills: computed in the background; how soon is not told",
+        0.0,
+        _calculations_delay,
+        "calculations_delay",
+        is_open=True,
     ),
 )

@@ -13,7 +13,7 @@ from coderport.port.errors import PortRejected
 from coderport.port.integrations import Integration, Integrations
 from coderport.port.models import Organization, PortEntity
 from coderport.port.sweep import swept
-from coderport.settings import Actions
+from coderport.settings import NO_STACK, Actions
 from coderport.terminal.progress import Advance
 
 
@@ -37,18 +37,19 @@ async def holdings(
     kinds: Iterable[Kind[Any]],
     *,
     actions: Actions | None = None,
+    stack: str = NO_STACK,
     progress: Advance | None = None,
 ) -> Holdings:
     """Reads them: two requests, for each blueprint two and one per 1,000 entities, and one or two for the actions.
 
-    `actions` are the settings of those that are declared, None where none are. SettingsError where the integration that
-    they need is not there.
+    `actions` are the settings of those that the stack declares, None where none are. SettingsError where the
+    integration that they need is not there.
     `progress` is told (what, done, total or None) page by page; the total of more than a page costs a request.
     """
     organization = await client.organization()
     installation = None
     if actions is not None and actions.backend == "github":
-        installation = await installation_of(actions, Integrations(client))
+        installation = await installation_of(actions, Integrations(client), stack=stack)
     blueprints: dict[str, Mapping[str, Any]] = {}
     entities: dict[str, Mapping[str, PortEntity]] = {}
     for kind in kinds:

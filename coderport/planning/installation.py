@@ -6,26 +6,25 @@ from collections.abc import Iterable
 
 from coderport.errors import SettingsError
 from coderport.port.integrations import GITHUB, Integration, Integrations
-from coderport.settings import NAMESPACE, Actions
+from coderport.settings import NAMESPACE, NO_STACK, Actions
 from coderport.terminal.remedy import CLI
 
-_SET = f"{CLI} config set --path {NAMESPACE}:actions.installationId"
 _INSTALL = (
     "Install it in Port under Data sources > + Data source > GitHub; docs/actions.md#the-github-workflow says how to "
     "host it yourself"
 )
 
 
-async def installation_of(actions: Actions, integrations: Integrations) -> Integration:
+async def installation_of(actions: Actions, integrations: Integrations, *, stack: str = NO_STACK) -> Integration:
     """The integration that the settings name, or else of the only one for GitHub that the organization has.
 
-    SettingsError, with the remedy, where there is none or several, or where it could not carry out a run.
+    SettingsError, with the remedy for the `stack`, where there is none or several, or it could not carry out a run.
     """
     if actions.installation_id is None:
-        return _only_one(await integrations.all())
+        return _only_one(await integrations.all(), stack)
     named = await integrations.one(actions.installation_id)
     if named is None:
-        raise SettingsError(_unknown(actions.installation_id, await integrations.all()))
+        raise SettingsError(_unknown(actions.installation_id, await integrations.all(), stack))
     _check(named)
     return named
 
@@ -40,7 +39,7 @@ def note_of(installation: Integration) -> str | None:
     )
 
 
-def _only_one(there: Iterable[Integration]) -> Integration:
+def _only_one(there: Iterable[Integration], stack: str) -> Integration:
     found = _of_github(there)
     if not found:
         raise SettingsError(
@@ -51,7 +50,7 @@ def _only_one(there: Iterable[Integration]) -> Integration:
     if len(able) > 1:
         raise SettingsError(
             f"Port has {len(able)} GitHub integrations, and {NAMESPACE}:actions does not say which one dispatches the "
-            f"workflow. Nothing was written. Choose one:\n{_choices(able)}"
+            f"workflow. Nothing was written. Choose one:\n{_choices(able, stack)}"
         )
     _check(able[0])
     return able[0]
@@ -74,11 +73,11 @@ def _check(integration: Integration) -> None:
         )
 
 
-def _unknown(name: str, there: Iterable[Integration]) -> str:
+def _unknown(name: str, there: Iterable[Integration], stack: str) -> str:
     found = _of_github(there)
     text = f"Port has no integration {name}, which {NAMESPACE}:actions.installationId names. Nothing was written. "
     return text + (
-        f"Its GitHub integrations are:\n{_choices(found)}" if found else f"It has none for GitHub. {_INSTALL}."
+        f"Its GitHub integrations are:\n{_choices(found, stack)}" if found else f"It has none for GitHub. {_INSTALL}."
     )
 
 
@@ -86,5 +85,6 @@ def _of_github(there: Iterable[Integration]) -> list[Integration]:
     return sorted((each for each in there if each.kind == GITHUB), key=lambda each: each.installation_id)
 
 
-def _choices(found: Iterable[Integration]) -> str:
-    return "\n".join(f"  {_SET} {each.installation_id}" for each in found)
+def _choices(found: Iterable[Integration], stack: str) -> str:
+    choose = f"{CLI} config set --stack {stack} --path {NAMESPACE}:actions.installationId"
+    return "\n".join(f"  {choose} {each.installation_id}" for each in found)

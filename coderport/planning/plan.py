@@ -312,7 +312,7 @@ def _blueprints_verdict(
             reasons.append(
                 _listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
                 + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
-                + f"\n  {CLI} config set coderport:takeOver true"
+                + f"\n  {CLI} config set --stack {settings.of_stack} coderport:takeOver true"
             )
     return Verdict(tuple(reasons))
 
@@ -374,7 +374,7 @@ def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Me
         if found := action_differences(action, migrated(action, live)):
             reasons.append(
                 _listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
-                + f"\nTo replace it by ours:\n  {CLI} config set coderport:takeOver true"
+                + f"\nTo replace it by ours:\n  {CLI} config set --stack {settings.of_stack} coderport:takeOver true"
             )
     return Verdict(tuple(reasons))
 

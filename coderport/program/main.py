@@ -72,7 +72,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     it: what a run that is killed later leaves is then known to this state, and to no other of its name, for its own.
     """
     memory = await _recalled()
-    settings = settings_of(_stack_config(), pulumi.get_project(), os.environ)
+    settings = settings_of(_stack_config(), pulumi.get_project(), os.environ, stack=pulumi.get_stack())
     if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
         account.again = True
         return Memory(state=new_state_id()), settings, None

@@ -85,7 +85,8 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
     with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
         async with opened_port(settings, account) as client:
             wanted = settings.actions if declares_actions(settings) else None
-            held = await holdings(client, kinds_of(settings.kinds), actions=wanted, progress=progress)
+            kinds = kinds_of(settings.kinds)
+            held = await holdings(client, kinds, actions=wanted, stack=settings.of_stack, progress=progress)
     account.read.port_entities = sum(map(len, held.entities.values()))
     return held
 

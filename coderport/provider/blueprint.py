@@ -174,7 +174,7 @@ class BlueprintResource:
             raise PortError(
                 f"blueprint {identifier} stays in Port: it still has {remaining} entities that this stack does "
                 "not manage. Delete them in Port first, or take the blueprint out of the stack with "
-                f"`{CLI} state delete URN`."
+                f"`{CLI} state delete --stack NAME URN`."
             ) from None
 
 

@@ -230,7 +230,8 @@ class Stack:
             config = self._stack.get_all_config()
         except CommandError as error:
             raise self._refused("has a config that cannot be read", error, SettingsError) from None
-        return settings_of({key: (each.value, each.secret) for key, each in config.items()}, self.project, os.environ)
+        values = {key: (each.value, each.secret) for key, each in config.items()}
+        return settings_of(values, self.project, os.environ, stack=self.name)
 
     def memory(self) -> Memory:
         """What the stack remembers of its last run, by one call of the CLI (`outputs` of the Automation API makes two).

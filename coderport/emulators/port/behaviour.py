@@ -60,9 +60,12 @@ class Behaviour:
     """Seconds until a search finds a new entity. An assumption; the Terraform provider waits up to 10 for `_team`."""
     single_write_budget: Literal["entities", "single upsert"] = "entities"
     """The rate budget of PUT, PATCH and DELETE of one entity. An assumption."""
-    calculations: Literal["read", "stored"] = "read"
-    """When calculated properties are computed: on each read, or after a write and then kept (accounts made after
-    2026-03-30, port-labs/port-skills)."""
+    calculations: Literal["read", "stored"] = "stored"
+    """When calculated properties are computed: on each read, or after a write and then kept (port-labs/port-skills:
+    so for accounts made after 2026-03-30)."""
+    calculations_delay: float = 0.0
+    """Seconds until kept values follow a write: they are computed in the background (port-labs/port-skills), and how
+    long that takes is not told. An assumption."""
     lists_blueprint_actions: bool = True
     """Whether ``/v1/blueprints/{blueprint}/actions`` answers, or 410 (port-labs/port-cli 0.3.7: some organizations)."""
     short_include: bool = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace as replace_fields
 from typing import Final
 
 from starlette.responses import Response
@@ -22,7 +21,7 @@ from coderport.emulators.port.records import Json, Writer
 from coderport.emulators.port.renaming import rename, retargeted
 from coderport.emulators.port.shapes import member, only, typed
 from coderport.emulators.port.store import Store
-from coderport.emulators.port.views import calculated
+from coderport.emulators.port.views import recalculated
 
 _MERGED: Final = ("relations", "mirrorProperties", "calculationProperties", "aggregationProperties")
 
@@ -68,7 +67,7 @@ def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> 
     held.rules = rules
     if store.behaviour.calculations == "stored":
         for entity in list(held.rows.by_identifier.values()):
-            store.put(replace_fields(entity, calculated=calculated(store, entity)), entity)
+            store.put(recalculated(store, entity, entity), entity)
     return held
 
 

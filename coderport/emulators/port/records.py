@@ -47,6 +47,20 @@ class Writer:
 
 
 @dataclass(frozen=True)
+class Calculated:
+    """What background work made of an entity's calculated properties: `values` from the time `due` on (of the
+    emulator's clock), `before` until then."""
+
+    values: Mapping[str, Any]
+    due: float
+    before: Mapping[str, Any]
+
+    def at(self, time: float) -> Mapping[str, Any]:
+        """The values that are shown at that time."""
+        return self.values if time >= self.due else self.before
+
+
+@dataclass(frozen=True)
 class Entity:
     """One stored entity. `number` counts creations in its blueprint and is what pages go by."""
 
@@ -63,8 +77,8 @@ class Entity:
     updated_at: str
     updated_by: str
     datasource: str
-    calculated: Mapping[str, Any] | None = None
-    """The values of calculated properties where they are kept and not computed on each read."""
+    calculated: Calculated | None = None
+    """The calculated properties where they are kept and not computed on each read."""
 
     @property
     def key(self) -> Key:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.blueprints import Rules
-from coderport.emulators.port.records import META, Entity, Json, targets
+from coderport.emulators.port.records import META, Calculated, Entity, Json, targets
 from coderport.emulators.port.store import Store
 
 
@@ -80,7 +80,7 @@ def derived(store: Store, entity: Entity) -> Json:
         return {}
     values: Json = {key: _mirrored(store, [entity], steps) for key, steps in rules.mirrors.items()}
     if store.behaviour.calculations == "stored":
-        kept = entity.calculated or {}
+        kept = _kept(store, entity)
         return {**values, **{key: kept.get(key) for key in rules.calculations}}
     return {**values, **calculated(store, entity)}
 
@@ -95,6 +95,19 @@ def calculated(store: Store, entity: Entity) -> Json:
     seen["properties"] = {**entity.properties, **mirrored}
     seen["relations"] = dict(entity.relations)
     return {key: program(seen) for key, program in rules.calculations.items()}
+
+
+def recalculated(store: Store, entity: Entity, held: Entity | None) -> Entity:
+    """The entity as it is stored: with its calculated values where they are kept, which follow after a while."""
+    if store.behaviour.calculations != "stored" or not store.blueprints[entity.blueprint].rules.calculations:
+        return entity
+    before = {} if held is None else _kept(store, held)
+    due = store.clock() + store.behaviour.calculations_delay
+    return replace(entity, calculated=Calculated(calculated(store, entity), due, before))
+
+
+def _kept(store: Store, entity: Entity) -> Mapping[str, Any]:
+    return {} if entity.calculated is None else entity.calculated.at(store.clock())
 
 
 def meta_value(entity: Entity, name: str) -> Any:

@@ -12,7 +12,7 @@ from coderport.emulators.port.records import Entity, Json, Key, Writer, targets
 from coderport.emulators.port.search import named_by_search
 from coderport.emulators.port.shapes import ENTITY_IDENTIFIER, identifier, only, strings, text, typed
 from coderport.emulators.port.store import Store
-from coderport.emulators.port.views import calculated
+from coderport.emulators.port.views import recalculated
 
 LONGEST_IDENTIFIER: Final = 1000
 _PATCHABLE: Final = frozenset(
@@ -130,8 +130,7 @@ def _store(
 def _stored(store: Store, blueprint: Blueprint, entity: Entity, held: Entity | None) -> Entity:
     if held is None:
         entity = replace(entity, number=blueprint.rows.next_number())
-    if store.behaviour.calculations == "stored":
-        entity = replace(entity, calculated=calculated(store, entity))
+    entity = recalculated(store, entity, held)
     store.put(entity, held)
     return entity
 
