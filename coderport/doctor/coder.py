@@ -67,7 +67,7 @@ async def _token(client: CoderClient, settings: Settings, username: str, now: da
         return _check("token", "pass", said)
     remedy = (
         "Make another (`coder tokens create`, or the page /settings/tokens), and set it where this one is:\n"
-        f"  {CLI} config set --secret coderport:coderSessionToken"
+        f"  {CLI} config set --stack {settings.of_stack} --secret coderport:coderSessionToken"
     )
     return _check("token", "warn", f"{said} That is soon.", remedy)
 
