@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -187,6 +188,36 @@ class Talk:
         """Of the requests after the first, which was answered."""
         tries = self.times[1:]
         return max(sum(start <= each < start + 0.999 for each in tries) for start in tries)
+
+
+@pytest.mark.parametrize("status", [502, 401])
+def test_many_who_wait_for_a_token_do_not_all_ask_for_it_when_that_fails(
+    loop: VirtualTime, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coderport.port.session.time", SimpleNamespace(monotonic=loop.time))
+    tokens: list[float] = []
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.01)
+        if request.url.path != "/v1/auth/access_token":
+            return good("port")
+        tokens.append(loop.time())
+        if len(tokens) < 4:
+            return httpx.Response(status, json={"ok": False, "error": "no"})
+        return httpx.Response(200, json={"ok": True, "accessToken": "t", "expiresIn": 3600})
+
+    async def talk() -> list[object]:
+        async with PortClient("https://s.test", "id", "secret", transport=httpx.MockTransport(handle)) as client:
+            return list(await asyncio.gather(*(client.blueprint("b") for _ in range(20)), return_exceptions=True))
+
+    answers = loop.run_until_complete(talk())
+    assert all(later - sooner >= 0.95 for sooner, later in pairwise(tokens))
+    if status == 502:
+        assert len(tokens) == 4
+        assert not [each for each in answers if isinstance(each, BaseException)]
+    else:  # a refusal is everybody's, and not asked for again
+        assert len(tokens) == 1
+        assert all(isinstance(each, PortError) for each in answers)
 
 
 def good(server: str) -> httpx.Response:

@@ -78,6 +78,7 @@ class Session:
         self._token = token
         self._token_until = float("inf") if token else 0.0
         self._token_lock = asyncio.Lock()
+        self._token_failure: tuple[float, Exception] | None = None
         self._limits = RateLimits(share=share)
         self._route = Route() if transport is not None else route_to(self.base_url)
         self._http = httpx.AsyncClient(
@@ -262,9 +263,17 @@ class Session:
         return self.cleaned(value if isinstance(value, str) else json.dumps(value))
 
     async def _valid_token(self) -> str:
+        """The token, or a new one. Who asks right after a failure shares that: else all who wait would ask at once."""
         async with self._token_lock:
             if self._token is None or time.monotonic() >= self._token_until:
-                self._token = await self._new_token()
+                if self._token_failure is not None and time.monotonic() < self._token_failure[0]:
+                    raise self._token_failure[1]
+                try:
+                    self._token = await self._new_token()
+                except (Again, PortError) as failure:
+                    if not (isinstance(failure, Again) and failure.limited):  # then the bucket keeps them apart
+                        self._token_failure = (time.monotonic() + _SHARED * self.persistence.patience.pause, failure)
+                    raise
             return self._token
 
     def _forget(self, token: str) -> None:
@@ -290,6 +299,9 @@ class Session:
         self._token_until = time.monotonic() + max(seconds - _RENEW_BEFORE, seconds / 2)
         return token
 
+
+_SHARED = 0.95
+"""The part of the pause between two tries in which the failure to get a token is that of everybody who asks."""
 
 _CHECK_URL = "Is PORT_BASE_URL the address of Port's API?"
 
