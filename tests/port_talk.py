@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -117,9 +118,18 @@ class Clock:
 
     def __init__(self, now: float = 1_750_000_000.1234) -> None:
         self.now = now
+        self.meanwhile: list[Callable[[], object]] = []
+        """What is done in a sleep: as much as in one that takes its time."""
 
     def __call__(self) -> float:
         return self.now
+
+
+def emulator_of(clock: Clock, **settings: Any) -> PortEmulator:
+    """An emulator on the clock that does all that it does in the background while somebody sleeps."""
+    emulator = PortEmulator(clock=clock, **settings)
+    clock.meanwhile.append(emulator.settle)
+    return emulator
 
 
 def talk(**settings: Any) -> Talk:
@@ -134,5 +144,11 @@ def talk(**settings: Any) -> Talk:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock for an emulator that moves where this process would sleep: no wait takes real time."""
     found = Clock()
-    monkeypatch.setattr(time, "sleep", lambda seconds: setattr(found, "now", found.now + seconds))
+
+    def sleep(seconds: float) -> None:
+        found.now += seconds
+        for work in found.meanwhile:
+            work()
+
+    monkeypatch.setattr(time, "sleep", sleep)
     return found

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from port_talk import Clock
+from port_talk import Clock, emulator_of
 from pydantic import SecretStr
 from rich.console import Console
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,7 +72,7 @@ def _probe(name: str, expected: Any, ask: Any, **more: Any) -> Probe[PortBench]:
 
 
 def test_the_emulated_port_is_as_expected_and_keeps_nothing(clock: Clock, figure: Callable[[str], None]) -> None:
-    emulator = PortEmulator(clock=clock)
+    emulator = emulator_of(clock)
     for name in ("one", "two"):
         emulator.add_user(f"{name}@example.com", roles=("Admin",))
     with emulator.serve():
@@ -185,12 +185,12 @@ def test_a_run_asks_no_more_than_its_budget_and_keeps_enough_of_it_to_remove_its
 def test_the_emulator_behaves_as_a_recording_saw_port(clock: Clock, tmp_path: Path) -> None:
     odd = Behaviour(unset_property="absent", max_bulk_upserts=9, log_order="newest first", moves_updated_at=False)
     out = tmp_path / "port.json"
-    emulator = PortEmulator(clock=clock, behaviour=odd)
+    emulator = emulator_of(clock, behaviour=odd)
     with emulator.serve():
         assert finish(ask_port(access(emulator), quiet()), out, quiet()) == 4
     taken, _ = behaviours([out])
     assert taken == odd
-    again = PortEmulator(clock=clock, behaviour=taken)
+    again = emulator_of(clock, behaviour=taken)
     with again.serve():
         seen = [finding.seen for finding in ask_port(access(again), quiet()).findings]
     assert seen == [probe["seen"] for probe in read_recording(out)["probes"]]
@@ -226,7 +226,7 @@ def test_emulate_takes_a_recording(tmp_path: Path) -> None:
 
 
 def test_stopped_at_every_tenth_request_nothing_is_left_after_a_clean_up(clock: Clock) -> None:
-    port = PortEmulator(clock=clock)
+    port = emulator_of(clock)
     with port.serve():
         _stopped_at_every_tenth_request(port)
 
@@ -327,7 +327,7 @@ def _run(port: PortEmulator, *options: str) -> Any:
 
 
 def test_the_command_ends_with_0_and_a_recording_without_credentials(clock: Clock, tmp_path: Path) -> None:
-    port = PortEmulator(clock=clock)
+    port = emulator_of(clock)
     with port.serve():
         _recorded(port, tmp_path)
 

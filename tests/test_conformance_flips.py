@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from port_talk import Clock
+from port_talk import Clock, emulator_of
 from rich.console import Console
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -149,7 +149,7 @@ def test_every_behaviour_has_a_probe_or_says_why_not() -> None:
 
 @pytest.mark.parametrize("behaviour", FLIPPED)
 def test_a_behaviour_that_is_turned_over_is_found(behaviour: str, clock: Clock) -> None:
-    found = differing(PortEmulator(clock=clock, **{behaviour: FLIPPED[behaviour]}))
+    found = differing(emulator_of(clock, **{behaviour: FLIPPED[behaviour]}))
     assert probes_of(behaviour) & found
 
 
@@ -191,12 +191,12 @@ CHANGES: dict[str, tuple[str, Changed]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_answer_that_is_changed_is_found(name: str, clock: Clock) -> None:
     probe, change = CHANGES[name]
-    emulator = PortEmulator(clock=clock)
+    emulator = emulator_of(clock)
     assert probe in differing(emulator, change.of(emulator.app))
 
 
 def test_nothing_is_found_where_nothing_was_changed(clock: Clock) -> None:
-    assert differing(PortEmulator(clock=clock)) == set()
+    assert differing(emulator_of(clock)) == set()
     unchanged = Changed("nothing that is asked", 0)
-    emulator = PortEmulator(clock=clock)
+    emulator = emulator_of(clock)
     assert differing(emulator, unchanged.of(emulator.app)) == set()

@@ -170,6 +170,36 @@ def test_a_signal_in_the_middle_of_an_event_loop_s_own_work_is_not_lost() -> Non
     assert done.stderr == "Ended by SIGTERM. Nothing was written to Port.\n"
 
 
+AT_A_STEP = """
+import asyncio, os, signal
+from coderport.terminal import ending
+
+armed, step = [], asyncio.Handle._run
+
+def taken(handle):
+    if armed:
+        armed.clear()
+        os.kill(os.getpid(), signal.SIGTERM)
+    step(handle)
+
+asyncio.Handle._run = taken
+
+async def work():
+    armed.append(True)
+    await asyncio.sleep(0)
+    await asyncio.sleep(3600)
+
+with ending.in_order():
+    ending.run(work())
+"""
+
+
+def test_a_signal_takes_no_step_from_the_event_loop_that_it_would_wait_for_without_end() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_A_STEP], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 143, done.stdout + done.stderr
+    assert done.stderr == "Ended by SIGTERM. Nothing was written to Port.\n"
+
+
 def undo_of_the_first_run(checkout: Checkout) -> list[str]:
     """The words of the command."""
     checkout.json("up", "--stack", "shell")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +23,7 @@ from coderport.report.account import Account
 from coderport.report.outcome import Outcome, Tally, kind_of
 from coderport.settings import Releases, Settings, load_releases
 from coderport.stack.stack import Stack, judged
+from coderport.terminal import ending
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.remedy import CLI, COMMAND
 
@@ -40,7 +40,7 @@ def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next
     try:
         releases, settings = load_releases(os.environ), stack.settings()
         now = datetime.now(timezone.utc)
-        reading = asyncio.run(read(stack, settings, account, now))
+        reading = ending.run(read(stack, settings, account, now))
         with account.phase("judge"):
             following = _next(reading, settings, stack, now)
             report = report_of(reading, settings, following.plan)
@@ -49,7 +49,7 @@ def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next
             raise refusal(verdict)
         if apply_it and not reading.adoption.nothing:
             store = store_of(stack, settings)
-            asyncio.run(apply(reading, settings, account, done, store=store, stack=stack.managed_by, now=now))
+            ending.run(apply(reading, settings, account, done, store=store, stack=stack.managed_by, now=now))
         elif not apply_it:
             done = Done(
                 settled=list(reading.adoption.families),

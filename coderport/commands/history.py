@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
 from coderport.settings import Limits, Releases, Settings, load_releases
 from coderport.stack.stack import Stack
+from coderport.terminal import ending
 from coderport.terminal.ending import says, writes_text
 from coderport.terminal.remedy import CLI
 from coderport.terminal.text import line
@@ -50,7 +50,7 @@ def undo(stack: Stack, run: str, *, apply_it: bool) -> Undone:
     later = _later(store, run)
     memory = stack.memory()
     owner = memory.owner(memory.mark(stack.managed_by))
-    return asyncio.run(_undo(stack, settings, releases, store, record, later, owner, apply_it))
+    return ending.run(_undo(stack, settings, releases, store, record, later, owner, apply_it))
 
 
 async def _undo(

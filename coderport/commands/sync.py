@@ -6,7 +6,6 @@ in a targeted run; where a part will not do, a full `up` runs instead, and the r
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -25,6 +24,7 @@ from coderport.report.outcome import PERMISSIONS_OF, Change, Counts, Operation, 
 from coderport.settings import load_releases
 from coderport.stack.comparison import Comparison, comparison_of
 from coderport.stack.stack import Stack, judged
+from coderport.terminal import ending
 from coderport.terminal.ending import Interrupted, told
 
 MOST_TARGETS = 1000
@@ -80,7 +80,7 @@ def preview(stack: Stack) -> tuple[Outcome, Tally]:
 
 def keep_part(stack: Stack, compared: Comparison, found: Difference, account: Account) -> None:
     """Keeps what a run over the difference changes and deletes in Port, in the stack's history."""
-    asyncio.run(
+    ending.run(
         keep(
             part_of(compared.plan, found),
             compared.memory,

@@ -22,7 +22,7 @@ from coderport.conformance.recording import as_json, show
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, ConformanceError, Talk
 from coderport.settings import CoderAccess, PortAccess, Settings, load_access
-from coderport.terminal.ending import Cause, Interrupted, says
+from coderport.terminal.ending import Cause, Interrupted, deferred, says
 
 Service = Literal["port", "coder"]
 
@@ -106,8 +106,9 @@ def _removing(service: Service, remove: Callable[[], tuple[str, ...]]) -> Iterat
     except BaseException:
         remove()
         raise
-    left += remove()
-    says(words)
+    with deferred():
+        left += remove()
+        says(words)
 
 
 def clean_up_port(access: PortAccess, console: Console) -> int:

@@ -19,6 +19,8 @@ _LIVE: Final = "seen live on 2026-09-24 (Banca-Agente-IA-demo/agentic-standard, 
 _OLD_TABLE: Final = "error table of Port's OpenAPI, July 2025"
 _OPENAPI: Final = "Port's OpenAPI, August 2026"
 _MOST_SECONDS: Final = 15
+_DELIVERY_LOOKS: Final = 16
+"""How often the run of a webhook is looked at: for half a minute, because Port sends webhooks in its own time."""
 
 
 def _body(bench: PortBench, word: str, method: dict[str, Any], inputs: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -173,7 +175,7 @@ def _log_page(bench: PortBench) -> Any:
 def _refused_webhook(bench: PortBench) -> Any:
     run = _run(bench, _action(bench, "refused", _webhook(bench, agent=False)))["id"]
     status = "IN_PROGRESS"
-    for attempt in range(8):
+    for attempt in range(_DELIVERY_LOOKS):
         status = bench.ask("GET", f"/actions/runs/{run}", version="v2").expect(200).member("run")["status"]
         if status != "IN_PROGRESS":
             return status

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -18,7 +17,7 @@ import httpx
 from coderport import __version__
 from coderport.conformance.probe import Unexpected
 from coderport.errors import CoderportError
-from coderport.terminal.ending import Interrupted
+from coderport.terminal.ending import deferred, unless_asked
 from coderport.transport.exchange import exchange
 from coderport.transport.route import route_to
 
@@ -88,6 +87,7 @@ class Talk:
         self.lines: list[str] = []
         """The requests since this was last emptied, each in a line."""
         self._budget, self._reserve = budget, reserve
+        self._removing = False
         self._route = route_to(base_url)
         self._loop = asyncio.new_event_loop()
         self._http = httpx.AsyncClient(
@@ -111,8 +111,9 @@ class Talk:
         self._loop.close()
 
     def release_reserve(self) -> None:
-        """From now on requests are for removing things."""
+        """From now on requests are for removing things, and none is cut off where the command is asked to end."""
         self._reserve = 0
+        self._removing = True
 
     def ask(self, method: str, path: str, body: Any = None, /, **query: Any) -> Answer:
         """One request and its answer; a 429 is waited out once, for at most a minute."""
@@ -146,26 +147,19 @@ class Talk:
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """A request and its whole answer, within the time for one answer and a size that memory can hold."""
-        request = self._loop.create_task(
-            exchange(
-                self._http,
-                method,
-                path,
-                seconds=SECONDS_PER_ANSWER,
-                most=_LARGEST_ANSWER,
-                json=body,
-                params=query,
-                headers=headers,
-            )
-        )
         try:
-            return self._loop.run_until_complete(request)
-        except Interrupted:
-            # What is left of the request would raise it once more in the next one, which removes things.
-            request.cancel()
-            with suppress(asyncio.CancelledError, httpx.HTTPError, Interrupted):
-                self._loop.run_until_complete(request)
-            raise
+            with deferred():
+                answer = exchange(
+                    self._http,
+                    method,
+                    path,
+                    seconds=SECONDS_PER_ANSWER,
+                    most=_LARGEST_ANSWER,
+                    json=body,
+                    params=query,
+                    headers=headers,
+                )
+                return self._loop.run_until_complete(answer if self._removing else unless_asked(answer))
         except httpx.HTTPError as error:
             told = self._route.told(error)
             raise ConformanceError(f"{self.base_url} did not answer {method} {path}: {told}") from None

@@ -52,6 +52,11 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
+        self.up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
 
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -71,7 +76,7 @@ class _Server(uvicorn.Server):
 class Served:
     """An application being served on loopback by a thread of its own; `url` has no slash at its end."""
 
-    _START_SECONDS: Final = 10.0
+    _START_SECONDS: Final = 60.0
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
         self._socket = _bound_socket(port)
@@ -99,10 +104,9 @@ class Served:
 
     def _await_start(self) -> None:
         deadline = time.monotonic() + self._START_SECONDS
-        while not self._server.started:
+        while not self._server.up.wait(0.1):
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise EmulatorError(f"the emulator on {self.url} did not start")
-            time.sleep(0.005)
 
     def stop(self) -> None:
         """Close the connections and end the thread; stopping twice is no error."""

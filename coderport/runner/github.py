@@ -5,7 +5,6 @@ The id comes from the environment, where the workflow puts its input: nothing of
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from coderport.runner.context import opened
 from coderport.runner.execution import execute
 from coderport.runner.values import Ended
 from coderport.settings import Settings
+from coderport.terminal import ending
 from coderport.transport.patience import Patience
 
 RUN_ID = "CODERPORT_RUN_ID"
@@ -75,7 +75,7 @@ def run_once(
                 cost = requests_text(coder.requests, port.requests, port.writes, coder.retries + port.retries)
 
     try:
-        ended = asyncio.run(work())
+        ended = ending.run(work())
     except CoderportError as error:
         say(f"Run {run_id} could not be reported: {error}\n{cost}".rstrip())
         return 1

@@ -18,6 +18,7 @@ from coderport.program.survey import read_permissions, read_port, survey, with_f
 from coderport.report.account import Account
 from coderport.settings import Releases, Settings
 from coderport.stack.stack import SUCCEEDED, Stack
+from coderport.terminal import ending
 from coderport.transport.together import together
 
 
@@ -49,7 +50,7 @@ def comparison_of(stack: Stack, releases: Releases, account: Account) -> Compari
         found.append(await compare(stack, releases, account))
 
     # What a coroutine returns `asyncio.run` (3.11) also writes out as text: half a second for 10,000 entities.
-    asyncio.run(kept())
+    ending.run(kept())
     return found[0]
 
 

@@ -88,6 +88,7 @@ class _State:
     stopped: bool = False
     processes: set[subprocess.Popen[str]] = field(default_factory=set)
     gentle: int = 0
+    deferred: int = 0
     busy: int = 0
     idle: threading.Condition = field(default_factory=threading.Condition)
 
@@ -223,6 +224,29 @@ def wait_for_others() -> None:
         _state.idle.wait_for(lambda: not _state.busy, _OTHERS_SECONDS)
 
 
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A signal within the block raises Interrupted at its end, and nothing before."""
+    before = _state.cause
+    _state.deferred += 1
+    try:
+        yield
+    finally:
+        _state.deferred -= 1
+    if _state.cause is not None and _state.cause is not before:
+        raise Interrupted(_state.cause)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run` for a command: raises Interrupted when the command is asked to end, also if the work is just done.
+
+    The signal is looked for beside the work. Raised wherever the process is, it could take a step from the event loop
+    that the loop then waits for without end.
+    """
+    with deferred():
+        return asyncio.run(unless_asked(work))
+
+
 async def unless_asked(work: Coroutine[Any, Any, T]) -> T:
     """The result of the work, which is cut off when the command is asked to end; then raises Interrupted."""
     task = asyncio.ensure_future(work)
@@ -232,6 +256,8 @@ async def unless_asked(work: Coroutine[Any, Any, T]) -> T:
             with suppress(asyncio.CancelledError):
                 await task
             raise Interrupted(cause)
+    if _state.cause is not None and task.exception() is not None:  # a process of the work that was killed, say
+        raise Interrupted(_state.cause)
     return task.result()
 
 
@@ -264,7 +290,8 @@ def _asked(number: int, _: FrameType | None) -> None:
             _end_gently(process)
         return
     _kill_all()
-    raise Interrupted(cause)
+    if not _state.deferred:
+        raise Interrupted(cause)
 
 
 def _end_gently(process: subprocess.Popen[str]) -> None:

@@ -274,7 +274,7 @@ class PortEmulator:
             affected = the_run(self._store, run_id).affected
             return [{"blueprint": key[0], "identifier": key[1], "action": what} for key, what in affected.items()]
 
-    def wait_for_run(self, run_id: str, timeout: float = 30) -> Json:
+    def wait_for_run(self, run_id: str, timeout: float = 300) -> Json:
         """The run once it has ended; `EmulatorError` if it has not after that many seconds."""
         with self._store.lock:
             run = the_run(self._store, run_id)
@@ -334,7 +334,7 @@ class PortEmulator:
                 raise EmulatorError(f"run {run_id} has sent no webhook")
             self._deliveries.put(run_id)
 
-    def settle(self, timeout: float = 30) -> None:
+    def settle(self, timeout: float = 300) -> None:
         """Return once every webhook is answered and every hook is done; `EmulatorError` if that takes longer."""
         if not self._deliveries.settle(timeout):
             raise EmulatorError(f"invocations are still under way after {timeout} s")
