@@ -196,7 +196,7 @@ ILL = {
         environ=lambda house: {"CODER_SESSION_TOKEN": "0123456789-notOneOfTheirs"},
     ),
     "a token that ends soon": Ill(
-        ("Coder", "token"), "warn", "That is soon.", "config set --secret coderport:coderSessionToken",
+        ("Coder", "token"), "warn", "That is soon.", "--stack NAME --secret coderport:coderSessionToken",
         environ=token("owner", expires_at=datetime.now(timezone.utc) + timedelta(days=2)),
     ),
     "a token of a member": Ill(("Coder", "sees"), "fail", "does not see all", environ=token("member")),
