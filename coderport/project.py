@@ -1,7 +1,7 @@
 """The project that the commands work on: a folder with a `Pulumi.yaml`, and the files that coderport itself brings.
 
 From a checkout that is the checkout, as ever. An installed `coderport` works on the project in the current folder or
-the nearest one above it; `--cwd` names another. The files that both need (the Go module
+the nearest one above it (`init` makes one); `--cwd` names another. The files that both need (the Go module
 of the CLI, the provider's launcher, a `Pulumi.yaml`) lie in the checkout, or in the installed package in `_project`.
 """
 
@@ -52,7 +52,8 @@ def project_folder() -> Path:
         )
     if not is_ours(found):
         raise SettingsError(
-            f"The Pulumi project in {found} is not one of coderport: its __main__.py does not run {_PROGRAM}."
+            f"The Pulumi project in {found} is not one of coderport: its __main__.py does not run {_PROGRAM}.\n"
+            f"To make one, in a folder of its own:\n  {COMMAND} --cwd FOLDER init"
         )
     return found
 

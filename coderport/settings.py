@@ -321,7 +321,7 @@ def load_settings(
     try:
         settings = Settings.model_validate({**given, **sources})
     except ValidationError as error:
-        problems.extend(_problems(error))
+        problems.extend(problems_of(error))
     for key in sorted(_SECRETS & from_config - encrypted):
         if not _only_emulators(given):
             problems.append((key, "is in clear in the stack config"))
@@ -337,7 +337,7 @@ def load_access(kind: type[Access], environ: Mapping[str, str]) -> Access:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        wrong = "\n".join(f"  {ENVIRONMENT[key]} {reason}" for key, reason in _problems(error))
+        wrong = "\n".join(f"  {ENVIRONMENT[key]} {reason}" for key, reason in problems_of(error))
         raise SettingsError(f"The environment is not complete:\n{wrong}\nNothing was asked.") from None
 
 
@@ -395,7 +395,7 @@ def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
     return given
 
 
-def _problems(error: ValidationError) -> list[tuple[str, str]]:
+def problems_of(error: ValidationError) -> list[tuple[str, str]]:
     """Each wrong key with what is wrong about it."""
     return [(_path(item["loc"][:2]), _reason(item)) for item in error.errors(include_input=False)]
 

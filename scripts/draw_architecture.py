@@ -21,6 +21,7 @@ PAGE: Final = ROOT / "docs" / "architecture.md"
 PACKAGE: Final = "coderport"
 FLOORS: Final = (
     ("commands",),
+    ("setup",),
     ("doctor",),
     ("adoption", "conformance", "live"),
     ("stack",),

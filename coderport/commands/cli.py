@@ -28,6 +28,7 @@ from coderport.commands.demo import show
 from coderport.commands.doctor import doctor as examined
 from coderport.commands.history import kept_runs
 from coderport.commands.history import undo as undo_run
+from coderport.commands.init import set_up
 from coderport.commands.live import live_until_told
 from coderport.commands.sync import preview as previewed
 from coderport.commands.sync import sync as synced
@@ -38,6 +39,7 @@ from coderport.history.screen import as_json, history_as_json, show_history, sho
 from coderport.project import work_in
 from coderport.report.outcome import Outcome
 from coderport.settings import RELEASES
+from coderport.setup.beginning import Choices
 from coderport.stack.stack import Stack
 from coderport.terminal.screen import open_outlets
 from coderport.terminal.volume import Volume, set_volume
@@ -291,6 +293,40 @@ def conformance(
         raise typer.BadParameter("--config is that of a --stack.")
     settings = None if stack is None else settings_of(f"conformance --{service}", stack, config)[0]
     raise typer.Exit(asked(service, people(), settings, out=out, writes=writes, clean_up=clean_up))
+
+
+@app.command()
+def init(
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", help="The Pulumi stack; made if it is not there.")
+    ] = None,
+    coder_url: Annotated[str | None, typer.Option(help="Coder's address.")] = None,
+    coder_token: Annotated[
+        str | None, typer.Option(help="A Coder token. CODER_SESSION_TOKEN leaves it out of the shell's history.")
+    ] = None,
+    port_client_id: Annotated[str | None, typer.Option(help="Port's client id.")] = None,
+    port_client_secret: Annotated[
+        str | None, typer.Option(help="Port's client secret. PORT_CLIENT_SECRET leaves it out of the shell's history.")
+    ] = None,
+    port_url: Annotated[str | None, typer.Option(help="Port's region, eu or us, or its address.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name of the project; else that of the folder.")] = None,
+    workflow: Annotated[
+        bool | None, typer.Option("--workflow/--no-workflow", help="Write a workflow for GitHub Actions.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace files and values that are there and differ.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also at a terminal.")] = False,
+    preview: Annotated[bool | None, typer.Option("--preview/--no-preview", help="End with a preview.")] = None,
+) -> None:
+    """Set up a project and a stack: asks for what it does not find, runs `doctor`, and offers a preview."""
+    given = {
+        "coderApiBaseUrl": coder_url,
+        "coderSessionToken": coder_token,
+        "portClientId": port_client_id,
+        "portClientSecret": port_client_secret,
+        "portBaseUrl": port_url,
+    }
+    choices = Choices(given, stack, name, workflow, overwrite, yes)
+    raise typer.Exit(set_up(choices, with_preview=preview))
 
 
 @app.command()

@@ -102,6 +102,8 @@ def show(*, workspaces: int, templates: int) -> None:
     shown = FOLDER.relative_to(CHECKOUT) if CHECKOUT else FOLDER
     console.print(f"\nThe state of this demo is in {shown}; the emulators are gone.")
     if CHECKOUT is None:
+        console.print("Next: a project for your own Coder and Port, in an empty folder:")
+        console.print(f"  {COMMAND} init")
         return
     console.print("Next: the README, for a real Coder and Port; or `make emulate`, and in another terminal:")
     state = shlex.quote(FOLDER.parent.as_uri())

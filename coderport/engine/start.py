@@ -14,6 +14,7 @@ from semver import VersionInfo
 from coderport.engine import process
 from coderport.engine.cli import CliInfo
 from coderport.engine.home import without_log
+from coderport.project import CHECKOUT
 
 _REAL_LIFE = ("CODERPORT_", "CODER_", "PORT_", "PULUMI_")
 
@@ -87,5 +88,7 @@ def engine_environment(base: Mapping[str, str], *, cli: Path, local_state: Path 
         environment["PULUMI_CONFIG_PASSPHRASE"] = _LOCAL_PASSPHRASE
         environment["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     environment[PYTHON] = sys.executable
+    if CHECKOUT is not None:  # the project may be elsewhere, and its launcher then finds no package beside it
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHECKOUT), base.get("PYTHONPATH")]))
     environment["PULUMI_SKIP_UPDATE_CHECK"] = "true"
     return environment

@@ -224,6 +224,13 @@ class Stack:
         """Where the state is kept, as a URL."""
         return self._stack.workspace.who_am_i().url or ""
 
+    def config(self) -> dict[str, str]:
+        """The stack's config as it is, decrypted, by key with namespace."""
+        try:
+            return {key: each.value for key, each in self._stack.get_all_config().items()}
+        except CommandError as error:
+            raise self._refused("has a config that cannot be read", error, SettingsError) from None
+
     def settings(self) -> Settings:
         """The settings that a run would have: the stack's config, decrypted, and the environment."""
         try:

@@ -1,0 +1,199 @@
+"""`init`, step by step. What is there already is kept, unless its owner says otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from coderport.engine import CliInfo, engine_environment
+from coderport.engine.errors import EngineError
+from coderport.engine.refusals import known_refusal, last_words
+from coderport.errors import SettingsError
+from coderport.project import CHECKOUT, folder_in_use, is_ours, work_in
+from coderport.settings import CoderAccess, PortAccess, problems_of
+from coderport.setup.asking import Person, is_terminal, missing
+from coderport.setup.files import ProjectFile, files_of, project_name_for, workflow_of
+from coderport.setup.values import (
+    ALL,
+    CODER_TOKEN,
+    CODER_URL,
+    PORT_ID,
+    PORT_SECRET,
+    PORT_URL,
+    Found,
+    found_values,
+    region_url,
+)
+from coderport.stack.stack import Stack
+
+_NAMESPACE = "coderport"
+_SECONDS = 120
+_PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was said on the command line; `given` are values by their key in the config."""
+
+    given: Mapping[str, str | None]
+    stack: str | None = None
+    name: str | None = None
+    workflow: bool | None = None
+    overwrite: bool = False
+    yes: bool = False
+
+
+class Beginning:
+    """One `init`: the project, the values, the stack. Each step may be repeated by running it again."""
+
+    def __init__(self, choices: Choices, console: Console) -> None:
+        self._choices, self._console = choices, console
+        self.person = Person(at_all=is_terminal() and not choices.yes)
+        self.stack = ""
+
+    def folder(self) -> Path:
+        """The folder of the project: the one in use, or the checkout that this is."""
+        folder = folder_in_use()
+        if CHECKOUT is not None and folder.resolve() == CHECKOUT:
+            return CHECKOUT
+        if (folder / "Pulumi.yaml").is_file() and not is_ours(folder):
+            raise SettingsError(
+                f"{folder} has a Pulumi project of its own, which is not one of coderport. Nothing was written. "
+                "Choose a folder of its own for it (it may be one below)."
+            )
+        return folder
+
+    def values(self) -> dict[str, str]:
+        """The four values and Port's region, checked, by key. Nothing is written before they are whole."""
+        found = found_values(os.environ, self._choices.given)
+        if PORT_URL.key not in found and not self.person.at_all:
+            found[PORT_URL.key] = Found("eu", "the default")
+        absent = [each for each in ALL if each.key not in found]
+        if absent and not self.person.at_all:
+            raise missing(absent)
+        values: dict[str, str] = {}
+        for wanted in ALL:
+            if wanted.key in found:
+                value, where = found[wanted.key].value, found[wanted.key].where
+                shown = "it" if wanted.secret else value
+                self._console.print(f"{wanted.question}: {shown}, from {where}")
+            else:
+                value = self.person.text(wanted.question, "eu" if wanted is PORT_URL else "", secret=wanted.secret)
+            values[wanted.key] = region_url(value) if wanted is PORT_URL else value
+        self._check(values)
+        return values
+
+    def _check(self, values: Mapping[str, str]) -> None:
+        """Whether each has the form that the settings demand."""
+        wrong: list[str] = []
+        for kind, keys in ((CoderAccess, (CODER_URL, CODER_TOKEN)), (PortAccess, (PORT_ID, PORT_SECRET, PORT_URL))):
+            try:
+                kind.model_validate({each.key: values[each.key] for each in keys})
+            except ValidationError as error:
+                flags = {each.key: each.flag for each in keys}
+                wrong += [f"  {flags[key]} {reason}" for key, reason in problems_of(error)]
+        if wrong:
+            raise SettingsError("\n".join(["What was given cannot be used:", *wrong, "Nothing was written."]))
+
+    def project(self, folder: Path) -> None:
+        """Writes what is missing of the project's files, and works in it from here on."""
+        if folder == CHECKOUT:
+            return
+        name = (
+            self._choices.name
+            or self._name_there(folder)
+            or self.person.text("The project's name", project_name_for(folder))
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write(files_of(folder, name))
+        work_in(folder)
+
+    def workflow(self, folder: Path) -> None:
+        """The workflow for GitHub, where it is wanted."""
+        if folder == CHECKOUT:
+            return
+        wanted = self._choices.workflow
+        if wanted is None:
+            wanted = self.person.may("Write a workflow for GitHub Actions?", otherwise=self.person.at_all)
+        if wanted:
+            self._write([workflow_of(folder, self.stack)])
+
+    def _name_there(self, folder: Path) -> str:
+        try:
+            lines = (folder / "Pulumi.yaml").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return ""
+        return next((each.removeprefix("name: ").strip() for each in lines if each.startswith("name: ")), "")
+
+    def _write(self, files: Iterable[ProjectFile]) -> None:
+        for file in files:
+            if file.is_there:
+                continue
+            question = f"{file.path} is there and differs. Overwrite it?"
+            if file.differs and not self._choices.overwrite and not self.person.may(question, otherwise=False):
+                self._console.print(f"kept     {file.path} (it differs; --overwrite replaces it)", style="yellow")
+            else:
+                file.write()
+                self._console.print(f"written  {file.path}")
+
+    def opened(self, cli: CliInfo, folder: Path) -> Stack:
+        """The stack, which is made where it is not there; a passphrase is asked for where one is needed."""
+        selected = _selected(cli, folder)
+        self.stack = self._choices.stack or self.person.text("The stack's name", selected or "dev") or "dev"
+        if self.person.at_all and not _is_cloud() and not any(name.startswith(_PASSPHRASE) for name in os.environ):
+            os.environ[_PASSPHRASE] = self.person.text("A passphrase for the stack's secrets (keep it)", secret=True)
+        return Stack(self.stack, cli, directory=folder)
+
+    def configure(self, stack: Stack, cli: CliInfo, values: Mapping[str, str]) -> None:
+        """Puts the values into the stack's file, secrets encrypted. Another that is there is kept, or asked about."""
+        there = stack.config()
+        for wanted in ALL:
+            key, value = f"{_NAMESPACE}:{wanted.key}", values[wanted.key]
+            before = there.get(key)
+            if before == value:
+                continue
+            if before and not self._choices.overwrite:
+                question = f"The stack {stack.name} has another {key}. Overwrite it?"
+                if not self.person.may(question, otherwise=False):
+                    self._console.print(f"kept     {key} (another is set; --overwrite replaces it)", style="yellow")
+                    continue
+            _set(stack, cli, key, value, secret=wanted.secret)
+            self._console.print(f"set      {key}{' (encrypted)' if wanted.secret else ''}")
+
+
+def _selected(cli: CliInfo, folder: Path) -> str:
+    """The stack that Pulumi has selected for the project; empty where it has none, or no login."""
+    done = _pulumi(cli, folder, "stack", "--show-name")
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _is_cloud() -> bool:
+    return os.environ.get("PULUMI_BACKEND_URL", "").startswith("https://") or "PULUMI_ACCESS_TOKEN" in os.environ
+
+
+def _set(stack: Stack, cli: CliInfo, key: str, value: str, *, secret: bool) -> None:
+    """By standard input, so that no value stands in the list of processes."""
+    option = "--secret" if secret else "--plaintext"
+    done = _pulumi(cli, stack.directory, "config", "set", option, key, "--stack", stack.name, given=value)
+    if done.returncode:
+        raise known_refusal(stack.name, done.stderr) or EngineError(
+            f"The Pulumi CLI did not set {key}: {last_words(done.stderr)}"
+        )
+
+
+def _pulumi(cli: CliInfo, folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [cli.path, *arguments, "--non-interactive"],
+        cwd=folder,
+        env=engine_environment(os.environ, cli=cli.path, local_state=None),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+    )

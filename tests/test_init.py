@@ -1,0 +1,227 @@
+"""`init`: from an empty folder to a stack that a run would accept, at a terminal and without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from at_terminal import Terminal
+
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo
+from coderport.setup.files import files_of, project_name_for, workflow_of
+from coderport.setup.values import coder_login, found_values, region_url
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Newcomer:
+    """Somebody with an empty folder, a backend, and Coder and Port on this machine."""
+
+    def __init__(self, folder: Path, cli: CliInfo, pair: Pair) -> None:
+        self.pair, self.home = pair, folder / "home"
+        self.folder = folder / "our catalog"
+        for each in (self.home, self.folder, folder / "state"):
+            each.mkdir()
+        self.environ = {
+            "PATH": f"{cli.path.parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.home),
+            "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "theirs",
+            "TERM": "dumb",
+        }
+        self.values = {
+            "CODER_URL": pair.coder_url,
+            "CODER_SESSION_TOKEN": pair.coder.token,
+            "PORT_CLIENT_ID": pair.port.client_id,
+            "PORT_CLIENT_SECRET": pair.port.client_secret,
+            "PORT_BASE_URL": pair.port_url,
+        }
+        self.command = [sys.executable, "-m", "coderport", "--cwd", str(self.folder)]
+
+    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.command, *arguments], cwd=ROOT, env={**self.environ, **environ}, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+
+    def config(self, stack: str) -> dict[str, object]:
+        read: dict[str, dict[str, object]] = yaml.safe_load((self.folder / f"Pulumi.{stack}.yaml").read_text())
+        return {key.removeprefix("coderport:"): value for key, value in read["config"].items()}
+
+    def secrets_in_clear(self) -> list[Path]:
+        secrets = (self.pair.coder.token, self.pair.port.client_secret)
+        files = [
+            each for each in self.folder.parent.rglob("*") if each.is_file() and not each.is_relative_to(self.home)
+        ]
+        return [each for each in files if any(secret.encode() in each.read_bytes() for secret in secrets)]
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, cli: CliInfo) -> Iterator[Newcomer]:
+    with Pair(seed=4, workspaces=4, templates=2) as pair:
+        yield Newcomer(tmp_path, cli, pair)
+
+
+def test_without_a_terminal_it_takes_what_the_environment_has_and_ends_with_a_preview(newcomer: Newcomer) -> None:
+    done = newcomer.run("init", "--stack", "prod", "--workflow", "--preview", **newcomer.values)
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = {str(each.relative_to(newcomer.folder)) for each in newcomer.folder.rglob("*") if each.is_file()}
+    assert written == {
+        "Pulumi.yaml", "__main__.py", "plugins/port/pulumi-resource-port", "requirements.txt", ".gitignore",
+        "Pulumi.prod.yaml", ".github/workflows/coderport.yml",
+    }  # fmt: skip
+    assert yaml.safe_load((newcomer.folder / "Pulumi.yaml").read_text())["name"] == "our-catalog"
+    config = newcomer.config("prod")
+    assert config["coderApiBaseUrl"] == newcomer.pair.coder_url and config["portBaseUrl"] == newcomer.pair.port_url
+    assert all(set(config[key]) == {"secure"} for key in ("coderSessionToken", "portClientSecret"))  # type: ignore[call-overload]
+    assert newcomer.secrets_in_clear() == []
+    assert newcomer.pair.coder.token not in done.stdout + done.stderr
+    assert "All is well." in done.stdout and "changes in " in done.stdout
+    assert newcomer.pair.port.writes == 0
+
+    up = newcomer.run("up", "--stack", "prod")  # the config alone has all that it needs
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert len(newcomer.pair.port.entities("coder_workspace")) == 4
+
+    before = {each: each.read_bytes() for each in newcomer.folder.rglob("*") if each.is_file()}
+    again = newcomer.run("init", "--stack", "prod", "--workflow", **newcomer.values)
+    assert again.returncode == 0 and "written" not in again.stdout and "set  " not in again.stdout
+    assert {each: each.read_bytes() for each in newcomer.folder.rglob("*") if each.is_file()} == before
+
+
+def test_what_is_there_and_differs_is_kept_unless_it_is_to_be_replaced(newcomer: Newcomer) -> None:
+    (newcomer.folder / "requirements.txt").write_text("ours==1\n")
+    done = newcomer.run("init", "--stack", "dev", **newcomer.values)
+    assert done.returncode == 0 and "kept     " in done.stdout, done.stdout + done.stderr
+    assert (newcomer.folder / "requirements.txt").read_text() == "ours==1\n"
+    other = newcomer.run("init", "--stack", "dev", **{**newcomer.values, "CODER_SESSION_TOKEN": "another-token-here"})
+    assert "kept     coderport:coderSessionToken" in other.stdout
+    file = newcomer.folder / "Pulumi.dev.yaml"
+    before = file.read_text()
+    replaced = newcomer.run(
+        "init", "--stack", "dev", "--overwrite", **{**newcomer.values, "CODER_SESSION_TOKEN": "another-token-here"}
+    )
+    assert replaced.returncode == 1 and "FAIL  Coder: token" in replaced.stdout, "doctor says what the new one is worth"
+    assert file.read_text() != before and "coderport" in (newcomer.folder / "requirements.txt").read_text()
+
+
+def test_without_a_terminal_what_is_missing_is_named_and_nothing_is_written(newcomer: Newcomer) -> None:
+    done = newcomer.run("init", "--stack", "dev", "--coder-url", newcomer.pair.coder_url)
+    assert done.returncode == 2
+    for said in ("--coder-token, or CODER_SESSION_TOKEN", "--port-client-id, or ", "--port-client-secret, or "):
+        assert said in done.stderr
+    assert list(newcomer.folder.iterdir()) == []
+    wrong = newcomer.run("init", "--coder-url", "coder", **{**newcomer.values, "CODER_URL": ""})
+    assert wrong.returncode == 2 and "--coder-url must be" in wrong.stderr
+    assert list(newcomer.folder.iterdir()) == []
+
+
+def test_somebody_elses_project_is_left_alone(newcomer: Newcomer) -> None:
+    (newcomer.folder / "Pulumi.yaml").write_text("name: theirs\nruntime: python\n")
+    (newcomer.folder / "__main__.py").write_text("print('theirs')\n")
+    done = newcomer.run("init", "--stack", "dev", "--overwrite", **newcomer.values)
+    assert done.returncode == 2 and "not one of coderport" in done.stderr
+    assert sorted(each.name for each in newcomer.folder.iterdir()) == ["Pulumi.yaml", "__main__.py"]
+
+
+def test_at_a_terminal_it_asks_for_what_it_does_not_find(newcomer: Newcomer) -> None:
+    login = newcomer.home / ".config" / "coderv2"
+    login.mkdir(parents=True)
+    (login / "url").write_text(f"{newcomer.pair.coder_url}/\n")
+    (login / "session").write_text(newcomer.pair.coder.token)
+    environ = {name: value for name, value in newcomer.environ.items() if name != "PULUMI_CONFIG_PASSPHRASE"}
+    terminal = Terminal([*newcomer.command, "init"], ROOT, environ)
+    terminal.says("from the login of Coder's command line")
+    terminal.says("A Coder token: it, from the login")
+    terminal.says("Port's client id (in Port: … > Credentials): ")
+    terminal.answers(newcomer.pair.port.client_id)
+    terminal.says("Port's client secret: ")
+    terminal.answers(newcomer.pair.port.client_secret)
+    terminal.says("Port's region (eu, us, or an address) [eu]: ")
+    terminal.answers(newcomer.pair.port_url)
+    terminal.says("The project's name [our-catalog]: ")
+    terminal.answers("ours")
+    terminal.says("The stack's name [dev]: ")
+    terminal.answers("first")
+    terminal.says("A passphrase for the stack's secrets (keep it): ")
+    terminal.answers("a phrase of theirs")
+    terminal.says("Write a workflow for GitHub Actions? [Y/n]: ")
+    terminal.answers("n")
+    terminal.says("All is well.")
+    terminal.says("Preview what a run would do now? It writes nothing. [y/N]: ")
+    terminal.answers("y")
+    terminal.says("changes in ")
+    terminal.says("up --stack first")
+    assert terminal.ended() == 0
+    for secret in (newcomer.pair.coder.token, newcomer.pair.port.client_secret, "a phrase of theirs"):
+        assert secret not in terminal.shown
+    assert newcomer.secrets_in_clear() == []
+    assert not (newcomer.folder / ".github").exists() and newcomer.pair.port.writes == 0
+    assert newcomer.config("first")["portClientId"] == newcomer.pair.port.client_id
+
+
+def test_the_login_of_another_deployment_lends_no_token(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("https://one.example.com\n")
+    (tmp_path / "session").write_text("token-of-one")
+    environ = {"CODER_CONFIG_DIR": str(tmp_path)}
+    assert coder_login(environ) == ("https://one.example.com", "token-of-one")
+    assert found_values(environ, {})["coderSessionToken"].value == "token-of-one"
+    same = found_values({**environ, "CODER_API_BASE_URL": "https://One.example.com/api/v2/"}, {})
+    assert same["coderSessionToken"].value == "token-of-one"
+    assert "coderSessionToken" not in found_values({**environ, "CODER_URL": "https://two.example.com"}, {})
+    assert "coderSessionToken" not in found_values(environ, {"coderApiBaseUrl": "https://two.example.com"})
+
+
+def test_the_command_line_counts_before_the_environment() -> None:
+    found = found_values({"PORT_CLIENT_ID": "of the environment"}, {"portClientId": "given"})
+    assert (found["portClientId"].value, found["portClientId"].where) == ("given", "the command line")
+
+
+@pytest.mark.parametrize(
+    ("said", "url"),
+    [("eu", "https://api.port.io"), ("US", "https://api.us.port.io"), ("https://port.corp", "https://port.corp")],
+)
+def test_a_region_is_named_in_short(said: str, url: str) -> None:
+    assert region_url(said) == url
+
+
+@pytest.mark.parametrize(("folder", "name"), [("our catalog", "our-catalog"), ("Ünï", "n"), ("日本", "coderport")])
+def test_a_project_is_called_like_its_folder(folder: str, name: str) -> None:
+    assert project_name_for(Path("/x") / folder) == name
+
+
+def test_the_workflow_lies_at_the_top_of_the_repository_and_is_sound(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    folder = tmp_path / "catalogs" / "coder"
+    file = workflow_of(folder, "prod")
+    assert file.path == tmp_path / ".github" / "workflows" / "coderport.yml"
+    file.write()
+    read = yaml.safe_load(file.path.read_text())
+    steps = read["jobs"]["coderport"]["steps"]
+    assert [each["working-directory"] for each in steps if "run" in each] == ["catalogs/coder"] * 2
+    with_secrets = [each["name"] for each in steps if "secrets." in str(each)]
+    assert with_secrets == ["Run"], "the step that fetches packages gets none"
+    zizmor = Path(sys.executable).parent / "zizmor"
+    options = ["--offline", "--quiet", "--persona", "auditor"]
+    done = subprocess.run([zizmor, *options, file.path], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_actions_of_the_workflow_are_those_that_ours_pin(tmp_path: Path) -> None:
+    ours = "\n".join(each.read_text() for each in (ROOT / ".github" / "workflows").glob("*.yml"))
+    uses = [line.strip().removeprefix("- ") for line in workflow_of(tmp_path, "x").text.splitlines() if "uses:" in line]
+    assert len(uses) == 2 and all(each in ours for each in uses)
+
+
+def test_the_files_make_a_project_that_is_ours(tmp_path: Path) -> None:
+    for file in files_of(tmp_path, "catalog"):
+        assert not file.differs and not file.is_there
+        file.write()
+        assert file.is_there
+    assert os.access(tmp_path / "plugins" / "port" / "pulumi-resource-port", os.X_OK)
