@@ -1,0 +1,89 @@
+"""`live` as a person starts it: the command, over sockets, beside the real engine's runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from checkout import Checkout, Command
+
+from coderport.emulators.pair import Pair
+from coderport.engine import CliInfo
+from coderport.kinds.workspace import WORKSPACE
+
+pytestmark = pytest.mark.in_order
+
+W = WORKSPACE.identifier
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Checkout]:
+    with Pair(seed=5, workspaces=8, templates=2) as pair:
+        checkout = Checkout(tmp_path_factory.mktemp("live"), cli, pair)
+        checkout.environment["CODERPORT_LIVE_PORT"] = "0"
+        yield checkout
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def url_of(command: Command) -> str:
+    command.says('"listening"')
+    found = next(re.search(r'"url": "([^"]+)"', line) for line in command.lines if '"listening"' in line)
+    assert found is not None
+    return found[1]
+
+
+def status(checkout: Checkout, identifier: str) -> object:
+    held = checkout.pair.port.entity(W, identifier)
+    return held and held["properties"]["status"]
+
+
+def test_before_the_first_run_it_is_not_ready_and_says_which_run_has_to_come_first(checkout: Checkout) -> None:
+    done = checkout.run("live", "--stack", "shell")
+    assert done.returncode == 2
+    assert "python -m coderport up --stack shell" in done.stdout + done.stderr
+
+
+def test_it_follows_coder_until_it_is_told_to_stop(checkout: Checkout) -> None:
+    checkout.json("up", "--stack", "shell")
+    command = Command(checkout, "live", "--stack", "shell")
+    url = url_of(command)
+    until(lambda: httpx.get(f"{url}/readyz").status_code == 200, "ready")
+    assert httpx.get(f"{url}/healthz").status_code == 200
+    first, second, *_ = sorted(checkout.pair.coder.workspace_ids())
+    checkout.pair.coder.stop(first)
+    checkout.pair.coder.delete_workspace(second)
+    made = checkout.pair.coder.create_workspace()
+    until(lambda: status(checkout, first) == "stopped", "stopped")
+    until(lambda: status(checkout, second) is None, "deleted")
+    until(lambda: status(checkout, made) is not None, "created")
+    figures = httpx.get(f"{url}/metrics").text
+    assert 'coderport_live_writes_total{what="deleted"} 1.0' in figures
+    assert 'coderport_live_lag_seconds_count{feed="jobs"}' in figures
+    command.tell(signal.SIGTERM)
+    assert command.ended() == 0
+    events = [json.loads(line)["event"] for line in command.lines if line.startswith("{")]
+    assert events[-2:] == ["draining", "stopped"]
+    assert checkout.pair.coder.token not in "\n".join(command.lines)
+    assert checkout.pair.port.client_secret not in "\n".join(command.lines)
+
+
+def test_the_runs_after_it_write_nothing(checkout: Checkout) -> None:
+    checkout.pair.port.reset_requests()
+    for name in ("sync", "up", "sync"):
+        outcome = checkout.json(name, "--stack", "shell")
+        assert outcome["port_writes"] == 0
+        assert outcome["kinds"]["workspace"]["updated"] == outcome["kinds"]["workspace"]["created"] == 0
+    assert outcome["result"] == "unchanged"
+    assert checkout.pair.port.writes == 0
+    checkout.json("drift", "--stack", "shell")
