@@ -380,9 +380,18 @@ def run(
 
 
 @app.command()
-def serve(stack: ExistingStack, config: Config = None) -> None:
+def serve(
+    stack: ExistingStack,
+    config: Config = None,
+    live: Annotated[bool, typer.Option("--live", help="Run `live` in the same process.")] = False,
+) -> None:
     """Run the webhook backend of the actions until SIGTERM. docs/actions.md lists its CODERPORT_SERVE_… variables."""
-    serve_until_told(stack, config)
+    if not live:
+        serve_until_told(stack, config)
+    elif config is not None:
+        raise typer.BadParameter("--live needs the stack's state, which no --config has.")
+    else:
+        live_until_told(stack, people(stderr=True).print, with_actions=True)
 
 
 @app.command()

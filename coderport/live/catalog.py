@@ -72,6 +72,11 @@ class Catalog:
             return None
         return frozenset(each.id for each in self.ground.snapshot.organizations)
 
+    @property
+    def organization_ids(self) -> frozenset[str]:
+        """The organizations of the read that this began with."""
+        return frozenset(each.id for each in self.ground.snapshot.organizations)
+
     def has(self, key: Ref) -> PortEntity | None:
         """What Port holds of it."""
         return self.held.get(key.blueprint, {}).get(key.identifier)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Final
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from coderport.live.beginning import LiveStack
+from coderport.live.feeds.webhook import TooMany
 from coderport.live.service import Live, opened_live
 from coderport.live.settings import ServiceSettings
 from coderport.runner.service.connections import Connections, most_connections
@@ -22,7 +26,9 @@ from coderport.runner.service.metrics import CONTENT_TYPE
 from coderport.settings import Settings
 from coderport.terminal.ending import as_service
 
-CONNECTIONS = 64
+BODY_LIMIT: Final = 64 * 1024
+BODY_SECONDS: Final = 10.0
+CONNECTIONS: Final = 64
 """Open at once: a supervisor's and Prometheus' are few."""
 
 _LOG = logging.getLogger(__name__)
@@ -31,8 +37,8 @@ _LOG = logging.getLogger(__name__)
 class Endpoints:
     """What is asked of `live`."""
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, live: Live, webhook_secret: str = "") -> None:
+        self._live, self._secret = live, webhook_secret
         self.draining = False
 
     async def health(self, request: Request) -> Response:
@@ -49,31 +55,61 @@ class Endpoints:
         """GET /metrics, for Prometheus."""
         return Response(self._live.metrics.exposition(), media_type=CONTENT_TYPE)
 
+    async def notification(self, request: Request) -> Response:
+        """POST /coder/SECRET, Coder's notification webhook: 202, and nothing in it is believed."""
+        if self.draining or not hmac.compare_digest(request.path_params["secret"].encode(), self._secret.encode()):
+            return PlainTextResponse("Not Found\n", 404)
+        try:
+            self._live.notified(json.loads(await asyncio.wait_for(_body(request), BODY_SECONDS)))
+        except TooMany:
+            return PlainTextResponse("too many\n", 429, {"retry-after": "60"})
+        except (ValueError, RecursionError, asyncio.TimeoutError, ClientDisconnect):
+            return PlainTextResponse("not a notification\n", 400)
+        return PlainTextResponse("taken\n", 202)
+
     def app(self) -> Starlette:
         """The application."""
-        return Starlette(
-            routes=[
-                Route("/healthz", self.health),
-                Route("/readyz", self.ready),
-                Route("/metrics", self.metrics),
-            ]
-        )
+        routes = [
+            Route("/healthz", self.health),
+            Route("/readyz", self.ready),
+            Route("/metrics", self.metrics),
+        ]
+        if self._secret:
+            routes.append(Route("/coder/{secret}", self.notification, methods=["POST"]))
+        return Starlette(routes=routes)
 
 
-def follow(stack: LiveStack, settings: Settings, service: ServiceSettings) -> None:
+async def _body(request: Request) -> bytes:
+    """The body; ValueError where it is too large for a notification."""
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > BODY_LIMIT:
+            raise ValueError("too large")
+    return bytes(found)
+
+
+def follow(
+    stack: LiveStack,
+    settings: Settings,
+    service: ServiceSettings,
+    beside: AbstractAsyncContextManager[object] | None = None,
+) -> None:
     """Keeps Port as Coder is until SIGTERM or SIGINT, then finishes the writes under way and returns.
 
-    Raises CoderportError if the port cannot be used, and Refusal where Coder is not the one that it was.
+    `beside` is another service in this process, entered and left with this one. Raises CoderportError if the port
+    cannot be used, and Refusal where Coder is not the one that it was.
     """
     log_to_stderr()
-    asyncio.run(_until_told(stack, settings, service))
+    asyncio.run(_until_told(stack, settings, service, beside or nullcontext()))
 
 
 @asynccontextmanager
 async def running(live: Live, service: ServiceSettings) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
     """`live` at work and answering at the URL that is given. The task ends by itself only where it cannot go on."""
     with bound(service.host, service.port) as listening:
-        endpoints = Endpoints(live)
+        secret = service.webhook_secret.get_secret_value() if service.webhook_secret else ""
+        endpoints = Endpoints(live, secret)
         connections = Connections(most_connections(CONNECTIONS), lambda why: None)
         async with answering(endpoints.app(), listening, connections) as url:
             _LOG.info("listening", extra={"url": url})
@@ -90,12 +126,14 @@ async def running(live: Live, service: ServiceSettings) -> AsyncIterator[tuple[s
     _LOG.info("stopped")
 
 
-async def _until_told(stack: LiveStack, settings: Settings, service: ServiceSettings) -> None:
+async def _until_told(
+    stack: LiveStack, settings: Settings, service: ServiceSettings, beside: AbstractAsyncContextManager[object]
+) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     # The handler of a signal wakes the loop by itself only where the loop has set it.
     with as_service(lambda: loop.call_soon_threadsafe(told.set)):
-        async with opened_live(stack, settings) as live, running(live, service) as (_, work):
+        async with beside, opened_live(stack, settings) as live, running(live, service) as (_, work):
             stopping = asyncio.create_task(told.wait())
             await asyncio.wait((stopping, work), return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()

@@ -21,6 +21,7 @@ from coderport.live.budget import Budget, patient, routine
 from coderport.live.catalog import Catalog
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.choosing import Chosen, chosen
+from coderport.live.feeds.webhook import Notifications
 from coderport.live.following import LONGEST_PAUSE, Following
 from coderport.live.health import Health
 from coderport.live.hints import Hints
@@ -81,6 +82,8 @@ class Live:
         )
         self._budget = budget
         self._others_wrote = asyncio.Event()
+        self._catalog: Catalog
+        self._notifications = Notifications(lambda: self._catalog if self._begun else None)
 
     # --- how it is ------------------------------------------------------------------------------------------------
 
@@ -99,6 +102,10 @@ class Live:
     def feeds(self) -> list[str]:
         """The names of the feeds that it has, sorted."""
         return sorted({name for name, _ in self._following.feeds}) if self._following is not None else []
+
+    def notified(self, body: Any) -> None:
+        """Takes one of Coder's notifications. TooMany and ValueError as `Notifications.hints` raises them."""
+        self._hinted(self._notifications.hints(body))
 
     def details(self) -> str:
         """What else a person should know, ready or not: deletions that are held, and what allows them."""

@@ -47,9 +47,9 @@ def note(
 ) -> None:
     """Add a line; `more` are the other fields of an `Entry`."""
     more.setdefault("request_id", state.new_audit_id())
-    state.audit.append(
-        Entry(state.new_audit_id(), state.now(), user_id, action, resource_type, resource_id, **more)
-    )  # fmt: skip
+    entry = Entry(state.new_audit_id(), state.now(), user_id, action, resource_type, resource_id, **more)
+    state.audit.append(entry)
+    state.noted(entry)
 
 
 def note_build(state: State, build: Build) -> None:

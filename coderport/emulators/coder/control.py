@@ -21,7 +21,7 @@ _MUTATIONS = (
     "delete_template", "set_template", "create_organization", "create_user", "set_user", "delete_user", "create_token",
     "revoke_token", "fail_next_builds", "set_provisioners", "set_build_seconds", "set_agents", "set_build_log",
     "change_states", "churn_between_lists", "drop_rows", "set_count_off", "clear_list_faults", "start_churn",
-    "stop_churn", "set_prices",
+    "stop_churn", "set_prices", "notify",
 )  # fmt: skip
 
 

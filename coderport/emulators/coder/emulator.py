@@ -12,9 +12,11 @@ from starlette.routing import Route
 
 from coderport.emulators.coder import builds
 from coderport.emulators.coder.app import Api
+from coderport.emulators.coder.audit import Entry
 from coderport.emulators.coder.flavour import flavour as flavour_named
 from coderport.emulators.coder.listing import ListFaults
 from coderport.emulators.coder.members import Members
+from coderport.emulators.coder.notifications import notification, posting
 from coderport.emulators.coder.seed import Size, seed, seed_like_recording
 from coderport.emulators.coder.state import State
 from coderport.emulators.kit import (
@@ -126,6 +128,20 @@ class CoderEmulator(Members):
         from coderport.emulators.coder.control import routes  # it drives this class
 
         return routes(self)
+
+    def notify(self, url: str | None) -> None:
+        """Point the notification webhook there, or nowhere; another deployment has none."""
+        state = self.state
+        if url is None:
+            state.noted = lambda entry: None
+            return
+        post = posting(url)
+
+        def noted(entry: Entry) -> None:
+            if (body := notification(state, entry)) is not None:
+                post(body)
+
+        state.noted = noted
 
     def set_prices(self, priced: bool = True) -> None:
         """Have answers take as long as a real server's from now on, or as short as they can."""

@@ -10,7 +10,7 @@ import uuid
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from coderport.emulators.coder.flavour import Flavour
 from coderport.emulators.coder.jobs import JobIndex, Work
@@ -52,6 +52,8 @@ class State:
         self.flavour = flavour
         self.clock = clock
         self.licensed = licensed
+        self.noted: Callable[[Any], None] = lambda entry: None
+        """Hears of each line of the audit log."""
         self.renames = False
         """Whether templates made from now on let workspaces be renamed."""
         self.deployment_id = self.new_id()
