@@ -134,6 +134,7 @@ async def foreign(world: World, chance: random.Random) -> None:
     identifier = alive if alive and chance.random() < 0.4 else f"00000000-0000-4000-8000-{chance.randint(1, 99):012}"
     properties = {"name": "theirs", MANAGED_BY: str(OTHER), DEPLOYMENT: world.coder.deployment_id}
     world.port.put_entity(W, {"identifier": identifier, "title": "theirs", "properties": properties}, by="other")
+    world.watch.foreign_since[W, identifier] = asyncio.get_running_loop().time()
 
 
 async def own_action(world: World, chance: random.Random) -> None:

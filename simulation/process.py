@@ -34,8 +34,8 @@ class Process:
         self.result: Any = None
         self.error: BaseException | None = None
         self.dead = False
-        self.seconds = 0.0
-        """How long it took, once it has ended."""
+        self.began, self.seconds = 0.0, 0.0
+        """When it began by the loop's time, and how long it took, once it has ended."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._root: asyncio.Task[None] | None = None
 
@@ -43,7 +43,7 @@ class Process:
         """Begins; `work` is a command's blocking code, or, not `blocking`, a coroutine function."""
 
         now = asyncio.get_running_loop().time
-        began = now()
+        self.began = now()
 
         async def main() -> None:
             CURRENT.set(self)
@@ -55,7 +55,7 @@ class Process:
             except Exception as error:
                 self.error = error
             finally:
-                self.seconds = now() - began
+                self.seconds = now() - self.began
 
         self._root = asyncio.get_running_loop().create_task(main())
 

@@ -26,6 +26,7 @@ DAY = 22 * 3600
 _DELETE = re.compile(r"/v1/blueprints/([^/]+)/bulk/entities/delete")
 _DELETE_ONE = re.compile(r"/v1/blueprints/([^/]+)/entities/([^/]+)")
 _UPSERT = re.compile(r"/v1/blueprints/([^/]+)/entities/bulk")
+_ENTITY = re.compile(r"/v1/blueprints/([^/]+)/entities(?:/[^/]+)?")
 _BLUEPRINT = re.compile(r"/v1/blueprints/([^/]+)")
 _ACTION = re.compile(r"/v1/actions/([^/]+)(?:/permissions)?")
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -43,6 +44,8 @@ class Watch:
         self._coder, self._port, self._settings, self._clock = coder, port, settings, clock
         self.broken: list[str] = []
         self.deleted: set[str] = set()
+        self.foreign_since: dict[tuple[str, str], float] = {}
+        """When another stack took an entity, by blueprint and identifier."""
         self.state = ""
         self._alive: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
 
@@ -57,7 +60,7 @@ class Watch:
             while more:
                 message = await receive()
                 body, more = body + message.get("body", b""), message.get("more_body", False)
-            self._look(scope["method"], scope["path"], body)
+            self._look(scope["method"], scope["path"], body, over=b"upsert=true" in scope["query_string"])
 
             async def again() -> Any:
                 return {"type": "http.request", "body": body, "more_body": False}
@@ -76,7 +79,8 @@ class Watch:
         outside = bool(scope) and not {organization.id, organization.name} & set(scope)
         return outside or template.name in settings.exclude_templates
 
-    def _look(self, method: str, path: str, body: bytes) -> None:
+    def _look(self, method: str, path: str, body: bytes, *, over: bool) -> None:
+        """`over` says that what Port holds is written over: else Port refuses it."""
         if found := _DELETE.fullmatch(path):
             for identifier in json.loads(body)["entities"]:
                 self._deleting(found[1], identifier)
@@ -88,7 +92,9 @@ class Watch:
             self._changing_action(method, found[1])
         elif method == "POST" and (found := _UPSERT.fullmatch(path)):
             for entity in json.loads(body)["entities"]:
-                self._writing(found[1], entity)
+                self._writing(found[1], entity, over=over)
+        elif found := _ENTITY.fullmatch(path):
+            self._writing(found[1], json.loads(body), over=over or method != "POST", as_whole=method == "PUT")
 
     def _deleting(self, blueprint: str, identifier: str) -> None:
         held = self._port.entity(blueprint, identifier)
@@ -139,18 +145,21 @@ class Watch:
         if lives and not left_out:
             self.broken.append(f"{process.name} deletes the action {identifier}, which is still wanted")
 
-    def _writing(self, blueprint: str, entity: dict[str, Any]) -> None:
+    def _writing(self, blueprint: str, entity: dict[str, Any], *, over: bool, as_whole: bool = False) -> None:
         held = self._port.entity(blueprint, entity["identifier"])
-        if held is not None and not self._settings().take_over:
+        if held is not None and over and not self._settings().take_over:
             self._not_foreign(blueprint, entity["identifier"], held, "written over")
-        if blueprint in DECLARED_PROPERTIES:
+        if blueprint in DECLARED_PROPERTIES and not as_whole:  # the whole entity has what others set, too
             strange = set(entity.get("properties", {})) - DECLARED_PROPERTIES[blueprint]
             strange |= set(entity.get("relations", {})) - DECLARED_RELATIONS[blueprint]
             if strange:
                 self.broken.append(f"a value of somebody else's is written: {sorted(strange)}")
 
     def _not_foreign(self, blueprint: str, identifier: str, held: dict[str, Any], what: str) -> None:
-        mark = Mark.read(held["properties"].get("managed_by"))
+        mark, process = Mark.read(held["properties"].get("managed_by")), CURRENT.get()
+        came = self.foreign_since.get((blueprint, identifier), 0.0)
+        if process is not None and came > process.began:
+            return  # nobody can know of it who has read Port before
         if mark is not None and mark.stack == OTHER.stack:
             self.broken.append(f"{blueprint} {identifier} of {mark} is {what}")
 
