@@ -424,7 +424,7 @@ def everywhere() -> Iterator[None]:
         for name, value in {
             "pulumi": _Pulumi(),
             "declare": declare,
-            "settings_of": lambda *_: run().stack.settings(),
+            "settings_of": lambda *_, **__: run().stack.settings(),
             "_stack_config": dict,
             "load_releases": releases,
             "resources_of": lambda _: run().stack.resources(),
