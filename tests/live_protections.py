@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 from coderport.coder.reading import proof
+from coderport.coder.reading.fate import Fate
 from coderport.live import budget, catalog, deleting, others, rereading, writing
 from coderport.live.values import Reading
 
@@ -21,7 +22,7 @@ def _believes_404() -> Iterator[None]:
 
     async def guessed(*arguments: Any) -> Any:
         found = await real(*arguments)
-        return {key: proof.Fate.GONE if fate is proof.Fate.UNPROVEN else fate for key, fate in found.items()}
+        return {key: Fate.GONE if fate is Fate.UNPROVEN else fate for key, fate in found.items()}
 
     with mock.patch("coderport.live.reading.workspace_fates", guessed):
         yield

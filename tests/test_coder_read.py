@@ -15,6 +15,7 @@ from catalog_samples import numbered
 
 from coderport.coder import errors
 from coderport.coder.client import CoderClient
+from coderport.coder.models import CoderPerson
 from coderport.coder.reading.snapshot import Fate, Known, Snapshot, _Read, read_snapshot
 from coderport.errors import SettingsError
 
@@ -476,12 +477,12 @@ def test_a_user_who_gets_lost_between_two_pages_is_found_by_another_walk() -> No
         rows = [{"id": numbered(ord(name)), "username": name, "email": f"{name}@x"} for name in pages.get(offset, [])]
         return httpx.Response(200, json={"users": rows, "count": 4 if walks.count(0) == 1 else 3})
 
-    async def run() -> Mapping[str, str] | None:
+    async def run() -> Mapping[str, CoderPerson] | None:
         transport = httpx.MockTransport(handler)
         async with CoderClient("https://coder.example.com", "a-token", transport=transport) as client:
             read = _Read(client, Known(), lambda *_: None, 2)
-            return await read._emails()
+            return await read._users()
 
     found = asyncio.run(run())
-    assert found is not None and set(found.values()) == {"a@x", "b@x", "c@x", "d@x"}
+    assert found is not None and {each.email for each in found.values()} == {"a@x", "b@x", "c@x", "d@x"}
     assert walks.count(0) == 2

@@ -22,7 +22,7 @@ import httpx
 
 from coderport import __version__
 from coderport.coder import errors
-from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace, read_as
+from coderport.coder.models import BuildInfo, CoderPerson, Group, Organization, Template, User, Workspace, read_as
 from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
 from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
@@ -42,7 +42,7 @@ _BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
 
 _CUT = object()
 
-Row = TypeVar("Row", Template, Workspace)
+Row = TypeVar("Row", Template, Workspace, Organization, Group)
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,25 @@ class CoderClient:
         rows = _rows((await self._get("/organizations")).data, "/organizations")
         return tuple(sorted((read_as(Organization, row) for row in rows), key=lambda one: (one.name, one.id)))
 
+    async def organization(self, organization_id: str) -> Organization | None:
+        """One organization, or None: it was deleted, or the token may not see it."""
+        try:
+            answer = await self._get(f"/organizations/{organization_id}")
+        except (errors.CoderNotFound, errors.CoderGone):
+            return None
+        return _same_id(read_as(Organization, answer.data), organization_id)
+
+    async def groups(self) -> tuple[Group, ...]:
+        """The groups that the token may read, of every organization. CoderForbidden without a licence for them."""
+        return tuple(read_as(Group, row) for row in _rows((await self._get("/groups")).data, "/groups"))
+
+    async def group(self, group_id: str) -> Group | None:
+        """One group, or None: it was deleted, or the token may not see it."""
+        try:
+            return _same_id(read_as(Group, (await self._get(f"/groups/{group_id}")).data), group_id)
+        except errors.CoderNotFound:
+            return None
+
     async def templates(self, query: str = "", *, organization_id: str | None = None) -> tuple[Template, ...]:
         """Templates in one SQL statement. Without `deprecated:` in `query`, newer servers leave deprecated ones out."""
         path = f"/organizations/{organization_id}/templates" if organization_id else "/templates"
@@ -211,13 +230,13 @@ class CoderClient:
         answer = await self._get(f"/workspaces/{workspace_id}", {"include_deleted": "true"})
         return _same_id(read_as(Workspace, answer.data), workspace_id)
 
-    async def users(self, *, limit: int, offset: int = 0) -> tuple[tuple[User, ...], int]:
+    async def users(self, *, limit: int, offset: int = 0) -> tuple[tuple[CoderPerson, ...], int]:
         """One page of users in order of username, and how many there are (0 past the end, unlike workspaces)."""
         body = _object(await self._get("/users", {"limit": limit, "offset": offset}), "/users")
         count = body.get("count")
         if not isinstance(count, int):
             raise errors.CoderAnswerError("Coder answered GET /users without a valid `count`")
-        return tuple(read_as(User, row) for row in _rows(body.get("users"), "/users")), count
+        return tuple(read_as(CoderPerson, row) for row in _rows(body.get("users"), "/users")), count
 
     async def authcheck(self, checks: Mapping[str, Mapping[str, str]], *, action: str = "read") -> dict[str, bool]:
         """May the token do `action` on each of these (`resource_type`, `organization_id`)? Keys are the caller's."""

@@ -89,7 +89,9 @@ class Organization(CoderModel):
     name: str
     display_name: str = ""
     description: str = ""
+    icon: str = ""
     is_default: bool = False
+    created_at: Time = None
 
 
 class User(CoderModel):
@@ -100,6 +102,40 @@ class User(CoderModel):
     name: str = ""
     email: str = ""
     status: str = ""
+
+
+class CoderPerson(User):
+    """A user with what decides on their rights. `organization_ids` is None where the server does not say."""
+
+    organization_ids: tuple[str, ...] | None = None
+    roles: frozenset[str] = frozenset()
+    """Site-wide roles by name, e.g. `owner`."""
+    login_type: str = ""
+    created_at: Time = None
+    last_seen_at: Time = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _role_names(cls, row: Any) -> Any:
+        if not isinstance(row, Mapping):
+            return row
+        roles = [role for role in row.get("roles") or () if isinstance(role, Mapping)]
+        return {**row, "roles": frozenset(str(role.get("name")) for role in roles if not role.get("organization_id"))}
+
+
+class Group(CoderModel):
+    """A group of an organization; that of everybody has the id of its organization."""
+
+    id: Id
+    name: str
+    display_name: str = ""
+    organization_id: Id
+    organization_name: str = ""
+    members: tuple[User, ...] = ()
+    total_member_count: int = 0
+    avatar_url: str = ""
+    quota_allowance: int = 0
+    source: str = ""
 
 
 class Template(CoderModel):

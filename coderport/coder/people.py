@@ -12,11 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import model_validator
-
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderForbidden, CoderNotFound
-from coderport.coder.models import User, read_as
+from coderport.coder.models import CoderPerson, read_as
 
 PAGE = 100
 DELETIONS_PAGE = 100
@@ -36,22 +34,6 @@ def same_address(one: str, other: str) -> bool:
 
 
 _DELETIONS = "resource_type:user action:delete"
-
-
-class CoderPerson(User):
-    """A user with what decides on their rights. `organization_ids` is None where the server does not say."""
-
-    organization_ids: tuple[str, ...] | None = None
-    roles: frozenset[str] = frozenset()
-    """Site-wide roles by name, e.g. `owner`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _role_names(cls, row: Any) -> Any:
-        if not isinstance(row, Mapping):
-            return row
-        roles = [role for role in row.get("roles") or () if isinstance(role, Mapping)]
-        return {**row, "roles": frozenset(str(role.get("name")) for role in roles if not role.get("organization_id"))}
 
 
 class People:

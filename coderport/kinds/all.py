@@ -10,7 +10,7 @@ from coderport.catalog import meaning
 from coderport.catalog.blueprint import Blueprint, ordered
 from coderport.catalog.values import Entity, Held
 from coderport.errors import SettingsError
-from coderport.kinds import template, workspace
+from coderport.kinds import group, organization, template, user, workspace
 from coderport.kinds.kind import Kind
 
 
@@ -22,6 +22,9 @@ def in_order(kinds: Iterable[Kind[Any]]) -> tuple[Kind[Any], ...]:
 
 KINDS: tuple[Kind[Any], ...] = in_order(
     (
+        organization.KIND,
+        user.KIND,
+        group.KIND,
         template.KIND,
         workspace.KIND,
     )
@@ -47,6 +50,13 @@ DECLARED_RELATIONS: Mapping[str, frozenset[str]] = {
     for blueprint in BLUEPRINTS
 }
 """Per blueprint the relations whose values are ours in every stack."""
+
+
+RELATIONS_WITH_TARGET: Mapping[str, frozenset[str]] = {
+    blueprint.identifier: frozenset(each.identifier for each in blueprint.relations if each.with_target)
+    for blueprint in BLUEPRINTS
+}
+"""Per blueprint the relations that are ours where the kind that they lead to is there."""
 
 
 def kinds_of(names: Literal["default", "all"] | Iterable[str]) -> tuple[Kind[Any], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,6 +51,7 @@ def desired(
     refused: Mapping[Place, Refused] | None = None,
     blueprints: Mapping[str, Mapping[str, Any]] | None = None,
     known: KnownIds = NOTHING,
+    of_siblings: Collection[Ref] = (),
 ) -> Desired:
     """The entities that Port should hold after this run.
 
@@ -58,8 +59,10 @@ def desired(
     `volatile`), and stands in for what Coder did not show (see `unread`). A template that is left out takes its
     workspaces along. `refused` is what Port did not take before, `blueprints` are Port's now. `known` are this stack's
     own: those of a kind that could not be read stay as Port has them, those of one that is asked for no longer go.
+    `of_siblings` are entities that other stacks of the project keep: relations may lead there, and shared ones are left
+    to them.
     """
-    chosen = Chosen()
+    chosen = Chosen(shown=set(of_siblings))
     entities: list[Entity] = []
     for kind in read.kinds:
         of_it = held.get(kind.name, {})
@@ -67,6 +70,8 @@ def desired(
             fresh = _as_held(kind, known.get(kind.name, frozenset()), of_it, context, chosen)
         else:
             fresh = _of_rows(kind, read, filters, context, chosen)
+        if kind.shared:
+            fresh = [each for each in fresh if each.ref not in of_siblings]
         entities += fresh
         chosen.shown.update(each.ref for each in fresh)
     asked = {each.name for each in read.kinds}

@@ -8,7 +8,7 @@ from typing import Any
 
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
-from coderport.coder.reading.proof import Fate
+from coderport.coder.reading.fate import Fate
 from coderport.coder.reading.snapshot import Known, Progress, Snapshot, read_snapshot
 from coderport.kinds.all import KINDS
 from coderport.kinds.kind import NOTHING, Kind, Listing, Reading
@@ -91,7 +91,7 @@ async def read_inventory(
             listings[kind.name] = Listing(NOTHING, skipped=_blind(kind, blind))
             continue
         ids = (await known()).get(kind.name, frozenset())
-        listings[kind.name] = await kind.read(Reading(client, snapshot, ids, progress))
+        listings[kind.name] = await kind.read(Reading(client, snapshot, bool(organizations), ids, progress))
     return Inventory(snapshot, tuple(kinds), listings)
 
 

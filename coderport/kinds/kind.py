@@ -17,7 +17,7 @@ from coderport.kinds.filters import Filters
 
 if TYPE_CHECKING:
     from coderport.coder.client import CoderClient
-    from coderport.coder.reading.proof import Fate
+    from coderport.coder.reading.fate import Fate
     from coderport.coder.reading.snapshot import Progress, Snapshot
 
 Row = TypeVar("Row")
@@ -46,10 +46,14 @@ class Listing(Generic[Row]):
 
 @dataclass(frozen=True)
 class Reading:
-    """What a kind is read with: the read of templates and workspaces is done. `known` are ids that need a proof."""
+    """What a kind is read with: the read of templates and workspaces is done.
+
+    `narrowed`: the settings name the organizations in scope. `known` are ids that need a proof.
+    """
 
     client: CoderClient
     snapshot: Snapshot
+    narrowed: bool
     known: frozenset[str]
     progress: Progress
 
@@ -80,6 +84,8 @@ class Kind(Generic[Row]):
     last_used      the one of them that tells how old Port's values are
     ends           "proven": nothing of it goes without Coder's word. "derived": it goes with what it is derived from
     is_identifier  whether such an object can have that identifier
+    shared         whether such an object belongs to no organization, so that several stacks may see the same one: what
+                   a sibling keeps in Port already is left to it
     always         whether it is there in every stack; the others are by `coderport:kinds`
     """
 
@@ -94,6 +100,7 @@ class Kind(Generic[Row]):
     last_used: str | None = None
     ends: Literal["proven", "derived"] = "proven"
     is_identifier: Callable[[str], bool] = is_id
+    shared: bool = False
     always: bool = False
 
     @property

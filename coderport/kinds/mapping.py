@@ -7,14 +7,14 @@ property's description names. Every value is one that Port's validation of its f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from coderport.catalog.blueprint import Blueprint, Property
 from coderport.catalog.meaning import time_text
-from coderport.catalog.values import Context, Entity, Held, OrganizationNames, Related, Value
+from coderport.catalog.values import Context, Entity, Held, OrganizationNames, Ref, Related, Value
 
 DEPLOYMENT = Property(
     "coder_deployment",
@@ -68,6 +68,18 @@ def entity_of(
         properties={key: value for key, value in found.items() if value is not None and value not in ("", [])},
         relations=relations,
     )
+
+
+def related(blueprint: Blueprint, candidates: Mapping[str, Related], shown: Container[Ref]) -> dict[str, Related]:
+    """Those of the relations that lead to entities that Port will have; one to many leads to those of them."""
+    found: dict[str, Related] = {}
+    for each in blueprint.relations:
+        value = candidates.get(each.identifier)
+        if isinstance(value, tuple):
+            found[each.identifier] = tuple(one for one in value if Ref(each.target, one) in shown)
+        elif value is not None and Ref(each.target, value) in shown:
+            found[each.identifier] = value
+    return found
 
 
 def kept_entity(blueprint: Blueprint, held: Held, context: Context) -> Entity:

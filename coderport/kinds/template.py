@@ -6,11 +6,12 @@ each property that existed there keeps its identifier, type, title, format and d
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
-from coderport.catalog.blueprint import Blueprint, Calculation, Property
-from coderport.catalog.identifiers import TEMPLATES
-from coderport.catalog.values import Context, Entity, LeftOut
+from coderport.catalog.blueprint import Blueprint, Calculation, Property, Relation
+from coderport.catalog.identifiers import ORGANIZATIONS, TEMPLATES
+from coderport.catalog.values import Context, Entity, LeftOut, Ref
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import Chosen, Kind, Listing
 from coderport.kinds.mapping import (
@@ -21,6 +22,7 @@ from coderport.kinds.mapping import (
     organization_names,
     page,
     picture,
+    related,
     when,
 )
 
@@ -107,11 +109,19 @@ TEMPLATE = Blueprint(
             description="Active User Count as a number, for sorting and charts",
         ),
     ),
+    relations=(
+        Relation(
+            "organization", "Organization", ORGANIZATIONS, description="The template's organization", with_target=True
+        ),
+    ),
 )
 
 
-def template_entity(template: Template, context: Context) -> Entity:
-    """The entity of a template. Its owner, in the original blueprint, is its creator: Coder has no other."""
+def template_entity(template: Template, context: Context, shown: Container[Ref] = ()) -> Entity:
+    """The entity of a template, related to those of `shown`, the entities that Port will have, that are its own.
+
+    Its owner, in the original blueprint, is its creator: Coder has no other.
+    """
     organization = organization_names(template, context)
     return entity_of(
         TEMPLATE.identifier,
@@ -144,7 +154,7 @@ def template_entity(template: Template, context: Context) -> Entity:
             "url": page(context, "templates", organization.name, template.name),
             "icon_url": picture(context, template.icon),
         },
-        {},
+        related(TEMPLATE, {"organization": template.organization_id}, shown),
         context,
     )
 
@@ -162,7 +172,7 @@ KIND: Kind[Template] = Kind(
     words=("template", "templates"),
     needs=frozenset({"template"}),
     part=_read,
-    entity=lambda template, context, chosen: template_entity(template, context),
+    entity=lambda template, context, chosen: template_entity(template, context, chosen.shown),
     left_out=_left_out,
     volatile=frozenset({"active_user_count"}),
     always=True,

@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
-from coderport.catalog.identifiers import WORKSPACE_ICON, WORKSPACES
+from coderport.catalog.identifiers import ORGANIZATIONS, USERS, WORKSPACE_ICON, WORKSPACES
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, Related
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import Chosen, Kind, Listing
@@ -18,6 +18,7 @@ from coderport.kinds.mapping import (
     entity_of,
     organization_names,
     page,
+    related,
     when,
 )
 from coderport.kinds.template import TEMPLATE
@@ -133,7 +134,13 @@ WORKSPACE = Blueprint(
         DEPLOYMENT,
         MANAGED_BY,
     ),
-    relations=(Relation("template_id", "Template", TEMPLATE.identifier, description="The template for the workspace"),),
+    relations=(
+        Relation("template_id", "Template", TEMPLATE.identifier, description="The template for the workspace"),
+        Relation(
+            "organization", "Organization", ORGANIZATIONS, description="The workspace's organization", with_target=True
+        ),
+        Relation("owner", "Owner", USERS, description="Whose workspace it is", with_target=True),
+    ),
 )
 
 
@@ -185,9 +192,12 @@ def workspace_entity(workspace: Workspace, context: Context, shown: Container[Re
 
 
 def _relations(workspace: Workspace, shown: Container[Ref]) -> dict[str, Related]:
-    candidates = {"template_id": workspace.template_id}
-    leads_to = {each.identifier: each.target for each in WORKSPACE.relations}
-    return {key: value for key, value in candidates.items() if Ref(leads_to[key], value) in shown}
+    candidates = {
+        "template_id": workspace.template_id,
+        "organization": workspace.organization_id,
+        "owner": workspace.owner_id,
+    }
+    return related(WORKSPACE, candidates, shown)
 
 
 def _left_out(workspace: Workspace, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:

@@ -10,14 +10,8 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderForbidden
 from coderport.coder.models import Template, Workspace
 from coderport.coder.people import People
-from coderport.coder.reading.proof import (
-    IDS_PER_QUERY,
-    Fate,
-    listed_by_id,
-    template_fates,
-    template_or_none,
-    workspace_fates,
-)
+from coderport.coder.reading.fate import Fate
+from coderport.coder.reading.proof import IDS_PER_QUERY, listed_by_id, template_fates, template_or_none, workspace_fates
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.catalog import Catalog

@@ -22,7 +22,7 @@ from coderport.errors import Refusal
 from coderport.guard.allowance import spent_after, spent_lately
 from coderport.guard.deletions import ACTION, DeletionVerdict, Disappearances, Evidence, deletions
 from coderport.guard.leaving import leaving_actions
-from coderport.guard.ownership import Mark, Owner
+from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner
 from coderport.guard.verdict import Verdict, identity, ownership, together
 from coderport.kinds.all import KINDS, blueprints_of, difference
 from coderport.kinds.desired import Desired, desired
@@ -137,6 +137,20 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
         memory.refused if memory.fit == settings.fingerprint else {},
         held.blueprints,
         known_of(past, settings),
+        _of_siblings(read, past),
+    )
+
+
+def _of_siblings(read: Inventory, past: Past) -> frozenset[Ref]:
+    """What sibling stacks keep in Port of the optional kinds, of this Coder deployment."""
+    deployment = read.snapshot.deployment.deployment_id
+    return frozenset(
+        Ref(kind.name, identifier)
+        for kind in read.kinds
+        if not kind.always
+        for identifier, each in past.held.entities.get(kind.name, {}).items()
+        if past.mark.is_sibling(Mark.read(each.properties.get(MANAGED_BY)))
+        and each.properties.get(DEPLOYMENT) == deployment
     )
 
 

@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> None:
     try:
         import asyncio
 
-        from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS
+        from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS, RELATIONS_WITH_TARGET
         from coderport.provider.process import serve
         from coderport.provider.server import PortProvider
         from coderport.transport.loopback import spare
@@ -20,7 +20,12 @@ def main(arguments: list[str]) -> None:
         # Whatever environment was active when the engine was started is the one that we were started in.
         sys.exit(f"pulumi-resource-port: {sys.executable} lacks coderport's requirements ({error.name} is missing)")
     address = arguments[-1] if arguments and not arguments[-1].startswith("-") else ""
-    provider = PortProvider(properties=DECLARED_PROPERTIES, relations=DECLARED_RELATIONS, engine_address=address)
+    provider = PortProvider(
+        properties=DECLARED_PROPERTIES,
+        relations=DECLARED_RELATIONS,
+        with_target=RELATIONS_WITH_TARGET,
+        engine_address=address,
+    )
     spare(os.environ)
     asyncio.run(serve(provider, parent))
 

@@ -34,7 +34,8 @@ class BlueprintResource:
     """Create, read, change and delete blueprints; whatever others added to one stays.
 
     `properties` and `relations` name by blueprint what is ours: an import of one of these leaves out what
-    others added, or the next update would take it for ours and remove it.
+    others added, or the next update would take it for ours and remove it. `with_target` are relations of ours that come
+    and go with the blueprint that they lead to.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class BlueprintResource:
         *,
         properties: Mapping[str, frozenset[str]],
         relations: Mapping[str, frozenset[str]],
+        with_target: Mapping[str, frozenset[str]],
     ) -> None:
         self._client = client
         self._holdings = holdings
         self._properties = properties
         self._relations = relations
+        self._with_target = with_target
 
     def problems(self, inputs: Properties) -> list[Problem]:
         """What of the inputs cannot be accepted."""
@@ -110,17 +113,21 @@ class BlueprintResource:
     def _once(self, state: Recorded) -> Mapping[str, Any]:
         """What the program stated before, so that what it states no longer is removed.
 
-        Nothing for the blueprints of the catalog: their old inputs can hold what others added (after an import, or a
-        refresh by the stock provider), and the judge of a run does not see them.
+        Of the blueprints of the catalog only relations that come and go with their target: their old inputs can hold
+        what others added (after an import, or a refresh by the stock provider), and the judge of a run does not see
+        them.
         """
         old = body(state.inputs)
-        return {} if old.get("identifier") in self._properties else old
+        if old.get("identifier") not in self._properties:
+            return old
+        ours = self._with_target.get(old["identifier"], frozenset())
+        return {"relations": {key: each for key, each in (old.get("relations") or {}).items() if key in ours}}
 
     def _declared(self, live: Mapping[str, Any]) -> Mapping[str, Any]:
         identifier = live["identifier"]
         if identifier not in self._properties:
             return live
-        related = self._relations.get(identifier, frozenset())
+        related = self._relations.get(identifier, frozenset()) | self._with_target.get(identifier, frozenset())
         return blueprint_values.declared(live, self._properties[identifier], related)
 
     async def update(self, state: Recorded, news: Properties, preview: bool) -> Mapping[str, Any]:

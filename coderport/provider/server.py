@@ -68,7 +68,8 @@ class Unsupported(CoderportError):
 class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
     """The provider for the package `port`.
 
-    `properties` and `relations` name by blueprint what is ours even where the program gives no value.
+    `properties` and `relations` name by blueprint what is ours even where the program gives no value, `with_target` the
+    relations that are ours where the program states them.
     `transport` and `idle` are for tests: another way to Port, and how long a batch waits for more.
     """
 
@@ -77,6 +78,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
         *,
         properties: Mapping[str, frozenset[str]] | None = None,
         relations: Mapping[str, frozenset[str]] | None = None,
+        with_target: Mapping[str, frozenset[str]] | None = None,
         engine_address: str = "",
         environ: Mapping[str, str] = os.environ,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -84,6 +86,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> None:
         self._properties = properties or {}
         self._relations = relations or {}
+        self._with_target = with_target or {}
         self._engine_address = engine_address
         self._environ = environ
         self._transport = transport
@@ -159,7 +162,11 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
             self._stats.watch(self._client)
             self._resources = {
                 blueprint.TOKEN: BlueprintResource(
-                    self._client, holdings, properties=self._properties, relations=self._relations
+                    self._client,
+                    holdings,
+                    properties=self._properties,
+                    relations=self._relations,
+                    with_target=self._with_target,
                 ),
                 entity.TOKEN: EntityResource(
                     self._client,

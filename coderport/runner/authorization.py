@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coderport.coder.errors import CoderForbidden
-from coderport.coder.models import PREBUILDS_OWNER_ID, Template, Workspace
-from coderport.coder.people import CoderPerson, People, same_address
+from coderport.coder.models import PREBUILDS_OWNER_ID, CoderPerson, Template, Workspace
+from coderport.coder.people import People, same_address
 from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
 from coderport.port.runs import Run, Runs

@@ -8,23 +8,16 @@ that the token lost sight of it. Templates answer 404 either way, so their proof
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Collection, Mapping
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderGone, CoderNotFound
 from coderport.coder.models import Template, Workspace
+from coderport.coder.reading.fate import Fate
 from coderport.transport.together import together
 
 IDS_PER_QUERY = 100
 OVERLAPS_ASKED = 3
-
-
-class Fate(enum.Enum):
-    """What is known of an object that no listing holds."""
-
-    GONE = "proven deleted"
-    UNPROVEN = "not visible, which proves nothing"
 
 
 async def listed_by_id(client: CoderClient, ids: Collection[str]) -> dict[str, Workspace]:

@@ -14,15 +14,16 @@ from typing import TypeVar
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderNotFound
-from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace
+from coderport.coder.models import BuildInfo, CoderPerson, Organization, Template, User, Workspace
 from coderport.coder.reading.breadth import (
     Breadth,
     measured_breadth,
     organizations_in_scope,
     refuse_if_too_narrow,
 )
+from coderport.coder.reading.fate import Fate
 from coderport.coder.reading.listing import PAGE_LIMIT, PASSES, Scope
-from coderport.coder.reading.proof import Fate, listed_by_id, template_fates, template_or_none, workspace_fates
+from coderport.coder.reading.proof import listed_by_id, template_fates, template_or_none, workspace_fates
 from coderport.transport.together import together
 
 ORGANIZATION = "organization:"
@@ -61,6 +62,10 @@ class Snapshot:
     """For every known template that was not seen."""
     workspace_fates: Mapping[str, Fate]
     """For every known workspace that was not seen."""
+    users: Mapping[str, CoderPerson] | None = None
+    """The users that Coder showed, by id; None where they were not asked for, or the token may not read them."""
+    users_whole: bool = False
+    """Whether there are as many of them as Coder counts."""
     disbelieved: int = 0
     """How many workspaces that Coder calls deleted are not taken for it: its count leaves no room for so many."""
     outside_templates: Mapping[str, Template] = field(default_factory=lambda: MappingProxyType({}))
@@ -106,6 +111,7 @@ class _Read:
         self.scopes: list[Scope] = []
         self.listed: dict[str, tuple[int, int]] = {}
         self.asked_for: dict[str, Workspace] = {}
+        self.users_whole = False
 
     async def snapshot(self, wanted: Sequence[str], needs: Collection[str] = ()) -> Snapshot:
         deployment = await self.client.build_info()
@@ -125,13 +131,16 @@ class _Read:
         await self._fetch_missing_templates(workspaces.values())
         in_scope, outside = _split(workspaces, inside)
         templates, outside_templates = _split(self.templates, inside)
+        users = await self._users() if "user" in breadth.site and (in_scope or "user" in needs) else None
         return Snapshot(
             deployment=deployment,
             me=me,
             organizations=scope,
             templates=templates,
             workspaces=in_scope,
-            emails=await self._emails() if "user" in breadth.site and in_scope else None,
+            emails=None if users is None else MappingProxyType({each.id: each.email for each in users.values()}),
+            users=users,
+            users_whole=self.users_whole,
             count=sum(one.ledger.count for one in self.scopes),
             short=sum(one.ledger.short for one in self.scopes),
             deletions_provable=breadth.covers("workspace_dormant"),
@@ -272,9 +281,9 @@ class _Read:
             if found is not None:
                 self.templates[found.id] = found
 
-    async def _emails(self) -> Mapping[str, str] | None:
-        """The addresses of all users that Coder shows; walked again where somebody got lost between two pages."""
-        emails: dict[str, str] = {}
+    async def _users(self) -> Mapping[str, CoderPerson] | None:
+        """All users that Coder shows; walked again where somebody got lost between two pages."""
+        users: dict[str, CoderPerson] = {}
         for _ in range(PASSES):
             offset, count = 0, 1
             while offset < count:
@@ -283,12 +292,13 @@ class _Read:
                 except CoderForbidden:
                     return None
                 count = max(count, found) if rows else found  # past the end Coder counts 0
-                emails.update((row.id, row.email) for row in rows)
+                users.update((row.id, row) for row in rows)
                 offset += self.page_limit
-                self.progress("users", len(emails), max(count, len(emails)))
-            if len(emails) >= count:
+                self.progress("users", len(users), max(count, len(users)))
+            self.users_whole = len(users) >= count
+            if self.users_whole:
                 break
-        return MappingProxyType(emails)
+        return MappingProxyType(users)
 
 
 Placed = TypeVar("Placed", Template, Workspace)

@@ -58,6 +58,7 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/insights/user-activity": {"GET": deployment_routes.get_user_activity},
     "/audit": {"GET": audit_routes.list_audit},
     "/groups": {"GET": member_routes.list_groups},
+    "/groups/{group}": {"GET": member_routes.get_group},
     "/files/{file}": {"GET": file_routes.get_file},
     "/workspace-quota/{user}": {"GET": member_routes.get_user_quota},
     "/workspaceagents/{agent}": {"GET": agent_routes.get_agent},

@@ -19,6 +19,7 @@ _MUTATIONS = (
     "create_workspace", "start", "stop", "fail", "delete_workspace", "update_workspace", "rename_workspace",
     "claim_prebuild", "set_dormant", "set_workspace", "set_build", "create_template", "promote_version", "deprecate",
     "delete_template", "set_template", "create_organization", "create_user", "set_user", "delete_user", "create_token",
+    "delete_organization", "create_group", "set_group", "delete_group", "set_licensed",
     "revoke_token", "fail_next_builds", "set_provisioners", "set_build_seconds", "set_agents", "set_build_log",
     "change_states", "churn_between_lists", "drop_rows", "set_count_off", "clear_list_faults", "start_churn",
     "stop_churn", "set_prices", "notify",

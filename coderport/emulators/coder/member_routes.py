@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from coderport.emulators.coder.http import Call, Refused, forbidden, json_response, not_found
 from coderport.emulators.coder.reading import organization_of, user_of
-from coderport.emulators.coder.records import Organization, User
+from coderport.emulators.coder.records import Group, Organization, User
 from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
 from coderport.emulators.coder.rows import member_roles_json, user_json
 from coderport.emulators.coder.state import State
@@ -103,16 +103,21 @@ def list_member_roles(call: Call) -> Response:
 
 def everyone_json(state: State, organization: Organization) -> Json:
     """The group of everybody, which has its organization's id and which each organization has."""
-    members = [user_json(state, user) for user in members_of(state, organization)]
+    everyone = frozenset(user.id for user in members_of(state, organization))
+    return _group_json(state, organization, Group(organization.id, organization.id, "Everyone", members=everyone))
+
+
+def _group_json(state: State, organization: Organization, group: Group) -> Json:
+    members = [user_json(state, user) for user in members_of(state, organization) if user.id in group.members]
     return {
-        "id": organization.id,
-        "name": "Everyone",
-        "display_name": "",
+        "id": group.id,
+        "name": group.name,
+        "display_name": group.display_name,
         "organization_id": organization.id,
         "members": members,
         "total_member_count": len(members),
         "avatar_url": "",
-        "quota_allowance": 0,
+        "quota_allowance": group.quota_allowance,
         "source": "user",
         "organization_name": organization.name,
         "organization_display_name": organization.display_name,
@@ -127,7 +132,23 @@ def list_groups(call: Call) -> Response:
         for organization in call.state.organizations.values()
         if call.subject.may("read", "group", organization=organization.id)
     ]
-    return json_response([everyone_json(call.state, organization) for organization in readable])
+    return json_response([row for organization in readable for row in _groups_of(call.state, organization)])
+
+
+def _groups_of(state: State, organization: Organization) -> list[Json]:
+    own = [each for each in state.groups.values() if each.organization_id == organization.id]
+    return [everyone_json(state, organization), *(_group_json(state, organization, each) for each in own)]
+
+
+def get_group(call: Call) -> Response:
+    """``GET /groups/{group}``; source: coder's API reference, "Get group by ID"."""
+    require_licence(call, "Template RBAC")
+    for organization in call.state.organizations.values():
+        if call.subject.may("read", "group", organization=organization.id):
+            for row in _groups_of(call.state, organization):
+                if row["id"] == call.path["group"]:
+                    return json_response(row)
+    raise not_found()
 
 
 def list_organization_groups(call: Call) -> Response:
@@ -136,7 +157,7 @@ def list_organization_groups(call: Call) -> Response:
     organization = organization_of(call)
     if not call.subject.may("read", "group", organization=organization.id):
         return json_response([])
-    return json_response([everyone_json(call.state, organization)])
+    return json_response(_groups_of(call.state, organization))
 
 
 # ---------------------------------------------------------------- quotas

@@ -8,7 +8,7 @@ from typing import Any
 
 from coderport.emulators.coder.audit import note
 from coderport.emulators.coder.deployment import Deployment
-from coderport.emulators.coder.records import Organization, User
+from coderport.emulators.coder.records import Group, Organization, User
 from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
 from coderport.emulators.kit import EmulatorError
 
@@ -24,6 +24,39 @@ class Members(Deployment):
             made = Organization(self.state.new_id(), name, shown, "", now, now)
             self.state.organizations[made.id] = made
             return made.id
+
+    def delete_organization(self, organization: str) -> None:
+        """Delete an organization without templates and workspaces; its members stay users."""
+        with self.state.lock:
+            found = self.organization(organization)
+            if any(each.organization_id == found.id and not each.deleted for each in self.state.templates.values()):
+                raise EmulatorError(f"the organization {organization!r} has templates")
+            del self.state.organizations[found.id]
+            for user in self.state.users.values():
+                user.organizations = {key: roles for key, roles in user.organizations.items() if key != found.id}
+
+    def create_group(self, name: str, *, organization: str = "default", members: Iterable[str] = ()) -> str:
+        """A new group of these users; returns its id."""
+        with self.state.lock:
+            ids = frozenset(self.user(each).id for each in members)
+            made = Group(self.state.new_id(), self.organization(organization).id, name, members=ids)
+            self.state.groups[made.id] = made
+            return made.id
+
+    def set_group(self, group: str, **fields: Any) -> None:
+        """Set fields of a group's record."""
+        with self.state.lock:
+            self._set(self.state.groups[group], fields)
+
+    def delete_group(self, group: str) -> None:
+        """Delete a group for good."""
+        with self.state.lock:
+            del self.state.groups[group]
+
+    def set_licensed(self, licensed: bool) -> None:
+        """Give the deployment a licence, or withdraw it."""
+        with self.state.lock:
+            self.state.licensed = licensed
 
     def create_user(
         self, name: str, *, roles: Iterable[str] = (), organizations: dict[str, Iterable[str]] | None = None

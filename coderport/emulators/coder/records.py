@@ -164,6 +164,18 @@ class Version(Record):
 
 
 @dataclass(eq=False)
+class Group(Record):
+    """A group beside that of everybody; `members` are ids of users."""
+
+    id: str
+    organization_id: str
+    name: str
+    display_name: str = ""
+    members: frozenset[str] = frozenset()
+    quota_allowance: int = 0
+
+
+@dataclass(eq=False)
 class Template(Record):
     """`readers` are the ids of the users whose groups may use it; None: every member of its organization."""
 

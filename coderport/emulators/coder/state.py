@@ -18,6 +18,7 @@ from coderport.emulators.coder.records import (
     PREBUILDS_USER_ID,
     Build,
     DryRun,
+    Group,
     Organization,
     Template,
     Token,
@@ -58,6 +59,7 @@ class State:
         """Whether templates made from now on let workspaces be renamed."""
         self.deployment_id = self.new_id()
         self.organizations: dict[str, Organization] = {}
+        self.groups: dict[str, Group] = {}
         self.users: dict[str, User] = {}
         self.tokens: dict[str, Token] = {}
         self.templates: dict[str, Template] = {}

@@ -1,0 +1,116 @@
+"""Organizations, with what is in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from coderport.catalog.blueprint import Blueprint, Property
+from coderport.catalog.identifiers import ORGANIZATIONS
+from coderport.catalog.values import Context, Entity
+from coderport.coder.reading.fate import Fate
+from coderport.kinds.kind import Chosen, Kind, Listing, Reading
+from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, picture, when
+
+if TYPE_CHECKING:
+    from coderport.coder.models import Organization
+
+ORGANIZATION = Blueprint(
+    identifier=ORGANIZATIONS,
+    title="Coder Organization",
+    icon="Organization",
+    description="An organization of a Coder deployment",
+    properties=(
+        Property("name", "string", "Name", description="Name in Coder's URLs and command line"),
+        Property("display_name", "string", "Display Name", description="Name shown to people, where one is set"),
+        Property("description", "string", "Description", description="What the organization says of itself"),
+        Property("url", "string", "Coder Page", format="url", description="The organization in Coder's dashboard"),
+        Property("icon_url", "string", "Icon", format="url", description="Picture of the organization"),
+        Property("is_default", "boolean", "Default", description="Whether people belong to it without being asked"),
+        Property(
+            "members", "number", "Members", description="How many users belong to it, where the token may read users"
+        ),
+        Property("templates", "number", "Templates", description="How many templates it has"),
+        Property(
+            "workspaces",
+            "number",
+            "Workspaces",
+            description="How many workspaces it has, stopped ones and unclaimed prebuilt ones too",
+        ),
+        Property("created_at", "string", "Created At", format="date-time", description="When it was made"),
+        DEPLOYMENT,
+        MANAGED_BY,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An organization and how much is in it; `members` is None where users were not read."""
+
+    organization: Organization
+    members: int | None
+    templates: int
+    workspaces: int
+
+
+async def _read(reading: Reading) -> Listing[Row]:
+    """One more list: what neither it nor the one before has, for a token that reads every organization, is deleted."""
+    snapshot = reading.snapshot
+    inside = {each.id for each in snapshot.organizations}
+    listed = {each.id: each for each in await reading.client.organizations()}
+    chosen = {each.id: listed.get(each.id, each) for each in snapshot.organizations}
+    others = {key: each for key, each in listed.items() if key not in inside}
+    unseen = reading.known - chosen.keys() - others.keys()
+    provable = "organization" in snapshot.breadth.site
+    fates = {}
+    for each in sorted(unseen):
+        alive = provable and await reading.client.organization(each)
+        fates[each] = Fate.GONE if provable and alive is None else Fate.UNPROVEN
+    users = snapshot.users if snapshot.users_whole else None
+
+    def row(organization: Organization) -> Row:
+        key = organization.id
+        return Row(
+            organization,
+            None if users is None else sum(key in (each.organization_ids or ()) for each in users.values()),
+            sum(each.organization_id == key for each in snapshot.templates.values()),
+            sum(each.organization_id == key for each in snapshot.workspaces.values()),
+        )
+
+    return Listing(
+        {key: row(each) for key, each in sorted(chosen.items())},
+        {key: row(each) for key, each in sorted(others.items())},
+        fates,
+    )
+
+
+def _entity(row: Row, context: Context, chosen: Chosen) -> Entity:
+    organization = row.organization
+    return entity_of(
+        ORGANIZATION.identifier,
+        organization.id,
+        organization.display_name or organization.name,
+        {
+            "name": organization.name,
+            "display_name": organization.display_name,
+            "description": organization.description,
+            "url": page(context, "organizations", organization.name),
+            "icon_url": picture(context, organization.icon),
+            "is_default": organization.is_default,
+            "members": row.members,
+            "templates": row.templates,
+            "workspaces": row.workspaces,
+            "created_at": when(organization.created_at),
+        },
+        {},
+        context,
+    )
+
+
+KIND: Kind[Row] = Kind(
+    blueprint=ORGANIZATION,
+    words=("organization", "organizations"),
+    read=_read,
+    entity=_entity,
+)

@@ -1,0 +1,126 @@
+"""Users: the people of a Coder deployment, and its service accounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coderport.catalog.blueprint import Blueprint, Property, Relation
+from coderport.catalog.identifiers import ORGANIZATIONS, USERS
+from coderport.catalog.values import Context, Entity
+from coderport.coder.reading.fate import Fate
+from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading
+from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, address, entity_of, page, related, when
+from coderport.transport.together import together
+
+if TYPE_CHECKING:
+    from coderport.coder.models import CoderPerson
+
+USER = Blueprint(
+    identifier=USERS,
+    title="Coder User",
+    icon="User",
+    description="A user of a Coder deployment",
+    properties=(
+        Property("username", "string", "Username", description="Name in Coder's URLs and command line"),
+        Property("name", "string", "Name", description="Full name, where one is set"),
+        Property("email", "string", "E-mail", format="email", description="E-mail address"),
+        # No enum: Coder may add a status, and Port would refuse the whole entity.
+        Property("status", "string", "Status", description="Such as active, dormant or suspended"),
+        Property(
+            "login_type", "string", "Login Type", description="How they log in, such as password, github, oidc or token"
+        ),
+        Property(
+            "roles",
+            "array",
+            "Roles",
+            items="string",
+            description="Roles in the whole deployment, in alphabetical order; none is that of a member",
+        ),
+        Property("url", "string", "Coder Page", format="url", description="The user's workspaces in Coder's dashboard"),
+        Property("created_at", "string", "Created At", format="date-time", description="When Coder got to know them"),
+        Property(
+            "last_seen_at",
+            "string",
+            "Last Seen At",
+            format="date-time",
+            description="When they last used Coder; written once a refresh period, like other times of use",
+        ),
+        DEPLOYMENT,
+        MANAGED_BY,
+    ),
+    relations=(
+        Relation(
+            "organizations",
+            "Organizations",
+            ORGANIZATIONS,
+            description="The organizations that they belong to",
+            many=True,
+            with_target=True,
+        ),
+    ),
+)
+
+
+async def _read(reading: Reading) -> Listing[CoderPerson]:
+    """The users were read with their addresses. By id Coder still shows a deleted one, by name it does not."""
+    snapshot = reading.snapshot
+    users = snapshot.users
+    if users is None:
+        return Listing(NOTHING, skipped="Coder did not show its users to the token")
+    inside = {each.id for each in snapshot.organizations}
+
+    def in_scope(one: CoderPerson) -> bool:
+        return not reading.narrowed or one.organization_ids is None or bool(inside.intersection(one.organization_ids))
+
+    from coderport.coder.people import People  # the provider loads this module, and has no need for the rest
+
+    people = People(reading.client)
+
+    async def fate(user_id: str) -> CoderPerson | Fate:
+        by_id = await people.user(user_id)
+        if by_id is None:
+            return Fate.UNPROVEN
+        return await people.present(user_id) or Fate.GONE
+
+    unseen = sorted(reading.known - users.keys())
+    answers = dict(zip(unseen, await together(fate(each) for each in unseen), strict=True))
+    found = {**users, **{key: each for key, each in answers.items() if not isinstance(each, Fate)}}
+    return Listing(
+        {key: each for key, each in sorted(found.items()) if in_scope(each)},
+        {key: each for key, each in sorted(found.items()) if not in_scope(each)},
+        {key: each for key, each in answers.items() if isinstance(each, Fate)},
+    )
+
+
+def _entity(user: CoderPerson, context: Context, chosen: Chosen) -> Entity:
+    candidates = {"organizations": tuple(sorted(user.organization_ids or ()))}
+    return entity_of(
+        USER.identifier,
+        user.id,
+        user.username,
+        {
+            "username": user.username,
+            "name": user.name,
+            "email": address(user.email),
+            "status": user.status,
+            "login_type": user.login_type,
+            "roles": sorted(user.roles),
+            "url": page(context, f"@{user.username}"),
+            "created_at": when(user.created_at),
+            "last_seen_at": when(user.last_seen_at),
+        },
+        related(USER, candidates, chosen.shown),
+        context,
+    )
+
+
+KIND: Kind[CoderPerson] = Kind(
+    blueprint=USER,
+    words=("user", "users"),
+    needs=frozenset({"user"}),
+    read=_read,
+    entity=_entity,
+    volatile=frozenset({"last_seen_at"}),
+    last_used="last_seen_at",
+    shared=True,
+)

@@ -1,0 +1,171 @@
+"""Each optional kind through the real engine: first, second, refreshed, renamed, gone, out of reach, switched off.
+
+The tests share one laboratory and run in order: each begins converged and leaves it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from lab import Lab, in_state, laboratory
+
+from coderport.commands.sync import sync
+from coderport.engine import CliInfo
+from coderport.kinds.all import KINDS
+from coderport.report.outcome import Outcome, Tally
+from coderport.stack.stack import Stack
+
+pytestmark = pytest.mark.in_order
+
+ORG, U, G, T, W = "coder_organization", "coder_user", "coder_group", "coder_template", "coder_workspace"
+OPTIONAL = (ORG, U, G)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]:
+    with laboratory(tmp_path_factory.mktemp("kinds"), cli, workspaces=6, templates=2, users=5, organizations=2) as lab:
+        lab.stack.configure({"kinds": "all"})
+        yield lab
+
+
+def up(stack: Stack) -> tuple[Outcome, Tally]:
+    return stack.up()
+
+
+def held(lab: Lab, blueprint: str, identifier: str) -> dict[str, Any]:
+    found: dict[str, Any] | None = lab.port.entity(blueprint, identifier)
+    assert found is not None
+    return found
+
+
+def test_the_first_run_shows_all_kinds_with_their_relations(lab: Lab) -> None:
+    outcome, _ = lab.up()
+    people = [each for each in lab.coder.state.users.values() if not each.system]
+    organizations = lab.coder.state.organizations
+    assert outcome.kinds.organization.created == len(organizations) == 2
+    assert outcome.kinds.user.created == len(people) == 5
+    assert outcome.kinds.group.created == 2  # that of everybody, of each organization
+    assert outcome.read.of_coder["users"] == 5
+    for identifier in lab.ids(W):
+        row, entity = lab.coder.workspace(identifier), held(lab, W, identifier)
+        assert entity["relations"] == {
+            "template_id": row.template_id, "organization": row.organization_id, "owner": row.owner_id,
+        }  # fmt: skip
+    for person in people:
+        entity = held(lab, U, person.id)
+        assert entity["title"] == person.username
+        assert sorted(entity["relations"]["organizations"]) == sorted(person.organizations)
+    for identifier, each in organizations.items():
+        entity, group = held(lab, ORG, identifier), held(lab, G, identifier)
+        members = [person.id for person in people if identifier in person.organizations]
+        assert entity["properties"]["members"] == len(members)
+        assert entity["properties"]["workspaces"] == sum(
+            held(lab, W, one)["relations"]["organization"] == identifier for one in lab.ids(W)
+        )
+        assert (entity["properties"]["name"], group["title"]) == (each.name, "Everyone")
+        assert (group["relations"]["organization"], sorted(group["relations"]["users"])) == (
+            identifier,
+            sorted(members),
+        )
+
+
+def test_the_second_run_and_one_after_a_refresh_find_nothing(lab: Lab) -> None:
+    for _ in range(2):
+        outcome, tally = lab.up()
+        assert (outcome.result, outcome.port_writes) == ("unchanged", 0), tally.changes
+        lab.stack.refresh()
+    outcome, tally = sync(lab.stack)
+    assert (outcome.result, tally.engine_ran) == ("unchanged", False), tally.changes
+
+
+def test_a_new_name_is_an_update_and_a_part_is_enough_for_it(lab: Lab) -> None:
+    user = next(each for each in lab.coder.state.users.values() if not each.system and "owner" not in each.roles)
+    lab.coder.set_user(user.id, name="Another Name", status="suspended")
+    outcome, tally = sync(lab.stack)
+    assert [(each.operation, each.kind, each.details) for each in tally.changes] == [
+        ("updated", "user", ("name", "status"))
+    ]
+    assert "This was a full run" not in " ".join(tally.warnings)
+    outcome, tally = lab.up()
+    assert outcome.result == "unchanged", tally.changes
+
+
+def test_what_coder_deleted_goes(lab: Lab) -> None:
+    user = lab.coder.create_user("short-lived")
+    organization = lab.coder.create_organization("short-lived")
+    group = lab.coder.create_group("short-lived", members=[user])
+    lab.up()
+    assert held(lab, G, group)["relations"]["users"] == [user]
+    lab.coder.delete_group(group)
+    lab.coder.delete_user(user)
+    lab.coder.delete_organization(organization)
+    outcome, _ = lab.up()
+    # the group of everybody of that organization goes as well
+    assert [outcome.kinds.root[kind].deleted for kind in ("organization", "user", "group")] == [1, 1, 2]
+    assert user not in lab.ids(U) and organization not in lab.ids(ORG)
+
+
+def test_without_a_licence_groups_stay_as_they_are(lab: Lab) -> None:
+    group = lab.coder.create_group("kept")
+    lab.up()
+    before, state = {each: held(lab, G, each) for each in lab.ids(G)}, in_state(lab)
+    lab.coder.set_licensed(False)
+    for command in (up, sync):
+        outcome, tally = command(lab.stack)
+        assert (outcome.result, outcome.port_writes) == ("unchanged", 0), (outcome.message, tally.changes)
+        (said,) = [each for each in tally.warnings if "not read" in each]
+        assert said.startswith("Groups were not read: Coder says: Template RBAC is a Premium feature. Contact sales.")
+    assert ({each: held(lab, G, each) for each in lab.ids(G)}, in_state(lab)) == (before, state)
+    lab.coder.set_licensed(True)
+    lab.coder.delete_group(group)
+    assert lab.up()[0].kinds.group.deleted == 1
+
+
+def test_with_a_weaker_token_what_it_does_not_see_stays(lab: Lab) -> None:
+    mine = sorted(lab.coder.state.organizations)
+    weak = lab.coder.create_user("weak", organizations=dict.fromkeys(mine, ("organization-template-admin",)))
+    lab.up()
+    before = {kind: lab.ids(kind) for kind in OPTIONAL}
+    lab.stack.configure({"coderSessionToken": lab.coder.create_token(user=weak)})
+    outcome, tally = lab.stack.up()
+    assert outcome.exit_code == 0, outcome.message
+    assert {kind: lab.ids(kind) for kind in OPTIONAL} == before
+    assert "Users were not read: the token may not read every user" in " ".join(tally.warnings)
+    lab.stack.configure({"coderSessionToken": lab.coder.token})
+    lab.up()
+
+
+def test_one_that_is_out_of_sight_is_not_gone(lab: Lab) -> None:
+    """A user in Port, of this stack, that Coder knows nothing of: no list has it, and no answer says why."""
+    row = next(iter(lab.port.entities(U)))
+    ghost = "00000000-0000-4000-8000-00000000dead"
+    members = ("title", "properties", "relations")
+    lab.port.put_entity(U, {"identifier": ghost, **{key: row[key] for key in members}})
+    _, tally = lab.up()
+    assert "in no record of its state" in " ".join(tally.warnings)
+    assert ghost in lab.ids(U)
+    lab.port.delete_entity(U, ghost)
+
+
+def test_switched_off_they_go_under_the_guard_with_their_blueprints(lab: Lab) -> None:
+    lab.stack.configure({"kinds": ["organization", "group"]})
+    refused = lab.refused()
+    assert "no longer asked for by coderport:kinds" in refused.message
+    number = len(lab.ids(U))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CODERPORT_ALLOW_DELETIONS", str(number))
+        outcome, tally = lab.up()
+    assert outcome.kinds.user.deleted == number
+    assert lab.port.blueprint(U) is None
+    relations = lab.blueprint(W)["relations"]
+    assert "owner" not in relations and "organization" in relations
+    outcome, tally = lab.up()
+    assert (outcome.result, outcome.port_writes) == ("unchanged", 0), tally.changes
+    lab.stack.configure({"kinds": "default"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CODERPORT_ALLOW_DELETIONS", "100")
+        lab.up()
+    assert [each.name for each in KINDS if lab.port.blueprint(each.name) is not None] == [T, W]
+    lab.assert_converged()
