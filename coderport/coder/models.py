@@ -162,6 +162,8 @@ class Template(CoderModel):
     time_til_dormant_autodelete_ms: int = 0
     deprecated: bool = False
     deprecation_message: str = ""
+    use_classic_parameter_flow: bool = True
+    """False where Coder evaluates the parameters anew for each set of values (dynamic parameters, from 2.24 on)."""
     deleted: bool | None = None
     """None where the server's version does not say."""
 
@@ -212,6 +214,7 @@ class Workspace(CoderModel):
     template_id: Id
     template_name: str = ""
     template_active_version_id: str = ""
+    template_use_classic_parameter_flow: bool = True
     created_at: Time = None
     updated_at: Time = None
     last_used_at: Time = None

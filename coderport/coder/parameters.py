@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import AliasChoices, Field
 
 from coderport.coder import errors
-from coderport.coder.models import CoderModel, Id, Template
+from coderport.coder.models import CoderModel, Id, Template, read_as
 from coderport.transport.together import together
 
 if TYPE_CHECKING:
@@ -90,6 +90,46 @@ class TemplateForm:
     parameters: tuple[RichParameter, ...] = ()
     presets: tuple[Preset, ...] = ()
     readable: bool = True
+
+
+class Diagnostic(CoderModel):
+    """What Coder has against a form or a value; only those of the severity `error` refuse a build."""
+
+    severity: str = ""
+    summary: str = ""
+    detail: str = ""
+
+
+class EvaluatedParameter(CoderModel):
+    """A parameter that a version asks for with the values that it was evaluated with."""
+
+    name: str
+    display_name: str = ""
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Evaluation(CoderModel):
+    """What a version asks for with certain values, and what Coder has against them."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    parameters: tuple[EvaluatedParameter, ...] = ()
+
+
+async def read_evaluation(
+    client: CoderClient, version_id: str, values: Mapping[str, str], owner_id: str
+) -> Evaluation | None:
+    """Evaluates the dynamic parameters for that owner; nothing is built. None where Coder offers no such thing.
+
+    Source: `POST /templateversions/{id}/dynamic-parameters/evaluate` (coder/coder#18182, from 2.24 on). A version whose
+    import has not ended is CoderStatusError 425.
+    """
+    path = f"/templateversions/{version_id}/dynamic-parameters/evaluate"
+    body = {"id": 0, "inputs": dict(values), "owner_id": owner_id}
+    try:
+        answer = await client._request("POST", path, body=body, repeat=True)
+    except (errors.CoderNotFound, errors.CoderForbidden):
+        return None
+    return read_as(Evaluation, answer.data)
 
 
 async def read_forms(

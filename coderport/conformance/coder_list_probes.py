@@ -143,6 +143,13 @@ def _parameters_shape(bench: CoderBench) -> Any:
     raise NotAsked("none of the first templates has a parameter")
 
 
+def _evaluates(bench: CoderBench) -> Any:
+    for template in bench.templates[:1]:
+        path = f"/templateversions/{template['active_version_id']}/dynamic-parameters/evaluate"
+        return bench.ask("POST", path, {"id": 0, "inputs": {}}).status == 200
+    raise NotAsked("there is no template")
+
+
 LIST_PROBES: tuple[Probe[CoderBench], ...] = (
     Probe("workspaces.count-past-the-end", "Is a page past the end empty, with the count whole?", _RECORDED, True,
           _count_past_the_end),
@@ -189,4 +196,5 @@ LIST_PROBES: tuple[Probe[CoderBench], ...] = (
     Probe("templates.presets", "Are presets null or rows with capital keys?", _RECORDED, True, _presets_shape),
     Probe("templates.parameters", "Do parameters have the fields that forms are made of, with defaults as text?",
           _RECORDED, True, _parameters_shape),
+    flagged("templates.evaluate", "Are parameters evaluated for given values?", "evaluates_parameters", _evaluates),
 )  # fmt: skip

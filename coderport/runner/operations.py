@@ -6,7 +6,7 @@ again: that is its own doing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from coderport.coder.builds import NewWorkspace, ThenStart, WatchedBuild
@@ -19,6 +19,7 @@ from coderport.coder.errors import (
     CoderNotFound,
 )
 from coderport.coder.models import Template, Workspace
+from coderport.coder.parameters import Preset, RichParameter
 from coderport.runner import checks, parameters
 from coderport.runner.authorization import Person, owner_of_new, require_use
 from coderport.runner.building import Bench
@@ -63,7 +64,7 @@ async def create(bench: Bench, person: Person, *, of_sibling: bool = False) -> D
         wanted = NewWorkspace(
             name=name,
             template_version_id=version,
-            parameters=parameters.for_new(order, asked, preset),
+            parameters=await _values_for_new(bench, template, asked, preset, owner.id),
             ttl_ms=checks.time_to_live(order, may_be_off=False),
             autostart_schedule=checks.autostart(order) or None,
             automatic_updates=checks.automatic_updates(order),
@@ -224,7 +225,29 @@ async def _changed_parameters(bench: Bench, workspace: Workspace) -> dict[str, s
         return {}
     asked = await parameters.read_parameters(bench.context.coder, workspace.latest_build.template_version_id)
     previous = await bench.builds.build_parameters(workspace.latest_build.id)
-    return parameters.for_start(bench.order, asked, previous)
+    version, dynamic = workspace.latest_build.template_version_id, not workspace.template_use_classic_parameter_flow
+    changed = parameters.for_start(bench.order, asked, previous, judged=not dynamic)
+    if dynamic:
+        values = {**parameters.carried(asked, previous), **changed}
+        wrong = await parameters.evaluated_problems(bench.context.coder, version, values, workspace.owner_id)
+        if wrong is None:
+            return parameters.for_start(bench.order, asked, previous)
+        parameters.refuse(wrong)
+    return changed
+
+
+async def _values_for_new(
+    bench: Bench, template: Template, asked: Sequence[RichParameter], preset: Preset | None, owner_id: str
+) -> dict[str, str]:
+    """The values for a first build. With dynamic parameters Coder judges them, without the form that the import saw."""
+    if not template.use_classic_parameter_flow:
+        values = parameters.for_new(bench.order, asked, preset, judged=False)
+        coder, version = bench.context.coder, template.active_version_id
+        wrong = await parameters.evaluated_problems(coder, version, values, owner_id)
+        if wrong is not None:
+            parameters.refuse(wrong)
+            return values
+    return parameters.for_new(bench.order, asked, preset)
 
 
 async def _require_startable(bench: Bench, workspace: Workspace) -> None:
@@ -245,7 +268,14 @@ async def _require_carried(bench: Bench, workspace: Workspace, version_id: str, 
     async def required() -> None:
         asked = await parameters.read_parameters(bench.context.coder, version_id)
         previous = await bench.builds.build_parameters(workspace.latest_build.id)
-        parameters.require_carried(asked, previous, f"{remedy}: {bench.link(workspace)}")
+        wrong = None
+        if not workspace.template_use_classic_parameter_flow:
+            values = parameters.carried(asked, previous)
+            coder = bench.context.coder
+            wrong = await parameters.evaluated_problems(coder, version_id, values, workspace.owner_id)
+        if wrong is None:
+            wrong = parameters.wrong_carried(asked, previous)
+        parameters.require_carried(wrong, f"{remedy}: {bench.link(workspace)}")
 
     await bench.patiently(required)
 

@@ -8,7 +8,7 @@ from coderport.catalog.actions.forms import asked_at_creation, changeable
 from coderport.catalog.actions.inputs import coder_value, input_key, preset_labels, problems
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderNotFound, CoderStatusError
-from coderport.coder.parameters import Preset, RichParameter
+from coderport.coder.parameters import Diagnostic, Preset, RichParameter, read_evaluation
 from coderport.runner.values import Order, Refused
 
 _TOO_EARLY = 425
@@ -49,8 +49,35 @@ def chosen_preset(presets: Sequence[Preset], label: str | None) -> Preset | None
     return found
 
 
-def for_new(order: Order, parameters: Sequence[RichParameter], preset: Preset | None) -> dict[str, str]:
-    """The values for a first build; Refused with everything that is wrong.
+async def evaluated_problems(
+    coder: CoderClient, version_id: str, values: Mapping[str, str], owner_id: str
+) -> list[str] | None:
+    """What Coder has against these values where it evaluates parameters anew for each set of them; None if it does not.
+
+    The form that the import saw is no measure there: options and whole parameters depend on other values.
+    """
+    found = await read_evaluation(coder, version_id, values, owner_id)
+    if found is None:
+        return None
+    wrong = [_told("", each, None) for each in found.diagnostics if each.severity == "error"]
+    return wrong + [
+        _told(f"{parameter.display_name or parameter.name}: ", each, values.get(parameter.name))
+        for parameter in found.parameters
+        for each in parameter.diagnostics
+        if each.severity == "error"
+    ]
+
+
+def _told(what: str, diagnostic: Diagnostic, value: str | None) -> str:
+    """Coder's words for a person, without the value: a free text may be a secret, and a run is read by many."""
+    detail = diagnostic.detail
+    return what + diagnostic.summary + (f" ({detail})" if detail and not (value and value in detail) else "")
+
+
+def for_new(
+    order: Order, parameters: Sequence[RichParameter], preset: Preset | None, *, judged: bool = True
+) -> dict[str, str]:
+    """The values for a first build; Refused with everything that is wrong, unless Coder itself is asked (not `judged`).
 
     The preset's own are among them: a server before 2.22 lists presets and ignores their id in a request.
     """
@@ -58,17 +85,24 @@ def for_new(order: Order, parameters: Sequence[RichParameter], preset: Preset | 
     given = {each.name: coder_value(each, order.inputs[key]) for key, each in asked.items() if key in order.inputs}
     fixed = {each.name: each.value for each in preset.parameters} if preset is not None else {}
     effective = {**given, **fixed}
-    _refuse([wrong for each in parameters for wrong in _wrong(each, effective.get(each.name), None)])
+    judge = _wrong if judged else _unkeepable
+    refuse([wrong for each in parameters for wrong in judge(each, effective.get(each.name), None)])
     return effective
 
 
-def for_start(order: Order, parameters: Sequence[RichParameter], previous: Mapping[str, str]) -> dict[str, str]:
-    """The values that a start changes, from the input `parameters`: an object by parameter name; null changes none."""
+def for_start(
+    order: Order, parameters: Sequence[RichParameter], previous: Mapping[str, str], *, judged: bool = True
+) -> dict[str, str]:
+    """The values that a start changes, from the input `parameters`: an object by parameter name; null changes none.
+
+    Not `judged`, Coder itself is asked about the values.
+    """
     given = order.inputs.get("parameters")
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         raise Refused("The input parameters must be an object: a value by the name of each parameter.")
+    judge = _wrong if judged else _unkeepable
     known = {each.name: each for each in parameters}
     open_ones = {each.name for each in changeable(parameters)}
     wrong: list[str] = []
@@ -82,14 +116,24 @@ def for_start(order: Order, parameters: Sequence[RichParameter], previous: Mappi
             wrong.append(f"{known[name].title}: it was fixed when the workspace was created and cannot change")
         else:
             values[name] = coder_value(known[name], value)
-            wrong += _wrong(known[name], values[name], previous.get(name))
-    _refuse(wrong)
+            wrong += judge(known[name], values[name], previous.get(name))
+    refuse(wrong)
     return values
 
 
-def require_carried(parameters: Iterable[RichParameter], previous: Mapping[str, str], remedy: str) -> None:
+def wrong_carried(parameters: Iterable[RichParameter], previous: Mapping[str, str]) -> list[str]:
+    """What the version, by the form that its import saw, has against the values that the workspace has."""
+    return [text for each in parameters for text in _wrong_carried(each, previous.get(each.name))]
+
+
+def carried(parameters: Iterable[RichParameter], previous: Mapping[str, str]) -> dict[str, str]:
+    """The values that a build takes over from the one before: all but those that hold for one build only."""
+    once = {each.name for each in parameters if each.ephemeral}
+    return {name: value for name, value in previous.items() if name not in once}
+
+
+def require_carried(wrong: Sequence[str], remedy: str) -> None:
     """Refused where the version would not start with the values that the workspace has; `remedy` is what to do then."""
-    wrong = [text for each in parameters for text in _wrong_carried(each, previous.get(each.name))]
     if wrong:
         raise Refused(
             "Nothing was stopped: the version that would be started does not take the values of this workspace. "
@@ -116,12 +160,18 @@ def _shown(parameter: RichParameter, value: str) -> str:
 
 
 def _wrong(parameter: RichParameter, value: str | None, previous: str | None) -> list[str]:
-    """What cannot be taken, a text that no database keeps included: a NUL, half of a character."""
+    """What cannot be taken."""
+    return _unkeepable(parameter, value, previous) or problems(parameter, value, previous=previous)
+
+
+def _unkeepable(parameter: RichParameter, value: str | None, _: str | None) -> list[str]:
+    """Whether it is a text that no database keeps: with a NUL, or half of a character."""
     if value is not None and ("\0" in value or value.encode(errors="replace").decode() != value):
         return [f"{parameter.title}: has a character that cannot be kept"]
-    return problems(parameter, value, previous=previous)
+    return []
 
 
-def _refuse(wrong: list[str]) -> None:
+def refuse(wrong: Sequence[str]) -> None:
+    """Refused, with all that is wrong with a build, before it is begun."""
     if wrong:
         raise Refused("Nothing was built. " + "; ".join(wrong) + ".")

@@ -110,6 +110,7 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     },
     "/templateversions/{version}": {"GET": template_routes.get_version},
     "/templateversions/{version}/rich-parameters": {"GET": template_routes.get_parameters},
+    "/templateversions/{version}/dynamic-parameters/evaluate": {"POST": template_routes.evaluate_parameters},
     "/templateversions/{version}/external-auth": {"GET": template_routes.get_external_auth},
     "/templateversions/{version}/variables": {"GET": template_routes.get_variables},
     "/templateversions/{version}/presets": {"GET": template_routes.get_presets},

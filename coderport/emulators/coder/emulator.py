@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,11 +30,12 @@ from coderport.emulators.kit import (
     serve,
 )
 
-_READS = frozenset({"/api/v2/authcheck"})
+_READS = re.compile(r"/api/v2/(authcheck|templateversions/[^/]+/dynamic-parameters/evaluate)")
+"""What is asked with POST and changes nothing."""
 
 
 def _is_write(method: str, target: str) -> bool:
-    return method not in ("GET", "HEAD", "OPTIONS") and target.partition("?")[0] not in _READS
+    return method not in ("GET", "HEAD", "OPTIONS") and not _READS.fullmatch(target.partition("?")[0])
 
 
 class CoderEmulator(Members):

@@ -26,6 +26,7 @@ class Flavour:
     template_queries: bool
     job_details: bool
     job_lists: bool
+    evaluates_parameters: bool
     hides_deprecated: bool
     preset_ids: bool
     prebuild_fields: bool
@@ -76,6 +77,10 @@ DIFFERENCES: Final = (
     Difference("preset_ids", 22, None,
                "`template_version_preset_id` in requests; before, the key was ignored",
                "[M]; the swagger of 2025-04 has it first"),
+    Difference("evaluates_parameters", 24, None,
+               "`POST /templateversions/{id}/dynamic-parameters/evaluate` says what a version asks for with given "
+               "values, and what is wrong with them",
+               "coder#18182 (2025-06); Coder's docs: dynamic parameters are new in 2.24"),
     Difference("prebuild_fields", 25, None,
                "`is_prebuild`, preset ids, `latest_app_status`, parameter flow, form types, scopes of tokens, "
                "`paginated-members`, build reasons by client: the fields of 2025",

@@ -40,7 +40,8 @@ def resolved_parameters(
     """
     values: dict[str, str] = {}
     wrong: list[Wrong] = []
-    for parameter in version.parameters:
+    carried = {**(previous or {}), **given}
+    for parameter in version.asked(carried, classic=template.use_classic_parameter_flow):
         before = None if previous is None else previous.get(parameter.name)
         value = given.get(parameter.name)
         if value is None and not parameter.ephemeral:

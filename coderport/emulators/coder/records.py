@@ -8,7 +8,7 @@ them are replaced, never changed in place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -161,6 +161,13 @@ class Version(Record):
     archived: bool = False
     imported: bool = True
     has_external_agent: bool = False
+    rendered: Callable[[Mapping[str, str]], tuple[Parameter, ...]] | None = None
+    """What the version asks for with given values, as Terraform evaluates it for dynamic parameters; None where it is
+    always `parameters`, which is what the import saw."""
+
+    def asked(self, values: Mapping[str, str], *, classic: bool) -> tuple[Parameter, ...]:
+        """What it asks for with these values. The classic flow knows what the import saw alone."""
+        return self.parameters if classic or self.rendered is None else self.rendered(values)
 
 
 @dataclass(eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.responses import Response
 
 from coderport.emulators.coder.audit import note_template
@@ -17,9 +19,10 @@ from coderport.emulators.coder.http import (
     not_found,
 )
 from coderport.emulators.coder.member_routes import everyone_json, require_licence
+from coderport.emulators.coder.parameters import Wrong, resolved_parameters
 from coderport.emulators.coder.query import QueryError, Terms
 from coderport.emulators.coder.reading import organization_of
-from coderport.emulators.coder.records import Organization, Template, Version
+from coderport.emulators.coder.records import Organization, Parameter, Template, Version
 from coderport.emulators.coder.rows import parameter_json, preset_json, template_json, user_json, version_json
 
 _NUMBERS = (
@@ -284,6 +287,67 @@ def get_parameters(call: Call) -> Response:
     if not version.imported:
         raise Refused(425, "Template version job has not finished")
     return json_response([parameter_json(call.state, parameter) for parameter in version.parameters])
+
+
+def evaluate_parameters(call: Call) -> Response:
+    """``POST /templateversions/{version}/dynamic-parameters/evaluate``: the form with the given values, nothing built.
+
+    Source: `coderd/parameters.go` and `coderd/database/db2sdk` of coder/coder. What is wrong stands in `diagnostics`,
+    and the answer is 200.
+    """
+    if not call.state.flavour.evaluates_parameters:
+        raise Refused(404, "Route not found.")
+    version, body = version_of(call), call.body()
+    if not version.imported:
+        raise Refused(425, "Template version job has not finished")
+    given = {name: str(value) for name, value in (body.mapping("inputs") or {}).items()}
+    template = call.state.templates[version.template_id]
+    dynamic = replace(template, use_classic_parameter_flow=False)
+    wrong = {each.name: each for each in resolved_parameters(dynamic, version, given, None)[1]}
+    rows = [
+        _evaluated(parameter, given.get(parameter.name), wrong.get(parameter.name))
+        for parameter in version.asked(given, classic=False)
+    ]
+    return json_response({"id": 0, "diagnostics": [], "parameters": rows})
+
+
+def _evaluated(parameter: Parameter, given: str | None, wrong: Wrong | None) -> dict[str, object]:
+    """A `codersdk.PreviewParameter`."""
+    bounds = {
+        key: getattr(parameter, key)
+        for key in ("validation_error", "validation_regex", "validation_min", "validation_max", "validation_monotonic")
+        if getattr(parameter, key) not in ("", None)
+    }
+    told = [] if wrong is None else [
+        {"severity": "error", "summary": wrong.summary, "detail": wrong.detail,
+         "extra": {"code": "required" if wrong.missing else ""}}
+    ]  # fmt: skip
+    default = None if parameter.required else parameter.default_value
+    return {
+        "name": parameter.name,
+        "display_name": parameter.display_name,
+        "description": parameter.description,
+        "type": parameter.type,
+        "form_type": parameter.form_type,
+        "styling": {},
+        "mutable": parameter.mutable,
+        "default_value": _null_string(default),
+        "icon": parameter.icon,
+        "options": [
+            {"name": each.name, "description": each.description, "value": _null_string(each.value), "icon": each.icon}
+            for each in parameter.options
+        ],
+        "validations": [bounds] if bounds else [],
+        "required": parameter.required,
+        "order": 0,
+        "ephemeral": parameter.ephemeral,
+        "value": _null_string(default if given is None else given),
+        "diagnostics": told,
+    }
+
+
+def _null_string(value: str | None) -> dict[str, object]:
+    return {"value": value or "", "valid": value is not None}
 
 
 def get_presets(call: Call) -> Response:
