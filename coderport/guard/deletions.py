@@ -185,7 +185,8 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
         needed=_pointed_at(blueprint, evidence).intersection(left_out),
         absent=gone - held.keys(),
         elsewhere=frozenset(key for key in unproven if key in held and _is_elsewhere(held[key], owner)),
-        limit=evidence.limits.for_deleted(ours),
+        # What is derived goes with what it is derived from, which has limits of its own.
+        limit=ours if KIND_OF[blueprint].ends == "derived" else evidence.limits.for_deleted(ours),
         allowance=_allowance(blueprint, ours, evidence),
     )
 

@@ -51,7 +51,7 @@ def desired(
     refused: Mapping[Place, Refused] | None = None,
     blueprints: Mapping[str, Mapping[str, Any]] | None = None,
     known: KnownIds = NOTHING,
-    of_siblings: Collection[Ref] = (),
+    there: Collection[Ref] = (),
 ) -> Desired:
     """The entities that Port should hold after this run.
 
@@ -59,10 +59,10 @@ def desired(
     `volatile`), and stands in for what Coder did not show (see `unread`). A template that is left out takes its
     workspaces along. `refused` is what Port did not take before, `blueprints` are Port's now. `known` are this stack's
     own: those of a kind that could not be read stay as Port has them, those of one that is asked for no longer go.
-    `of_siblings` are entities that other stacks of the project keep: relations may lead there, and shared ones are left
-    to them.
+    `there` are entities that Port has and that are not declared here: those that sibling stacks keep, and those of
+    kinds that this read has left alone. Relations may lead there, and shared objects among them are left to siblings.
     """
-    chosen = Chosen(shown=set(of_siblings))
+    chosen = Chosen(shown=set(there))
     entities: list[Entity] = []
     for kind in read.kinds:
         of_it = held.get(kind.name, {})
@@ -71,13 +71,14 @@ def desired(
         else:
             fresh = _of_rows(kind, read, filters, context, chosen)
         if kind.shared:
-            fresh = [each for each in fresh if each.ref not in of_siblings]
+            fresh = [each for each in fresh if each.ref not in there]
         entities += fresh
         chosen.shown.update(each.ref for each in fresh)
     asked = {each.name for each in read.kinds}
     for kind in KINDS:
         if kind.name not in asked:
-            chosen.left_out.update({Ref(kind.name, each): LeftOut.KIND for each in known.get(kind.name, ())})
+            former = {Ref(kind.name, each) for each in known.get(kind.name, ())}.difference(there)
+            chosen.left_out.update(dict.fromkeys(former, LeftOut.KIND))
     kept: Counter[str] = Counter()
     for at, entity in enumerate(entities):
         entities[at], keys = with_held(entity, held.get(entity.blueprint, {}).get(entity.identifier), context)

@@ -8,8 +8,7 @@ from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import GROUPS, ORGANIZATIONS, USERS
 from coderport.catalog.values import Context, Entity, is_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
-from coderport.coder.reading.fate import Fate
-from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading
+from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, absent
 from coderport.kinds.mapping import (
     DEPLOYMENT,
     MANAGED_BY,
@@ -58,7 +57,10 @@ GROUP = Blueprint(
 
 
 async def _read(reading: Reading) -> Listing[Group]:
-    """One list of all. Each organization has the group of everybody: a list that lacks one of those is not whole."""
+    """One list of all. Each organization has the group of everybody: a list that lacks one of those is not whole.
+
+    What the list and an answer by id lack is deleted, for a token that reads every group before and after them.
+    """
     try:
         listed = {each.id: each for each in await reading.client.groups()}
     except CoderForbidden as error:
@@ -68,9 +70,7 @@ async def _read(reading: Reading) -> Listing[Group]:
     inside = {each.id for each in reading.snapshot.organizations}
     if missing := inside - listed.keys():
         return Listing(NOTHING, skipped=f"Coder's list of groups lacks {len(missing)} of those that must be there")
-    fates = {}
-    for each in sorted(reading.known - listed.keys()):
-        fates[each] = Fate.GONE if await reading.client.group(each) is None else Fate.UNPROVEN
+    fates = await absent(reading, "group", reading.known - listed.keys(), reading.client.group)
     return Listing(
         {key: each for key, each in sorted(listed.items()) if each.organization_id in inside},
         {key: each for key, each in sorted(listed.items()) if each.organization_id not in inside},

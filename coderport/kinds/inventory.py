@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coderport.catalog.values import Ref
@@ -57,6 +57,13 @@ def inventory_of(snapshot: Snapshot, kinds: Iterable[Kind[Any]] = KINDS) -> Inve
     return Inventory(snapshot, parts, {each.name: each.part(snapshot) for each in parts if each.part is not None})
 
 
+def derived(listing: Listing[Any], known: frozenset[str]) -> Listing[Any]:
+    """The listing of a kind that ends with what it is derived from: a read that does not show one is its end."""
+    if listing.skipped:
+        return listing
+    return replace(listing, fates=dict.fromkeys(known - listing.rows.keys() - listing.outside.keys(), Fate.GONE))
+
+
 def known_in_snapshot(known: KnownIds) -> Known:
     """The ids of what a snapshot is of."""
     return Known(known.get(TEMPLATE.identifier, frozenset()), known.get(WORKSPACE.identifier, frozenset()))
@@ -91,7 +98,8 @@ async def read_inventory(
             listings[kind.name] = Listing(NOTHING, skipped=_blind(kind, blind))
             continue
         ids = (await known()).get(kind.name, frozenset())
-        listings[kind.name] = await kind.read(Reading(client, snapshot, bool(organizations), ids, progress))
+        listing = await kind.read(Reading(client, snapshot, bool(organizations), ids, progress))
+        listings[kind.name] = listing if kind.ends == "proven" else derived(listing, ids)
     return Inventory(snapshot, tuple(kinds), listings)
 
 

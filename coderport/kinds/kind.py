@@ -6,18 +6,19 @@ file here and a line there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_id
+from coderport.coder.errors import CoderForbidden
+from coderport.coder.reading.fate import Fate
 from coderport.kinds.filters import Filters
 
 if TYPE_CHECKING:
     from coderport.coder.client import CoderClient
-    from coderport.coder.reading.fate import Fate
     from coderport.coder.reading.snapshot import Progress, Snapshot
 
 Row = TypeVar("Row")
@@ -58,6 +59,27 @@ class Reading:
     progress: Progress
 
 
+async def absent(
+    reading: Reading, kind: str, unseen: Collection[str], by_id: Callable[[str], Awaitable[object | None]]
+) -> dict[str, Fate]:
+    """The fates of what a whole list of the kind (of `POST /authcheck`) lacks; `by_id` gives one object, or None.
+
+    Coder answers 404 for what was deleted as well as for what the token may not see. So it counts only for a token that
+    reads every object of the kind, when the read begins and when all of it has been asked for: no right was lost.
+    """
+    if not unseen:
+        return {}
+    fates = dict.fromkeys(sorted(unseen), Fate.UNPROVEN)
+    if kind not in reading.snapshot.breadth.site:
+        return fates
+    try:
+        found = {each: await by_id(each) for each in fates}
+    except CoderForbidden:
+        return fates
+    still = await reading.client.authcheck({kind: {"resource_type": kind}})
+    return {each: Fate.GONE if still[kind] and found[each] is None else Fate.UNPROVEN for each in fates}
+
+
 @dataclass
 class Chosen:
     """The entities so far, of the kinds before: those that Port will have, and those that are left out."""
@@ -82,7 +104,8 @@ class Kind(Generic[Row]):
     left_out       which setting leaves a row out, if any
     volatile       properties that change by themselves (see `coderport.catalog.volatile`)
     last_used      the one of them that tells how old Port's values are
-    ends           "proven": nothing of it goes without Coder's word. "derived": it goes with what it is derived from
+    ends           "proven": nothing of it goes without Coder's word. "derived": it goes with what it is derived from,
+                   and no number of it needs a release
     is_identifier  whether such an object can have that identifier
     shared         whether such an object belongs to no organization, so that several stacks may see the same one: what
                    a sibling keeps in Port already is left to it

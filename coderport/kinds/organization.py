@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from coderport.catalog.blueprint import Blueprint, Property
 from coderport.catalog.identifiers import ORGANIZATIONS
 from coderport.catalog.values import Context, Entity
-from coderport.coder.reading.fate import Fate
-from coderport.kinds.kind import Chosen, Kind, Listing, Reading
+from coderport.kinds.kind import Chosen, Kind, Listing, Reading, absent
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, picture, when
 
 if TYPE_CHECKING:
@@ -55,18 +54,16 @@ class Row:
 
 
 async def _read(reading: Reading) -> Listing[Row]:
-    """One more list: what neither it nor the one before has, for a token that reads every organization, is deleted."""
+    """One more list. What neither it, nor the one before, nor an answer by id has is deleted, for a token that reads
+    every organization before and after them.
+    """
     snapshot = reading.snapshot
     inside = {each.id for each in snapshot.organizations}
     listed = {each.id: each for each in await reading.client.organizations()}
     chosen = {each.id: listed.get(each.id, each) for each in snapshot.organizations}
     others = {key: each for key, each in listed.items() if key not in inside}
     unseen = reading.known - chosen.keys() - others.keys()
-    provable = "organization" in snapshot.breadth.site
-    fates = {}
-    for each in sorted(unseen):
-        alive = provable and await reading.client.organization(each)
-        fates[each] = Fate.GONE if provable and alive is None else Fate.UNPROVEN
+    fates = await absent(reading, "organization", unseen, reading.client.organization)
     users = snapshot.users if snapshot.users_whole else None
 
     def row(organization: Organization) -> Row:

@@ -24,7 +24,7 @@ from coderport.guard.deletions import ACTION, DeletionVerdict, Disappearances, E
 from coderport.guard.leaving import leaving_actions
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner
 from coderport.guard.verdict import Verdict, identity, ownership, together
-from coderport.kinds.all import KINDS, blueprints_of, difference
+from coderport.kinds.all import KINDS, blueprints_of, difference, kinds_of
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory, KnownIds
@@ -137,8 +137,14 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
         memory.refused if memory.fit == settings.fingerprint else {},
         held.blueprints,
         known_of(past, settings),
-        _of_siblings(read, past),
+        _of_siblings(read, past) | _not_read(settings, read, past),
     )
+
+
+def _not_read(settings: Settings, read: Inventory, past: Past) -> frozenset[Ref]:
+    """This stack's own in Port of kinds that it has and that were not asked for in this read: they stay."""
+    names = {each.name for each in kinds_of(settings.kinds)} - {each.name for each in read.kinds}
+    return frozenset(Ref(name, each) for name, ids in known_of(past, settings).items() if name in names for each in ids)
 
 
 def _of_siblings(read: Inventory, past: Past) -> frozenset[Ref]:

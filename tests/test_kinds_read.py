@@ -1,0 +1,215 @@
+"""The optional kinds, read from the emulated Coder: what exists is never called deleted, whatever is not shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+from catalog_samples import MARK, held, holding, numbered
+from coder_talk import Api, Deploy
+
+from coderport.catalog.values import Entity, Ref
+from coderport.coder.client import CoderClient
+from coderport.coder.models import CoderPerson, Group, Organization
+from coderport.coder.reading.fate import Fate
+from coderport.guard import deletions
+from coderport.guard.deletions import Evidence
+from coderport.guard.ownership import Owner
+from coderport.kinds import all as kinds
+from coderport.kinds.inventory import Inventory, derived, read_inventory
+from coderport.kinds.kind import Listing
+
+HISTORIES = int(os.environ.get("KINDS_HISTORIES", "150"))
+ORGANIZATION, USER, GROUP = OPTIONAL = ("coder_organization", "coder_user", "coder_group")
+GHOST = "00000000-0000-4000-8000-00000000dead"
+Row = TypeVar("Row")
+Known = Mapping[str, frozenset[str]]
+
+
+class Forgetful(CoderClient):
+    """A client of a Coder whose lists lack what `forgets` says, and whose token may lose its rights on the way."""
+
+    def forgets(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        return rows
+
+    def asked(self) -> None:
+        """Before each question."""
+
+    async def organizations(self) -> tuple[Organization, ...]:
+        self.asked()
+        return self.forgets(await super().organizations())
+
+    async def groups(self) -> tuple[Group, ...]:
+        self.asked()
+        return self.forgets(await super().groups())
+
+    async def group(self, group_id: str) -> Group | None:
+        self.asked()
+        return await super().group(group_id)
+
+    async def users(self, *, limit: int, offset: int = 0) -> tuple[tuple[CoderPerson, ...], int]:
+        self.asked()
+        rows, count = await super().users(limit=limit, offset=offset)
+        return self.forgets(rows), count
+
+
+def read(api: Api, known: Known, client: type[CoderClient] = CoderClient, token: str | None = None) -> Inventory:
+    async def ids() -> Known:
+        return known
+
+    async def run() -> Inventory:
+        async with client(str(api.http.base_url), token or api.emulator.token) as coder:
+            return await read_inventory(coder, kinds.KINDS, known=ids, progress=lambda *_: None)
+
+    return asyncio.run(run())
+
+
+def fates(found: Inventory) -> dict[str, dict[str, Fate]]:
+    return {name: dict(found.listings[name].fates) for name in OPTIONAL}
+
+
+def all_of(*identifiers: str) -> Known:
+    return {name: frozenset(identifiers) for name in OPTIONAL}
+
+
+def test_what_was_deleted_is_gone_and_what_never_was_is_not(api: Api) -> None:
+    coder = api.emulator
+    user, organization = coder.create_user("leaving"), coder.create_organization("leaving")
+    group = coder.create_group("leaving", members=[user])
+    coder.delete_group(group)
+    coder.delete_user(user)
+    coder.delete_organization(organization)
+    known = {ORGANIZATION: frozenset({organization}), USER: frozenset({user, GHOST}), GROUP: frozenset({group})}
+    assert fates(read(api, known)) == {
+        ORGANIZATION: {organization: Fate.GONE},
+        USER: {user: Fate.GONE, GHOST: Fate.UNPROVEN},
+        GROUP: {group: Fate.GONE},
+    }
+
+
+def test_an_organization_that_the_token_does_not_see_is_not_gone(api: Api) -> None:
+    (inside, outside) = sorted(api.emulator.state.organizations)
+    weak = api.emulator.create_user("weak", organizations={inside: ("organization-template-admin",)})
+    found = read(api, all_of(outside), token=api.emulator.create_token(user=weak))
+    assert found.listings[ORGANIZATION].fates == {outside: Fate.UNPROVEN}
+    assert set(found.skipped) == {USER}
+    assert found.listings[USER].fates == {}
+
+
+def test_without_a_licence_groups_are_skipped_with_coders_words(deploy: Deploy) -> None:
+    found = read(deploy(licensed=False), all_of(GHOST))
+    assert found.skipped == {GROUP: "Coder says: Template RBAC is a Premium feature. Contact sales"}
+    assert found.listings[GROUP].fates == {}
+
+
+def test_a_list_of_groups_without_one_that_must_be_there_is_not_believed(api: Api) -> None:
+    class Short(Forgetful):
+        def forgets(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+            return rows[1:] if rows and isinstance(rows[0], Group) else rows
+
+    assert "lacks 1 of those that must be there" in read(api, all_of(GHOST), Short).skipped[GROUP]
+
+
+def test_a_right_that_is_lost_on_the_way_proves_nothing(api: Api) -> None:
+    coder = api.emulator
+    admin = coder.create_user("admin-for-now", roles=("owner",))
+    group = coder.create_group("alive")
+
+    class Losing(Forgetful):
+        def forgets(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+            return tuple(each for each in rows if getattr(each, "id", "") != group)
+
+        async def group(self, group_id: str) -> Group | None:
+            coder.set_user(admin, roles=frozenset())
+            return await super().group(group_id)
+
+    found = read(api, {GROUP: frozenset({group})}, Losing, coder.create_token(user=admin))
+    assert found.listings[GROUP].fates == {group: Fate.UNPROVEN}
+
+
+def test_a_right_that_comes_on_the_way_proves_nothing_either(api: Api) -> None:
+    coder = api.emulator
+    inside, outside = sorted(coder.state.organizations)
+    admin = coder.create_user("admin-soon", organizations={inside: ("organization-template-admin",)})
+
+    class Gaining(Forgetful):
+        async def organization(self, organization_id: str) -> Organization | None:
+            found = await super().organization(organization_id)
+            coder.set_user(admin, roles=frozenset({"owner"}))
+            return found
+
+    found = read(api, {ORGANIZATION: frozenset({outside})}, Gaining, coder.create_token(user=admin))
+    assert found.listings[ORGANIZATION].fates == {outside: Fate.UNPROVEN}
+
+
+def test_nothing_that_exists_is_called_gone_whatever_the_lists_lack(
+    deploy: Deploy, figure: Callable[[str], None]
+) -> None:
+    api = deploy(workspaces=2, templates=1, organizations=2, users=6)
+    coder, ends = api.emulator, Counter[str]()
+    dead: dict[str, set[str]] = {name: set() for name in OPTIONAL}
+    for seed in range(HISTORIES):
+        chance = random.Random(seed)
+        made = {
+            ORGANIZATION: coder.create_organization(f"o{seed}"),
+            USER: coder.create_user(f"u{seed}"),
+            GROUP: coder.create_group(f"g{seed}"),
+        }
+        end: dict[str, Any] = {
+            ORGANIZATION: coder.delete_organization, USER: coder.delete_user, GROUP: coder.delete_group,
+        }  # fmt: skip
+        for name, identifier in made.items():
+            if chance.random() < 0.9:
+                end[name](identifier)
+                dead[name].add(identifier)
+        alive = {
+            ORGANIZATION: set(coder.state.organizations),
+            USER: {key for key, each in coder.state.users.items() if not (each.deleted or each.system)},
+            GROUP: {*coder.state.groups, *coder.state.organizations},
+        }
+
+        class Lying(Forgetful):
+            def forgets(self, rows: tuple[Row, ...], chance: random.Random = chance) -> tuple[Row, ...]:
+                return tuple(
+                    each for each in rows if chance.random() < 0.7 or not isinstance(each, CoderPerson | Group)
+                )
+
+        known = {
+            name: frozenset({*alive[name], *chance.sample(sorted(dead[name]), min(3, len(dead[name]))), GHOST})
+            for name in OPTIONAL
+        }
+        found = read(api, known, Lying)
+        for name in OPTIONAL:
+            gone = {each for each, fate in found.listings[name].fates.items() if fate is Fate.GONE}
+            assert not gone & alive[name], f"seed {seed}: {name}"
+            ends[f"{name} gone"] += len(gone)
+            ends[f"{name} skipped"] += name in found.skipped
+    figure(f"kinds over {HISTORIES} histories: {dict(ends)}")
+    assert min(ends[f"{name} gone"] for name in OPTIONAL) > 0
+
+
+def test_what_is_derived_ends_with_the_read_and_no_number_of_it_needs_a_release(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = frozenset({"one", "two", "three"})
+    assert derived(Listing({"one": 1}, {"two": 2}), known).fates == {"three": Fate.GONE}
+    assert derived(Listing({}, skipped="no licence"), known).fates == {}
+    many = frozenset(numbered(number) for number in range(50))
+    evidence = Evidence(
+        desired={GROUP: frozenset({GHOST})},
+        owner=Owner(MARK, {GROUP: many}),
+        held=holding(*(held(Entity(GROUP, each, each, {"managed_by": str(MARK)}, {})) for each in many)),
+        gone=frozenset(Ref(GROUP, each) for each in many),
+        left_out={},
+        seen={},
+    )
+    assert deletions.deletions(evidence).refused
+    group = replace(kinds.KIND_OF[GROUP], ends="derived")
+    monkeypatch.setattr(deletions, "KIND_OF", {**kinds.KIND_OF, GROUP: group})
+    assert not deletions.deletions(evidence).refused
