@@ -1,4 +1,4 @@
-"""The protections of `live`, each with the way to switch it off; without one of them some history must break."""
+"""The protections of `live`, each with the way to switch it off and the test that has to die without it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest import mock
 
+import test_live_follows as follows
+import test_live_rules as rules
+
 from coderport.coder.reading import proof
 from coderport.coder.reading.fate import Fate
-from coderport.live import budget, catalog, deleting, others, rereading, writing
+from coderport.guard.deletions import Disappearances
+from coderport.live import beginning, budget, catalog, deleting, identity, others, rereading, writing
+from coderport.live.feeds import jobs
 from coderport.live.values import Reading
 
 Switch = Callable[[], AbstractContextManager[object]]
@@ -41,7 +46,7 @@ def _no_reread() -> Iterator[None]:
 
 
 @contextmanager
-def _writes_the_hint() -> Iterator[None]:
+def _takes_older_answers() -> Iterator[None]:
     """An older answer is taken like a newer one."""
     with mock.patch.object(catalog.Catalog, "_newest", lambda *_: True):
         yield
@@ -90,13 +95,69 @@ def _writes_over_others() -> Iterator[None]:
         yield
 
 
-PROTECTIONS: Mapping[str, Switch] = {
-    "only 410 is a deletion": _believes_404,
-    "everything is read again": _no_reread,
-    "the value that was asked for later wins": _writes_the_hint,
-    "what others write is found": _blind_to_others,
-    "limits over time": _no_limit,
-    "the budget": _no_budget,
-    "a failed write is tried again": _forgets_failed_writes,
-    "ownership": _writes_over_others,
+@contextmanager
+def _any_coder() -> Iterator[None]:
+    """Whatever Coder answers is taken for the one that it was."""
+
+    async def fine(self: identity.Identity, *_: object) -> None:
+        """Nothing is insisted on."""
+
+    with (
+        mock.patch.object(identity.Identity, "insist_on", fine),
+        mock.patch.object(identity.Identity, "insist_on_deployment", fine),
+        mock.patch.object(jobs.JobsFeed, "_is_older", lambda *_: False),
+    ):
+        yield
+
+
+@contextmanager
+def _any_stack() -> Iterator[None]:
+    """It writes whatever run came last."""
+    with mock.patch.object(beginning, "insist_on_fit", lambda *_: None):
+        yield
+
+
+@contextmanager
+def _absent_count() -> Iterator[None]:
+    """A run counts as deletions what `live` has deleted already."""
+    with mock.patch.object(Disappearances, "absent", frozenset()):
+        yield
+
+
+PROTECTIONS: Mapping[str, tuple[Switch, Callable[[], None]]] = {
+    "only 410 is a deletion": (_believes_404, rules.test_what_coder_does_not_show_stays),
+    "everything is read again": (
+        _no_reread,
+        follows.test_what_no_feed_tells_is_found_by_the_re_read_and_counted_as_missed,
+    ),
+    "the value that was asked for later wins": (
+        _takes_older_answers,
+        rules.test_of_two_readings_the_one_that_was_asked_for_later_wins,
+    ),
+    "what others write is found": (
+        _blind_to_others,
+        rules.test_an_older_value_that_a_run_wrote_later_is_corrected_within_half_a_minute,
+    ),
+    "limits over time": (
+        _no_limit,
+        rules.test_more_deletions_than_a_run_may_make_are_held_and_the_rest_goes_on,
+    ),
+    "the budget": (_no_budget, rules.test_no_minute_has_more_requests_to_coder_than_the_budget),
+    "a failed write is tried again": (
+        _forgets_failed_writes,
+        follows.test_what_port_could_not_take_is_written_once_it_can,
+    ),
+    "ownership": (_writes_over_others, rules.test_an_entity_of_somebody_else_is_left_alone),
+    "it is the same Coder": (
+        _any_coder,
+        rules.test_a_coder_that_was_restored_from_a_backup_stops_it,
+    ),
+    "a run has declared the stack": (
+        _any_stack,
+        rules.test_until_a_run_has_declared_the_stack_it_writes_nothing_and_says_which_run,
+    ),
+    "what live deleted is no deletion of a run": (
+        _absent_count,
+        rules.test_a_run_after_a_day_of_live_finds_nothing_to_write_to_port,
+    ),
 }

@@ -119,3 +119,16 @@ async def test_it_waits_while_a_server_is_away_and_catches_up(world: LiveWorld) 
         await world.until(lambda server=server: world.value(second, "name") == f"n{server[-1]}", "renamed", 120)  # type: ignore[misc]
         await world.until(lambda: live.why_not_ready() == "", "ready again", 120)
     await world.settled()
+
+
+@in_world(seed=7)
+async def test_what_port_could_not_take_is_written_once_it_can(world: LiveWorld) -> None:
+    await world.live()
+    await asyncio.sleep(60)
+    first, *_ = sorted(world.coder.workspace_ids())
+    world.network.weather.cut = {"http://127.0.0.1:17002"}
+    world.coder.stop(first)
+    await asyncio.sleep(100)
+    world.network.weather.cut = set()
+    assert await world.until(lambda: world.value(first, "status") == "stopped", "written", 60) < 60
+    await world.settled()
