@@ -53,14 +53,15 @@ class LiveWorld:
         await self.run(name, allow_deletions=len(but_deletes))
         after = self.content()
         unlike = {key: (before.get(key), after.get(key)) for key in before.keys() | after.keys()}
-        unlike = {key: each for key, each in unlike.items() if each[0] != each[1] and key not in but_deletes}
-        assert not unlike, unlike
+        differing = {key: _differing(*each) for key, each in unlike.items() if key not in but_deletes}
+        differing = {key: each for key, each in differing.items() if each}
+        assert not differing, differing
         assert but_deletes or self.port.writes == writes
 
     def content(self) -> dict[Ref, Any]:
         """What Port holds of each entity, but for when and by whom it was written."""
         return {
-            Ref(blueprint, each["identifier"]): (each["title"], each["properties"], each["relations"])
+            Ref(blueprint, each["identifier"]): {"$title": each["title"], **each["properties"], **each["relations"]}
             for blueprint in (T, W)
             for each in self.port.entities(blueprint)
         }
@@ -190,6 +191,13 @@ def played(
                 loop.run_until_complete(_all_ended())
             asyncio.set_event_loop(None)
             loop.close()
+
+
+def _differing(before: Json | None, after: Json | None) -> Any:
+    """What of an entity is another."""
+    if before is None or after is None:
+        return [] if before == after else ["gone" if after is None else "new"]
+    return {key: (before.get(key), after.get(key)) for key in before | after if before.get(key) != after.get(key)}
 
 
 async def _all_ended() -> None:

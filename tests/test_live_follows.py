@@ -130,5 +130,6 @@ async def test_what_port_could_not_take_is_written_once_it_can(world: LiveWorld)
     world.coder.stop(first)
     await asyncio.sleep(100)
     world.network.weather.cut = set()
-    assert await world.until(lambda: world.value(first, "status") == "stopped", "written", 60) < 60
+    number = world.coder.workspace(first).build.number
+    assert await world.until(lambda: world.value(first, "latest_build_number") == number, "written", 60) < 60
     await world.settled()

@@ -18,6 +18,7 @@ from coderport.live.budget import WINDOW, Budget, patient, routine
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.jobs import LIMIT, MOST, JobsFeed
 from coderport.live.rhythm import QUICKEST, rhythm_of
+from coderport.port.limits import Bucket, RateLimits
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
 from simulation.clock import VirtualTime
@@ -40,13 +41,38 @@ def test_no_minute_has_more_requests_than_the_budget() -> None:
         sent: list[float] = []
 
         async def ask(number: int) -> None:
-            await asyncio.sleep(number % 7)
+            await asyncio.sleep(number % 7 + number / 100)
             await budget()
             sent.append(loop.time())
 
         await asyncio.gather(*(ask(number) for number in range(130)))
         assert sent == sorted(sent)
         assert all(later - earlier >= WINDOW for earlier, later in zip(sent, sent[40:], strict=False))
+
+    in_virtual_time(test)
+
+
+def test_a_window_that_ends_by_rounding_lets_nobody_through_too_early() -> None:
+    now = 63.35
+    budget = Budget(1, lambda: now)
+    budget._sent.append(now - WINDOW + 1e-14)
+    assert budget._pause(False, False) > 0
+
+
+def test_of_a_bucket_of_port_no_more_than_the_share_is_taken() -> None:
+    async def test(loop: VirtualTime) -> None:
+        limits = RateLimits(loop.time, share=0.5)
+        headers = {"x-ratelimit-limit": "100", "x-ratelimit-period": "300", "x-ratelimit-remaining": "90"}
+        sent: list[float] = []
+
+        async def ask() -> None:
+            async with limits.permit(Bucket.BULK):
+                sent.append(loop.time())
+                limits.observe(Bucket.BULK, 200, headers)
+
+        for _ in range(160):
+            await ask()
+        assert all(later - earlier >= 300 for earlier, later in zip(sent, sent[50:], strict=False))
 
     in_virtual_time(test)
 

@@ -14,6 +14,7 @@ WINDOW = 61.0
 ROUTINE_PER_MINUTE = 60
 """Most requests in a minute that are made although nothing has happened."""
 
+_LEAST = 0.001
 _KEPT_FOR_HINTS = 0.25
 """So much of the budget is not spent on what can wait."""
 
@@ -81,4 +82,5 @@ def _room(sent: deque[float], most: int, now: float) -> float:
     """Seconds until one more may follow those that were sent."""
     while sent and sent[0] <= now - WINDOW:
         sent.popleft()
-    return sent[0] + WINDOW - now if len(sent) >= most else 0.0
+    # Never nothing: by rounding the oldest may be just not over although its time has come.
+    return max(_LEAST, sent[0] + WINDOW - now) if len(sent) >= most else 0.0

@@ -28,6 +28,7 @@ _SHORTEST_PAUSE = 1.0
 """After a 429, whatever it asks for: a zero or a date that is past would be an invitation to send without end."""
 _LONGEST_GUESS = 8.0
 _USUAL_PERIOD = 300.0
+_LEAST_PAUSE = 0.001
 
 
 class Bucket(Enum):
@@ -165,7 +166,8 @@ class RateLimits:
         sent, most = self._sent[bucket], max(1.0, limit * self._share)
         while sent and sent[0] <= now - period:
             sent.popleft()
-        return sent[0] + period - now if len(sent) >= most else 0.0
+        # Never nothing: by rounding the oldest may be just not over although its time has come.
+        return max(_LEAST_PAUSE, sent[0] + period - now) if len(sent) >= most else 0.0
 
     @asynccontextmanager
     async def permit(self, bucket: Bucket, ticket: int | None = None, *, most: float = math.inf) -> AsyncIterator[None]:
