@@ -18,6 +18,7 @@ from coderport.provider.schema import OLDEST_SDK
 from coderport.report.account import Read
 from coderport.report.outcome import Counts, Kinds, Result
 from coderport.settings import Actions
+from coderport.why.answer import Topic
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -98,3 +99,8 @@ def test_the_page_of_doctor_names_every_check() -> None:
     named = set(re.findall(r'(?:name="|_check\("|failed\(SUBJECT, "|failed\("[\w ]+", ")([\w -]+)"', sources)) - {"all"}
     named |= {f"{each.identifier}{more}" for each in blueprints_of(kinds_of("default")) for more in ("", " entities")}
     assert named - listed <= {"memory"} and listed <= named | {"sees", "acts", "feeds", "organizations", "address"}
+
+
+def test_the_page_of_why_names_every_topic() -> None:
+    page = (ROOT / "docs" / "why.md").read_text()
+    assert set(re.findall(r"^\| `([\w ]+)` \|", page, re.MULTILINE)) == set(get_args(Topic))

@@ -32,6 +32,7 @@ from coderport.commands.init import set_up
 from coderport.commands.live import live_until_told
 from coderport.commands.sync import preview as previewed
 from coderport.commands.sync import sync as synced
+from coderport.commands.why import explain
 from coderport.conformance.command import asked
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
@@ -336,6 +337,18 @@ def doctor(
 ) -> None:
     """Look at all that a run needs: this machine, Coder, Port, the actions. Writes nothing. Exits with 1 on a fail."""
     raise typer.Exit(examined(stack, as_object=json))
+
+
+@app.command()
+def why(
+    subject: Annotated[
+        str, typer.Argument(help="A workspace, template or action: its id, its name, or its address in Coder or Port.")
+    ],
+    stack: ExistingStack,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+) -> None:
+    """Tell why something is, or is not, in Port as it is. Reads and judges as a run does; writes nothing."""
+    raise typer.Exit(explain(_existing(stack), subject, as_object=json))
 
 
 @app.command()

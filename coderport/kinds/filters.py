@@ -30,6 +30,11 @@ class Filters:
             return False
         return not self.templates or any(_matches(names, pattern) for pattern in self.templates)
 
+    def excluding(self, organization: str, template: str) -> tuple[str, ...]:
+        """The patterns of `exclude_templates` that a template of that name has."""
+        names = (template.lower(), f"{organization}/{template}".lower())
+        return tuple(pattern for pattern in self.exclude_templates if _matches(names, pattern))
+
     def idle(self, templates: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
         """The patterns that none of the templates (organization, name) has, by the setting that they stand in."""
         names = [(template.lower(), f"{organization}/{template}".lower()) for organization, template in templates]

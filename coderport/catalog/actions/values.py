@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -91,6 +92,24 @@ class Rule:
         if self.value is not None:
             body["value"] = list(self.value) if isinstance(self.value, tuple) else self.value
         return body
+
+    def holds(self, properties: Mapping[str, Any]) -> bool:
+        """Whether Port finds that it holds of an entity with these properties."""
+        found = properties.get(self.property)
+        if self.operator == "isEmpty":
+            return found is None or found == ""
+        if self.operator == "isNotEmpty":
+            return found is not None and found != ""
+        if isinstance(self.value, tuple):
+            return (found in self.value) is (self.operator == "in")
+        return bool(found == self.value) is (self.operator == "=")
+
+    def __str__(self) -> str:
+        words = {"isEmpty": "to be empty", "isNotEmpty": "not to be empty", "in": "to be", "=": "to be"}
+        if self.value is None:
+            return f"{self.property} {words[self.operator]}"
+        value = " or ".join(self.value) if isinstance(self.value, tuple) else str(self.value).lower()
+        return f"{self.property} {words.get(self.operator, self.operator)} {value}"
 
 
 @dataclass(frozen=True)

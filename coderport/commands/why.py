@@ -1,0 +1,25 @@
+"""The command `why`."""
+
+from __future__ import annotations
+
+import json
+
+from coderport.commands.acts import people
+from coderport.stack.stack import Stack
+from coderport.terminal.text import json_line, line
+from coderport.why.answer import answers
+from coderport.why.gathering import gathered
+
+
+def explain(stack: Stack, asked: str, *, as_object: bool) -> int:
+    """Shows what there is to say; the exit code is 1 where nothing is called so."""
+    found = answers(gathered(stack), asked)
+    if as_object:
+        print(json_line(json.dumps({"answers": [each.model_dump(mode="json") for each in found]})))
+    else:
+        console = people()
+        for answer in found:
+            console.print(line(f"{answer.kind} {answer.title} {answer.identifier}".strip()), style="bold")
+            for each in answer.statements:
+                console.print(f"  {each.topic:<9} {each.said.replace('--stack NAME', f'--stack {stack.name}')}")
+    return 0 if any(each.kind for each in found) else 1

@@ -1,0 +1,277 @@
+"""The answer to one question, as statements, each derived from what a run would know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from coderport.catalog.actions.declared import CREATE_FROM_PREFIX, wants_form
+from coderport.catalog.values import Entity, Held, LeftOut, Ref, is_id
+from coderport.coder.reading.proof import Fate
+from coderport.guard.deletions import ACTION
+from coderport.guard.ownership import MANAGED_BY, Mark, Whose
+from coderport.kinds.all import KIND_OF
+from coderport.kinds.filters import filters_of
+from coderport.kinds.workspace import WORKSPACE
+from coderport.planning.plan import declares_actions
+from coderport.settings import NAMESPACE
+from coderport.terminal.remedy import COMMAND
+from coderport.terminal.text import short
+from coderport.why.gathering import Knowledge
+from coderport.why.naming import nearest, subjects
+
+Topic = Literal["coder", "scope", "port", "owner", "history", "property", "next run", "button", "unknown"]
+
+
+class Statement(BaseModel):
+    """One thing that is so, of one topic."""
+
+    model_config = ConfigDict(frozen=True)
+
+    topic: Topic
+    said: str
+
+
+class Answer(BaseModel):
+    """What there is to say of one object; without `kind` of what nothing is known of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    identifier: str
+    title: str
+    statements: tuple[Statement, ...]
+
+
+def answers(knowledge: Knowledge, asked: str) -> tuple[Answer, ...]:
+    """One for each object that is named so, or one that says why there is none."""
+    found = subjects(knowledge, asked)
+    if not found:
+        return (Answer(kind="", identifier="", title=asked, statements=tuple(_unknown(knowledge, asked))),)
+    return tuple(_answer(knowledge, ref) for ref in found)
+
+
+def _answer(knowledge: Knowledge, ref: Ref) -> Answer:
+    if ref.blueprint == ACTION:
+        action = knowledge.actions.get(ref.identifier)
+        live = knowledge.past.held.actions.get(ref.identifier, {})
+        title = action.title if action is not None else str(live.get("title") or ref.identifier)
+        statements = tuple(_of_action(knowledge, ref.identifier))
+        return Answer(kind="action", identifier=ref.identifier, title=title, statements=statements)
+    entity, held = knowledge.entities.get(ref), knowledge.held(ref)
+    title = entity.title if entity is not None else (held.title or "") if held is not None else ""
+    statements = tuple(_of_entity(knowledge, ref, entity, held))
+    return Answer(kind=KIND_OF[ref.blueprint].words[0], identifier=ref.identifier, title=title, statements=statements)
+
+
+def _of_entity(knowledge: Knowledge, ref: Ref, entity: Entity | None, held: Held | None) -> Iterator[Statement]:
+    yield Statement(topic="coder", said=_in_coder(knowledge, ref))
+    yield Statement(topic="scope", said=_in_scope(knowledge, ref))
+    yield from _in_port(knowledge, ref, held)
+    yield from _of_history(knowledge, ref)
+    if entity is not None and held is not None:
+        yield from _properties(knowledge, entity, held)
+    yield Statement(topic="next run", said=_next_run(knowledge, ref, entity, held))
+    if ref.blueprint == WORKSPACE.identifier and held is not None:
+        yield from _buttons(knowledge, held)
+
+
+def _in_coder(knowledge: Knowledge, ref: Ref) -> str:
+    listing = knowledge.read.listings.get(ref.blueprint)
+    if listing is None:
+        return f"{NAMESPACE}:kinds does not ask for this kind, so Coder was not asked."
+    if listing.skipped:
+        return f"This kind was not read: {listing.skipped}"
+    if ref.identifier in listing.rows:
+        return "In Coder, and seen by this token."
+    if ref.identifier in listing.outside:
+        return "In Coder, and seen by this token, in an organization that is not in scope."
+    fate = listing.fates.get(ref.identifier)
+    if fate is Fate.GONE:
+        return "Deleted in Coder: Coder says so of this id."
+    if fate is not None:
+        return f"Coder neither shows it nor says that it was deleted. {knowledge.read.snapshot.breadth.text}"
+    return f"Not in Coder, as far as this token sees. {knowledge.read.snapshot.breadth.text}"
+
+
+def _in_scope(knowledge: Knowledge, ref: Ref) -> str:
+    why = knowledge.wanted.left_out.get(ref)
+    if why is None:
+        return "In scope." if ref in knowledge.entities else "Nothing to be in scope: there is no such object."
+    setting = {
+        LeftOut.ORGANIZATION: f"{NAMESPACE}:organizations or {NAMESPACE}:coderOrganizationId",
+        LeftOut.TEMPLATE: f"{NAMESPACE}:templates and {NAMESPACE}:excludeTemplates",
+        LeftOut.PREBUILD: f"{NAMESPACE}:includePrebuilds",
+        LeftOut.KIND: f"{NAMESPACE}:kinds",
+    }.get(why)
+    pattern = _pattern(knowledge, ref) if why is LeftOut.TEMPLATE else ""
+    return f"Left out: {why.value}{f' ({setting}{pattern})' if setting else ''}."
+
+
+def _pattern(knowledge: Knowledge, ref: Ref) -> str:
+    """Which pattern leaves out the template, or the workspace's template."""
+    snapshot = knowledge.read.snapshot
+    row = snapshot.workspaces.get(ref.identifier)
+    template = snapshot.templates.get(row.template_id if row is not None else ref.identifier)
+    if template is None:
+        return ""
+    found = filters_of(knowledge.settings).excluding(template.organization_name, template.name)
+    return f": {short(template.name)} has {', '.join(found)}" if found else f": none names {short(template.name)}"
+
+
+def _in_port(knowledge: Knowledge, ref: Ref, held: Held | None) -> Iterator[Statement]:
+    if held is None:
+        there = ref.blueprint in knowledge.past.held.blueprints
+        yield Statement(topic="port", said="Not in Port." if there else f"Port has no blueprint {ref.blueprint} yet.")
+        return
+    yield Statement(topic="port", said=f"In Port, last changed {held.updated_at or 'at an unknown time'}.")
+    whose = knowledge.plan.owner.whose(held)
+    mark = Mark.read(held.properties.get(MANAGED_BY))
+    signed = f"managed_by is {short(str(mark))}" if mark is not None else "it has no managed_by"
+    ours = whose in (Whose.OURS, Whose.OURS_BY_NAME)
+    yield Statement(topic="owner", said=f"{'This' if ours else 'Not this'} stack's: {whose.value} ({signed}).")
+
+
+def _of_history(knowledge: Knowledge, ref: Ref) -> Iterator[Statement]:
+    for record in knowledge.history:
+        for image in record.entities:
+            if (image.blueprint, image.identifier) == (ref.blueprint, ref.identifier):
+                said = f"Last {image.step} by the run {record.run} ({record.started:%Y-%m-%d %H:%M} UTC)."
+                yield Statement(topic="history", said=f"{said} {COMMAND} undo {record.run} --stack NAME shows it.")
+                return
+    if ref.identifier in knowledge.past.memory.declared.get(ref.blueprint, ()):
+        yield Statement(topic="history", said="Declared by the last run; no run that is kept has written it.")
+    else:
+        yield Statement(topic="history", said="No run of this stack that is remembered has declared it.")
+
+
+def _properties(knowledge: Knowledge, entity: Entity, held: Held) -> Iterator[Statement]:
+    """Each that differs, and why; each that is empty because Coder has nothing; each that Port refuses."""
+    unchanged = knowledge.past.memory.digests.get(entity.ref) == knowledge.plan.memory.digests.get(entity.ref)
+    for each in knowledge.found.changed:
+        if each.entity.ref != entity.ref:
+            continue
+        by = each.held.updated_by or "somebody unknown"
+        for name, (before, after) in sorted(each.values.items()):
+            if unchanged:
+                why = f"a hand edit in Port since the last run (the entity was last changed by {short(by)})"
+            elif by == knowledge.settings.port_client_id:
+                why = "changed in Coder since the last run"
+            else:
+                why = f"changed since the last run, in Coder or in Port (the entity was last changed by {short(by)})"
+            if after is None:
+                why += "; Coder has no value, so the next run clears it"
+            said = f"{_name(name)}: Port has {_shown(before)}, wanted is {_shown(after)}: {why}."
+            yield Statement(topic="property", said=said)
+    for name, (before, after) in sorted(knowledge.waiting(entity.ref).items()):
+        said = f"{name}: Port has {_shown(before)}, Coder {_shown(after)}: volatile, written in its turn"
+        yield Statement(topic="property", said=f"{said} ({NAMESPACE}:volatileRefresh).")
+    for (blueprint, name), refused in sorted(knowledge.wanted.refused.items()):
+        if blueprint == entity.blueprint and entity.identifier in refused.values:
+            yield Statement(topic="property", said=f"{name}: not written, Port refuses it: {refused.why}")
+    declared = [each.identifier for each in KIND_OF[entity.blueprint].blueprint.properties]
+    if empty := [name for name in declared if entity.properties.get(name) is None]:
+        yield Statement(topic="property", said=f"Empty, because Coder has no value: {', '.join(empty)}.")
+
+
+def _next_run(knowledge: Knowledge, ref: Ref, entity: Entity | None, held: Held | None) -> str:
+    refused = " The guard would refuse that run." if knowledge.verdict.refused else ""
+    if entity is not None:
+        if held is None:
+            return f"The next run creates it: it was not read until now, or is missing in Port.{refused}"
+        if any(each.entity.ref == ref for each in knowledge.found.changed):
+            return f"The next run changes it.{refused}"
+        return "The next run leaves it as it is."
+    kind = knowledge.plan.disappearing.get(ref.blueprint)
+    if kind is not None:
+        if ref.identifier in kind.gone:
+            return f"The next run deletes it, because Coder says that it was deleted.{refused}"
+        if ref.identifier in kind.left_out:
+            return f"The next run deletes it, because the settings leave it out.{refused}"
+        if ref.identifier in kind.handed_over:
+            return "It leaves this stack and stays in Port: another stack has it now."
+        if ref.identifier in kind.unproven:
+            return f"It stays, because its end is not proven. A release lets it go: --forget-unproven.{refused}"
+        if ref.identifier in kind.kept:
+            return f"It stays: {kind.kept[ref.identifier].value}."
+    return "The next run does nothing with it." if held is not None else "No run creates it."
+
+
+def _buttons(knowledge: Knowledge, held: Held) -> Iterator[Statement]:
+    """Which actions Port offers on the workspace as Port holds it, and which condition is not met for the others."""
+    if not declares_actions(knowledge.settings):
+        yield Statement(topic="button", said=f"None: this stack declares no actions ({NAMESPACE}:actions.backend).")
+        return
+    for action in knowledge.actions.values():
+        if action.identifier.startswith(CREATE_FROM_PREFIX) or not action.condition:
+            continue
+        if action.identifier not in knowledge.past.held.actions:
+            yield Statement(topic="button", said=f"{action.title}: not in Port yet.")
+            continue
+        unmet = [each for each in action.condition if not each.holds(held.properties)]
+        if not unmet:
+            yield Statement(topic="button", said=f"{action.title}: offered.")
+        else:
+            told = " and ".join(f"{each} (it is {_shown(held.properties.get(each.property))})" for each in unmet)
+            yield Statement(topic="button", said=f"{action.title}: not offered, it needs {told}.")
+
+
+def _of_action(knowledge: Knowledge, identifier: str) -> Iterator[Statement]:
+    live = knowledge.past.held.actions.get(identifier)
+    yield Statement(topic="port", said="In Port." if live is not None else "Not in Port.")
+    remembered = identifier in knowledge.past.memory.actions
+    yield Statement(
+        topic="owner", said="Declared by this stack's last run." if remembered else "Not of this stack's last run."
+    )
+    yield Statement(topic="scope", said=_why_declared(knowledge, identifier))
+    for each in knowledge.found.actions:
+        if each.action.identifier == identifier:
+            for finding in each.findings:
+                yield Statement(topic="property", said=f"{finding}.")
+            yield Statement(topic="next run", said=f"The next run {'creates' if each.missing else 'corrects'} it.")
+    if identifier in knowledge.found.leaving_actions:
+        yield Statement(topic="next run", said="The next run deletes it.")
+
+
+def _why_declared(knowledge: Knowledge, identifier: str) -> str:
+    settings = knowledge.settings
+    if identifier in knowledge.actions:
+        return "The settings ask for it."
+    if settings.actions.backend == "off":
+        return f"Not declared: {NAMESPACE}:actions.backend is off."
+    if settings.blueprints != "manage":
+        return f"Not declared: {NAMESPACE}:blueprints is use, and the stack that manages them declares the actions."
+    template_id = identifier.removeprefix(CREATE_FROM_PREFIX)
+    if not is_id(template_id):
+        return "Not declared: coderport has no such action."
+    template = knowledge.read.snapshot.templates.get(template_id)
+    if template is None:
+        return "Not declared: its template is not in Coder, as far as this token sees."
+    if template.deprecated:
+        return "Not declared: its template is deprecated."
+    if not wants_form(settings.actions, template):
+        return f"Not declared: {NAMESPACE}:actions.templates leaves out {short(template.name)}."
+    why = knowledge.wanted.left_out.get(Ref("coder_template", template_id))
+    return (
+        f"Not declared: its template is {why.value}." if why is not None else "Not declared: its form was not readable."
+    )
+
+
+def _unknown(knowledge: Knowledge, asked: str) -> Iterator[Statement]:
+    counted = ", ".join(f"{number:,} {what}" for what, number in knowledge.read.counts().items())
+    said = f"Nothing is called {short(asked)}: not among {counted} that this token sees in Coder, nor in Port."
+    yield Statement(topic="unknown", said=said)
+    yield Statement(topic="coder", said=knowledge.read.snapshot.breadth.text)
+    if like := nearest(knowledge, asked):
+        yield Statement(topic="unknown", said=f"Like it: {', '.join(map(short, like))}.")
+
+
+def _name(key: str) -> str:
+    return key.removeprefix("$")
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else short(value if isinstance(value, str) else json.dumps(value))

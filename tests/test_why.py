@@ -1,0 +1,180 @@
+"""`why`: forty questions about one stack in the middle of its life, each answered right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from lab import Lab, laboratory
+
+from coderport.catalog.actions.values import Rule
+from coderport.commands.why import explain
+from coderport.engine import CliInfo
+from coderport.why.answer import Answer, answers
+from coderport.why.gathering import Knowledge, gathered
+
+LEFT_OUT = "left-out"
+FOREIGN = "0e5f0b7a-0000-4000-8000-00000000000a"
+NOBODYS = "0e5f0b7a-0000-4000-8000-00000000000b"
+
+
+@dataclass
+class Life:
+    """What happened: the ids of those that something happened to, by what that was."""
+
+    lab: Lab
+    ids: dict[str, str]
+    knowledge: Knowledge
+
+    def asked(self, about: str) -> str:
+        """The text of the question: `{name}` stands for an id, `{name_path}` for owner/name."""
+        there = self.lab.coder.workspace_ids(True)
+        paths = {f"{name}_path": self.path(one) for name, one in self.ids.items() if one in there}
+        return about.format(**self.ids, **paths, url=self.lab.pair.coder_url)
+
+    def path(self, identifier: str) -> str:
+        workspace = self.lab.coder.workspace(identifier)
+        return f"{self.lab.coder.user(workspace.owner_id).username}/{workspace.name}"
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Life]:
+    with laboratory(tmp_path_factory.mktemp("why"), cli, workspaces=12, templates=3, prebuilds=1) as lab:
+        coder, port = lab.coder, lab.port
+        left_out = coder.create_template(LEFT_OUT)
+        hidden = coder.create_workspace(template=LEFT_OUT, name="hidden")
+        old = coder.create_template("old")
+        running = coder.create_workspace(name="runs")
+        stopped = coder.create_workspace(name="stops")
+        coder.stop(stopped)
+        others = [coder.create_workspace(name=f"w{number}") for number in range(6)]
+        gone, edited, changed, missing, taken, cleared = others
+        lab.stack.configure(
+            {"excludeTemplates": [LEFT_OUT, "none-*"], "actions": {"backend": "github", "repository": "acme/coderport"}}
+        )
+        lab.up()
+        coder.delete_workspace(gone)
+        coder.rename_workspace(changed, "w2-renamed")
+        coder.deprecate("old")
+        fresh = coder.create_workspace(name="fresh")
+        by_hand = {"identifier": edited, "properties": {"status": "by hand"}}
+        port.put_entity("coder_workspace", by_hand, by="eve@example.com")
+        port.put_entity("coder_workspace", {"identifier": taken, "properties": {"managed_by": "theirs/prod#0badc0de"}})
+        port.delete_entity("coder_workspace", missing)
+        dormant = {"dormant_at": "2026-01-01T00:00:00Z"}
+        port.put_entity("coder_workspace", {"identifier": cleared, "properties": dormant})
+        foreign = {"managed_by": "theirs/prod#0badc0de", "name": "foreign"}
+        port.put_entity("coder_workspace", {"identifier": FOREIGN, "title": "them/foreign", "properties": foreign})
+        port.put_entity("coder_workspace", {"identifier": NOBODYS, "title": "nobody/by-hand", "properties": {}})
+        prebuild = next(iter(coder.workspace_ids(prebuilds=True) - coder.workspace_ids()))
+        template = min(coder.template_ids() - {left_out, old})
+        ids = {
+            "running": running, "stopped": stopped, "gone": gone, "edited": edited, "changed": changed, "fresh": fresh,
+            "missing": missing, "taken": taken, "cleared": cleared, "hidden": hidden, "left_out": left_out, "old": old,
+            "prebuild": prebuild, "template": template, "template_name": coder.template(template).name,
+        }  # fmt: skip
+        yield Life(lab, ids, gathered(lab.stack))
+
+
+QUESTIONS = [
+    # about, topic, what is said of it
+    ("{running}", "coder", "In Coder, and seen by this token."),
+    ("{running}", "scope", "In scope."),
+    ("{running}", "port", "In Port, last changed"),
+    ("{running}", "owner", "This stack's: this state wrote it"),
+    ("{running}", "history", "Last created by the run "),
+    ("{running}", "next run", "leaves it as it is"),
+    ("{running}", "button", "Stop: offered."),
+    ("{running}", "button", "Start: not offered, it needs status to be stopped or failed or canceled (it is running)"),
+    ("{stopped}", "button", "Start: offered."),
+    ("{stopped}", "button", "it needs status to be running (it is stopped)"),
+    ("{running_path}", "coder", "In Coder"),
+    ("@{running_path}", "coder", "In Coder"),
+    ("{url}/@{running_path}", "coder", "In Coder"),
+    ("{url}/@{running_path}/builds/1", "coder", "In Coder"),
+    ("https://app.port.io/coder_workspaceEntity?identifier={running}", "coder", "In Coder"),
+    ("runs", "coder", "In Coder"),
+    ("{gone}", "coder", "Deleted in Coder: Coder says so"),
+    ("{gone}", "next run", "deletes it, because Coder says"),
+    ("{edited}", "property", "status: Port has by hand, wanted is "),
+    ("{edited}", "property", "a hand edit in Port since the last run (the entity was last changed by eve@example.com)"),
+    ("{edited}", "next run", "changes it"),
+    ("{changed}", "property", "name: Port has w2, wanted is w2-renamed: changed in Coder since the last run."),
+    ("{missing}", "port", "Not in Port."),
+    ("{missing}", "next run", "creates it"),
+    ("{missing}", "history", "Last created by the run "),
+    ("{fresh}", "history", "No run of this stack that is remembered has declared it."),
+    ("{fresh}", "next run", "creates it: it was not read until now"),
+    ("{taken}", "owner", "Not this stack's: it has the mark of another state or of somebody else"),
+    ("{taken}", "owner", "(managed_by is theirs/prod#0badc0de)"),
+    ("{taken}", "next run", "The guard would refuse that run."),
+    ("{cleared}", "property", "Coder has no value, so the next run clears it"),
+    ("{cleared}", "property", "Empty, because Coder has no value: "),
+    ("{hidden}", "scope", "coderport:excludeTemplates: left-out has left-out"),
+    ("{hidden}", "next run", "No run creates it."),
+    ("{left_out}", "scope", "Left out: left out by the template settings"),
+    ("{prebuild}", "scope", "(coderport:includePrebuilds)"),
+    (FOREIGN, "owner", "Not this stack's"),
+    (FOREIGN, "coder", "Not in Coder, as far as this token sees. The token sees all templates and workspaces"),
+    ("them/foreign", "next run", "does nothing with it"),
+    (NOBODYS, "owner", "it has no mark (it has no managed_by)"),
+    ("{template}", "coder", "In Coder"),
+    ("{template_name}", "coder", "In Coder"),
+    ("{url}/templates/coder/{template_name}", "port", "In Port"),
+    ("coder_create_workspace", "scope", "The settings ask for it."),
+    ("Create Coder Workspace", "port", "In Port."),
+    ("coder_create_{template}", "owner", "Declared by this stack's last run."),
+    ("coder_create_{old}", "scope", "Not declared: its template is deprecated."),
+    ("coder_create_{old}", "next run", "deletes it"),
+    ("coder_create_{left_out}", "scope", "Not declared: its template is left out by the template settings."),
+    ("w2-renamd", "unknown", "Nothing is called w2-renamd"),
+    ("w2-renamd", "unknown", "Like it: w2-renamed"),
+]  # fmt: skip
+
+
+def test_there_are_forty_questions() -> None:
+    assert len(QUESTIONS) >= 40
+
+
+@pytest.mark.parametrize(("about", "topic", "said"), QUESTIONS)
+def test_each_question_is_answered_right(life: Life, about: str, topic: str, said: str) -> None:
+    found = answers(life.knowledge, life.asked(about))
+    of_topic = [each.said for answer in found for each in answer.statements if each.topic == topic]
+    assert any(said in each for each in of_topic), found
+
+
+def test_a_question_writes_nothing(life: Life) -> None:
+    written = (life.lab.port.writes, life.lab.coder.log.writes)
+    gathered(life.lab.stack)
+    assert (life.lab.port.writes, life.lab.coder.log.writes) == written
+
+
+@pytest.mark.parametrize(
+    ("rule", "properties", "holds"),
+    [
+        (Rule("status", "=", "running"), {"status": "running"}, True),
+        (Rule("status", "=", "running"), {}, False),
+        (Rule("status", "in", ("failed", "stopped")), {"status": "stopped"}, True),
+        (Rule("status", "in", ("failed", "stopped")), {"status": None}, False),
+        (Rule("outdated", "=", True), {"outdated": True}, True),
+        (Rule("outdated", "=", True), {"outdated": False}, False),
+        (Rule("dormant_at", "isEmpty"), {}, True),
+        (Rule("dormant_at", "isEmpty"), {"dormant_at": "2026-01-01"}, False),
+        (Rule("dormant_at", "isNotEmpty"), {"dormant_at": "2026-01-01"}, True),
+        (Rule("dormant_at", "isNotEmpty"), {"dormant_at": ""}, False),
+    ],
+)
+def test_a_rule_holds_as_in_port(rule: Rule, properties: dict[str, Any], holds: bool) -> None:
+    assert rule.holds(properties) is holds
+
+
+def test_the_command_shows_text_or_one_object(life: Life, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(life.lab.stack, life.ids["running"], as_object=False) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("workspace ") and "  coder     In Coder" in shown and "undo " in shown
+    assert explain(life.lab.stack, "nothing-of-that-name", as_object=True) == 1
+    [answer] = json.loads(capsys.readouterr().out)["answers"]
+    assert Answer.model_validate(answer).kind == ""
