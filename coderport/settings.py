@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from coderport import __version__
+from coderport.catalog.answers.values import Part
 from coderport.errors import SettingsError
 from coderport.port.errors import EU_URL, US_URL
 from coderport.terminal.remedy import CLI
@@ -107,6 +108,10 @@ def _kinds(value: object) -> object:
         names = tuple(sorted({each.strip().lower() for each in value}))
         return names[0] if names in (("all",), ("default",)) else names or "default"
     return value
+
+
+def _each_once(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    return tuple(sorted(set(parts)))
 
 
 def _glob(value: str) -> str:
@@ -260,6 +265,8 @@ class Settings(PortAccess, CoderAccess):
         default=timedelta(hours=24), alias="volatileRefresh"
     )
     actions: Annotated[Actions, BeforeValidator(_object)] = Actions()
+    answers: Annotated[tuple[Part, ...], AfterValidator(_each_once), BeforeValidator(_list)] = ()
+    daily_cost: Annotated[int, Field(alias="dailyCost", ge=1)] = 10
     keep_runs: Annotated[int, Field(ge=0, le=1000)] = Field(default=20, alias="keepRuns")
     history: str = Field(default=".coderport/history", min_length=1)
     guard: Annotated[Limits, BeforeValidator(_object)] = Limits()
@@ -280,6 +287,8 @@ class Settings(PortAccess, CoderAccess):
         no_part_in_the_catalog = {"keep_runs", "history", "live", *_SOURCES}
         if self.kinds == "default":  # as the versions had it that knew no others
             no_part_in_the_catalog.add("kinds")
+        if not self.answers:
+            no_part_in_the_catalog |= {"answers", "daily_cost"}
         plain = self.model_dump_json(
             exclude={"coder_session_token", "coder_headers", "port_client_secret", *no_part_in_the_catalog}
         )

@@ -9,6 +9,9 @@ from typing import get_args
 import pytest
 from typer.main import get_command
 
+from coderport.catalog.answers.declared import declared
+from coderport.catalog.answers.pages import MINE, ORGANIZATION_PREFIX
+from coderport.catalog.answers.values import Part
 from coderport.catalog.blueprint import Blueprint
 from coderport.commands.cli import app
 from coderport.commands.drift import Drifted, DriftOutcome
@@ -17,7 +20,7 @@ from coderport.kinds.all import BLUEPRINTS, blueprints_of, kinds_of
 from coderport.provider.schema import OLDEST_SDK
 from coderport.report.account import Read
 from coderport.report.outcome import Counts, Kinds, Result
-from coderport.settings import Actions
+from coderport.settings import Actions, Settings
 from coderport.why.answer import Topic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +41,24 @@ def test_the_catalog_page_lists_exactly_the_declared_properties(blueprint: Bluep
         **{each.identifier: ("relation", each.title) for each in blueprint.relations},
     }
     assert {name: (kind.split(",")[0].split()[0], title) for name, kind, title in listed} == kinds
+
+
+def test_the_catalog_page_lists_exactly_the_declared_answers() -> None:
+    page = section((ROOT / "docs" / "catalog.md").read_text(), "## Answers")
+    answers = declared(get_args(Part), {"id": "name"}, Settings.model_fields["daily_cost"].default)
+    (aggregations,) = (each.body for each in answers if each.kind == "aggregations")
+    listed = re.findall(r"^\| `(\w+)` \| ([A-Z][^|]+) \| ([^|]+) \|$", page, re.MULTILINE)
+    assert listed == [(key, each["title"], each["description"]) for key, each in aggregations.items()]
+    rules = [
+        (each.identifier, rule["identifier"], rule["level"], rule["title"])
+        for each in reversed(answers)
+        if each.kind == "scorecard"
+        for rule in each.body["rules"]
+    ]
+    assert re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| ([^|]+) \|$", page, re.MULTILINE) == rules
+    assert {each.identifier for each in answers if each.kind == "page"} == {MINE, f"{ORGANIZATION_PREFIX}id"}
+    assert f"`{MINE}`" in page
+    assert f"`{ORGANIZATION_PREFIX}`" in page
 
 
 def test_the_readme_lists_exactly_the_commands() -> None:

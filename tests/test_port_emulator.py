@@ -267,7 +267,7 @@ def test_a_scorecard_rule_needs_a_level_that_is_not_the_first() -> None:
 
 def test_the_columns_of_a_dashboard_fill_twelve() -> None:
     one = talk()
-    widgets = [{"id": "a", "type": "markdown"}]
+    widgets = [{"id": "a", "type": "markdown", "title": "A", "markdown": "a"}]
     row = {"height": 400, "columns": [{"id": "a", "size": 12}]}
 
     def page(row: Any) -> dict[str, Any]:

@@ -97,7 +97,13 @@ _PAGE: Json = {
     "identifier": "page",
     "title": "Page",
     "type": "dashboard",
-    "widgets": [{"layout": [{"height": 400, "columns": [{"id": "a", "size": 12}]}], "widgets": [{"id": "a"}]}],
+    "widgets": [
+        {
+            "type": "dashboard-widget",
+            "layout": [{"height": 400, "columns": [{"id": "a", "size": 12}]}],
+            "widgets": [{"id": "a", "type": "markdown", "title": "A", "markdown": "a"}],
+        }
+    ],
 }
 _ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/blueprints", _BLUEPRINT),

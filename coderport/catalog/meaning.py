@@ -67,6 +67,16 @@ def same_value(one: Any, other: Any, *, times: bool = False) -> bool:
     return False
 
 
+def unstamped(value: Any) -> Any:
+    """The value without the times and writers that Port puts into each widget of a page."""
+    if isinstance(value, Mapping):
+        return {key: unstamped(each) for key, each in value.items() if key not in _STAMPS}
+    return [unstamped(each) for each in value] if isinstance(value, list) else value
+
+
+_STAMPS = frozenset({"createdAt", "createdBy", "updatedAt", "updatedBy"})
+
+
 def difference(declared: Blueprint, entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
     """What differs in Port: {property or relation: (held, desired)}, a title as `$title`.
 

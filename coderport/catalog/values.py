@@ -102,4 +102,5 @@ class LeftOut(enum.Enum):
     ACTIONS = "no longer asked for by coderport:actions"
     KIND = "no longer asked for by coderport:kinds"
     UNREAD = "of a kind that cannot be read now, and missing in Port"
+    ANSWERS = "no longer asked for by coderport:answers"
     DEPRECATED = "of a deprecated template"

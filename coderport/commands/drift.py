@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from coderport.catalog.agreement import Difference as Finding
+from coderport.catalog.answers.values import TYPES
 from coderport.catalog.values import Entity
 from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, full, keep_part, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
@@ -28,8 +29,9 @@ from coderport.terminal.ending import Interrupted
 class Drifted(BaseModel):
     """One thing in Port that is not as desired.
 
-    `values` has [held, desired] by property or relation, `$title` for the title; for a blueprint or an action, whose
-    parts are not values, `findings` says it in words. The time is Port's text, of the last change whoever made it.
+    `values` has [held, desired] by property or relation, `$title` for the title; for what is declared (a blueprint, an
+    action, an answer), whose parts are not values, `findings` says it in words. The time is Port's text, of the last
+    change whoever made it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,7 +76,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     tally.warnings.extend(compared.plan.notes)
     if compared.verdict.refused:
         tally.warnings.append(f"A run would be refused now.\n{compared.verdict.text()}")
-    others = sum(row.kind in ("blueprint", "action") for row in rows)
+    others = sum(row.kind in ("blueprint", "action", *TYPES) for row in rows)
     count_unchanged(tally, compared, ((row.kind, row.identifier) for row in rows), others)
     outcome = judged(tally, account, None, "unchanged")
     if rows:
@@ -83,7 +85,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
 
 
 def drifted(compared: Comparison, found: Difference) -> Iterator[Drifted]:
-    """The rows of the report: blueprints, actions, templates, workspaces; missing, changed, orphaned of each."""
+    """The rows of the report: blueprints, actions, answers, then entities; missing, changed, orphaned of each."""
     held = compared.plan.held
     for name, findings in found.blueprints.items():
         missing = name not in held.blueprints
@@ -101,6 +103,14 @@ def drifted(compared: Comparison, found: Difference) -> Iterator[Drifted]:
             identifier=action.action.identifier,
             title=action.action.title,
             findings=_texts(action.findings),
+        )
+    for answer in found.answers:
+        yield Drifted(
+            drift="missing" if answer.missing else "changed",
+            kind=answer.answer.kind,
+            identifier=answer.answer.identifier,
+            title=answer.answer.title,
+            findings=_texts(answer.findings),
         )
     for entity in found.missing:
         yield _row("missing", entity)
@@ -164,10 +174,12 @@ def remembered(memory: Memory, found: Difference) -> Memory:
     """What the stack has declared once the difference is put right: what it had, and what was not in its state."""
     more = {name: frozenset(each.identifier for each in found.entities if each.blueprint == name) for name in _NAMES}
     actions = [each.action for each in found.actions]
+    answers = [each.answer for each in found.answers]
     return replace(
         memory,
         actions=memory.actions | {each.identifier for each in actions},
-        digests={**memory.digests, **digests_of(found.entities, actions)},
+        answers=memory.answers | {each.key for each in answers},
+        digests={**memory.digests, **digests_of(found.entities, actions, answers)},
         declared={name: memory.declared.get(name, frozenset()) | ids for name, ids in more.items()},
     )
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from coderport.catalog.agreement import Difference as Finding
+from coderport.catalog.answers.values import split
 from coderport.commands.history import store_of
 from coderport.errors import CoderportError
 from coderport.history.images import deleted_of
@@ -164,6 +165,12 @@ def changes(compared: Comparison) -> Iterator[Change]:
     for identifier in sorted(found.leaving_actions):
         yield Change("deleted", "action", identifier)
         yield Change("deleted", PERMISSIONS_OF, identifier)
+    for changed_answer in found.answers:
+        answer, details = changed_answer.answer, _details(changed_answer.findings)
+        done: Operation = "created" if changed_answer.missing else "updated" if details else "adopted"
+        yield Change(done, answer.kind, answer.title, details)
+    for key in sorted(found.leaving_answers):
+        yield Change("deleted", *split(key))
     for entity in found.missing:
         yield Change("created", kind_of(entity.blueprint), entity.title)
     for changed in found.changed:
@@ -189,7 +196,7 @@ def count_unchanged(
     """The engine counts only what it was pointed at: all else that is desired was left as it was.
 
     `differing` are entities, by kind and identifier, that differ and were left so, because a report changes nothing;
-    `others` is how many blueprints and actions do.
+    `others` is how many blueprints, actions and answers do.
     """
     left, kinds = frozenset(differing), tally.kinds
     for blueprint, ids in compared.plan.memory.declared.items():
@@ -198,5 +205,6 @@ def count_unchanged(
         seen = counts.created + counts.adopted + counts.updated + counts.unchanged
         tally.count_unseen(kind, "unchanged", sum((kind, each) not in left for each in ids) - seen)
     seen = kinds.other.created + kinds.other.adopted + kinds.other.updated + kinds.other.unchanged
-    declared = len(compared.plan.blueprints) + 2 * len(compared.plan.actions)  # each action with its permissions
+    plan = compared.plan
+    declared = len(plan.blueprints) + 2 * len(plan.actions) + len(plan.answers)  # each action with its permissions
     tally.count_unseen("other", "unchanged", declared - others - seen)

@@ -20,15 +20,24 @@ from coderport.terminal.text import short
 ACTION = "action"
 """The kind of the actions and forms, beside the identifiers of the blueprints."""
 
+ANSWER = "answer"
+"""The kind of the aggregations, scorecards and pages, by their keys."""
+
+_DECLARED = {ACTION: "actions", ANSWER: "answers"}
+"""The kinds of what is declared and read from nowhere, in people's words."""
+
+_UNSEEN = {ACTION: "whose form Coder did not show", ANSWER: "whose organization Coder did not show"}
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a verdict on deletions rests on. Mappings are by kind, an action is of the kind `ACTION`.
+    """All that a verdict on deletions rests on. Mappings are by kind, also those of `ACTION` and `ANSWER`.
 
     gone        those of which Coder says that they were deleted
     left_out    those that live in Coder and are left out by the settings
     seen        how many objects the read saw, whether left out or not
     actions     the actions that this state has; empty where it has none
+    answers     the keys of the aggregations, scorecards and pages that it has
     spent       how many that live in Coder went without a release in the last day
     weakness    what the token cannot see, as a sentence; empty if deletions can be proven
     narrowed_by what has to be said of a reason, such as the environment variable that it comes from
@@ -41,6 +50,7 @@ class Evidence:
     left_out: Mapping[Ref, LeftOut]
     seen: Mapping[str, int]
     actions: frozenset[str] = frozenset()
+    answers: frozenset[str] = frozenset()
     spent: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     weakness: str = ""
@@ -123,7 +133,8 @@ def deletions(evidence: Evidence, *, allow_deletions: int = 0, forget_unproven: 
     accounted ones go, `forget_unproven` up to so many others, both over the whole run.
     """
     kinds = {each.name: _disappearances(each.name, evidence) for each in KINDS}
-    kinds[ACTION] = _actions(evidence)
+    kinds[ACTION] = _declared(ACTION, evidence.actions, evidence)
+    kinds[ANSWER] = _declared(ANSWER, evidence.answers, evidence)
     accounted = sum(kind.accounted for kind in kinds.values())
     unproven = sum(len(kind.unproven) for kind in kinds.values())
     over = any(kind.needs_release for kind in kinds.values())
@@ -225,23 +236,23 @@ def _is_elsewhere(held: Held, owner: Owner) -> bool:
     return bool(its and owner.deployment) and str(its) != owner.deployment
 
 
-def _actions(evidence: Evidence) -> Disappearances:
-    desired = evidence.desired.get(ACTION, frozenset())
-    going = evidence.actions - desired
-    left_out = evidence.left_out_of(ACTION, going)
+def _declared(kind: str, had: frozenset[str], evidence: Evidence) -> Disappearances:
+    desired = evidence.desired.get(kind, frozenset())
+    going = had - desired
+    left_out = evidence.left_out_of(kind, going)
     rest = going - left_out.keys()
-    gone = evidence.gone_of(ACTION, rest)
+    gone = evidence.gone_of(kind, rest)
     return Disappearances(
-        kind=ACTION,
-        ours=len(evidence.actions),
+        kind=kind,
+        ours=len(had),
         remaining=len(desired),
         seen=len(desired),
         gone=gone,
         left_out=left_out,
         unproven=frozenset(rest - gone),
         handed_over=frozenset(),
-        limit=evidence.limits.for_deleted(len(evidence.actions)),
-        allowance=_allowance(ACTION, len(evidence.actions), evidence),
+        limit=evidence.limits.for_deleted(len(had)),
+        allowance=_allowance(kind, len(had), evidence),
     )
 
 
@@ -263,11 +274,12 @@ def _headline(too_many: bool, unknown: bool) -> str:
 def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
     if not kind.accounted and not kind.unproven:
         return
-    plural = KIND_OF[kind.kind].words[1] if kind.kind in KIND_OF else "actions"
+    plural = KIND_OF[kind.kind].words[1] if kind.kind in KIND_OF else _DECLARED[kind.kind]
     total = kind.accounted + len(kind.unproven)
     yield f"{plural}: {total} of {kind.ours} would go{_permitted(kind, evidence)}"
     if not kind.seen:
-        yield f"  Coder showed no {plural} at all." if kind.kind != ACTION else "  The settings ask for no actions."
+        declared = kind.kind in _DECLARED
+        yield f"  The settings ask for no {plural}." if declared else f"  Coder showed no {plural} at all."
     held = evidence.held.get(kind.kind, {})
     if kind.gone:
         yield f"  {len(kind.gone)} deleted in Coder: {_names(kind.gone, held)}"
@@ -275,7 +287,7 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
         ids = [key for key, why in kind.left_out.items() if why is reason]
         if ids:
             by = evidence.narrowed_by.get(reason, "")
-            lives = "" if reason is LeftOut.ACTIONS else "alive in Coder, "
+            lives = "" if reason in (LeftOut.ACTIONS, LeftOut.ANSWERS) else "alive in Coder, "
             yield f"  {len(ids)} {lives}{reason.value}{by}: {_names(ids, held)}"
     if kind.needed:
         yield (
@@ -283,7 +295,7 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
             + _names(kind.needed, held)
         )
     if kind.unproven:
-        why = "whose form Coder did not show" if kind.kind == ACTION else "not shown by Coder"
+        why = _UNSEEN.get(kind.kind, "not shown by Coder")
         yield f"  {len(kind.unproven)} {why}, which does not say either that they were deleted: " + _names(
             kind.unproven, held
         )
@@ -301,7 +313,7 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
     if kind.left_out:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
-        lives = "left out by the settings" if kind.kind == ACTION else "alive in Coder"
+        lives = "left out by the settings" if kind.kind in _DECLARED else "alive in Coder"
         said.append(f"{kind.allowance} {lives} may without a release{used}")
         if not kind.remaining:
             said.append("and never all of them")

@@ -1,4 +1,4 @@
-"""Why actions that this stack has are not declared any more: by their templates, or by the settings."""
+"""Why actions and answers that this stack has are not declared any more: by their objects, or by the settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from coderport.catalog.actions.declared import CREATE_FROM_PREFIX, wants_form
+from coderport.catalog.answers.pages import ORGANIZATION_PREFIX
+from coderport.catalog.answers.values import PART_OF, Part, split
 from coderport.catalog.values import LeftOut
 from coderport.coder.models import Template
 from coderport.settings import Actions
@@ -48,3 +50,22 @@ def leaving_actions(
         elif template_id in gone or (template is None and template_id not in in_port):
             ended.add(identifier)
     return Leaving(frozenset(ended), out)
+
+
+def leaving_answers(
+    keys: Iterable[str], parts: Collection[Part], in_scope: Collection[str] | None
+) -> Mapping[str, LeftOut]:
+    """The reasons for which these answers leave.
+
+    `parts` are those that the stack declares, `in_scope` the ids of the organizations that the settings name, None
+    where they name none. The page of an organization that should be there and was not read has no reason.
+    """
+    out: dict[str, LeftOut] = {}
+    for key in keys:
+        kind, identifier = split(key)
+        organization = identifier.removeprefix(ORGANIZATION_PREFIX)
+        if PART_OF[kind] not in parts:
+            out[key] = LeftOut.ANSWERS
+        elif kind == "page" and organization != identifier and in_scope is not None and organization not in in_scope:
+            out[key] = LeftOut.ORGANIZATION
+    return out

@@ -140,3 +140,10 @@ def _first(lines: Sequence[str]) -> list[str]:
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
+
+
+def listed(headline: str, found: Iterable[object], shown: int = 12) -> str:
+    """The headline and what was found, one a line; the first `shown` of many."""
+    lines = [f"  {each}" for each in found]
+    more = [f"  and {len(lines) - shown} more"] if len(lines) > shown else []
+    return "\n".join((headline, *lines[:shown], *more))

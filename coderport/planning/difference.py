@@ -16,9 +16,13 @@ from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.agreement import differences as blueprint_differences
+from coderport.catalog.answers.agreement import differences as answer_differences
+from coderport.catalog.answers.agreement import live_of
+from coderport.catalog.answers.values import TYPES, Answer, split
 from coderport.catalog.blueprint import Blueprint, targets
 from coderport.catalog.values import Entity, Ref, resource_name
 from coderport.guard.deletions import ACTION as ACTIONS
+from coderport.guard.deletions import ANSWER
 from coderport.kinds.all import BLUEPRINTS, BY_IDENTIFIER, RANK, difference
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
@@ -57,6 +61,15 @@ class ChangedAction:
 
 
 @dataclass(frozen=True)
+class ChangedAnswer:
+    """An answer that Port lacks (`missing`) or holds otherwise, or that the state holds so."""
+
+    answer: Answer
+    missing: bool
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class Difference:
     """All of it; mappings are by blueprint.
 
@@ -73,6 +86,8 @@ class Difference:
     orphans: Mapping[str, frozenset[str]] = field(default_factory=dict)
     actions: tuple[ChangedAction, ...] = ()
     leaving_actions: frozenset[str] = frozenset()
+    answers: tuple[ChangedAnswer, ...] = ()
+    leaving_answers: frozenset[str] = frozenset()
     blueprints: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
 
     @property
@@ -85,12 +100,13 @@ class Difference:
     def for_engine(self) -> int:
         """How many resources the engine has to see to; 0 means that it need not be started."""
         leaving = sum(map(len, self.leaving.values()))
-        return len(self.entities) + leaving + len(self.actions) + len(self.leaving_actions) + len(self.blueprints)
+        declared = (self.actions, self.leaving_actions, self.answers, self.leaving_answers, self.blueprints)
+        return len(self.entities) + leaving + sum(map(len, declared))
 
     @property
     def going(self) -> bool:
         """Whether the state holds anything that is desired no longer."""
-        return any(self.leaving.values()) or bool(self.leaving_actions)
+        return any(self.leaving.values()) or bool(self.leaving_actions) or bool(self.leaving_answers)
 
     @property
     def nothing(self) -> bool:
@@ -104,11 +120,20 @@ class Difference:
         without the other.
         """
         actions = tuple(each for each in self.actions if each.missing or each.findings)
+        answers = tuple(each for each in self.answers if each.missing or each.findings)
         drifted = (*self.missing, *(each.entity for each in self.changed))
         links = _Links((*drifted, *self.unrecorded))
         touched = links.below(links.above({each.ref for each in drifted}))
         unrecorded = tuple(each for each in self.unrecorded if each.ref in touched)
-        return replace(self, unrecorded=unrecorded, leaving={}, actions=actions, leaving_actions=frozenset())
+        return replace(
+            self,
+            unrecorded=unrecorded,
+            leaving={},
+            actions=actions,
+            leaving_actions=frozenset(),
+            answers=answers,
+            leaving_answers=frozenset(),
+        )
 
 
 def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Difference:
@@ -133,6 +158,8 @@ def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Diffe
         orphans=plan.orphans,
         actions=tuple(_changed_actions(plan, memory, permissions)),
         leaving_actions=memory.actions - plan.memory.actions,
+        answers=tuple(_changed_answers(plan, memory)),
+        leaving_answers=memory.answers - plan.memory.answers,
         blueprints={each.identifier: found for each in plan.blueprints if (found := _findings(each, plan.held))},
     )
 
@@ -150,6 +177,9 @@ def standing(plan: Plan) -> dict[str, Standing]:
         if action_live := plan.held.actions.get(action.identifier):
             found[f"{ACTION}::{action.identifier}"] = how = _standing(action_differences(action, action_live))
             found[f"{PERMISSIONS}::{action.identifier}"] = "held" if how == "same" else how
+    for answer in plan.answers:
+        if (answer_live := live_of(answer, plan.held.blueprints, plan.held.answers)) is not None:
+            found[f"{TYPES[answer.kind]}::{answer.identifier}"] = _standing(answer_differences(answer, answer_live))
     for entity in plan.entities:
         if held := plan.held.entities.get(entity.blueprint, {}).get(entity.identifier):
             found[f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}"] = _standing(
@@ -187,6 +217,18 @@ def _changed_actions(plan: Plan, memory: Memory, permissions: Permissions) -> It
             yield ChangedAction(action, False, findings)
 
 
+def _changed_answers(plan: Plan, memory: Memory) -> Iterator[ChangedAnswer]:
+    for answer in plan.answers:
+        live = live_of(answer, plan.held.blueprints, plan.held.answers)
+        if live is None:
+            yield ChangedAnswer(answer, True, ())
+            continue
+        findings = tuple(answer_differences(answer, live))
+        mark = Ref(ANSWER, answer.key)
+        if findings or memory.digests.get(mark) != plan.memory.digests[mark]:
+            yield ChangedAnswer(answer, False, findings)
+
+
 def part_of(plan: Plan, found: Difference) -> Plan:
     """The plan with only what the difference touches, what refers to that, and what all of these refer to.
 
@@ -202,7 +244,16 @@ def part_of(plan: Plan, found: Difference) -> Plan:
         plan,
         entities=tuple(each for each in plan.entities if each.ref in needed),
         actions=tuple(each for each in plan.actions if each.identifier in touched),
+        answers=_answers_of(plan, found),
     )
+
+
+def _answers_of(plan: Plan, found: Difference) -> tuple[Answer, ...]:
+    """The answers of the part: those that differ, what they depend on, and what depends on that. See `declaration`."""
+    changed = {each.answer.key for each in found.answers}
+    if any(split(key)[0] == "aggregations" for key in changed):
+        return plan.answers
+    return tuple(each for each in plan.answers if changed and (each.kind == "aggregations" or each.key in changed))
 
 
 class _Links:
@@ -240,6 +291,8 @@ def targets_of(found: Difference) -> tuple[Resource, ...]:
     targets += [(ENTITY, resource_name(each.blueprint, each.identifier)) for each in found.entities]
     for identifier in (*(each.action.identifier for each in found.actions), *sorted(found.leaving_actions)):
         targets += [(ACTION, identifier), (PERMISSIONS, identifier)]
+    keys = (*(each.answer.key for each in found.answers), *sorted(found.leaving_answers))
+    targets += [(TYPES[kind], identifier) for kind, identifier in map(split, keys)]
     for blueprint in BLUEPRINTS:
         ids = sorted(found.leaving.get(blueprint.identifier, ()))
         targets += [(ENTITY, resource_name(blueprint.identifier, identifier)) for identifier in ids]

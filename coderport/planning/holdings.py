@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from coderport.catalog.answers.values import Part
 from coderport.kinds.kind import Kind
 from coderport.planning.installation import installation_of
 from coderport.port.client import ROWS_PER_PAGE, PortClient
+from coderport.port.definitions import Definitions
 from coderport.port.errors import PortRejected
 from coderport.port.integrations import Integration, Integrations
 from coderport.port.models import Organization, PortEntity
@@ -22,7 +24,8 @@ class Holdings:
     """`blueprints` and `entities` are by blueprint identifier; a blueprint that Port does not have is absent.
 
     `actions` are all of the organization's by identifier, and none where they were not asked for. `installation` is the
-    GitHub integration that dispatches workflows, None where the actions need none.
+    GitHub integration that dispatches workflows, None where the actions need none. `answers` are the scorecards and
+    pages by key, as far as they were asked for.
     """
 
     organization: Organization
@@ -30,6 +33,7 @@ class Holdings:
     entities: Mapping[str, Mapping[str, PortEntity]]
     actions: Mapping[str, Mapping[str, Any]]
     installation: Integration | None = None
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 async def holdings(
@@ -38,12 +42,14 @@ async def holdings(
     *,
     actions: Actions | None = None,
     stack: str = NO_STACK,
+    answers: Collection[Part] = (),
     progress: Advance | None = None,
 ) -> Holdings:
     """Reads them: two requests, for each blueprint two and one per 1,000 entities, and one or two for the actions.
 
-    `actions` are the settings of those that the stack declares, None where none are. SettingsError where the
-    integration that they need is not there.
+    `actions` are the settings of those that the stack declares, None where none are. `answers` cost a request for the
+    pages, and one for the scorecards of each blueprint. SettingsError where the integration that the actions need is
+    not there.
     `progress` is told (what, done, total or None) page by page; the total of more than a page costs a request.
     """
     organization = await client.organization()
@@ -59,7 +65,22 @@ async def holdings(
         blueprints[kind.name] = live
         entities[kind.name] = await _entities(client, kind, progress)
     live_actions = await client.actions() if actions is not None else {}
-    return Holdings(organization, blueprints, entities, live_actions, installation)
+    live_answers = await _answers(client, answers, blueprints)
+    return Holdings(organization, blueprints, entities, live_actions, installation, live_answers)
+
+
+async def _answers(
+    client: PortClient, parts: Collection[Part], blueprints: Iterable[str]
+) -> dict[str, Mapping[str, Any]]:
+    """The scorecards and pages by key. Aggregations are in their blueprints."""
+    found: dict[str, Mapping[str, Any]] = {}
+    if "scorecards" in parts:
+        for blueprint in blueprints:
+            several = await Definitions.scorecards(client, blueprint).all()
+            found |= {f"scorecard/{name}": {**body, "blueprint": blueprint} for name, body in several.items()}
+    if "pages" in parts:
+        found |= {f"page/{name}": body for name, body in (await Definitions.pages(client).all()).items()}
+    return found
 
 
 async def _entities(client: PortClient, kind: Kind[Any], progress: Advance | None) -> dict[str, PortEntity]:

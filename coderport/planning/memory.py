@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from coderport.catalog.answers.values import TYPES, split
 from coderport.catalog.digest import DIGEST, digest
 from coderport.catalog.values import Ref, is_id
 from coderport.errors import Refusal
-from coderport.guard.deletions import ACTION
+from coderport.guard.deletions import ACTION, ANSWER
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, new_state_id
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.kinds.refused import Place, Refused
@@ -56,10 +57,12 @@ def unreadable(stack: str, error: MemoryUnreadableError) -> Refusal:
 class Memory:
     """`declared`: the entity ids of the last run by blueprint. `blueprints`, `actions`: what this stack declares.
 
-    `digests` has for each entity, and each action (of the kind `ACTION`), that was declared a short digest of all that
-    it was: the state records just that, also where a run that was killed left Port ahead of it. `fit` is the
-    fingerprint of the settings that the run had (see `Settings.fingerprint`). Both are empty where an older version of
-    coderport ran.
+    `answers` are the keys of the aggregations, scorecards and pages that it declares.
+
+    `digests` has for each entity, action (of the kind `ACTION`) and answer (`ANSWER`) that was declared a short digest
+    of all that it was: the state records just that, also where a run that was killed left Port ahead of it. `fit` is
+    the fingerprint of the settings that the run had (see `Settings.fingerprint`). Both are empty where an older version
+    of coderport ran.
     `refused` is what Port did not take of that, and so is not in it.
 
     `state` is the id of the state (see `coderport.guard.ownership`), `stack` what the stack was
@@ -76,6 +79,7 @@ class Memory:
     port_organization: str | None = None
     blueprints: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
+    answers: frozenset[str] = frozenset()
     declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
     digests: Mapping[Ref, bytes] = field(default_factory=dict)
     fit: str = ""
@@ -110,6 +114,7 @@ class Memory:
                 "portOrganization": self.port_organization or "",
                 "blueprints": sorted(self.blueprints),
                 "actions": {name: self.digests.get(Ref(ACTION, name), _UNKNOWN).hex() for name in sorted(self.actions)},
+                **self._answers(),
                 "declared": {
                     blueprint: packed({each: self.digests.get(Ref(blueprint, each), _UNKNOWN) for each in ids})
                     for blueprint, ids in sorted(self.declared.items())
@@ -124,6 +129,11 @@ class Memory:
                 if each.always or each.name in self.declared
             },
         }
+
+    def _answers(self) -> dict[str, dict[str, str]]:
+        """The member for the answers; none where there are none, as the versions had it that knew of none."""
+        held = {key: self.digests.get(Ref(ANSWER, key), _UNKNOWN).hex() for key in sorted(self.answers)}
+        return {"answers": held} if held else {}
 
 
 def recalled(outputs: Mapping[str, Any]) -> Memory:
@@ -141,6 +151,7 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
             raise MemoryUnreadableError(f"format {held['format']} was written by another version of coderport")
         declared = {str(name): unpacked(value) for name, value in held["declared"].items()}
         actions: Mapping[str, str] = held.get("actions", {})
+        answers: Mapping[str, str] = held.get("answers", {})
         if int(held["format"]) == 1:
             actions = dict.fromkeys(actions, _UNKNOWN.hex())
         return Memory(
@@ -150,9 +161,11 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
             port_organization=str(held["portOrganization"]) or None,
             blueprints=frozenset(str(name) for name in held["blueprints"]),
             actions=frozenset(actions),
+            answers=frozenset(key for key in answers if split(key)),
             declared={name: frozenset(records) for name, records in declared.items()},
             digests={
                 **{Ref(ACTION, name): bytes.fromhex(text) for name, text in actions.items()},
+                **{Ref(ANSWER, key): bytes.fromhex(text) for key, text in answers.items()},
                 **{Ref(name, each): mark for name, records in declared.items() for each, mark in records.items()},
             },
             fit=str(held.get("fit", "")),
@@ -186,6 +199,8 @@ def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
     """
     declared: dict[str, set[str]] = {}
     actions: set[str] = set()
+    answers: set[str] = set()
+    words = {resource: kind for kind, resource in TYPES.items()}
     blueprints: set[str] = set()
     marks: Counter[Mark] = Counter()
     deployments: Counter[str] = Counter()
@@ -194,6 +209,8 @@ def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
         kind = kind.rpartition("$")[2]
         if kind == "port:index/action:Action":
             actions.add(name)
+        elif kind in words:
+            answers.add(f"{words[kind]}/{name}")
         elif kind == "port:index/blueprint:Blueprint":
             blueprints.add(name)
         elif kind == "port:index/entity:Entity":
@@ -212,9 +229,10 @@ def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
         deployment=deployments.most_common(1)[0][0] if deployments else None,
         blueprints=frozenset(blueprints),
         actions=frozenset(actions),
+        answers=frozenset(answers),
         declared={name: frozenset(ids) for name, ids in declared.items()},
         names=frozenset(mark.stack for mark in marks),
-        lost=bool(declared or actions or blueprints),
+        lost=bool(declared or actions or answers or blueprints),
     )
 
 

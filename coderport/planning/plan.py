@@ -11,6 +11,7 @@ from coderport.catalog.actions.agreement import migrated
 from coderport.catalog.actions.declared import declared
 from coderport.catalog.actions.values import Action
 from coderport.catalog.agreement import Agreement, agreement, demands, differences
+from coderport.catalog.answers.values import Answer
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
 from coderport.catalog.overlay import WAY_OUT
@@ -20,10 +21,10 @@ from coderport.coder.parameters import TemplateForm
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.errors import Refusal
 from coderport.guard.allowance import spent_after, spent_lately
-from coderport.guard.deletions import ACTION, DeletionVerdict, Disappearances, Evidence, deletions
+from coderport.guard.deletions import ACTION, ANSWER, DeletionVerdict, Disappearances, Evidence, deletions
 from coderport.guard.leaving import leaving_actions
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner
-from coderport.guard.verdict import Verdict, identity, ownership, together
+from coderport.guard.verdict import Verdict, identity, listed, ownership, together
 from coderport.kinds.all import KINDS, blueprints_of, difference, kinds_of
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import filters_of
@@ -31,6 +32,7 @@ from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.kinds.refused import notes as notes_of_refused
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.unread import notes as notes_of_unread
+from coderport.planning.answers import answers_of, answers_verdict, reasons_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.notes import narrowed_by, notes_of_skipped, notes_on
@@ -54,6 +56,7 @@ class Plan:
     disappearing: Mapping[str, Disappearances]
     blueprints: tuple[Blueprint, ...]
     actions: tuple[Action, ...]
+    answers: tuple[Answer, ...]
     entities: tuple[Entity, ...]
     orphans: Mapping[str, frozenset[str]]
     memory: Memory
@@ -189,8 +192,9 @@ def judge(
     owner = replace(past.owner(deployment), takes_over=settings.take_over)
     owned = ownership(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
     actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
+    answers = answers_of(settings, snapshot)
     going = deletions(
-        _evidence(settings, past, read, wanted, actions, owner, now, of_siblings),
+        _evidence(settings, past, read, wanted, actions, answers, owner, now, of_siblings),
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
@@ -199,6 +203,7 @@ def judge(
         _blueprints_verdict(blueprints, settings, memory, held),
         _demands_verdict(blueprints, wanted, held),
         _actions_verdict(actions, settings, memory, held),
+        answers_verdict(answers, settings, memory, held),
         owned,
         going,
     )
@@ -208,6 +213,7 @@ def judge(
         disappearing=going.kinds,
         blueprints=blueprints if settings.blueprints == "manage" else (),
         actions=actions,
+        answers=answers,
         entities=wanted.entities,
         orphans={
             each.name: (going.ids(each.name) & held.entities.get(each.name, {}).keys())
@@ -221,8 +227,9 @@ def judge(
             port_organization=held.organization.id,
             blueprints=frozenset(each.identifier for each in blueprints if settings.blueprints == "manage"),
             actions=frozenset(action.identifier for action in actions),
+            answers=frozenset(each.key for each in answers),
             declared=wanted.ids(),
-            digests=digests_of(wanted.entities, actions),
+            digests=digests_of(wanted.entities, actions, answers),
             fit=settings.fingerprint,
             spent=spent_after(memory.spent, going.spent(), now),
             refused=wanted.refused,
@@ -237,10 +244,13 @@ def judge(
     return plan, verdict
 
 
-def digests_of(entities: Iterable[Entity], actions: Iterable[Action]) -> dict[Ref, bytes]:
-    """What the stack remembers of each of them; actions are of the kind `ACTION`."""
+def digests_of(
+    entities: Iterable[Entity], actions: Iterable[Action], answers: Iterable[Answer] = ()
+) -> dict[Ref, bytes]:
+    """What the stack remembers of each of them; actions are of the kind `ACTION`, answers of `ANSWER`."""
     found = {each.ref: digest((each.title, each.properties, each.relations)) for each in entities}
     found |= {Ref(ACTION, each.identifier): digest(asdict(each)) for each in actions}
+    found |= {Ref(ANSWER, each.key): digest((each.blueprint, each.body)) for each in answers}
     return found
 
 
@@ -250,13 +260,18 @@ def _evidence(
     read: Inventory,
     wanted: Desired,
     actions: tuple[Action, ...],
+    answers: tuple[Answer, ...],
     owner: Owner,
     now: datetime,
     of_siblings: Iterable[Template],
 ) -> Evidence:
     memory, held = past.memory, past.held
     snapshot, gone = read.snapshot, read.gone
-    desired = {**wanted.ids(), ACTION: frozenset(each.identifier for each in actions)}
+    desired = {
+        **wanted.ids(),
+        ACTION: frozenset(each.identifier for each in actions),
+        ANSWER: frozenset(each.key for each in answers),
+    }
     leaving = leaving_actions(
         memory.actions - desired[ACTION],
         settings.actions if declares_actions(settings) else None,
@@ -272,9 +287,14 @@ def _evidence(
         owner=owner,
         held=held.entities,
         gone=gone | {Ref(ACTION, each) for each in leaving.gone},
-        left_out={**wanted.left_out, **{Ref(ACTION, each): why for each, why in leaving.left_out.items()}},
+        left_out={
+            **wanted.left_out,
+            **{Ref(ACTION, each): why for each, why in leaving.left_out.items()},
+            **reasons_of(settings, snapshot, memory.answers - desired[ANSWER]),
+        },
         seen=read.seen(),
         actions=memory.actions,
+        answers=memory.answers,
         spent=spent_lately(memory.spent, now),
         limits=settings.guard,
         weakness=_weakness(snapshot),
@@ -320,17 +340,17 @@ def _blueprints_verdict(
         if agreement(found) is Agreement.CONFLICT:
             conflicts = [each for each in found if each.conflict]
             reasons.append(
-                _listed(f"Port's blueprint {blueprint.identifier} contradicts ours:", conflicts)
+                listed(f"Port's blueprint {blueprint.identifier} contradicts ours:", conflicts)
                 + f"\nPort never changes these in place. {WAY_OUT}\nOr use another organization of Port."
             )
         elif found and settings.blueprints == "use":
             reasons.append(
-                _listed(f"Port's blueprint {blueprint.identifier} is not what this version expects:", found)
+                listed(f"Port's blueprint {blueprint.identifier} is not what this version expects:", found)
                 + "\nRun the stack that manages the blueprints with this version of coderport first."
             )
         elif found and not ours:
             reasons.append(
-                _listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
+                listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
                 + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
                 + f"\n  {CLI} config set --stack {settings.of_stack} coderport:takeOver true"
             )
@@ -358,7 +378,7 @@ def _demands_verdict(blueprints: tuple[Blueprint, ...], wanted: Desired, held: H
         by, at = short(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
         more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
         reasons.append(
-            _listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
+            listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
             + f"\nSo Port would refuse {len(waiting)} of its entities: {', '.join(waiting[:_NAMED])}{more}."
             + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or give it a default."
         )
@@ -393,19 +413,13 @@ def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Me
             continue
         if found := action_differences(action, migrated(action, live)):
             reasons.append(
-                _listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
+                listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
                 + f"\nTo replace it by ours:\n  {CLI} config set --stack {settings.of_stack} coderport:takeOver true"
             )
     return Verdict(tuple(reasons))
 
 
 _NAMED = 5
-
-
-def _listed(headline: str, found: Iterable[object], shown: int = 12) -> str:
-    lines = [f"  {each}" for each in found]
-    more = [f"  and {len(lines) - shown} more"] if len(lines) > shown else []
-    return "\n".join((headline, *lines[:shown], *more))
 
 
 def refusal(verdict: Verdict) -> Refusal:

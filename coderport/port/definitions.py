@@ -19,10 +19,13 @@ class Definitions:
     `within` is the blueprint that has them, if one has. A page and a scorecard are replaced as a whole (`PUT`).
     """
 
-    def __init__(self, client: PortClient, name: str, path: str, within: str = "") -> None:
+    def __init__(
+        self, client: PortClient, name: str, path: str, within: str = "", query: Mapping[str, str] | None = None
+    ) -> None:
         self._session = client._session
         self._name = name
         self._path = path
+        self._query = query
         self._of = f" of blueprint {within}" if within else ""
 
     @classmethod
@@ -33,11 +36,12 @@ class Definitions:
     @classmethod
     def pages(cls, client: PortClient) -> Definitions:
         """The pages of the organization."""
-        return cls(client, "page", "/v1/pages")
+        return cls(client, "page", "/v1/pages", query={"compact": "false"})
 
     async def all(self) -> dict[str, Json]:
         """All of them by identifier, whoever made them."""
-        reply = await self._session.call("GET", self._path, f"reading the {self._name}s{self._of}")
+        what = f"reading the {self._name}s{self._of}"
+        reply = await self._session.call("GET", self._path, what, query=self._query)
         return {str(each["identifier"]): each for each in reply.rows(f"{self._name}s")}
 
     async def one(self, identifier: str) -> Json | None:

@@ -10,6 +10,8 @@ import pulumi
 
 from coderport.catalog.actions.arguments import permissions_args, pulumi_args
 from coderport.catalog.actions.values import Action
+from coderport.catalog.answers.arguments import aggregations_args, page_args, scorecard_args
+from coderport.catalog.answers.values import Answer
 from coderport.catalog.blueprint import Blueprint, Property, PropertyType
 from coderport.catalog.values import Entity, Ref, Related, Value, resource_name
 from coderport.kinds.all import BY_IDENTIFIER, KIND_OF
@@ -62,6 +64,7 @@ async def _begun(plan: Plan, settings: Settings, registrations: Registrations, r
     for action in plan.actions:
         declared_action = await registrations.begin(partial(_action, action, after_blueprints))
         await registrations.begin(partial(_permissions, action, declared_action, after_blueprints))
+    await _answers(plan, registrations, after_blueprints)
     related_to = {each.target for blueprint in BY_IDENTIFIER.values() for each in blueprint.relations}
     identifiers: dict[Ref, pulumi.Input[str]] = {}
     for entity in plan.entities:
@@ -70,6 +73,24 @@ async def _begun(plan: Plan, settings: Settings, registrations: Registrations, r
         resource = await registrations.begin(make, partial(_look_for_refused, entity, refused))
         if entity.blueprint in related_to:
             identifiers[entity.ref] = resource.identifier
+
+
+async def _answers(plan: Plan, registrations: Registrations, options: pulumi.ResourceOptions) -> None:
+    """Registers the answers, aggregations before what names them in its JSON texts."""
+    aggregations: list[pulumi.Resource] = []
+    for answer in plan.answers:
+        after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=list(aggregations)))
+        resource = await registrations.begin(partial(_answer, answer, after))
+        if answer.kind == "aggregations":
+            aggregations.append(resource)
+
+
+def _answer(answer: Answer, options: pulumi.ResourceOptions) -> pulumi.CustomResource:
+    if answer.kind == "aggregations":
+        return port.AggregationProperties(answer.identifier, **aggregations_args(answer), opts=options)
+    if answer.kind == "scorecard":
+        return port.Scorecard(answer.identifier, **scorecard_args(answer), opts=options)
+    return port.Page(answer.identifier, **page_args(answer), opts=options)
 
 
 async def _look_for_refused(entity: Entity, refused: Refusals, resource: port.Entity) -> None:

@@ -18,6 +18,7 @@ from coderport.guard.verdict import Verdict
 from coderport.kinds.all import KINDS, kinds_of
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory, KnownIds, read_inventory
+from coderport.planning.answers import declared_parts
 from coderport.planning.holdings import Holdings, holdings
 from coderport.planning.memory import Memory
 from coderport.planning.plan import Past, Plan, declares_actions, judge, known_of, refusal
@@ -85,8 +86,10 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
     with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
         async with opened_port(settings, account) as client:
             wanted = settings.actions if declares_actions(settings) else None
-            kinds = kinds_of(settings.kinds)
-            held = await holdings(client, kinds, actions=wanted, stack=settings.of_stack, progress=progress)
+            kinds, parts = kinds_of(settings.kinds), declared_parts(settings)
+            held = await holdings(
+                client, kinds, actions=wanted, answers=parts, stack=settings.of_stack, progress=progress
+            )
     account.read.port_entities = sum(map(len, held.entities.values()))
     return held
 

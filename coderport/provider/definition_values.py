@@ -7,11 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from coderport.catalog.meaning import unstamped
 from coderport.provider.protocol import UNKNOWN, Kind, Problem, Properties
 from coderport.provider.translation import TEXT, Each, Field, Json, Shape, Trail, compared, same
 
 _QUERY = Shape((*same("combinator"), Field("conditions", "conditions", Each(TEXT))))
 _OF_OTHERS = (Field("properties", "properties", TEXT), Field("relations", "relations", TEXT))
+
+
+class _Widget:
+    """A widget's JSON, in which Port notes who changed it and when (schema of `POST /v1/pages`)."""
+
+    def to_port(self, given: Any, trail: Trail) -> Any:
+        return TEXT.to_port(given, trail)
+
+    def to_input(self, live: Any) -> Any:
+        return TEXT.to_input(unstamped(live))
+
+    def seen(self, live: Any) -> Any:
+        return TEXT.seen(unstamped(live))
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ PAGE = Form(
     Shape(
         (
             *same("identifier", "type", "title", "icon", "description", "blueprint", "parent", "after", "locked"),
-            Field("widgets", "widgets", Each(TEXT)),
+            Field("widgets", "widgets", Each(_Widget())),
             Field("pageFilters", "pageFilters", Each(TEXT)),
             Field("pageFilterPresets", "pageFilterPresets", Each(TEXT)),
         )

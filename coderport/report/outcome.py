@@ -246,7 +246,8 @@ def _kind_of_entity(resource: str) -> str:
 
 def _own_word(resource_type: str) -> str:
     """What people call a resource of the type: `port:index/blueprint:Blueprint` is a blueprint."""
-    return {"ActionPermissions": PERMISSIONS_OF}.get(name := resource_type.rsplit(":", 1)[-1], name.lower())
+    name = resource_type.rsplit(":", 1)[-1]
+    return {"ActionPermissions": PERMISSIONS_OF, "AggregationProperties": "aggregations"}.get(name, name.lower())
 
 
 def _leaf(path: str) -> str:

@@ -19,6 +19,7 @@ from coderport.emulators.port.kept import merged, without_stamps
 from coderport.emulators.port.problems import Problem, has_dependents, not_found, taken, unknown_fields
 from coderport.emulators.port.records import Json, Writer
 from coderport.emulators.port.renaming import rename, retargeted
+from coderport.emulators.port.search import predicate
 from coderport.emulators.port.shapes import member, only, typed
 from coderport.emulators.port.store import Store
 from coderport.emulators.port.views import recalculated
@@ -36,6 +37,7 @@ def create(call: Call) -> Response:
 def create_blueprint(store: Store, body: Json, by: Writer) -> Blueprint:
     """A new blueprint; 409 for an identifier that is in use."""
     rules = checked_rules(body, store.blueprints)
+    _check_queries(store, body)
     if body["identifier"] in store.blueprints:
         raise taken("Blueprint", body["identifier"])
     now = store.now()
@@ -54,6 +56,7 @@ def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> 
     """
     body = without_stamps({"identifier": held.identifier, **body})
     rules = checked_rules(body, store.blueprints)
+    _check_queries(store, body)
     check_change(held, body, rules, store.behaviour)
     if body["identifier"] != held.identifier:
         if body["identifier"] in store.blueprints:
@@ -69,6 +72,13 @@ def replace_blueprint(store: Store, held: Blueprint, body: Json, by: Writer) -> 
         for entity in list(held.rows.by_identifier.values()):
             store.put(recalculated(store, entity, entity), entity)
     return held
+
+
+def _check_queries(store: Store, body: Json) -> None:
+    """The queries of aggregation properties; 422 for one that is no query."""
+    for key, each in (body.get("aggregationProperties") or {}).items():
+        if each.get("query") is not None:
+            predicate(store, each["query"], f"body.aggregationProperties.{key}.query")
 
 
 def _plural(word: str) -> str:

@@ -25,7 +25,11 @@ from coderport.emulators.port.values import TYPES, Check, compiled_property
 
 STAMPS: Final = ("createdAt", "createdBy", "updatedAt", "updatedBy")
 _MAPS: Final = ("relations", "mirrorProperties", "calculationProperties", "aggregationProperties")
-_AGGREGATIONS: Final = frozenset({"count", "average", "sum", "min", "max", "median"})
+_AGGREGATIONS: Final = {
+    "entities": frozenset({"count", "average"}),
+    "property": frozenset({"average", "sum", "min", "max", "median"}),
+}
+_PERIODS: Final = frozenset({"hour", "day", "week", "month", "total"})
 
 
 @dataclass(frozen=True)
@@ -238,8 +242,22 @@ def _check_aggregation(body: Any, path: str, own: str, blueprints: Mapping[str, 
     typed(body, dict, path)
     _check_target(member(body, "target", str, path, required=True), path, own, blueprints)
     spec = member(body, "calculationSpec", dict, path, required=True)
-    one_of(spec.get("calculationBy"), {"entities", "property"}, f"{path}.calculationSpec.calculationBy")
-    one_of(spec.get("func"), _AGGREGATIONS, f"{path}.calculationSpec.func")
+    by = one_of(spec.get("calculationBy"), _AGGREGATIONS.keys(), f"{path}.calculationSpec.calculationBy")
+    one_of(spec.get("func"), _AGGREGATIONS[by], f"{path}.calculationSpec.func")
+    member(spec, "property", str, f"{path}.calculationSpec", required=by == "property")
+    member(spec, "measureTimeBy", str, f"{path}.calculationSpec")
+    if spec.get("averageOf") is not None:
+        one_of(spec["averageOf"], _PERIODS, f"{path}.calculationSpec.averageOf")
+    for key in ("title", "description", "icon"):
+        member(body, key, str, path)
+    filters = member(body, "pathFilter", list, path) or []
+    if len(filters) > 1:
+        raise invalid(f"{path}.pathFilter", "must NOT have more than 1 items")
+    for each in filters:
+        strings(
+            member(typed(each, dict, f"{path}.pathFilter"), "path", list, path, required=True), f"{path}.pathFilter"
+        )
+        member(each, "fromBlueprint", str, f"{path}.pathFilter")
 
 
 def _inherits_team(body: Mapping[str, Any], relations: Mapping[str, Relation]) -> str | None:

@@ -12,13 +12,45 @@ from coderport.emulators.port.problems import invalid, no_sidebar_item, not_in_p
 from coderport.emulators.port.records import Json
 from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, typed
 
+_WIDGETS: Final[dict[str, tuple[str, ...]]] = {
+    "dashboard-widget": ("layout", "widgets"),
+    "grouper": ("groups", "displayMode"),
+    "ai-agent": ("agentIdentifier",),
+    "entity-info": ("entity", "blueprint"),
+    "entity-details": ("entity", "blueprint"),
+    "action-runs-table-widget": ("action",),
+    "action-card-widget": ("actions",),
+    "links-widget": ("links",),
+    "table-entities-explorer": ("dataset",),
+    "table-entities-explorer-by-direction": (),
+    "table-audit-log": ("query",),
+    "users-table": (),
+    "teams-table": (),
+    "runs-table": (),
+    "workflow-runs-history-table": (),
+    "run-info": ("runId",),
+    "user-info": ("user_email",),
+    "team-info": ("team_name",),
+    "graph-entities-explorer": ("dataset",),
+    "bar-chart": ("dataset", "property"),
+    "entities-pie-chart": ("dataset", "property"),
+    "line-chart": ("blueprint", "chartType"),
+    "multi-line-chart": ("lines", "timeInterval", "timeRange", "title"),
+    "entities-number-chart": ("unit",),
+    "iframe-widget": ("url", "urlType", "title"),
+    "markdown": ("title",),
+    "recently-viewed-entities": ("title",),
+    "recently-used-actions": ("title",),
+    "my-entities": ("title",),
+    "custom-widget": ("pluginId", "title"),
+}
+"""The types of widgets with the members that each must have (schema of `POST /v1/pages`)."""
+
 _PAGE_TYPES: Final = frozenset({"blueprint-entities", "dashboard", "home", "entity"})
 
 
 def create_page(call: Call) -> Response:
-    """The answer has the identifier alone (so read by the Terraform provider, `internal/cli/page.go`)."""
-    page = created(call, "Page", call.store.pages, _page(call, call.body()))
-    return answer(201, identifier=page["identifier"])
+    return answer(201, page=created(call, "Page", call.store.pages, _page(call, call.body())))
 
 
 def read_pages(call: Call) -> Response:
@@ -82,11 +114,20 @@ def _page(call: Call, body: Json) -> Json:
 def _check_columns(widgets: list[Any]) -> None:
     """The dashboard's rows: up to four columns of 3 to 12 that fill twelve, each naming one widget."""
     for root in widgets:
-        typed(root, dict, "body.widgets")
+        _check_widget(typed(root, dict, "body.widgets"), "body.widgets")
         inner = member(root, "widgets", list, "body.widgets") or []
         names = [typed(widget, dict, "body.widgets.widgets").get("id") for widget in inner]
         for at, row in enumerate(member(root, "layout", list, "body.widgets") or []):
             _check_row(row, names, f"body.widgets.layout[{at}]")
+
+
+def _check_widget(widget: Json, path: str) -> None:
+    kind = one_of(widget.get("type"), _WIDGETS.keys(), f"{path}.type")
+    for key in _WIDGETS[kind]:
+        if key not in widget:
+            raise invalid(path, f"must have required property '{key}'")
+    for at, inner in enumerate(member(widget, "widgets", list, path) or []):
+        _check_widget(typed(inner, dict, f"{path}.widgets[{at}]"), f"{path}.widgets[{at}]")
 
 
 def _check_row(row: Any, names: list[Any], path: str) -> None:

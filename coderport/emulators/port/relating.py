@@ -28,10 +28,10 @@ def related_to(store: Store, rule: Json, path: str) -> Predicate:
     directions = _DIRECTIONS if chosen is None else (one_of(chosen, _DIRECTIONS, f"{path}.direction"),)
     required = typed(rule.get("required"), bool, f"{path}.required", nullable=True)
     start = [entity for name in names if (entity := store.find((blueprint, name))) is not None]
-    reached: set[Key] = set()
+    related: set[Key] = set()
     for direction in directions:
-        reached |= _reached(store, start, direction, required)
-    return lambda entity: entity.key in reached
+        related |= reached(store, start, direction, required)
+    return lambda entity: entity.key in related
 
 
 def match_any(store: Store, rule: Json, path: str) -> Predicate:
@@ -76,36 +76,38 @@ def _walked(store: Store, start: Iterable[Entity], steps: list[tuple[str, int | 
     for relation, hops in steps:
         ahead: dict[Key, Entity] = {}
         for _ in range(hops or 1):
-            here = {near.key: near for entity in here.values() for near in _along(store, entity, relation)}
+            here = {near.key: near for entity in here.values() for near in along(store, entity, relation)}
             ahead |= here
         here = ahead
     return here.values()
 
 
-def _along(store: Store, entity: Entity, relation: str) -> Iterator[Entity]:
+def along(store: Store, entity: Entity, relation: str) -> Iterator[Entity]:
+    """The entities that one relation leads to."""
     rule = store.blueprints[entity.blueprint].rules.relations.get(relation)
     if rule is not None:
         for name in targets(entity.relations.get(relation)):
             yield store.entity(rule.target, name)
 
 
-def _reached(store: Store, start: Iterable[Entity], direction: str, required: bool | None) -> set[Key]:
-    reached: set[Key] = set()
+def reached(store: Store, start: Iterable[Entity], direction: str, required: bool | None) -> set[Key]:
+    """All that relations lead to (`upstream`) or come from (`downstream`), over any number of them."""
+    found: set[Key] = set()
     waiting = list(start)
     while waiting:
         entity = waiting.pop()
         for near, needed in _neighbours(store, entity, direction):
-            if near.key not in reached and required in (None, needed):
-                reached.add(near.key)
+            if near.key not in found and required in (None, needed):
+                found.add(near.key)
                 waiting.append(near)
-    return reached
+    return found
 
 
 def _neighbours(store: Store, entity: Entity, direction: str) -> Iterator[tuple[Entity, bool]]:
     """The entities one step away, each with whether the relation is required."""
     if direction == "upstream":
         for key, rule in store.blueprints[entity.blueprint].rules.relations.items():
-            for near in _along(store, entity, key):
+            for near in along(store, entity, key):
                 yield near, rule.required
         return
     for source, relation in store.sources(entity.key):

@@ -12,7 +12,7 @@ from coderport.emulators.port.records import META, Entity, Json, port_time
 from coderport.emulators.port.relating import match_any, related_to
 from coderport.emulators.port.shapes import member, one_of, text, typed
 from coderport.emulators.port.store import Store
-from coderport.emulators.port.views import derived, meta_value
+from coderport.emulators.port.views import meta_value, property_value
 
 Predicate = Callable[[Entity], bool]
 
@@ -114,16 +114,7 @@ def _rule(store: Store, rule: Any, path: str, depth: int) -> Predicate:
     if name.startswith("$"):
         one_of(name, META, f"{path}.property")
         return lambda entity: compare(meta_value(entity, name))
-    return lambda entity: compare(_property(store, entity, name))
-
-
-def _property(store: Store, entity: Entity, name: str) -> Any:
-    if name in entity.properties:
-        return entity.properties[name]
-    rules = store.blueprints[entity.blueprint].rules
-    if name in rules.mirrors or name in rules.calculations:
-        return derived(store, entity)[name]
-    return None
+    return lambda entity: compare(property_value(store, entity, name))
 
 
 def _any_of_schema(store: Store, compare: Comparison, schema: Json) -> Predicate:

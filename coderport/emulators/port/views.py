@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
+from coderport.emulators.port.aggregating import aggregated, aggregations_of
 from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.blueprints import Rules
 from coderport.emulators.port.records import META, Calculated, Entity, Json, targets
@@ -74,11 +76,12 @@ def _unset_relations(behaviour: Behaviour, rules: Rules) -> Json:
 
 
 def derived(store: Store, entity: Entity) -> Json:
-    """The mirrored and the calculated properties; a calculation sees the mirrored ones."""
+    """The mirrored, aggregated and calculated properties; a calculation sees the others."""
     rules = store.blueprints[entity.blueprint].rules
-    if not rules.mirrors and not rules.calculations:
+    if not rules.mirrors and not rules.calculations and not aggregations_of(store, entity.blueprint):
         return {}
     values: Json = {key: _mirrored(store, [entity], steps) for key, steps in rules.mirrors.items()}
+    values |= _aggregated(store, entity)
     if store.behaviour.calculations == "stored":
         kept = _kept(store, entity)
         return {**values, **{key: kept.get(key) for key in rules.calculations}}
@@ -92,7 +95,7 @@ def calculated(store: Store, entity: Entity) -> Json:
         return {}
     seen = entity_json(store, entity, PLAIN)
     mirrored = {key: _mirrored(store, [entity], steps) for key, steps in rules.mirrors.items()}
-    seen["properties"] = {**entity.properties, **mirrored}
+    seen["properties"] = {**entity.properties, **mirrored, **_aggregated(store, entity)}
     seen["relations"] = dict(entity.relations)
     return {key: program(seen) for key, program in rules.calculations.items()}
 
@@ -108,6 +111,27 @@ def recalculated(store: Store, entity: Entity, held: Entity | None) -> Entity:
 
 def _kept(store: Store, entity: Entity) -> Mapping[str, Any]:
     return {} if entity.calculated is None else entity.calculated.at(store.clock())
+
+
+def property_value(store: Store, entity: Entity, name: str) -> Any:
+    """The value of a property, written or derived; None for one that the blueprint does not have."""
+    if name in entity.properties:
+        return entity.properties[name]
+    rules = store.blueprints[entity.blueprint].rules
+    if name in rules.mirrors or name in rules.calculations or name in aggregations_of(store, entity.blueprint):
+        return derived(store, entity)[name]
+    return None
+
+
+def _aggregated(store: Store, entity: Entity) -> Json:
+    # A search looks at derived values, and these need a search.
+    from coderport.emulators.port.search import predicate
+
+    values: Json = {}
+    for key, each in aggregations_of(store, entity.blueprint).items():
+        fits = predicate(store, each["query"], "query") if each.get("query") else lambda _: True
+        values[key] = aggregated(store, entity, each, fits, partial(property_value, store))
+    return values
 
 
 def meta_value(entity: Entity, name: str) -> Any:

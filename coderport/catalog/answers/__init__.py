@@ -1,0 +1,1 @@
+"""What Port is to answer about the catalog: aggregations, scorecards and pages, as values."""

@@ -1,0 +1,71 @@
+"""How well workspaces and templates are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from coderport.catalog.answers.aggregations import OUTDATED, WORKSPACES_OF_TEMPLATE
+from coderport.catalog.answers.values import Answer, Json, conditions, rule
+from coderport.catalog.identifiers import TEMPLATES, WORKSPACES
+
+FEW_OUTDATED: Final = 3
+"""How many workspaces of a well-kept template may be outdated."""
+
+_LEVELS: Final = (("Basic", "paleBlue"), ("Bronze", "bronze"), ("Silver", "silver"), ("Gold", "gold"))
+
+
+def _rule(
+    identifier: str,
+    level: Literal["Bronze", "Silver", "Gold"],
+    title: str,
+    *several: Json,
+    combinator: Literal["and", "or"] = "and",
+) -> Json:
+    return {"identifier": identifier, "title": title, "level": level, "query": conditions(combinator, several)}
+
+
+def _scorecard(identifier: str, title: str, blueprint: str, rules: Iterable[Json]) -> Answer:
+    body: Json = {
+        "identifier": identifier,
+        "title": title,
+        "levels": [{"title": name, "color": colour} for name, colour in _LEVELS],
+        "rules": list(rules),
+    }
+    return Answer("scorecard", identifier, title, blueprint, body)
+
+
+def of_workspace(daily_cost: int) -> Answer:
+    """The scorecard of workspaces; one within cost costs `daily_cost` a day at most, or has no cost."""
+    cost = (rule("daily_cost", "<=", daily_cost), rule("daily_cost", "isEmpty"))
+    return _scorecard(
+        "coder_workspace_health",
+        "Workspace Health",
+        WORKSPACES,
+        (
+            _rule("healthy", "Bronze", "No agent is unhealthy", rule("healthy", "=", True)),
+            _rule("used", "Silver", "Used in the last month", rule("last_used_at", "between", {"preset": "lastMonth"})),
+            _rule("within_cost", "Silver", f"Costs {daily_cost} a day at most", *cost, combinator="or"),
+            _rule("fresh", "Gold", "Built with the template's active version", rule("outdated", "=", False)),
+        ),
+    )
+
+
+def of_template(*, with_aggregations: bool) -> Answer:
+    """The scorecard of templates; the rules about their workspaces are there with the aggregations only."""
+    rules = [
+        _rule("described", "Bronze", "Has a description", rule("description", "isNotEmpty")),
+        _rule("icon", "Bronze", "Has an icon", rule("icon_url", "isNotEmpty")),
+    ]
+    if with_aggregations:
+        unused = (rule("deprecated", "=", False), rule(WORKSPACES_OF_TEMPLATE, "=", 0))
+        rules += [
+            _rule("not_deprecated", "Silver", "Not deprecated while it has workspaces", *unused, combinator="or"),
+            _rule(
+                "few_outdated",
+                "Gold",
+                f"{FEW_OUTDATED} outdated workspaces at most",
+                rule(OUTDATED, "<=", FEW_OUTDATED),
+            ),
+        ]
+    return _scorecard("coder_template_care", "Template Care", TEMPLATES, rules)
