@@ -16,7 +16,6 @@ from coderport.guard.verdict import Verdict
 from coderport.planning.memory import Memory
 from coderport.port.client import PortClient
 from coderport.runner.service.queue import Workers
-from coderport.runner.values import NoJournal
 from simulation.history import events_of_text, events_text, played, shortest
 
 Off = Callable[[], AbstractContextManager[Any]]
@@ -99,10 +98,20 @@ def _builds_are_not_written_down() -> Iterator[None]:
         yield
 
 
+class _NoJournal:
+    """Keeps nothing."""
+
+    async def step(self, run_id: str) -> str | None:
+        return None
+
+    async def record(self, run_id: str, step: str) -> None:
+        return None
+
+
 def _steps(run_id: str) -> Any:
     from coderport.runner.building import Steps
 
-    return Steps(NoJournal(), run_id, None)
+    return Steps(_NoJournal(), run_id, None)
 
 
 PROTECTIONS: Mapping[str, Off] = {

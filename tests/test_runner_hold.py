@@ -167,6 +167,33 @@ def test_a_process_that_writes_now_and_then_keeps_its_run(lab: RunnerLab) -> Non
     assert "workflow-run-8" not in seen.log
 
 
+STOP, START, UPDATE, DELETE = (f"coder_{each}_workspace" for each in ("stop", "start", "update", "delete"))
+
+
+@pytest.mark.parametrize("action", [STOP, START, RESTART, DELETE])
+def test_a_build_that_was_begun_is_followed_by_whoever_takes_the_run_over(lab: RunnerLab, action: str) -> None:
+    workspace = lab.workspace("alice", "dev")
+    if action == START:
+        assert lab.do(STOP, entity=workspace).ended is Ended.SUCCESS
+    before = lab.builds(workspace)
+    inputs = {"confirmation": "dev"} if action == DELETE else {}
+    run = lab.ask(action, entity=workspace, **inputs)
+
+    def cut() -> None:
+        lab.port.faults.add(kind="status", method="POST", path="/logs$", status=422, body={"ok": False})
+        raise Told
+
+    beats = Beats(then=cut, when=lambda: len(lab.builds(workspace)) > len(before))
+    with pytest.raises(Told):
+        lab.execute(run, clock=beats.clock(), claimant="workflow-run-7")
+    lab.port.faults.clear()
+    seen = lab.execute(run, claimant="workflow-run-7")
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert "already" not in seen.summary
+    begun = [transition for transition, _ in lab.builds(workspace)[len(before) :]]
+    assert begun == (["stop", "start"] if action == RESTART else [action.split("_")[1]])
+
+
 def test_the_time_for_which_port_is_away_is_nobody_s_silence(lab: RunnerLab) -> None:
     run = lab.ask(CREATE, template=lab.any_template(), name="made")
     cut_off(lab, run, "workflow-run-7")

@@ -35,11 +35,11 @@ from coderport.runner.hold import Hold, Standing
 from coderport.runner.operations import Done
 from coderport.runner.refresh import refresh
 from coderport.runner.reporting import Report
+from coderport.runner.run_log import RunLog
 from coderport.runner.values import (
     Claim,
     Ended,
     Journal,
-    NoJournal,
     Operation,
     Order,
     Refused,
@@ -50,7 +50,7 @@ from coderport.runner.values import (
 )
 from coderport.transport.patience import span
 
-__all__ = ["Ended", "Journal", "NoJournal", "RunContext", "Step", "claim_of", "execute", "open_runs"]
+__all__ = ["Ended", "Journal", "RunContext", "Step", "claim_of", "execute", "open_runs"]
 
 _logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 15.0
@@ -67,18 +67,19 @@ async def execute(run_id: str, context: RunContext, *, journal: Journal | None =
         return Ended.WAITING
     if not run.in_progress:
         return Ended.ALREADY_ENDED
-    kept = journal or NoJournal()
-    resumed = Step.of(await kept.step(run_id))
     if journal is not None:
-        return await _Execution(run, order, context, runs, Steps(kept, run_id, resumed)).to_its_end()
+        kept = Step.of(await journal.step(run_id))
+        return await _Execution(run, order, context, runs, Steps(journal, run_id, kept)).to_its_end()
     hold = Hold(runs, run_id, context.patience, context.clock, context.claimant, context.say)
     taken = await hold.take()
     if taken is Standing.NONE:
         return Ended.ALREADY_ENDED
-    if taken is Standing.AGAIN and order.operation is Operation.CREATE:
-        resumed = Step("create")  # the workspace that the former process made is this run's own
+    log, resumed = RunLog(runs), None
+    if taken is Standing.AGAIN:  # what the former process began is this run's own
+        creates = order.operation is Operation.CREATE
+        resumed = Step("create") if creates else Step.of(await log.step(run_id))
     async with hold.kept():
-        return await _Execution(run, order, context, runs, Steps(kept, run_id, resumed)).to_its_end()
+        return await _Execution(run, order, context, runs, Steps(log, run_id, resumed)).to_its_end()
 
 
 async def claim_of(run_id: str, context: RunContext) -> Claim | None:

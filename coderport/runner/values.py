@@ -102,16 +102,6 @@ class Journal(Protocol):
     async def record(self, run_id: str, step: str) -> None: ...
 
 
-class NoJournal:
-    """Keeps nothing, for a backend whose runs are not taken up again."""
-
-    async def step(self, run_id: str) -> str | None:
-        return None
-
-    async def record(self, run_id: str, step: str) -> None:
-        return None
-
-
 @dataclass(frozen=True)
 class Step:
     """The phase that a run is in: written before its request is sent and again with the build that came of it.
