@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -192,6 +193,44 @@ def test_a_build_that_was_begun_is_followed_by_whoever_takes_the_run_over(lab: R
     assert "already" not in seen.summary
     begun = [transition for transition, _ in lab.builds(workspace)[len(before) :]]
     assert begun == (["stop", "start"] if action == RESTART else [action.split("_")[1]])
+
+
+class SignalAtOnce:
+    """A number of looks whose first use is cut off by a signal."""
+
+    def __index__(self) -> int:
+        raise SystemExit(143)
+
+
+@pytest.mark.parametrize("where", ["task", "callback", "beat", "before"])
+def test_a_run_is_left_in_words_wherever_the_signal_arrives(
+    lab: RunnerLab, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Python runs the handler of a signal in whatever task or callback is at work, and it raises there."""
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+
+    async def task() -> None:
+        raise SystemExit(143)
+
+    def signalled() -> None:
+        if where in ("task", "beat"):
+            kept.append(asyncio.get_running_loop().create_task(task()))
+        elif where == "callback":
+            asyncio.get_running_loop().call_soon(sys.exit, 143)
+        else:
+            raise AssertionError("it was told before")
+
+    kept: list[asyncio.Task[None]] = []
+    if where == "beat":
+        monkeypatch.setattr(hold, "_BEAT_SECONDS", 0.0)
+    if where == "before":  # it waits for the log to show that it took the run on
+        monkeypatch.setattr(hold, "_LOOKS", SignalAtOnce())
+    beats = Beats(then=signalled, when=lambda: bool(lab.coder.workspace_ids()))
+    with pytest.raises(SystemExit):
+        lab.execute(run, clock=beats.clock(), claimant="workflow-run-7")
+    assert bool(lab.coder.workspace_ids()) is (where != "before")
+    said = [str(each["message"]) for each in lab.port.run_logs(run)]
+    assert "coderport leaves this run (workflow-run-7) before its end." in said
 
 
 def test_the_time_for_which_port_is_away_is_nobody_s_silence(lab: RunnerLab) -> None:

@@ -55,14 +55,20 @@ class Hold:
 
     def __post_init__(self) -> None:
         self._own = self.claimant or uuid.uuid4().hex
+        self._has_written = False
 
     async def take(self) -> Standing:
         """Returns when the run is this process's, or has ended. Raises PortError where Port cannot be told or asked.
 
         While another process is at work it waits: to leave would let Port's integration end the run by this process.
         """
+        async with self._left_when_told():
+            return await self._taken()
+
+    async def _taken(self) -> Standing:
         entries = await self.runs.logs(self.run_id)
         if _holder(entries) == self._own:
+            self._has_written = True
             return Standing.AGAIN
         first = not any(_TAKEN.fullmatch(each.message) for each in entries)
         while _holder(entries) is None or await self._is_left(entries):
@@ -95,16 +101,23 @@ class Hold:
 
         beating = asyncio.create_task(beat())
         try:
-            yield
-        except BaseException as ending:
-            if not isinstance(ending, Exception):
-                with contextlib.suppress(PortError):
-                    await self.runs.log(self.run_id, f"coderport leaves this run ({self._own}) before its end.")
-            raise
+            async with self._left_when_told():
+                yield
         finally:
             beating.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beating
+
+    @contextlib.asynccontextmanager
+    async def _left_when_told(self) -> AsyncIterator[None]:
+        """Where the process is told to end, the log says that the run is left, if it says that it was taken on."""
+        try:
+            yield
+        except BaseException as ending:
+            if not isinstance(ending, Exception) and self._has_written:
+                with contextlib.suppress(PortError):
+                    await self.runs.log(self.run_id, f"coderport leaves this run ({self._own}) before its end.")
+            raise
 
     async def _written(self, former: str | None) -> bool:
         """Write that the run is taken on and wait until the log shows it; False if the run has ended."""
@@ -116,6 +129,7 @@ class Hold:
             if error.code == "run_exhausted":
                 return False
             raise
+        self._has_written = True
         for _ in range(_LOOKS):
             # Whoever wrote in the same moment has written by now, and is seen.
             await asyncio.sleep(self.patience.poll_first)
