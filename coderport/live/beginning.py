@@ -65,7 +65,7 @@ async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: 
     insist_on_fit(stack.name, settings, past)
     if not past.is_complete:
         past = past.completed(rebuilt(await asyncio.to_thread(stack.resources)))
-    ground_settings, past = _without_actions(settings, past)
+    ground_settings, past = _entities_alone(settings, past)
     asked = time.monotonic()
     snapshot = await read_snapshot(
         coder, organizations=settings.coder_organizations, known=known_in_snapshot(known_of(past, ground_settings))
@@ -110,9 +110,9 @@ def _misfits(settings: Settings, past: Past) -> Iterable[str]:
             yield f"Port has no blueprint {each.identifier}"
 
 
-def _without_actions(settings: Settings, past: Past) -> tuple[Settings, Past]:
-    """The same stack as one that declares no actions: `live` neither declares nor deletes any."""
-    quiet = settings.model_copy(update={"actions": Actions()})
+def _entities_alone(settings: Settings, past: Past) -> tuple[Settings, Past]:
+    """The same stack as one without actions and answers: `live` neither declares nor deletes any."""
+    quiet = settings.model_copy(update={"actions": Actions(), "answers": ()})
     memory = past.memory
     fit = quiet.fingerprint if memory.fit == settings.fingerprint else memory.fit
-    return quiet, replace(past, memory=replace(memory, actions=frozenset(), fit=fit))
+    return quiet, replace(past, memory=replace(memory, actions=frozenset(), answers=frozenset(), fit=fit))
