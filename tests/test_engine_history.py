@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from coderport.commands import drift, sync
 from coderport.commands.history import kept_runs, store_of, undo
 from coderport.engine import CliInfo
 from coderport.errors import Refusal
-from coderport.history.record import HistoryError
+from coderport.history.record import HistoryError, Record, packed
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome, Tally
@@ -179,7 +180,46 @@ def test_an_unknown_run_is_named_with_those_that_are_kept(lab: Lab) -> None:
     run = kept_runs(lab.stack)[0].run
     with pytest.raises(HistoryError, match=run):
         undo(lab.stack, "nonsense", apply_it=False)
-    store = store_of(lab.stack, lab.stack.settings())
-    (Path(store.place) / lab.stack.managed_by / f"{run}.json.gz").write_bytes(b"cut")
+    memory = lab.stack.memory()
+    store = store_of(lab.stack, lab.stack.settings(), memory)
+    (Path(store.place) / memory.state / f"{run}.json.gz").write_bytes(b"cut")
     with pytest.raises(HistoryError, match="damaged"):
         undo(lab.stack, run, apply_it=False)
+
+
+def kept_by_name(store: Path, state: str, name: str) -> None:
+    """Puts the records where the version before had them."""
+    (store / name).parent.mkdir(parents=True, exist_ok=True)
+    (store / state).rename(store / name)
+
+
+def test_the_runs_from_before_a_rename_are_found_also_those_of_an_older_version(lab: Lab) -> None:
+    lab.up()
+    first = kept_runs(lab.stack)[0].run
+    memory = lab.stack.memory()
+    place = Path(store_of(lab.stack, lab.stack.settings(), memory).place)
+    kept_by_name(place, memory.state, lab.stack.managed_by)
+    theirs = place / "coderport" / "other" / f"{first}.json.gz"  # another stack's, with its own id in it
+    theirs.parent.mkdir(parents=True)
+    record = store_of(lab.stack, lab.stack.settings(), replace(memory, state="")).record(first)
+    theirs.write_bytes(packed(signed_by(record, "coderport/other#00000000")))
+    lab.pulumi("stack", "rename", "renamed", "--stack", "lab")
+    stack = lab.opened("renamed")
+    assert [each.run for each in kept_runs(stack)] == [first]
+    lab.coder.rename_workspace(sorted(lab.ids())[0], "after-the-rename")
+    outcome, _ = stack.up()
+    assert outcome.exit_code == 0, outcome.message
+    assert [each.stack for each in kept_runs(stack)] == ["coderport/renamed", "coderport/lab"]
+    assert undo(stack, kept_runs(stack)[0].run, apply_it=True).applied
+    assert theirs.exists()
+
+
+def signed_by(record: Record, mark: str) -> Record:
+    text = record.model_dump_json().replace(f"coderport/lab#{state_of(record)}", mark)
+    return Record.model_validate_json(text)
+
+
+def state_of(record: Record) -> str:
+    created = record.entities[0].created
+    assert created is not None
+    return str(created.properties["managed_by"]).rpartition("#")[2]

@@ -48,7 +48,7 @@ def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next
         if verdict.refused:
             raise refusal(verdict)
         if apply_it and not reading.adoption.nothing:
-            store = store_of(stack, settings)
+            store = store_of(stack, settings, reading.past.memory)
             ending.run(apply(reading, settings, account, done, store=store, stack=stack.managed_by, now=now))
         elif not apply_it:
             done = Done(

@@ -17,6 +17,7 @@ from coderport.history.pointing import pointers_to
 from coderport.history.record import Record, run_name
 from coderport.history.store import Store
 from coderport.history.undoing import Now, Place, Stays, Undo, Undone, places_of, undo_of
+from coderport.planning.memory import Memory
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
@@ -28,14 +29,14 @@ from coderport.terminal.remedy import CLI
 from coderport.terminal.text import line
 
 
-def store_of(stack: Stack, settings: Settings) -> Store:
-    """Where the runs of the stack are kept."""
-    return Store(settings.history, stack.managed_by, project=stack.directory)
+def store_of(stack: Stack, settings: Settings, memory: Memory) -> Store:
+    """Where the runs of the stack are kept; `memory` is the stack's, or that which the run is to leave."""
+    return Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory)
 
 
 def kept_runs(stack: Stack) -> list[Record]:
     """The runs that are kept, the newest first."""
-    store = store_of(stack, stack.settings())
+    store = store_of(stack, stack.settings(), stack.memory())
     return [store.record(run) for run in store.runs()]
 
 
@@ -45,10 +46,10 @@ def undo(stack: Stack, run: str, *, apply_it: bool) -> Undone:
     Raises Refusal where it would delete more than a run may, or where the stack works with another Port by now.
     """
     settings, releases = stack.settings(), load_releases(os.environ)
-    store = store_of(stack, settings)
+    memory = stack.memory()
+    store = store_of(stack, settings, memory)
     record = store.record(run)
     later = _later(store, run)
-    memory = stack.memory()
     owner = memory.owner(memory.mark(stack.managed_by))
     return ending.run(_undo(stack, settings, releases, store, record, later, owner, apply_it))
 

@@ -93,7 +93,7 @@ def keep_part(stack: Stack, compared: Comparison, found: Difference, account: Ac
             account,
             how="part",
             stack=stack.managed_by,
-            store=store_of(stack, compared.settings),
+            store=store_of(stack, compared.settings, compared.plan.memory),
             now=datetime.now(timezone.utc),
             leaving_actions=found.leaving_actions,
         )

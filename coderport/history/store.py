@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import fsspec
 
+from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.history.record import HistoryError, Record, packed, unpacked
 from coderport.terminal.remedy import CLI
 
@@ -25,12 +27,15 @@ T = TypeVar("T")
 class Store:
     """The records of one stack below `place`, a folder or a URL. Every method raises HistoryError where it fails.
 
-    A relative folder is one below `project`, the folder of `Pulumi.yaml`. `stack` is project/stack.
+    A relative folder is one below `project`, the folder of `Pulumi.yaml`. `stack` is project/stack, `state` the id of
+    its state, by which the records are found whatever the stack is called by then. Versions before kept them by the
+    name: what carries the id there, or the name and no id at all, is moved once.
     """
 
-    def __init__(self, place: str, stack: str, *, project: Path) -> None:
+    def __init__(self, place: str, stack: str, *, state: str, project: Path) -> None:
         self.place = place if "://" in place else str((project / Path(place).expanduser()).absolute())
-        self._stack = stack
+        self._stack, self._state = stack, state
+        self._moved = not state
 
     def keep(self, record: Record, most: int) -> None:
         """Writes the record, and then deletes the oldest beyond `most`."""
@@ -41,6 +46,7 @@ class Store:
             files.pipe_file(unfinished, packed(record))
             files.mv(unfinished, f"{folder}/{record.run}{_SUFFIX}")
 
+        self.runs()  # what an older version kept is to be there before this folder is
         self._done("written to", write)
         for run in self.runs()[most:]:
             self._done("deleted from", partial(_remove, run))
@@ -51,7 +57,7 @@ class Store:
         def listed(files: Any, folder: str) -> list[str]:
             files.invalidate_cache()
             if not files.exists(folder):
-                return []
+                return self._moved_by_name(files, folder)
             names = (str(path).rsplit("/", 1)[-1] for path in files.ls(folder, detail=False))
             return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
 
@@ -66,10 +72,30 @@ class Store:
         content = self._done("read from", lambda files, folder: files.cat_file(f"{folder}/{run}{_SUFFIX}"))
         return unpacked(bytes(content), run)
 
+    def _moved_by_name(self, files: Any, folder: str) -> list[str]:
+        """Moves what an older version kept of this state; the names of the runs."""
+        if self._moved:
+            return []
+        self._moved = True
+        root = folder.rpartition("/")[0]
+        found: list[str] = []
+        for path in files.glob(f"{root}/*/*/*{_SUFFIX}"):
+            run = str(path).rpartition("/")[2].removesuffix(_SUFFIX)
+            with contextlib.suppress(HistoryError, FileNotFoundError):  # damaged, or moved by another command just now
+                if self._is_ours(unpacked(bytes(files.cat_file(path)), run)):
+                    files.makedirs(folder, exist_ok=True)
+                    files.mv(path, f"{folder}/{run}{_SUFFIX}")
+                    found.append(run)
+        return found
+
+    def _is_ours(self, record: Record) -> bool:
+        states = {mark.state for mark in _marks(record) if mark.state}
+        return self._state in states or (not states and record.stack.casefold() == self._stack.casefold())
+
     def _done(self, act: str, work: Callable[[Any, str], T]) -> T:
         try:
             files, path = fsspec.core.url_to_fs(self.place)
-            return work(files, f"{path.rstrip('/')}/{self._stack}")
+            return work(files, f"{path.rstrip('/')}/{self._state or self._stack}")
         except ImportError as error:
             raise HistoryError(
                 f"coderport:history names {self.place}, and that needs a package that is not installed: {error}"
@@ -80,6 +106,15 @@ class Store:
                 "Nothing is changed that is not kept first. Name another place with coderport:history, or keep "
                 f"nothing:\n  {CLI} config set coderport:keepRuns 0 --stack " + self._stack.rpartition("/")[2]
             ) from None
+
+
+def _marks(record: Record) -> Iterator[Mark]:
+    """Who wrote the entities of the record, before the run and by it."""
+    for image in record.entities:
+        held = [each.properties.get(MANAGED_BY) for each in (image.before, image.created) if each is not None]
+        for value in (*held, *image.values.get(MANAGED_BY, ())):
+            if mark := Mark.read(value):
+                yield mark
 
 
 def _remove(run: str, files: Any, folder: str) -> None:

@@ -185,6 +185,7 @@ def standing(plan: Plan) -> dict[str, Standing]:
             found[f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}"] = _standing(
                 difference(entity, held)
             )
+    found |= {f"{BLUEPRINT}::{identifier}": "released" for identifier in plan.released}
     for name, kind in plan.disappearing.items():
         found |= {f"{ENTITY}::{resource_name(name, identifier)}": "released" for identifier in kind.handed_over}
     return found

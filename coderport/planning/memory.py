@@ -63,7 +63,8 @@ class Memory:
     of all that it was: the state records just that, also where a run that was killed left Port ahead of it. `fit` is
     the fingerprint of the settings that the run had (see `Settings.fingerprint`). Both are empty where an older version
     of coderport ran.
-    `refused` is what Port did not take of that, and so is not in it.
+    `refused` is what Port did not take of that, and so is not in it. `leaving` are those of the blueprints that the
+    last run has marked in the state as to be kept in Port: the next one takes them out of the state.
 
     `state` is the id of the state (see `coderport.guard.ownership`), `stack` what the stack was
     called in its last run, as project/stack. `names` are those that the state's own resources carry where no run has
@@ -87,6 +88,7 @@ class Memory:
     names: frozenset[str] = frozenset()
     lost: bool = False
     refused: Mapping[Place, Refused] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()
 
     @property
     def first_run(self) -> bool:
@@ -122,6 +124,7 @@ class Memory:
                 "fit": self.fit,
                 "spent": {hour: dict(sorted(kinds.items())) for hour, kinds in sorted(self.spent.items())},
                 **({"refused": _packed_refusals(self.refused)} if self.refused else {}),
+                **({"leaving": sorted(self.leaving)} if self.leaving else {}),
             },
             **{
                 each.words[1]: len(self.declared.get(each.name, ()))
@@ -174,6 +177,7 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
                 for hour, kinds in held.get("spent", {}).items()
             },
             refused=_unpacked_refusals(held.get("refused") or {}),
+            leaving=frozenset(str(name) for name in held.get("leaving", ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None

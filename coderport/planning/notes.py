@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import LeftOut
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import Disappearances
@@ -141,3 +142,12 @@ def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
                 f"Entities in Port ({len(found)}) {words}. They stay; delete them in Port if nobody needs them: "
                 f"{', '.join(found[:SHOWN])}{more}"
             )
+
+
+def notes_on_leaving(leaving: Iterable[Blueprint]) -> Iterator[str]:
+    """That these blueprints are to be managed by this stack no longer."""
+    if names := ", ".join(each.identifier for each in leaving):
+        yield (
+            f"This stack manages the blueprints {names} no longer: they leave its state and stay in Port "
+            "(with plain `pulumi up` by its second run)."
+        )

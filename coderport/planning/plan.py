@@ -25,7 +25,7 @@ from coderport.guard.deletions import ACTION, ANSWER, DeletionVerdict, Disappear
 from coderport.guard.leaving import leaving_actions
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner
 from coderport.guard.verdict import Verdict, identity, listed, ownership, together
-from coderport.kinds.all import KINDS, blueprints_of, difference, kinds_of
+from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, difference, kinds_of
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory, KnownIds
@@ -35,7 +35,7 @@ from coderport.kinds.unread import notes as notes_of_unread
 from coderport.planning.answers import answers_of, answers_verdict, reasons_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
-from coderport.planning.notes import narrowed_by, notes_of_skipped, notes_on
+from coderport.planning.notes import narrowed_by, notes_of_skipped, notes_on, notes_on_leaving
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
 from coderport.terminal.remedy import CLI
@@ -46,6 +46,8 @@ from coderport.terminal.text import short
 class Plan:
     """What this run declares, and what it leaves to be remembered.
 
+    `leaving` are blueprints that this stack is to manage no longer. They stay in Port: this run registers them once
+    more, marked as to be kept, and the next takes them out of the state; those that it takes out are `released`.
     `orphans` are entities of ours in Port that go and that no state holds, by blueprint: the engine cannot delete
     those. `held` is what Port held when this was planned; `disappearing` what of each kind goes, and why. `owner` is
     this state as the owner of entities.
@@ -61,6 +63,8 @@ class Plan:
     orphans: Mapping[str, frozenset[str]]
     memory: Memory
     notes: tuple[str, ...]
+    leaving: tuple[Blueprint, ...] = ()
+    released: frozenset[str] = frozenset()
 
     @property
     def creations(self) -> int:
@@ -207,11 +211,16 @@ def judge(
         owned,
         going,
     )
+    managed = blueprints if settings.blueprints == "manage" else ()
+    staying = _staying(memory, managed, going)
+    known = staying | {each.identifier for each in blueprints}
+    declared_before = blueprints_of(each for each in KINDS if each.name in known)
+    leaving = tuple(each for each in declared_before if each.identifier in staying - memory.leaving)
     plan = Plan(
         owner=owner,
         held=held,
         disappearing=going.kinds,
-        blueprints=blueprints if settings.blueprints == "manage" else (),
+        blueprints=managed,
         actions=actions,
         answers=answers,
         entities=wanted.entities,
@@ -225,7 +234,7 @@ def judge(
             stack=mark.stack,
             deployment=deployment,
             port_organization=held.organization.id,
-            blueprints=frozenset(each.identifier for each in blueprints if settings.blueprints == "manage"),
+            blueprints=frozenset(each.identifier for each in (*managed, *leaving)),
             actions=frozenset(action.identifier for action in actions),
             answers=frozenset(each.key for each in answers),
             declared=wanted.ids(),
@@ -233,15 +242,29 @@ def judge(
             fit=settings.fingerprint,
             spent=spent_after(memory.spent, going.spent(), now),
             refused=wanted.refused,
+            leaving=frozenset(each.identifier for each in leaving),
         ),
         notes=(
             *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings), filters_of(settings)),
             *notes_of_skipped(read),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),
+            *notes_on_leaving(leaving),
         ),
+        leaving=leaving,
+        released=staying & memory.leaving,
     )
     return plan, verdict
+
+
+def _staying(memory: Memory, managed: Iterable[Blueprint], going: DeletionVerdict) -> frozenset[str]:
+    """The blueprints that this stack manages no longer and that stay in Port.
+
+    No run deletes a blueprint, but that of a kind whose entities all go by a release.
+    """
+    no_longer = memory.blueprints - {each.identifier for each in managed}
+    gone = {name for name, kind in going.kinds.items() if going.released and kind.accounted and not kind.remaining}
+    return frozenset(name for name in no_longer if name not in gone or KIND_OF[name].always)
 
 
 def digests_of(

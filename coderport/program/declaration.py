@@ -55,9 +55,14 @@ async def _begun(plan: Plan, settings: Settings, registrations: Registrations, r
     declared: list[port.Blueprint] = []
     blueprints: dict[str, pulumi.Input[str]] = {}
     for blueprint in plan.blueprints:
-        # What is there only where it is asked for goes with its last entity, which the guard watches.
+        # What is there only where it is asked for goes when its entities do, all of them by a release.
         how = protected if KIND_OF[blueprint.identifier].always else options
         declared.append(await registrations.begin(partial(_blueprint, blueprint, blueprints, how)))
+        blueprints[blueprint.identifier] = declared[-1].identifier
+    # The engine deletes what is registered no longer, unless its state says by then that it is to be kept.
+    kept = pulumi.ResourceOptions(provider=provider, protect=False, retain_on_delete=True)
+    for blueprint in plan.leaving:
+        declared.append(await registrations.begin(partial(_blueprint, blueprint, blueprints, kept)))
         blueprints[blueprint.identifier] = declared[-1].identifier
     # Pickers and conditions name blueprints inside of JSON texts, so the order has to be said.
     after_blueprints = pulumi.ResourceOptions(provider=provider, depends_on=declared)

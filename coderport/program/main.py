@@ -60,7 +60,7 @@ async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account
     stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     # Pulumi names no folder to a program that a command serves inline: the command names it.
     folder = os.environ.get(PROJECT_FOLDER) or pulumi.get_root_directory()
-    store = Store(settings.history, stack, project=Path(folder))
+    store = Store(settings.history, stack, state=plan.memory.state, project=Path(folder))
     now = datetime.now(timezone.utc)
     await keep(plan, memory, deleted_of(plan), settings, account, how="up", stack=stack, store=store, now=now)
 
@@ -84,6 +84,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
         account=account,
     )
     account.standing = standing(plan)
+    account.again = bool(plan.leaving) and not pulumi.runtime.is_dry_run()
     if not pulumi.runtime.is_dry_run():
         await _kept(plan, memory, settings, account)
     _remember_spent(memory, plan.memory)

@@ -70,7 +70,7 @@ class Account(BaseModel):
 
     `orphans` counts, by blueprint, the entities that the program deletes itself because no state knows them. `standing`
     says of resources, by `type::name`, how they stood in Port before (see `difference.standing`). `waited` are the
-    seconds in which a server failed. `again` asks the command for one more pass: this has only given the state an id.
+    seconds in which a server failed. `again` asks the command for one more pass: this has prepared the state for it.
     """
 
     coder_requests: int = 0

@@ -199,9 +199,15 @@ class Tally:
         for urn, step in self._steps.items():
             operation = _in_port(step.operation, standing.get("::".join(urn.split("::")[-2:])))
             settled, done = replace(step, operation=operation), self._before.get(urn)
-            if done is not None and operation != "deleted":
+            if done is not None and operation not in ("deleted", "released"):
                 settled = replace(done, details=tuple(dict.fromkeys((*done.details, *step.details))))
             self._steps[urn] = settled
+
+    def passed(self, standing: Mapping[str, Standing]) -> None:
+        """Begins another pass of the same run: what the one until now did stays done."""
+        self.settle(standing)
+        self._before |= {urn: step for urn, step in self._steps.items() if _is_done(step)}
+        self._steps = {}
 
     def _count(self, step: StepEventMetadata) -> None:
         operation = _OPERATIONS.get(step.op)

@@ -104,6 +104,8 @@ def misfits(settings: Settings, past: Past, found: Difference, last_result: str)
         yield "the state has no outputs of this version of coderport"
     elif memory.stack != past.mark.stack:
         yield f"this stack was {memory.stack} until its last run"
+    if memory.leaving:
+        yield f"the blueprints {', '.join(sorted(memory.leaving))} are to leave its state"
     if past.unremembered:
         yield "the state holds more than its outputs tell"
     if last_result != SUCCEEDED:

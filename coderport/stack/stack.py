@@ -327,7 +327,11 @@ class Stack:
 
             def passes() -> None:
                 run(on_event=tally.add, on_output=on_line, color="never")
-                if collected(folder).again:
+                if (first := collected(folder)).again:
+                    for path in folder.iterdir():
+                        path.unlink()
+                    tally.passed(first.standing)
+                    account.add(first)
                     run(on_event=tally.add, on_output=on_line, color="never")
 
             with read_by(self.resources):

@@ -90,7 +90,7 @@ async def _gather(stack: Stack, account: Account, now: datetime) -> Knowledge:
     plan, verdict = judge(settings, Releases(), past, read, forms, now, of_siblings)
     unsettled = wanted_of(settings.model_copy(update={"volatile_refresh": timedelta(0)}), past, read, now)
     permissions = await read_permissions(settings, plan, account)
-    store = Store(settings.history, stack.managed_by, project=stack.directory)
+    store = Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory)
     return Knowledge(
         settings=settings,
         past=past,
