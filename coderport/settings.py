@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +33,7 @@ from coderport.catalog.answers.values import Part
 from coderport.errors import SettingsError
 from coderport.port.errors import EU_URL, US_URL
 from coderport.terminal.remedy import CLI
+from coderport.terminal.wording import LIST, OBJECT, reason_of, unknown, value_shown
 from coderport.transport.address import http_address, is_in_clear, is_loopback, server_address
 from coderport.transport.headers import require_sendable
 
@@ -67,6 +69,7 @@ _SECRETS = frozenset({"coderSessionToken", "coderHeaders", "portClientSecret"})
 _SOURCES = frozenset({"secrets_from_config", "from_environment", "of_stack"})
 """Members of the settings that say where values came from."""
 _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -95,8 +98,7 @@ def _json(what: str) -> Callable[[object], object]:
     return parsed
 
 
-_OBJECT, _LIST = "must be an object", "must be a list"
-_object, _list = _json(_OBJECT), _json(_LIST)
+_object, _list = _json(OBJECT), _json(LIST)
 
 
 def _kinds(value: object) -> object:
@@ -120,6 +122,26 @@ def _glob(value: str) -> str:
     return value.strip()
 
 
+def _repository(value: str) -> str:
+    if not _REPOSITORY.fullmatch(value.strip()):
+        raise ValueError("must be organization/repository")
+    return value.strip()
+
+
+def _address(value: str) -> str:
+    name, _, host = value.strip().partition("@")
+    if not name or not host or "@" in host or any(each.isspace() for each in value.strip()):
+        raise ValueError("must be an e-mail address")
+    return value.strip()
+
+
+def _webhook(value: str) -> str:
+    address = http_address(value)
+    if not urlsplit(address).path.rstrip("/").endswith("/runs"):
+        raise ValueError("must end with /runs, where the service takes runs")
+    return address
+
+
 def _header_safe(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text.strip():
@@ -137,6 +159,7 @@ def _somebody(value: str) -> str:
 
 Token = Annotated[SecretStr, AfterValidator(_header_safe)]
 Headers = Annotated[Mapping[str, SecretStr], AfterValidator(require_sendable), BeforeValidator(_object)]
+Addresses = Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_list)]
 Globs = Annotated[tuple[Annotated[str, AfterValidator(_glob)], ...], BeforeValidator(_list)]
 
 
@@ -151,14 +174,14 @@ class Actions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
     backend: Literal["off", "github", "webhook"] = "off"
-    repository: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    repository: Annotated[str, AfterValidator(_repository)] | None = None
     workflow: str = Field(default="coder-action.yml", min_length=1)
     installation_id: str | None = Field(default=None, alias="installationId", min_length=1)
-    url: Annotated[str, AfterValidator(http_address)] | None = None
+    url: Annotated[str, AfterValidator(_webhook)] | None = None
     agent: bool = False
     templates: Literal["all", "none"] | Globs = "all"
     approve_delete: bool = Field(default=False, alias="approveDelete")
-    admins: Globs = ()
+    admins: Addresses = ()
     roles: Globs = ("Admin", "Member")
     fallback_user: Annotated[str, AfterValidator(_somebody)] | None = Field(default=None, alias="fallbackUser")
     wait_for_agent: bool = Field(default=True, alias="waitForAgent")
@@ -335,7 +358,7 @@ def load_settings(
         if not _only_emulators(given):
             problems.append((key, "is in clear in the stack config"))
     if problems or settings is None:
-        raise SettingsError(_report(problems, stack))
+        raise SettingsError(_report(problems, stack, from_environment))
     return settings
 
 
@@ -406,7 +429,19 @@ def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
 
 def problems_of(error: ValidationError) -> list[tuple[str, str]]:
     """Each wrong key with what is wrong about it."""
-    return [(_path(item["loc"][:2]), _reason(item)) for item in error.errors(include_input=False)]
+    return [(_path(item["loc"]), _reason(item)) for item in _last_of_each(error)]
+
+
+def _last_of_each(error: ValidationError) -> list[Any]:
+    """The errors by place; of a value that fits none of several types the last one, whose type is the richest.
+
+    pydantic adds the name of such a type to the place (`function-before[…]`, `literal[…]`): that is no part of a key.
+    """
+    found: dict[tuple[int | str, ...], Any] = {}
+    for item in error.errors():
+        place = tuple(each for each in item["loc"] if isinstance(each, int) or "[" not in each)
+        found[place] = {**item, "loc": place}
+    return list(found.values())
 
 
 def _path(place: tuple[int | str, ...]) -> str:
@@ -423,26 +458,31 @@ def _reason(item: Any) -> str:
         return "is missing"
     if item["type"] == "extra_forbidden":
         fields = Settings.model_fields if len(item["loc"]) == 1 else _OBJECTS[item["loc"][0]].model_fields
-        known = sorted({field.alias or name for name, field in fields.items()} - _SOURCES)
-        return f"is not a setting (known: {', '.join(known)})"
-    message: str = item["msg"]
-    return message.removeprefix("Value error, ")
+        return unknown(str(item["loc"][-1]), {field.alias or name for name, field in fields.items()} - _SOURCES)
+    shown = "" if item["loc"][:1] and item["loc"][0] in _SECRETS else value_shown(item.get("input"))
+    return f"{reason_of(item)}{f' (it is {shown})' if shown and item['type'] != 'missing' else ''}"
 
 
 def _set(key: str, reason: str) -> str:
     """The options and the key with which `pulumi config set` sets it; an object or a list by a part of it."""
-    part = ".NAME" if key == "coderHeaders" else ".KEY" if reason == _OBJECT else "[0]" if reason == _LIST else ""
+    inside = {OBJECT: ".KEY", LIST: "[0]"}
+    part = next((each for words, each in inside.items() if reason.startswith(words)), "")
+    part = ".NAME" if key == "coderHeaders" else part
     options = ["--secret"] * (key in _SECRETS) + ["--path"] * (bool(part) or "." in key or "[" in key)
     return " ".join((*options, shlex.quote(f"{NAMESPACE}:{key}{part}")))
 
 
-def _report(problems: list[tuple[str, str]], stack: str) -> str:
+def _report(problems: list[tuple[str, str]], stack: str, from_environment: frozenset[str]) -> str:
     lines = [
         "The settings of this stack are not complete:" if len(problems) > 1 else "A setting of this stack is wrong:"
     ]
     for key, reason in dict.fromkeys(problems):
         lines.append(f"  {NAMESPACE}:{key} {reason}")
-        if "is not a setting" not in reason:
+        if "is not a setting" in reason:
+            top = key.partition(".")[0]
+            file, command = f"Pulumi.{stack}.yaml", f":\n      {CLI} config rm --stack {stack} {_set(key, '')}"
+            lines.append(f"    take it out of {ENVIRONMENT[top] if top in from_environment else file + command}")
+        else:
             also = f", or with the environment variable {ENVIRONMENT[key]}" if key in ENVIRONMENT else ""
             # The value of a secret is asked for, so that it stands in no shell's history.
             example = _EXAMPLES.get(key, "VALUE")

@@ -69,7 +69,7 @@ class Service:
                 "portBaseUrl": servers["port_url"],
                 "portClientId": servers["port_client_id"],
                 "portClientSecret": servers["port_client_secret"],
-                "actions": {"backend": "webhook", "url": "http://127.0.0.1:1/", "admins": ["root@example.com"]},
+                "actions": {"backend": "webhook", "url": "http://127.0.0.1:1/runs", "admins": ["root@example.com"]},
             },
             {},
         )

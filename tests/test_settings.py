@@ -177,7 +177,7 @@ def test_the_shipped_stacks_are_valid(stack: str) -> None:
 
 
 def test_what_leaves_out_the_actions_is_said_with_the_variable() -> None:
-    environment = {"CODERPORT_ACTIONS": '{"backend": "webhook", "url": "https://x.example"}'}
+    environment = {"CODERPORT_ACTIONS": '{"backend": "webhook", "url": "https://x.example/runs"}'}
     assert narrowed_by(settings())[LeftOut.ACTIONS] == " (it is not set, and the environment has no CODERPORT_ACTIONS)"
     assert (
         "has CODERPORT_ACTIONS" in narrowed_by(load_settings(CONFIG, environment, encrypted=ENCRYPTED))[LeftOut.ACTIONS]
@@ -187,14 +187,14 @@ def test_what_leaves_out_the_actions_is_said_with_the_variable() -> None:
 
 def test_the_fallback_user_is_somebody_by_name() -> None:
     for wrong in ("me", " ME ", " "):
-        actions = {"backend": "webhook", "url": "https://x.example", "fallbackUser": wrong}
+        actions = {"backend": "webhook", "url": "https://x.example/runs", "fallbackUser": wrong}
         assert "coderport:actions.fallbackUser" in error({**CONFIG, "actions": actions})
 
 
 def test_a_wrong_key_of_the_actions_is_named_with_the_way_to_set_it() -> None:
     text = error({**CONFIG, "actions": '{"backend": "webhook", "templates": 7, "colour": "blue"}'})
     assert "coderport:actions.templates must be" in text or "coderport:actions.templates Input should be" in text
-    assert "python -m coderport pulumi -- config set --stack NAME --path coderport:actions.templates" in text
+    assert "python -m coderport pulumi -- config set --stack NAME --path 'coderport:actions.templates[0]'" in text
     assert "coderport:actions.colour is not a setting (known: admins, agent, approveDelete, backend" in text
 
 

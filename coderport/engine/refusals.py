@@ -40,6 +40,11 @@ def _kind(sign: str, told: str, error: type[CoderportError] = SettingsError) -> 
 # The first that fits counts. What a person set wrong ends with 2, what is out of order with 1.
 _KINDS = (
     _kind(
+        "invalid YAML file|could not unmarshal|yaml: (line|unmarshal)",
+        "A file of the project is no YAML: Pulumi.yaml, or Pulumi.NAME.yaml of the stack {stack}. Nothing was read. "
+        "Correct the line that is named; a text with a colon, a bracket or a quote stands in quotes.",
+    ),
+    _kind(
         "stack name may only contain",
         "{stack} is no name of a stack here. A name has letters, digits, hyphens, underscores and dots. Where the "
         "backend keeps its stacks without projects (Pulumi's old layout), it stands alone, without organization and "

@@ -1,0 +1,73 @@
+"""What is wrong about a value, in our words: the validator's own are about Python's types, and about no setting."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from coderport.terminal.text import short
+
+OBJECT: Final = "must be an object"
+LIST: Final = "must be a list"
+
+_MAY_BE_SECRET: Final = re.compile(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}", re.ASCII)
+"""A long run of letters and digits, as tokens have and few names."""
+_MAY_BE_LOGIN: Final = re.compile(r"://[^/\s]*@")
+
+_WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "missing": lambda limits: "is missing",
+    "literal_error": lambda limits: f"must be one of: {_listed(str(limits['expected']))}",
+    "greater_than_equal": lambda limits: f"must be {limits['ge']} or more",
+    "greater_than": lambda limits: f"must be more than {limits['gt']}",
+    "less_than_equal": lambda limits: f"must be {limits['le']} or less",
+    "less_than": lambda limits: f"must be less than {limits['lt']}",
+    "string_too_short": lambda limits: "must not be empty",
+    "string_pattern_mismatch": lambda limits: "does not have the form that is needed",
+    "finite_number": lambda limits: "must be a number",
+}
+_KINDS: Final[Mapping[str, str]] = {
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "bool": "must be true or false",
+    "string": "must be a text",
+    "tuple": LIST,
+    "list": LIST,
+    "dict": OBJECT,
+    "mapping": OBJECT,
+    "model": OBJECT,
+    "time": "must be a span of time, such as 30m or 24h",
+}
+
+
+def _listed(expected: str) -> str:
+    """`'a', 'b' or 'c'` as names with commas between."""
+    return expected.replace("'", "").replace(" or ", ", ")
+
+
+def reason_of(item: Mapping[str, Any]) -> str:
+    """What the value must be, of one error of pydantic. A validator of ours has said it in the words that are shown."""
+    kind, limits = str(item["type"]), item.get("ctx") or {}
+    if kind == "value_error":
+        return str(limits.get("error") or "cannot be used")
+    if kind in _WORDS:
+        return _WORDS[kind](limits)
+    return next((words for prefix, words in _KINDS.items() if kind.startswith(prefix)), "cannot be used")
+
+
+def unknown(name: str, known: Collection[str]) -> str:
+    """What to say of a name that is none of the known ones, with the one that it is most like."""
+    like = difflib.get_close_matches(name.lower(), [each.lower() for each in known], n=1, cutoff=0.6)
+    meant = [each for each in known if like and each.lower() == like[0]]
+    hint = f"; did you mean {meant[0]}?" if meant else ""
+    return f"is not a setting (known: {', '.join(sorted(known))}){hint}"
+
+
+def value_shown(value: object) -> str:
+    """The value that is there, for a person; empty for an object, and for what may be a secret under a wrong key."""
+    if value is None or isinstance(value, Mapping):
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return "" if _MAY_BE_SECRET.search(text) or _MAY_BE_LOGIN.search(text) else short(text)

@@ -1,0 +1,123 @@
+"""Every wrong setting is named in our words, with its value, what is allowed and the whole command; exit code 2."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from coderport.engine.refusals import known_refusal
+from coderport.errors import SettingsError
+from coderport.settings import load_settings
+
+WHOLE = {
+    "CODER_API_BASE_URL": "https://coder.example.com",
+    "CODER_SESSION_TOKEN": "0123456789-abcdef",
+    "PORT_CLIENT_ID": "id",
+    "PORT_CLIENT_SECRET": "secret",
+}
+WEBHOOK = {"backend": "webhook", "url": "https://x.example.com/runs"}
+SET = "config set --stack prod"
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    # config, what is said, the command
+    ({"volatileRefreshh": "1h"}, "volatileRefreshh is not a setting (known: ", "did you mean volatileRefresh?"),
+    ({"takeover": "true"}, "takeover is not a setting", "did you mean takeOver?"),
+    ({"takeover": "true"}, "take it out of Pulumi.prod.yaml", "config rm --stack prod coderport:takeover"),
+    ({"colour": "red"}, "colour is not a setting", "config rm --stack prod coderport:colour"),
+    ({"actions": {"backnd": "github"}}, "actions.backnd is not a setting", "did you mean backend?"),
+    ({"guard": {"deletedPercnt": 5}}, "guard.deletedPercnt is not a setting", "did you mean deletedPercent?"),
+    ({"keepRuns": "5000"}, "keepRuns must be 1000 or less (it is 5000)", f"{SET} coderport:keepRuns"),
+    ({"keepRuns": "-1"}, "keepRuns must be 0 or more (it is -1)", f"{SET} coderport:keepRuns"),
+    ({"keepRuns": "many"}, "keepRuns must be a whole number (it is many)", f"{SET} coderport:keepRuns"),
+    ({"keepRuns": "1.5"}, "keepRuns must be a whole number (it is 1.5)", f"{SET} coderport:keepRuns"),
+    ({"guard": {"deleted": -1}}, "guard.deleted must be 0 or more (it is -1)", f"{SET} --path coderport:guard.deleted"),
+    ({"guard": {"leftOutPercent": 101}}, "guard.leftOutPercent must be 100 or less (it is 101)", SET),
+    ({"guard": "all"}, "guard must be an object (it is all)", f"{SET} --path coderport:guard.KEY"),
+    ({"volatileRefresh": "soon"}, "must be a whole number with a unit: 30m, 24h, 2d", f"{SET} coderport:"),
+    ({"volatileRefresh": "-5m"}, "(it is -5m)", f"{SET} coderport:volatileRefresh"),
+    ({"blueprints": "mange"}, "blueprints must be one of: manage, use (it is mange)", "blueprints manage"),
+    ({"protectBlueprints": "perhaps"}, "protectBlueprints must be true or false (it is perhaps)", SET),
+    ({"takeOver": "ja"}, "takeOver must be true or false (it is ja)", SET),
+    ({"includePrebuilds": "2"}, "includePrebuilds must be true or false (it is 2)", SET),
+    ({"templates": "python"}, "templates must be a list (it is python)", f"{SET} --path 'coderport:templates[0]'"),
+    ({"templates": '["", "a"]'}, "templates[0] an empty pattern matches nothing", "coderport:templates[0]"),
+    ({"excludeTemplates": "5"}, "excludeTemplates must be a list (it is 5)", "coderport:excludeTemplates[0]"),
+    ({"organizations": "{}x"}, "organizations must be a list", "coderport:organizations[0]"),
+    ({"organizations": "[1]"}, "organizations[0] must be a text (it is 1)", "coderport:organizations[0]"),
+    ({"coderApiBaseUrl": "coder"}, "coderApiBaseUrl", f"{SET} coderport:coderApiBaseUrl https://coder.example.com"),
+    ({"coderApiBaseUrl": "http://coder.example.com"}, "coderApiBaseUrl", "https"),
+    ({"portBaseUrl": "ftp://api.port.io"}, "portBaseUrl", f"{SET} coderport:portBaseUrl"),
+    ({"history": {}, "keepRuns": []}, "keepRuns must be a whole number", SET),
+    ({"actions": {"backend": "jenkins"}}, "actions.backend must be one of: off, github, webhook (it is jenkins)", SET),
+    ({"actions": {"backend": "github"}}, "actions the backend github needs repository", SET),
+    ({"actions": {"backend": "github", "repository": "coderport"}}, "must be organization/repository", SET),
+    ({"actions": {"backend": "webhook"}}, "actions the backend webhook needs url", SET),
+    ({"actions": {**WEBHOOK, "url": "https://x.example.com"}}, "actions.url must end with /runs", "actions.url"),
+    ({"actions": {**WEBHOOK, "url": "https://x.example.com/hook"}}, "(it is https://x.example.com/hook)", SET),
+    ({"actions": {**WEBHOOK, "url": "http://x.example.com/runs"}}, "url must be https unless", SET),
+    ({"actions": {**WEBHOOK, "admins": ["ada"]}}, "actions.admins[0] must be an e-mail address (it is ada)", SET),
+    ({"actions": {**WEBHOOK, "admins": ["a@b@c"]}}, "must be an e-mail address (it is a@b@c)", SET),
+    ({"actions": {**WEBHOOK, "admins": "ada@example.com"}}, "actions.admins must be a list", "actions.admins[0]"),
+    ({"actions": {**WEBHOOK, "roles": [""]}}, "actions.roles[0]", SET),
+    ({"actions": {**WEBHOOK, "agent": "sometimes"}}, "actions.agent must be true or false (it is sometimes)", SET),
+    ({"actions": {**WEBHOOK, "templates": "python"}}, "actions.templates must be a list (it is python)", SET),
+    ({"actions": {**WEBHOOK, "workflow": ""}}, "actions.workflow must not be empty", SET),
+    ({"actions": "on"}, "actions must be an object (it is on)", f"{SET} --path coderport:actions.KEY"),
+]  # fmt: skip
+
+OF_THE_VALIDATOR = re.compile(
+    r"Input should|String should|Value error|valid (integer|boolean|string|tuple|dictionary)|ctx|pydantic"
+)
+
+
+@pytest.mark.parametrize(("config", "said", "command"), WRONG)
+def test_each_wrong_setting_is_told_with_what_is_allowed(config: dict[str, Any], said: str, command: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings(config, WHOLE, stack="prod")
+    text = str(raised.value)
+    assert raised.value.exit_code == 2
+    assert said in text and command.replace("'", "") in text.replace("'", ""), text
+    assert not OF_THE_VALIDATOR.search(text), text
+    assert "Nothing was read or written." in text
+
+
+def test_the_value_of_a_secret_is_in_no_message() -> None:
+    for config in (
+        {"coderSessionToken": "a token\nwith a break"},
+        {"coderHeaders": {"Host": "my-own-secret"}},
+        {"portClientSecret": "two words here"},
+    ):
+        with pytest.raises(SettingsError) as raised:
+            load_settings(config, WHOLE, encrypted=frozenset(config), stack="prod")
+        for value in ("with a break", "my-own-secret", "two words"):
+            assert value not in str(raised.value)
+
+
+def test_what_may_be_a_secret_under_a_wrong_key_is_not_shown() -> None:
+    for config in (
+        {"blueprints": "0123456789-abcdefghijklmnop"},
+        {"keepRuns": "eyJhbGciOiJIUzI1NiJ9x"},
+        {"actions": {**WEBHOOK, "url": "https://me:password@x.example.com/"}},
+    ):
+        with pytest.raises(SettingsError) as raised:
+            load_settings(config, WHOLE, stack="prod")
+        assert "(it is" not in str(raised.value)
+
+
+def test_a_key_that_is_none_is_taken_out_of_where_it_stands() -> None:
+    environ = {**WHOLE, "CODERPORT_ACTIONS": json.dumps({"backend": "off", "rols": []})}
+    with pytest.raises(SettingsError, match="take it out of CODERPORT_ACTIONS") as raised:
+        load_settings({}, environ, stack="prod")
+    assert "config rm" not in str(raised.value)
+
+
+def test_a_file_that_is_no_yaml_is_a_wrong_setting() -> None:
+    said = (
+        "error: could not unmarshal '/x/Pulumi.yaml': invalid YAML file: yaml: line 3: did not find expected ',' or ']'"
+    )
+    error = known_refusal("prod", said)
+    assert isinstance(error, SettingsError) and error.exit_code == 2
+    assert "is no YAML" in str(error) and "line 3" in str(error)
