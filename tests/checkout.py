@@ -108,6 +108,6 @@ class Command:
         """The exit code; whatever came of the engine, it holds nothing any more."""
         code = self.process.wait(300)
         for reader in self._readers:
-            reader.join(10)
+            reader.join(60)
         assert not any("Traceback" in line for line in self.lines), "\n".join(self.lines)
         return code

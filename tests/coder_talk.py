@@ -27,7 +27,7 @@ class Api:
 
     def __init__(self, emulator: CoderEmulator, served: Served, clock: Clock) -> None:
         self.emulator, self.clock = emulator, clock
-        self.http = httpx.Client(base_url=served.url)
+        self.http = httpx.Client(timeout=300, base_url=served.url)
 
     def request(self, method: str, path: str, token: str | None = None, **kwargs: Any) -> httpx.Response:
         headers = {"Coder-Session-Token": token or self.emulator.token} | kwargs.pop("headers", {})

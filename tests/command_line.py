@@ -26,7 +26,7 @@ class CommandLine:
 
     def __init__(self, url: str, token: str) -> None:
         self._url, self._token = url, token
-        self._http = httpx.Client(base_url=f"{url}/api/v2", headers={"Coder-Session-Token": token})
+        self._http = httpx.Client(timeout=300, base_url=f"{url}/api/v2", headers={"Coder-Session-Token": token})
 
     def close(self) -> None:
         self._http.close()
@@ -50,7 +50,7 @@ class CommandLine:
         given = {"Cookie": f"coder_session_token={self._token}"} if by_cookie else {"Coder-Session-Token": self._token}
         url = f"{self._url.replace('http', 'ws', 1)}/api/v2{path}?follow" + (f"&after={after}" if after else "")
         try:
-            with connect(url, additional_headers=given, open_timeout=30, compression=None) as socket:
+            with connect(url, additional_headers=given, open_timeout=300, compression=None) as socket:
                 lines = [json.loads(message) for message in socket]
                 assert (socket.close_code, socket.close_reason) == (1000, "")
                 return lines

@@ -224,15 +224,15 @@ class Ground:
         """The command to its end."""
         return self._ended(self._started(command))
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Any command line of the project to its end, on the stack where it names none."""
         return subprocess.run(
             [sys.executable, "-m", "coderport", *words, *(() if "--stack" in words else ("--stack", STACK))],
             cwd=self._folder,
-            env=self._environment,
+            env={**self._environment, **environment},
             text=True,
             capture_output=True,
-            timeout=300,
+            timeout=600,
         )
 
     def killed(self, kill: Kill) -> bool:
@@ -264,7 +264,9 @@ class Ground:
         templates = {each["identifier"]: each for each in port.entities(TEMPLATE.identifier)}
         assert held.keys() == coder.workspace_ids()
         assert templates.keys() == coder.template_ids()
-        with httpx.Client(base_url=self.pair.coder_url, headers={"Coder-Session-Token": coder.token}) as client:
+        with httpx.Client(
+            timeout=300, base_url=self.pair.coder_url, headers={"Coder-Session-Token": coder.token}
+        ) as client:
             rows = client.get("/api/v2/workspaces", params={"limit": 1000}).json()["workspaces"]
             described = client.get("/api/v2/templates").json()
         assert len(rows) == len(held)
@@ -301,7 +303,7 @@ class Ground:
         )
 
     def _ended(self, process: subprocess.Popen[str]) -> Ended:
-        printed, said = process.communicate(timeout=120)
+        printed, said = process.communicate(timeout=600)
         last = (printed.strip().splitlines() or [""])[-1]
         return Ended(process.returncode, json.loads(last) if last.startswith("{") else {}, said)
 

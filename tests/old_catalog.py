@@ -136,10 +136,21 @@ def old_catalog(pair: Pair, *, versions: int, services: int = 0, seed: int = 7) 
 
 def by_hand(pair: Pair) -> None:
     """An action and a scorecard on our blueprints, as a person makes them over Port's API."""
-    servers = pair.describe()
-    with httpx.Client(base_url=servers["port_url"]) as client:
-        secret = {"clientId": servers["port_client_id"], "clientSecret": servers["port_client_secret"]}
-        token = client.post("/v1/auth/access_token", json=secret).json()["accessToken"]
-        client.headers["Authorization"] = f"Bearer {token}"
+    with _talking_to(pair) as client:
         client.post("/v1/actions", json=ACTION).raise_for_status()
         client.post(f"/v1/blueprints/{T}/scorecards", json=SCORECARD).raise_for_status()
+
+
+def read_by_hand(pair: Pair) -> tuple[Any, Any]:
+    """What `by_hand` has made, as Port shows it, the times of its changes included."""
+    with _talking_to(pair) as client:
+        action = client.get(f"/v1/actions/{ACTION['identifier']}").raise_for_status().json()["action"]
+        of_template = client.get(f"/v1/blueprints/{T}/scorecards").raise_for_status().json()["scorecards"]
+        return action, of_template
+
+
+def _talking_to(pair: Pair) -> httpx.Client:
+    servers = pair.describe()
+    secret = {"clientId": servers["port_client_id"], "clientSecret": servers["port_client_secret"]}
+    token = httpx.post(f"{servers['port_url']}/v1/auth/access_token", json=secret, timeout=300).json()["accessToken"]
+    return httpx.Client(base_url=servers["port_url"], headers={"Authorization": f"Bearer {token}"}, timeout=300)

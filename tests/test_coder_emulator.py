@@ -218,7 +218,7 @@ def test_control_is_apart_from_the_api(api: Api) -> None:
     emulator = api.emulator
     with (
         serve(Starlette(routes=emulator.control_routes())) as control,
-        httpx.Client(base_url=control.url) as http,
+        httpx.Client(timeout=300, base_url=control.url) as http,
     ):
         made = http.post("/mutate", json={"do": "create_workspace", "args": ["admin"], "with": {"name": "by-control"}})
         assert api.get(f"/workspaces/{made.json()['result']}")["name"] == "by-control"
@@ -239,7 +239,7 @@ def test_control_is_apart_from_the_api(api: Api) -> None:
 
 def test_every_mutation_that_control_names_exists(api: Api) -> None:
     with serve(Starlette(routes=api.emulator.control_routes())) as control:
-        names = httpx.get(f"{control.url}/mutate").json()["mutations"]
+        names = httpx.get(f"{control.url}/mutate", timeout=300).json()["mutations"]
     assert all(callable(getattr(api.emulator, name)) for name in names)
 
 

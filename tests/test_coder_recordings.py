@@ -132,7 +132,7 @@ def test_recorded_requests_are_answered_alike(figure: Callable[[str], None]) -> 
     deleted = next(found.id for found in emulator.state.workspaces.values() if found.deleted)
     recorded = [json.loads(line) for line in (FOLDER / "coder-2.20.0.jsonl").read_text().splitlines()]
     wrong: dict[str, list[str]] = {}
-    with serve(emulator.app) as served, httpx.Client(base_url=served.url) as client:
+    with serve(emulator.app) as served, httpx.Client(timeout=300, base_url=served.url) as client:
         replay = Replay(emulator, client, clock, {"7fe1d260-9dc7-4cdc-87ac-d665c20a2d5a": deleted})
         for number, request in enumerate(recorded):
             response = replay.send(request)

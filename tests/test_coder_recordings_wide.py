@@ -122,7 +122,7 @@ def replayed(emulator: CoderEmulator, clock: Clock) -> Iterator[tuple[str, list[
     """What differs by request, and under no name how many there were."""
     used: set[tuple[str, str, str]] = set()
     recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
-    with serve(emulator.app) as served, httpx.Client(base_url=served.url) as client:
+    with serve(emulator.app) as served, httpx.Client(timeout=300, base_url=served.url) as client:
         replay = WideReplay(
             emulator, client, clock, {recorded[0]["path"].split("/")[4]: emulator.organization("default").id}
         )

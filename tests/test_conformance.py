@@ -218,7 +218,7 @@ def test_emulate_takes_a_recording(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as emulating:
         assert emulating.stdout is not None
         control = json.loads(emulating.stdout.readline())["control_url"]
-        assert httpx.get(f"{control}/port/behaviour", trust_env=False).json()["unset_property"] == "absent"
+        assert httpx.get(f"{control}/port/behaviour", trust_env=False, timeout=300).json()["unset_property"] == "absent"
         emulating.terminate()
 
 
@@ -276,7 +276,7 @@ def _killed_at(request: int) -> None:
         environment = {**os.environ, **environ(port)}
         command = [sys.executable, "-m", "coderport", "conformance", "--port"]
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as killer.victim:
-            assert killer.victim.wait(120) == -signal.SIGKILL
+            assert killer.victim.wait(600) == -signal.SIGKILL
         assert clean_up_port(access(port), quiet()) == 0
     assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}
 
@@ -297,7 +297,7 @@ def test_a_command_that_is_asked_to_end_removes_what_it_made(number: signal.Sign
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         ) as signalled.victim:
-            told = signalled.victim.communicate(timeout=120)[1].decode()
+            told = signalled.victim.communicate(timeout=600)[1].decode()
     assert signalled.victim.returncode == code, told
     assert told.endswith("what this run had made is removed.\n") and "Traceback" not in told
     assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from typer.main import get_command
 
+from coderport.adoption.report import AdoptionOutcome, Definition, Moved, Renamed, Report
 from coderport.catalog.answers.declared import declared
 from coderport.catalog.answers.pages import MINE, ORGANIZATION_PREFIX
 from coderport.catalog.answers.values import Part
@@ -19,7 +20,7 @@ from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedC
 from coderport.kinds.all import BLUEPRINTS, blueprints_of, kinds_of
 from coderport.provider.schema import OLDEST_SDK
 from coderport.report.account import Read
-from coderport.report.outcome import Counts, Kinds, Result
+from coderport.report.outcome import Counts, Kinds, Outcome, Result
 from coderport.settings import Actions, Settings
 from coderport.why.answer import Topic
 
@@ -85,6 +86,17 @@ def test_the_readme_gives_every_field_of_the_summary_and_every_result() -> None:
     assert set(re.findall(r"`(\w+)`", rows["result"])) >= {*get_args(Result), "preview"}
     assert set(re.findall(r"`(\w+)`", rows["kinds"])) == {*Counts.model_fields, *Kinds().root}
     assert set(re.findall(r"`(\w+)`", rows["read"])) == set(Read.model_fields)
+
+
+def test_the_page_of_coming_over_gives_every_field_of_its_report() -> None:
+    text = section((ROOT / "docs" / "coming-over.md").read_text(), "## For machines")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(Report.model_fields)
+    added = set(AdoptionOutcome.model_fields) - set(Outcome.model_fields)
+    assert added == set(re.findall(r"`(\w+)`", text.split("with these lists", 1)[0])) - {"undo"}
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE))
+    renamed = set(re.findall(r"`(\w+)`", rows["renamed"]))
+    assert renamed <= set(Renamed.model_fields) and "`relations`" in rows["moved"] and "relations" in Moved.model_fields
+    assert "`next_up`" in rows["definitions"] and "next_up" in Definition.model_fields
 
 
 def test_the_page_of_actions_names_every_key_of_their_settings_with_its_default() -> None:

@@ -52,15 +52,15 @@ def served(thing: Thing) -> Iterator[Served]:
 
 @pytest.fixture
 def client(served: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=served.url) as running:
+    with httpx.Client(timeout=300, base_url=served.url) as running:
         yield running
 
 
 def test_a_served_application_answers_and_stops(thing: Thing) -> None:
     with serve(thing.app) as served:
-        assert httpx.get(f"{served.url}/items/a").json()["name"] == "a"
+        assert httpx.get(f"{served.url}/items/a", timeout=300).json()["name"] == "a"
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{served.url}/items/a")
+        httpx.get(f"{served.url}/items/a", timeout=300)
 
 
 def test_a_port_in_use_is_named(thing: Thing) -> None:
@@ -206,7 +206,7 @@ def test_a_rule_that_means_nothing_is_refused(rule: dict[str, str]) -> None:
 def test_faults_latency_and_counts_are_controlled_over_http(thing: Thing, client: httpx.Client) -> None:
     with (
         serve(Starlette(routes=control_routes(thing.faults, thing.log))) as control,
-        httpx.Client(base_url=control.url) as http,
+        httpx.Client(timeout=300, base_url=control.url) as http,
     ):
         number = http.post("/faults", json={"kind": "status", "status": 418}).json()["number"]
         assert client.get("/items/a").status_code == 418

@@ -23,16 +23,16 @@ def test_a_pair_says_how_to_reach_both_and_is_controlled_apart() -> None:
             "control_url",
         }
         listed = httpx.get(
-            f"{said['coder_url']}/api/v2/workspaces", headers={"Coder-Session-Token": said["coder_token"]}
+            f"{said['coder_url']}/api/v2/workspaces", headers={"Coder-Session-Token": said["coder_token"]}, timeout=300
         )
         assert listed.json()["count"] == 7
-        assert httpx.get(f"{said['control_url']}/coder/requests").json()["total"] == 1
-        assert httpx.get(f"{said['control_url']}/port/requests").json()["total"] == 0
+        assert httpx.get(f"{said['control_url']}/coder/requests", timeout=300).json()["total"] == 1
+        assert httpx.get(f"{said['control_url']}/port/requests", timeout=300).json()["total"] == 0
         assert said["coder_token"] not in pair.banner()
         assert said["port_client_secret"] not in pair.banner()
         json.dumps(said)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{said['control_url']}/coder/requests")
+        httpx.get(f"{said['control_url']}/coder/requests", timeout=300)
 
 
 def test_a_taken_port_stops_what_was_started() -> None:

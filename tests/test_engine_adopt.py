@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from killing import Ground, Kill, Moment
 from lab import Json, Lab, laboratory
-from old_catalog import ACTION, SCORECARD, T, W, by_hand, old_catalog, old_name, original
+from old_catalog import ACTION, SCORECARD, T, W, by_hand, old_catalog, old_name, original, read_by_hand
 
 from coderport.adoption.following import Next
 from coderport.adoption.report import AdoptionOutcome
@@ -94,6 +94,15 @@ def test_three_hundred_old_entities_come_over_and_a_lost_state_is_rebuilt(
         owner = {each: template for template, ids in old.names.items() for each in ids}
         before = services(lab)
 
+        made_by_hand = read_by_hand(lab.pair)
+        untouched = catalog(lab)
+        monkeypatch.setenv(RELEASES["allow_deletions"], "225")
+        shown, _ = come_over(lab, apply=False)
+        monkeypatch.delenv(RELEASES["allow_deletions"])
+        assert (shown.result, shown.exit_code, shown.port_writes) == ("changes", 0, 0)
+        assert (shown.kinds.template.updated, shown.kinds.template.deleted) == (75, 225)
+        assert catalog(lab) == untouched
+
         refused, _ = come_over(lab)
         assert (refused.result, refused.exit_code, refused.port_writes) == ("refused", 3, 0)
         assert "--allow-deletions 225" in refused.message and "60 may" in refused.message
@@ -124,6 +133,7 @@ def test_three_hundred_old_entities_come_over_and_a_lost_state_is_rebuilt(
         lab.stack.configure({"takeOver": "false"})
         lab.assert_converged()
         assert services(lab) == moved
+        assert read_by_hand(lab.pair) == made_by_hand
         assert all(each["properties"]["tier"] == "gold" for each in lab.port.entities(W))
         assert come_over(lab)[0].port_writes == 0
 
@@ -262,6 +272,10 @@ def test_as_a_new_user_reads_it_and_pastes_what_is_printed(tmp_path: Path, cli: 
     with Pair(seed=11, workspaces=6, templates=3) as pair:
         ground = Ground(tmp_path, cli, pair)
         old = old_catalog(pair, versions=6, services=4)
+        wrong = ground.command("adopt", CODER_SESSION_TOKEN="")
+        assert wrong.returncode == 2 and "CODER_SESSION_TOKEN" in wrong.stdout + wrong.stderr
+        away = ground.command("adopt", "--apply", CODER_API_BASE_URL="http://127.0.0.1:9", CODERPORT_PATIENCE="1")
+        assert away.returncode == 1 and "did not answer" in away.stdout + away.stderr
         summary = tmp_path / "summary.json"
         refused = ground.command("adopt", "--summary", str(summary))
         assert refused.returncode == 3

@@ -88,7 +88,7 @@ class Checkout:
         }  # fmt: skip
         ended = {}
         for stack, run in runs.items():
-            printed, said = run.communicate(timeout=120)
+            printed, said = run.communicate(timeout=600)
             assert printed, said
             answer = {**json.loads(printed.splitlines()[-1]), "exit_code": run.returncode}
             ended[stack] = Ended(run.returncode, Outcome.model_validate(answer), said)

@@ -160,7 +160,7 @@ def test_the_engine_is_killed_with_the_command_that_started_it(tmp_path: Path) -
     command.kill()
     command.wait()
     command.stdout.close()
-    for _ in range(500):
+    for _ in range(10_000):
         if this_machine().started(engine) is None:
             return
         subprocess.run(["sleep", "0.02"], check=True)

@@ -165,7 +165,7 @@ def _of_the_recording() -> list[Exchange]:
     exchanges = _recorded(emulator)
     deleted = next(found.id for found in emulator.state.workspaces.values() if found.deleted)
     lines = (coder_recordings.FOLDER / "coder-2.20.0.jsonl").read_text().splitlines()
-    with serve(emulator.app) as served, httpx.Client(base_url=served.url) as client:
+    with serve(emulator.app) as served, httpx.Client(timeout=300, base_url=served.url) as client:
         ids = {"7fe1d260-9dc7-4cdc-87ac-d665c20a2d5a": deleted}
         replay = coder_recordings.Replay(emulator, client, clock, ids)
         for line in map(json.loads, lines):

@@ -191,7 +191,7 @@ def test_writers_from_many_threads_lose_nothing() -> None:
 
     def by_http(url: str, token: str) -> None:
         try:
-            with httpx.Client(base_url=url, headers={"authorization": f"Bearer {token}"}) as http:
+            with httpx.Client(timeout=300, base_url=url, headers={"authorization": f"Bearer {token}"}) as http:
                 for number in range(0, 200, 20):
                     items = [{"identifier": f"http{at}", "properties": {"n": at}} for at in range(number, number + 20)]
                     assert http.post("/v1/blueprints/b/entities/bulk", json={"entities": items}).status_code == 200

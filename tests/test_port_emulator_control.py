@@ -13,7 +13,10 @@ from coderport.emulators.kit import serve
 
 def test_runs_can_be_driven_by_the_control_routes() -> None:
     emulator, _ = started(action(requiredApproval=True))
-    with serve(Starlette(routes=emulator.control_routes())) as served, httpx.Client(base_url=served.url) as http:
+    with (
+        serve(Starlette(routes=emulator.control_routes())) as served,
+        httpx.Client(timeout=300, base_url=served.url) as http,
+    ):
         http.post("/users", json={"email": "new@corp", "roles": ["Member"]})
         body = {"by": "new@corp", "inputs": {"name": "abc"}}
         run = http.post("/actions/make/runs", json=body).json()["run"]
@@ -32,7 +35,10 @@ def test_runs_can_be_driven_by_the_control_routes() -> None:
 
 def test_integrations_and_behaviour_are_changed_by_the_control_routes() -> None:
     emulator, one = started()
-    with serve(Starlette(routes=emulator.control_routes())) as served, httpx.Client(base_url=served.url) as http:
+    with (
+        serve(Starlette(routes=emulator.control_routes())) as served,
+        httpx.Client(timeout=300, base_url=served.url) as http,
+    ):
         made = http.put("/integrations/own", json={"processes_actions": False, "hears_events": None}).json()
         assert made["integration"] == one("GET", "/integration/own").json()["integration"]
         assert http.put("/integrations/plain").json()["integration"]["actionsProcessingEnabled"] is True

@@ -169,7 +169,9 @@ def test_a_batch_waits_as_long_as_others_keep_arriving(port: EchoingPort) -> Non
             assert not any(task.done() for task in tasks)
             await asyncio.gather(*tasks)
 
-    asyncio.run(scenario())
+    loop = VirtualTime()
+    loop.run_until_complete(scenario())
+    loop.close()
     assert bulks(port) == [10]
 
 

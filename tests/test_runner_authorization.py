@@ -228,7 +228,10 @@ def test_a_run_that_no_person_started_is_refused(lab: RunnerLab) -> None:
     workspace = lab.workspace()
     headers = {"Authorization": f"Bearer {token(lab)}"}
     answer = httpx.post(
-        f"{lab.pair.port_url}/v1/actions/{STOP}/runs", json={"properties": {}, "entity": workspace}, headers=headers
+        f"{lab.pair.port_url}/v1/actions/{STOP}/runs",
+        json={"properties": {}, "entity": workspace},
+        headers=headers,
+        timeout=300,
     )
     seen = lab.execute(answer.json()["run"]["id"])
     assert seen.ended is Ended.FAILURE and "not started by a person" in seen.summary
@@ -237,7 +240,7 @@ def test_a_run_that_no_person_started_is_refused(lab: RunnerLab) -> None:
 
 def token(lab: RunnerLab) -> str:
     credentials = {"clientId": lab.port.client_id, "clientSecret": lab.port.client_secret}
-    answer = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials)
+    answer = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials, timeout=300)
     return str(answer.json()["accessToken"])
 
 

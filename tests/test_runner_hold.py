@@ -69,7 +69,7 @@ def cut_off(lab: RunnerLab, run: str, claimant: str | None = None, *, silently: 
 def told(lab: RunnerLab, method: str, path: str, body: dict[str, str]) -> None:
     """What another process tells Port."""
     credentials = {"clientId": lab.port.client_id, "clientSecret": lab.port.client_secret}
-    token = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials).json()["accessToken"]
+    token = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials, timeout=300).json()["accessToken"]
     headers = {"Authorization": f"Bearer {token}"}
     answer = httpx.request(method, f"{lab.pair.port_url}/v1/actions/runs{path}", json=body, headers=headers)
     assert answer.json()["ok"]

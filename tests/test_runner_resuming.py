@@ -207,7 +207,7 @@ def test_a_coder_that_loses_every_request_is_given_up(lab: RunnerLab) -> None:
 
 def close(lab: RunnerLab, run: str, status: str = "FAILURE") -> None:
     credentials = {"clientId": lab.port.client_id, "clientSecret": lab.port.client_secret}
-    token = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials).json()["accessToken"]
+    token = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials, timeout=300).json()["accessToken"]
     headers = {"Authorization": f"Bearer {token}"}
     path = f"{lab.pair.port_url}/v1/actions/runs/{run}"
     assert httpx.patch(path, json={"status": status}, headers=headers).json()["ok"]

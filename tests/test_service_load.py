@@ -120,7 +120,7 @@ def test_500_runs_end_once_each_over_two_kills(tmp_path: Path, figure: Callable[
         lives = Lives(database, served.url)
         try:
             asyncio.run(_storm(lives, deployment, [compact({"run_id": run}) for run in runs]))
-            last = figures(httpx.get(f"{lives.now.url}/metrics").text)
+            last = figures(httpx.get(f"{lives.now.url}/metrics", timeout=300).text)
         finally:
             code = lives.now.end(signal.SIGTERM)
     figure(f"service: {RUNS} runs sent at once ended once each in {time.monotonic() - begun:.1f} s, with two kills")
@@ -181,7 +181,7 @@ def test_sigterm_lets_the_run_at_work_end_and_leaves_with_zero(tmp_path: Path) -
     with serve(deployment.app) as served:
         lives = Lives(tmp_path / "runs.sqlite", served.url)
         body = compact({"run_id": run_id(1)})
-        assert httpx.post(f"{lives.now.url}/runs", content=body, headers=signed(body)).status_code == 202
+        assert httpx.post(f"{lives.now.url}/runs", content=body, headers=signed(body), timeout=300).status_code == 202
         deployment.wait_for(starts=1)
         assert lives.now.end(signal.SIGTERM) == 0
     assert deployment.ends == {run_id(1): "success"}

@@ -153,7 +153,7 @@ async def test_a_draining_service_ends_what_is_at_work_and_leaves_the_rest_to_th
             await leave.wait()
 
     living = asyncio.create_task(life())
-    async with httpx.AsyncClient(base_url=await url) as client:
+    async with httpx.AsyncClient(timeout=300, base_url=await url) as client:
         caller = Caller(client)
         await caller.run(ONE)
         await caller.run(TWO)

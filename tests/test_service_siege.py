@@ -64,7 +64,7 @@ async def watched(lives: Lives, seen: list[float], wrong: list[str]) -> None:
     while True:
         url, begun = lives.now.url, time.monotonic()
         try:
-            answer = await asyncio.wait_for(_health(url), 30)
+            answer = await asyncio.wait_for(_health(url), 300)
         except (OSError, asyncio.TimeoutError) as error:
             answer = type(error).__name__.encode()
         if answer.startswith(b"HTTP/1.1 200"):
@@ -92,7 +92,7 @@ async def besieged(lives: Lives, deployment: Deployment, address: Path) -> dict[
     watching = asyncio.create_task(watched(lives, seen, wrong))
     begun = time.monotonic()
     limits = httpx.Limits(max_connections=50, max_keepalive_connections=0)
-    async with httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(30, pool=None)) as client:
+    async with httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(300, pool=None)) as client:
         sending = asyncio.gather(
             *(lives.send(client, compact({"run_id": run_id(number)}), signed) for number in range(RUNS))
         )
@@ -108,7 +108,7 @@ async def besieged(lives: Lives, deployment: Deployment, address: Path) -> dict[
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     strangers.leave()
-    told = figures(httpx.get(f"{lives.now.url}/metrics", timeout=30).text)
+    told = figures(httpx.get(f"{lives.now.url}/metrics", timeout=300).text)
     return {
         "half_open_connections": HALF_OPEN,
         "connections_made_by_strangers": strangers.made,

@@ -60,7 +60,7 @@ class Process:
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz").status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=300).status_code == 200
         except httpx.HTTPError:
             return False
 

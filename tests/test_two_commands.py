@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -21,16 +22,20 @@ from coderport.kinds.workspace import WORKSPACE
 W = WORKSPACE.identifier
 BESIDE = {
     # What changes something needs the lock that the first holds; what only looks does not.
-    "up": 1,
-    "sync": 1,
-    "drift --repair": 1,
-    "preview": 0,
-    "preview --fast": 0,
-    "drift": 4,
-    "history": 0,
-    "undo FIRST": 0,
+    "up": {1},
+    "sync": {1},
+    "drift --repair": {1},
+    "preview": {0},
+    "preview --fast": {0},
+    "drift": {0, 4},  # the write of the first may have come through by then
+    "history": {0},
+    "undo FIRST": {0},
+    "adopt": {0},
+    "adopt --apply": {1},
+    "undo FIRST --apply": {1},
 }
-LOCKED = ("up", "sync", "drift --repair")
+ENGINE = ("up", "sync", "drift --repair")
+LOCKED = (*ENGINE, "adopt --apply", "undo FIRST --apply")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +47,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator
 
 
 def until(true: object, what: str) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not true():  # type: ignore[operator]
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
@@ -52,13 +57,17 @@ def locks(checkout: Checkout) -> list[Path]:
     return [each for each in (checkout.folder.parent / "state").rglob("locks/**/*.json") if each.is_file()]
 
 
-@pytest.mark.parametrize("first", LOCKED)
+@pytest.mark.parametrize("first", ENGINE)
 def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(checkout: Checkout, first: str) -> None:
     held = sorted(checkout.pair.port.entities(W), key=lambda each: str(each["identifier"]))[0]
     checkout.pair.port.put_entity(W, {**held, "title": f"by hand, before {first}"})
-    checkout.pair.port.faults.add(Fault(kind="latency", method="POST", path="/entities/bulk", delay_ms=3_000, times=1))
+    faults = checkout.pair.port.faults
+    slow = faults.add(Fault(kind="latency", method="POST", path="/entities/bulk", delay_ms=10_000, times=1))
     running = Command(checkout, *first.split(), "--stack", "shell", "--json")
-    until(lambda: locks(checkout), f"{first} takes the lock")
+    until(
+        lambda: any(each["number"] == slow and each["hit"] for each in faults.standing()), f"{first} writes"
+    )  # earlier its engine may not have found the program yet
+    assert locks(checkout)
     running.tell(signal.SIGSTOP)  # its engine waits for it, with the lock, for as long as the others take
 
     of_first = json.loads(checkout.run("history", "--stack", "shell", "--json").stdout)[-1]["run"]
@@ -73,7 +82,7 @@ def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(checkout
         running.tell(signal.SIGCONT)
     for command, done in ended.items():
         said = done.stdout + done.stderr
-        assert (command, done.returncode) == (command, BESIDE[command]), said
+        assert (command, done.returncode in BESIDE[command]) == (command, True), said
         assert "Traceback" not in said
         if command in LOCKED:
             assert "The stack shell is locked, nothing was done:" in said
@@ -84,6 +93,43 @@ def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(checkout
     assert locks(checkout) == []
     assert checkout.json("sync", "--stack", "shell")["result"] == "unchanged"
     assert checkout.json("up", "--stack", "shell")["result"] == "unchanged"
+
+
+@pytest.mark.parametrize("first", ["adopt --apply", "undo FIRST --apply"])
+def test_what_writes_without_the_engine_keeps_every_run_away_and_gives_the_lock_back(
+    checkout: Checkout, first: str
+) -> None:
+    newest = json.loads(checkout.run("history", "--stack", "shell", "--json").stdout)[0]["run"]
+    checkout.pair.port.faults.add(Fault(kind="latency", method="GET", path="/organization", delay_ms=3_000, times=1))
+    running = Command(checkout, *first.replace("FIRST", newest).split(), "--stack", "shell", "--json")
+    until(lambda: locks(checkout), f"{first} takes the lock")
+    running.tell(signal.SIGSTOP)
+    try:
+        beside = [checkout.run(*each.split(), "--stack", "shell") for each in ("up", "adopt --apply")]
+        looking = checkout.run("preview", "--stack", "shell")
+    finally:
+        running.tell(signal.SIGCONT)
+    for done in beside:
+        said = done.stdout + done.stderr
+        assert done.returncode == 1 and "The stack shell is locked, nothing was done:" in said, said
+        assert f"is under way on this machine (process {running.process.pid}, since" in said
+    assert looking.returncode == 0
+    assert running.ended() == 0
+    assert locks(checkout) == []
+    assert checkout.run("up", "--stack", "shell").returncode == 0
+
+
+def test_the_lock_of_one_that_was_killed_is_cleared_by_the_next(checkout: Checkout) -> None:
+    checkout.pair.port.faults.add(Fault(kind="latency", method="GET", path="/organization", delay_ms=60_000, times=1))
+    running = Command(checkout, "adopt", "--apply", "--stack", "shell")
+    until(lambda: locks(checkout), "adopt takes the lock")
+    running.process.kill()
+    assert running.ended() == -signal.SIGKILL
+    assert len(locks(checkout)) == 1
+    done = checkout.run("adopt", "--apply", "--stack", "shell")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"The lock of a run of \S+ that died \(process \d+, since .* UTC\) was cleared.", done.stdout)
+    assert locks(checkout) == []
 
 
 def test_two_first_runs_of_a_new_stack_make_it_once(checkout: Checkout) -> None:

@@ -118,18 +118,16 @@ async def _settle(client: PortClient, family: Family, done: Done) -> None:
         except PortRejected as error:
             if error.code != "identifier_taken":
                 raise
-            raise _overtaken(f"Port has got an entity {T}:{family.template} while this command was at work.") from None
+            raise CoderportError(
+                f"Port has got an entity {T}:{family.template} while this command was at work."
+            ) from None
         if not there:
-            raise _overtaken(f"Port's entity {T}:{family.keeper.identifier} went away while it was to be renamed.")
+            raise CoderportError(f"Port's entity {T}:{family.keeper.identifier} went away while it was to be renamed.")
     else:
         (outcome,) = await client.upsert(T, [{"identifier": family.template, **values}])
         if outcome.error is not None:
             raise outcome.error
     done.settled.append(family)
-
-
-def _overtaken(what: str) -> CoderportError:
-    return CoderportError(f"{what} What was done until then stands. The same command does the rest.")
 
 
 async def _move(client: PortClient, adoption: Adoption, done: Done) -> None:

@@ -24,7 +24,7 @@ from coderport.report.outcome import Outcome, Tally, kind_of
 from coderport.settings import Releases, Settings, load_releases
 from coderport.stack.stack import Stack, judged
 from coderport.terminal import ending
-from coderport.terminal.ending import Interrupted
+from coderport.terminal.ending import Interrupted, writes_text
 from coderport.terminal.remedy import CLI, COMMAND
 
 
@@ -40,27 +40,32 @@ def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next
     try:
         releases, settings = load_releases(os.environ), stack.settings()
         now = datetime.now(timezone.utc)
-        reading = ending.run(read(stack, settings, account, now))
-        with account.phase("judge"):
-            following = _next(reading, settings, stack, now)
-            report = report_of(reading, settings, following.plan)
-            verdict = verdict_on(reading.adoption, settings.guard, stack.name, allow_deletions=releases.allow_deletions)
-        if verdict.refused:
-            raise refusal(verdict)
-        if apply_it and not reading.adoption.nothing:
-            store = store_of(stack, settings, reading.past.memory)
-            ending.run(apply(reading, settings, account, done, store=store, stack=stack.managed_by, now=now))
-        elif not apply_it:
-            done = Done(
-                settled=list(reading.adoption.families),
-                moved=list(reading.adoption.moves),
-                deleted=[*reading.adoption.siblings, *reading.adoption.gone],
-            )
+        with stack.held(for_writing=apply_it) as notes:
+            tally.warnings.extend(notes)
+            reading = ending.run(read(stack, settings, account, now))
+            with account.phase("judge"):
+                following = _next(reading, settings, stack, now)
+                report = report_of(reading, settings, following.plan)
+                allowed = releases.allow_deletions
+                verdict = verdict_on(reading.adoption, settings.guard, stack.name, allow_deletions=allowed)
+            if verdict.refused:
+                raise refusal(verdict)
+            if apply_it and not reading.adoption.nothing:
+                store = store_of(stack, settings, reading.past.memory)
+                ending.run(apply(reading, settings, account, done, store=store, stack=stack.managed_by, now=now))
+            elif not apply_it:
+                done = Done(
+                    settled=list(reading.adoption.families),
+                    moved=list(reading.adoption.moves),
+                    deleted=[*reading.adoption.siblings, *reading.adoption.gone],
+                )
         for blueprint, number in counts_of(reading.adoption).items():
             tally.count_unseen(kind_of(blueprint), "unchanged", number)
     except (CoderportError, Interrupted) as error:
         _count(tally, done)
         outcome, tally = failed(error, account, tally)
+        if account.port_writes:
+            outcome = outcome.model_copy(update={"message": f"{outcome.message}\n{_rest(account, done)}"})
         return _with(outcome, report, done), tally, None
     _count(tally, done)
     if done.stayed:
@@ -70,6 +75,15 @@ def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next
         )
     outcome = judged(tally, account, None, "converged" if apply_it else "changes")
     return _with(outcome, report, done), tally, following
+
+
+def _rest(account: Account, done: Done) -> str:
+    """What follows an adoption that is not whole."""
+    kept = f" What it was about to change is kept as {done.run}." if done.run else ""
+    return (
+        f"The adoption is not whole: it ended after {writes_text(account.port_writes)} to Port. "
+        f"The same command does the rest.{kept}"
+    )
 
 
 def _next(reading: Reading, settings: Settings, stack: Stack, now: datetime) -> Next:

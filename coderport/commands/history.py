@@ -43,15 +43,17 @@ def kept_runs(stack: Stack) -> list[Record]:
 def undo(stack: Stack, run: str, *, apply_it: bool) -> Undone:
     """Shows, or with `apply_it` does, what takes the run back.
 
-    Raises Refusal where it would delete more than a run may, or where the stack works with another Port by now.
+    Raises Refusal where it would delete more than a run may, or where the stack works with another Port by now, and
+    StackLocked where it is to be done while another run of the stack is under way.
     """
     settings, releases = stack.settings(), load_releases(os.environ)
-    memory = stack.memory()
-    store = store_of(stack, settings, memory)
-    record = store.record(run)
-    later = _later(store, run)
-    owner = memory.owner(memory.mark(stack.managed_by))
-    return ending.run(_undo(stack, settings, releases, store, record, later, owner, apply_it))
+    with stack.held(for_writing=apply_it):
+        memory = stack.memory()
+        store = store_of(stack, settings, memory)
+        record = store.record(run)
+        later = _later(store, run)
+        owner = memory.owner(memory.mark(stack.managed_by))
+        return ending.run(_undo(stack, settings, releases, store, record, later, owner, apply_it))
 
 
 async def _undo(

@@ -8,7 +8,8 @@ read the state. It holds nothing that the state does not, and without one the en
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+
+from coderport.engine.holding import folder_of
 
 COMPLAINT = "failed to load checkpoint: EOF"
 """What the CLI (3.250) says of such a state."""
@@ -19,9 +20,9 @@ def mended(backend: str, directory: Path) -> int:
 
     A relative backend is one below `directory`. Any other backend has none.
     """
-    if not backend.startswith("file://"):
+    folder = folder_of(backend, directory)
+    if folder is None:
         return 0
-    folder = directory / Path(unquote(urlsplit(backend.removeprefix("file://")).path)).expanduser()
     empty = [each for each in (folder / ".pulumi" / "stacks").rglob("*.attrs") if each.stat().st_size == 0]
     for each in empty:
         each.unlink()

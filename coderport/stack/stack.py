@@ -14,7 +14,8 @@ import runpy
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackA
 
 from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environment
 from coderport.engine.errors import EngineError
-from coderport.engine.lock import StackLocked, unlock
+from coderport.engine.holding import folder_of, held
+from coderport.engine.lock import StackLocked, explained, this_machine, unlock
 from coderport.engine.refusals import known_refusal, last_words
 from coderport.engine.resources import Resources, outputs_by_urn, read_by
 from coderport.engine.torn import COMPLAINT, mended
@@ -289,6 +291,31 @@ class Stack:
     def destroy(self) -> None:
         """Pulumi's own destroy: everything that the state holds is deleted, without the guard."""
         self._stack.destroy(parallel=PARALLEL, show_secrets=False)
+
+    @contextmanager
+    def held(self, *, for_writing: bool) -> Iterator[list[str]]:
+        """Keeps other runs of the stack away from what the block writes to Port; notes on locks that were cleared.
+
+        Does nothing unless it is `for_writing`. Raises StackLocked where another run is under way. Only a folder's lock
+        can be held without the engine. Pulumi Cloud is asked once whether a run is under way; a bucket cannot be
+        asked.
+        """
+        if not for_writing:
+            yield []
+            return
+        workspace = self._stack.workspace
+        backend = workspace.who_am_i().url or ""
+        folder = folder_of(backend, Path(workspace.work_dir))
+        if folder is not None:
+            with held(folder, self.project, self.bare_name) as notes:
+                yield notes
+            return
+        if urlsplit(backend).scheme in {"http", "https"}:
+            stacks: list[dict[str, Any]] = json.loads(self._asked("a list", "stack", "ls"))
+            name = self._stack.name
+            if any(each.get("updateInProgress") for each in stacks if each.get("name") in (name, self.bare_name)):
+                raise StackLocked(explained(self.name, (), this_machine()))
+        yield []
 
     def cancel(self) -> None:
         """Takes away the lock that a killed run left on the state."""
