@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from coderport.engine import CliInfo, EngineCommand
+from coderport.engine.holding import held
 from coderport.engine.lock import HolderState, Lock, Machine, StackLocked, holder_state, locks, this_machine, unlock
 from coderport.engine.torn import mended
 
@@ -139,6 +141,35 @@ def test_an_empty_checksum_beside_a_state_goes_and_nothing_else(tmp_path: Path) 
     assert sorted(each.name for each in states.iterdir()) == ["dev.json", "dev.json.attrs", "lab.json"]
     assert mended("file://./of%20mine", tmp_path) == 0
     assert mended("s3://states", tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("meta", "place"), [("version: 1\n", "organization/coderport/lab"), ("version: 0\n", "lab"), ("", "lab")]
+)
+def test_a_lock_that_is_held_lies_where_the_cli_looks_and_goes_with_its_block(
+    tmp_path: Path, meta: str, place: str
+) -> None:
+    state = tmp_path / ".pulumi"
+    state.mkdir()
+    if meta:
+        (state / "meta.yaml").write_text(meta)
+    with held(tmp_path, "coderport", "lab") as notes:
+        assert notes == []
+        (lock,) = (state / "locks" / place).iterdir()
+        content = json.loads(lock.read_text())
+        assert content["pid"] == os.getpid() and content.keys() == {"pid", "username", "hostname", "timestamp"}
+        with pytest.raises(StackLocked, match=f"process {os.getpid()}, since"), held(tmp_path, "coderport", "lab"):
+            pytest.fail("two hold it")
+        assert lock.exists()
+    assert not lock.exists() and not list(state.glob("*.tmp"))
+
+
+def test_a_lock_that_cannot_be_read_is_held_by_somebody(tmp_path: Path) -> None:
+    place = tmp_path / ".pulumi" / "locks" / "lab"
+    place.mkdir(parents=True)
+    (place / "odd.json").write_text("{")
+    with pytest.raises(StackLocked, match="Another run of it is under way"), held(tmp_path, "coderport", "lab"):
+        pytest.fail("it is held")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a process to its parent")
