@@ -83,7 +83,7 @@ def done(lab: Lab, command: str, run: str) -> tuple[int, str]:
 )
 def test_what_fails_is_told_and_the_same_command_does_the_rest(lab: Lab, command: str, fault: str) -> None:
     repeated, code, words = ROWS[command, fault]
-    old, run, known = catalog(lab), "", len(kept_runs(lab.stack))
+    old, run, known = catalog(lab), "", {each.run for each in kept_runs(lab.stack)}
     if command == "undo":
         assert done(lab, "adopt", "")[0] == 0
         run = kept_runs(lab.stack)[0].run
@@ -108,6 +108,7 @@ def test_what_fails_is_told_and_the_same_command_does_the_rest(lab: Lab, command
         assert done(lab, command, run)[0] == 0
     if command == "adopt":
         assert {each["identifier"] for each in lab.port.entities(T)} == lab.coder.template_ids()
-        for each in kept_runs(lab.stack)[: len(kept_runs(lab.stack)) - known]:
-            undo(lab.stack, each.run, apply_it=True)
+        for each in kept_runs(lab.stack):
+            if each.run not in known:
+                undo(lab.stack, each.run, apply_it=True)
     assert catalog(lab) == old

@@ -75,6 +75,7 @@ def undo_of(record: Record, now: Now) -> Undo:
     last: list[tuple[Place, Mapping[str, Any]]] = []
     stays: list[Stays] = []
     rename, not_renamed = _renames(record.entities, now)
+    names = _names_again(record.entities, now)
     deleted = {(each.blueprint, each.identifier) for each in record.entities if each.step == "deleted"}
     for image in record.entities:
         held = now.entities.get((image.blueprint, image.identifier))
@@ -94,10 +95,12 @@ def undo_of(record: Record, now: Now) -> Undo:
             elif not _same_entity(held, image.before):
                 stays.append(Stays(_named(image), f"exists again: {since}"))
         elif held is None:
-            if not _was_never_renamed(image, now):
+            if (again := _under_its_old_name(image, now)) is None:
                 stays.append(Stays(_named(image), "does not exist any more"))
+            elif relations := _values_back(image, again, names)[0].get("relations"):
+                last.append(((image.blueprint, again.identifier), {"title": again.title, "relations": relations}))
         else:
-            body, kept = _values_back(image, held)
+            body, kept = _values_back(image, held, names)
             place = (image.blueprint, image.identifier)
             name = rename[place]["identifier"] if place in rename else image.identifier
             waits = place in rename or _among(image.blueprint, body, deleted)
@@ -143,9 +146,19 @@ def _renames(images: Iterable[EntityImage], now: Now) -> tuple[dict[Place, Mappi
     return rename, stays
 
 
-def _was_never_renamed(image: EntityImage, now: Now) -> bool:
-    """Whether the entity still has, or has again, the identifier from before the run."""
-    return IDENTIFIER in image.values and (image.blueprint, image.values[IDENTIFIER][0]) in now.entities
+def _under_its_old_name(image: EntityImage, now: Now) -> PortEntity | None:
+    """The entity where it still has, or has again, the identifier from before the run."""
+    return now.entities.get((image.blueprint, image.values[IDENTIFIER][0])) if IDENTIFIER in image.values else None
+
+
+def _names_again(images: Iterable[EntityImage], now: Now) -> dict[str, str]:
+    """The identifiers that the run gave, by those that an undo that was cut off has given back: relations followed."""
+    return {
+        again.identifier: image.identifier
+        for image in images
+        if (image.blueprint, image.identifier) not in now.entities
+        and (again := _under_its_old_name(image, now)) is not None
+    }
 
 
 def _among(blueprint: str, body: Mapping[str, Any], deleted: Container[Place]) -> dict[str, Any]:
@@ -196,8 +209,11 @@ def _whole(image: EntityImage) -> dict[str, Any]:
     return body
 
 
-def _values_back(image: EntityImage, held: PortEntity) -> tuple[dict[str, Any], list[str]]:
-    """What of the run's changes goes back (null where there was no value), and what somebody changed since."""
+def _values_back(image: EntityImage, held: PortEntity, names: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """What of the run's changes goes back (null where there was no value), and what somebody changed since.
+
+    `names` are the identifiers that the run gave, by those that entities have again.
+    """
     back: dict[str, Any] = {}
     kept: list[str] = []
     for key, (before, after) in image.values.items():
@@ -216,7 +232,7 @@ def _values_back(image: EntityImage, held: PortEntity) -> tuple[dict[str, Any], 
         has = held.relations.get(key)
         if same_value(has, before):
             continue
-        if same_value(has, after):
+        if same_value(has, after) or same_value(_renamed(has, names), after):
             back.setdefault("relations", {})[key] = before
         else:
             kept.append(key)
