@@ -75,6 +75,7 @@ def original(blueprint: str) -> dict[str, Any]:
     body["schema"]["properties"] = {key: properties[key] for key in ORIGINAL[blueprint]}
     body["schema"]["properties"]["tier"] = {"type": "string", "title": "Tier"}
     body["calculationProperties"] = {}
+    body["relations"] = {name: each for name, each in body["relations"].items() if each["target"] == T}
     return body
 
 
