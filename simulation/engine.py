@@ -258,14 +258,15 @@ class Run:
             self._resources[resource] = (inputs, answer["properties"], identifier)
 
     async def _delete_the_rest(self) -> None:
-        """What is in the state and was not registered; with targets only those. Workspaces before their templates."""
+        """What is in the state and was not registered; with targets only those. What points at others goes first."""
         leaving = [
             each
             for each in self._resources
             if each not in self._registered and (self.targets is None or each in self.targets)
         ]
-        for kind in (f"{BLUEPRINTS[1].identifier}-", f"{BLUEPRINTS[0].identifier}-"):
-            several = [each for each in leaving if each[0] == ENTITY and each[1].startswith(kind)]
+        for blueprint in reversed(BLUEPRINTS):
+            prefix = resource_name(blueprint.identifier, "")
+            several = [each for each in leaving if each[0] == ENTITY and each[1].startswith(prefix)]
             await asyncio.gather(*(self._delete_entity(each) for each in several))
         settings = self.stack.settings()
         secret = settings.port_client_secret.get_secret_value()

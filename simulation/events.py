@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from coderport.catalog.blueprint import to_port
 from coderport.emulators.port.problems import Problem
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY
 from coderport.kinds.template import TEMPLATE
@@ -23,6 +22,9 @@ from simulation.watch import OTHER
 from simulation.world import SECRET, World
 
 W, T = WORKSPACE.identifier, TEMPLATE.identifier
+
+_STAMPS = ("createdAt", "createdBy", "updatedAt", "updatedBy", "id")
+"""What Port adds to a blueprint by itself."""
 
 Event = Callable[[World, random.Random], Awaitable[None]]
 
@@ -104,9 +106,9 @@ async def edit_by_hand(world: World, chance: random.Random) -> None:
 
 async def add_value(world: World, chance: random.Random) -> None:
     """A colleague's property on our blueprint, and a value."""
-    if world.port.blueprint(W) is None or not (found := _entity(world, chance, W)):
+    if (live := world.port.blueprint(W)) is None or not (found := _entity(world, chance, W)):
         return
-    body = to_port(WORKSPACE)
+    body = {key: value for key, value in live.items() if key not in _STAMPS}
     body["schema"]["properties"]["cost_center"] = {"type": "string", "title": "Cost center"}
     world.port.put_blueprint(body, by="colleague")
     world.port.put_entity(W, {"identifier": found[1]["identifier"], "properties": {"cost_center": "x"}}, by="colleague")
