@@ -15,6 +15,7 @@ from lab import Lab, laboratory
 
 from coderport.catalog.answers.pages import MINE, ORGANIZATION_PREFIX
 from coderport.commands.drift import drift
+from coderport.commands.history import kept_runs, undo
 from coderport.commands.sync import preview as preview_fast
 from coderport.commands.sync import sync
 from coderport.emulators.pair import Pair
@@ -146,7 +147,13 @@ def test_all_of_them_go_with_a_release_only(lab: Lab, monkeypatch: pytest.Monkey
     assert "answers: 3 of 3 would go" in refusal.message
     assert "no longer asked for by coderport:answers" in refusal.message
     monkeypatch.setenv("CODERPORT_ALLOW_DELETIONS", "3")
+    there = {T: scorecards(lab, T)[CARE]["rules"], W: scorecards(lab, W)[HEALTH]["rules"]}
     lab.up()
+    undone = undo(lab.stack, kept_runs(lab.stack)[0].run, apply_it=True)
+    assert undone.refused_by_port == ()
+    assert there == {T: scorecards(lab, T)[CARE]["rules"], W: scorecards(lab, W)[HEALTH]["rules"]}
+    assert lab.blueprint(T)["aggregationProperties"].keys() > {"theirs", "workspaces"}
+    undo(lab.stack, undone.applied, apply_it=True)
     assert scorecards(lab, W) == scorecards(lab, T) == {}
     assert lab.blueprint(T)["aggregationProperties"].keys() == {"theirs"}
     monkeypatch.delenv("CODERPORT_ALLOW_DELETIONS")
@@ -163,6 +170,10 @@ def test_a_page_of_somebody_else_is_a_conflict_unless_taken_over(lab: Lab) -> No
     assert pages(lab)[MINE]["title"] == "Theirs"
     lab.stack.configure({"takeOver": "true"})
     lab.up()
+    assert pages(lab)[MINE]["title"] == "My workspaces"
+    undone = undo(lab.stack, kept_runs(lab.stack)[0].run, apply_it=True)
+    assert (pages(lab)[MINE]["title"], ours(lab)) == ("Theirs", {MINE})
+    undo(lab.stack, undone.applied, apply_it=True)
     assert pages(lab)[MINE]["title"] == "My workspaces"
     lab.stack.configure({"takeOver": "false"})
     lab.assert_converged()

@@ -96,6 +96,7 @@ def keep_part(stack: Stack, compared: Comparison, found: Difference, account: Ac
             store=store_of(stack, compared.settings, compared.plan.memory),
             now=datetime.now(timezone.utc),
             leaving_actions=found.leaving_actions,
+            leaving_answers=found.leaving_answers,
         )
     )
 

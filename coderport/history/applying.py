@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from coderport.history.answers import read_answer, restore_answer
 from coderport.history.images import DefinitionImage
 from coderport.history.record import Record
 from coderport.history.undoing import Now, Place, Undo, places_of
@@ -17,6 +18,8 @@ from coderport.transport.together import together
 
 _ORDER = tuple(each.identifier for each in BLUEPRINTS)
 """What others relate to first; blueprints of others come after ours."""
+
+_DEFINITIONS = ("action", "permissions", "answer", "blueprint")
 
 
 async def read_now(client: PortClient, record: Record, later: Mapping[Place, str]) -> Now:
@@ -43,6 +46,8 @@ async def _definition(client: PortClient, image: DefinitionImage) -> Mapping[str
         return await client.blueprint(image.identifier)
     if image.kind == "action":
         return await client.action(image.identifier)
+    if image.kind == "answer":
+        return await read_answer(client, image)
     return await client.action_permissions(image.identifier)
 
 
@@ -67,7 +72,9 @@ async def apply(client: PortClient, undo: Undo) -> list[str]:
                 outcomes = await client.upsert(blueprint, batch)
                 refused += [str(each.error) for each in outcomes if each.error is not None]
     # A blueprint is cut only after no entity has the values that go with it; an action before its permissions.
-    for image in sorted(undo.define, key=lambda each: ("action", "permissions", "blueprint").index(each.kind)):
+    for image in sorted(
+        undo.define, key=lambda each: ("action", "permissions", "answer", "blueprint").index(each.kind)
+    ):
         try:
             await _define(client, image)
         except PortRejected as error:
@@ -79,6 +86,8 @@ async def _define(client: PortClient, image: DefinitionImage) -> None:
     if image.kind == "blueprint":
         assert image.before is not None  # an undo never deletes a blueprint
         await client.replace_blueprint(image.identifier, image.before)
+    elif image.kind == "answer":
+        await restore_answer(client, image)
     elif image.kind == "permissions":
         if image.before is not None:
             await client.patch_action_permissions(image.identifier, image.before)

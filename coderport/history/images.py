@@ -60,12 +60,13 @@ class Pointer:
 
 @dataclass(frozen=True)
 class DefinitionImage:
-    """A blueprint, an action or an action's permissions before a run: Port's JSON; None where there was none.
+    """A blueprint, an action, its permissions or an answer before a run: Port's JSON; None where there was none.
 
-    `after` is the JSON that the run writes; None where it deletes.
+    An answer is known by its key, and a scorecard says in which `blueprint` it is. `after` is the JSON that the run
+    writes; None where it deletes.
     """
 
-    kind: Literal["blueprint", "action", "permissions"]
+    kind: Literal["blueprint", "action", "permissions", "answer"]
     identifier: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None

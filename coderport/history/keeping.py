@@ -10,11 +10,14 @@ from coderport.catalog.actions.agreement import differences as action_difference
 from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.actions.values import permissions_to_port, to_port
 from coderport.catalog.agreement import differences as blueprint_differences
+from coderport.catalog.answers.values import PART_OF, split
 from coderport.catalog.blueprint import to_port as blueprint_to_port
+from coderport.history.answers import answer_images
 from coderport.history.images import DefinitionImage, entity_images
 from coderport.history.pointing import pointers_to
 from coderport.history.record import How, Record, run_name
 from coderport.history.store import Store
+from coderport.planning.holdings import live_answers
 from coderport.planning.memory import Memory
 from coderport.planning.plan import Plan
 from coderport.report.account import Account
@@ -35,17 +38,21 @@ async def keep(
     store: Store,
     now: datetime,
     leaving_actions: frozenset[str] | None = None,
+    leaving_answers: frozenset[str] | None = None,
 ) -> Record | None:
     """Keeps the images of a run of the plan that deletes `deleted`, by blueprint; None where it would write nothing.
 
-    `leaving_actions` are the actions that it deletes: all that the memory has and the plan has not, if not given.
+    `leaving_actions` and `leaving_answers` are those that it deletes: all that the memory has and the plan has not, if
+    not given.
     Reads from Port only what the plan does not hold: who points at what goes, and the permissions of actions.
     Raises HistoryError where the record cannot be kept: then nothing may be written.
     """
     if not settings.keep_runs:
         return None
     leaving = memory.actions - plan.memory.actions if leaving_actions is None else leaving_actions
-    definitions = [*_blueprints(plan), *_actions(plan, leaving)]
+    answers = memory.answers - plan.memory.answers if leaving_answers is None else leaving_answers
+    also = await _unread(answers, plan, settings, account)
+    definitions = [*_blueprints(plan), *_actions(plan, leaving), *answer_images(plan, answers, also)]
     entities = tuple(entity_images(plan, deleted))
     if not entities and not definitions:
         return None
@@ -68,11 +75,29 @@ async def keep(
     return record
 
 
+async def _unread(
+    leaving: frozenset[str], plan: Plan, settings: Settings, account: Account
+) -> Mapping[str, Mapping[str, Any]]:
+    """The scorecards and pages that go and that the plan does not hold, because their part is asked for no longer."""
+    parts = {PART_OF[split(key)[0]] for key in leaving - plan.held.answers.keys()}
+    if not parts:
+        return {}
+    async with opened_port(settings, account) as client:
+        return await live_answers(client, parts, plan.held.blueprints)
+
+
 def _blueprints(plan: Plan) -> Iterator[DefinitionImage]:
     for blueprint in plan.blueprints:
         live = plan.held.blueprints.get(blueprint.identifier)
         if live is None or list(blueprint_differences(blueprint, live)):
-            yield DefinitionImage("blueprint", blueprint.identifier, live, blueprint_to_port(blueprint))
+            aggregations = {
+                key: each
+                for answer in plan.answers
+                if answer.kind == "aggregations" and answer.identifier == blueprint.identifier
+                for key, each in answer.body.items()
+            }
+            after = {**blueprint_to_port(blueprint), "aggregationProperties": aggregations}
+            yield DefinitionImage("blueprint", blueprint.identifier, live, after)
 
 
 def _actions(plan: Plan, leaving: frozenset[str]) -> Iterator[DefinitionImage]:

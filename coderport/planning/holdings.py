@@ -65,11 +65,11 @@ async def holdings(
         blueprints[kind.name] = live
         entities[kind.name] = await _entities(client, kind, progress)
     live_actions = await client.actions() if actions is not None else {}
-    live_answers = await _answers(client, answers, blueprints)
-    return Holdings(organization, blueprints, entities, live_actions, installation, live_answers)
+    several = await live_answers(client, answers, blueprints)
+    return Holdings(organization, blueprints, entities, live_actions, installation, several)
 
 
-async def _answers(
+async def live_answers(
     client: PortClient, parts: Collection[Part], blueprints: Iterable[str]
 ) -> dict[str, Mapping[str, Any]]:
     """The scorecards and pages by key. Aggregations are in their blueprints."""
