@@ -9,6 +9,7 @@ from coderport.conformance.probe import NotAsked, Probe
 
 _RECORDED = "recorded from Coder 2.20"
 _SECOND = "recorded from Coder 2.20 (second recording)"
+_ENTERPRISE = "Coder's API reference (enterprise)"
 _UNSEEN = "Resource not found or you do not have access to this resource"
 
 
@@ -192,6 +193,23 @@ def _values_are_text(bench: CoderBench) -> Any:
     return all(isinstance(row["name"], str) and isinstance(row["value"], str) for row in rows or ())
 
 
+def _groups(bench: CoderBench) -> list[Any]:
+    answer = bench.ask("GET", "/groups")
+    if answer.status == 403:
+        raise NotAsked("there is no licence for groups")
+    return list(answer.expect(200).body)
+
+
+def _everybody(bench: CoderBench) -> Any:
+    ids = {row["id"] for row in _groups(bench)}
+    return {row["id"] for row in bench.organizations} <= ids
+
+
+def _unknown_group(bench: CoderBench) -> Any:
+    _groups(bench)
+    return bench.ask("GET", f"/groups/{NOBODY}").status
+
+
 READ_PROBES: tuple[Probe[CoderBench], ...] = (
     Probe("workspace.unknown", "Is a workspace that never was 404, and so not taken for a deleted one?", _RECORDED,
           f"404 {_UNSEEN}", lambda bench: _message(bench, f"/workspaces/{NOBODY}")),
@@ -212,6 +230,11 @@ READ_PROBES: tuple[Probe[CoderBench], ...] = (
     Probe("organizations.default", "How many organizations are the default one?", _RECORDED, 1, _one_default),
     flagged("organizations.member-roles", "Do organizations say the roles of new members?", "newest_fields",
             _member_roles),
+    Probe("organizations.unknown", "Is an organization that never was 404?", _ENTERPRISE, 404,
+          lambda bench: bench.ask("GET", f"/organizations/{NOBODY}").status),
+    Probe("groups.everybody", "Does the list of groups have the group of everybody of each organization, by its id?",
+          _ENTERPRISE, True, _everybody),
+    Probe("groups.unknown", "Is a group that never was 404?", _ENTERPRISE, 404, _unknown_group),
     Probe("users.by-address", "Is a user found by e-mail address?", _RECORDED, True, _by_address),
     flagged("users.unknown", "Is an unknown user in a path 400, and not 404?", "unknown_user_is_400", _unknown_user),
     Probe("authcheck.answers", "Does each question of rights get a boolean under its name?", _RECORDED, True, _rights),
