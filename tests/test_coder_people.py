@@ -12,7 +12,7 @@ import pytest
 from catalog_samples import numbered
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderAnswerError, CoderForbidden
+from coderport.coder.errors import CoderAnswerError, CoderForbidden, CoderNotFound
 from coderport.coder.people import DELETIONS_PAGE, PAGE, People, same_address
 
 Answer = tuple[int, Any]
@@ -74,7 +74,8 @@ def test_all_pages_of_the_log_are_looked_through() -> None:
 def test_a_token_that_may_not_read_the_log_is_told_apart_from_a_server_without_one() -> None:
     with pytest.raises(CoderForbidden):
         asked(lambda _: (403, {"message": "Forbidden."}), "a@x.io")
-    assert not asked(lambda _: (404, {"message": "Resource not found"}), "a@x.io")
+    with pytest.raises(CoderNotFound):
+        asked(lambda _: (404, {"message": "Resource not found"}), "a@x.io")
 
 
 def test_a_server_that_shows_one_page_of_users_without_end_is_an_error() -> None:

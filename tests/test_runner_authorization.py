@@ -165,6 +165,29 @@ def test_a_fallback_user_that_coder_deleted_gets_nothing(lab: RunnerLab) -> None
     assert [each for each in lab.coder.workspace_ids() if lab.held(each).owner_id == left] == []
 
 
+@pytest.mark.parametrize(("status", "takes"), [("suspended", False), ("dormant", True)])
+def test_a_suspended_fallback_user_gets_nothing_and_a_dormant_one_wakes_up(
+    lab: RunnerLab, status: Any, takes: bool
+) -> None:
+    """Dormant is who has not signed in for long: Coder lets such a user own new workspaces."""
+    lab.coder.create_user(f"is-{status}")
+    lab.coder.set_user(f"is-{status}", status=status)
+    allow(lab, fallback_user=f"is-{status}")
+    seen = lab.do(CREATE, by="nobody@example.com", template=lab.any_template(), name="rests")
+    assert (seen.ended is Ended.SUCCESS) is takes, seen.summary
+    assert ("is suspended" in seen.summary) is not takes
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_without_an_audit_log_to_read_there_is_no_fallback(lab: RunnerLab, status: int) -> None:
+    lab.coder.create_user(f"no-audit-{status}")
+    allow(lab, fallback_user=f"no-audit-{status}")
+    lab.coder.faults.add(kind="status", method="GET", path="/audit", status=status, body={"message": "no"})
+    seen = lab.do(CREATE, by="nobody@example.com", template=lab.any_template(), name="unseen")
+    assert seen.ended is Ended.FAILURE, seen.summary
+    assert not [each for each in lab.coder.workspace_ids() if lab.held(each).name == "unseen"]
+
+
 def test_a_suspended_user_is_refused_everything(lab: RunnerLab) -> None:
     lab.coder.create_user("sue")
     lab.port.add_user("sue@example.com")

@@ -80,15 +80,12 @@ class People:
         """Whether Coder once had a user of that address and deleted it, as far as its audit log goes back.
 
         No list has deleted users, but the log names them by id, and by id they can still be read. Needs the right to
-        read the audit log (CoderForbidden without it). False on a server that has no such log.
+        read the audit log (CoderForbidden without it, CoderNotFound on a server that has no such log).
         """
         asked: set[str] = set()
         for offset in range(0, MOST_DELETIONS, DELETIONS_PAGE):
             params: dict[str, str | int] = {"q": _DELETIONS, "limit": DELETIONS_PAGE, "offset": offset}
-            try:
-                data = (await self._client._request("GET", "/audit", params=params, repeat=True)).data
-            except CoderNotFound:
-                return False
+            data = (await self._client._request("GET", "/audit", params=params, repeat=True)).data
             rows = data.get("audit_logs") if isinstance(data, Mapping) else None
             if not isinstance(rows, list):
                 raise CoderAnswerError("Coder answered GET /audit without the list that belongs there")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coderport.coder.errors import CoderForbidden
+from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.coder.models import PREBUILDS_OWNER_ID, CoderPerson, Template, Workspace
 from coderport.coder.people import People, same_address
 from coderport.kinds.workspace import WORKSPACE
@@ -82,6 +82,11 @@ async def _require_never_known(person: Person, people: People, port: PortClient)
     """
     try:
         left = await people.was_deleted(person.email)
+    except CoderNotFound:
+        raise Refused(
+            f"Whether Coder had and deleted a user with the e-mail {person.email} cannot be known: it has no audit "
+            "log. Without one there is no fallback user: sign in to Coder once, or ask those who run it."
+        ) from None
     except CoderForbidden:
         raise Refused(
             f"Whether Coder had and deleted a user with the e-mail {person.email} cannot be seen with the runner's "
