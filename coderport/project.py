@@ -48,7 +48,8 @@ def project_folder() -> Path:
     if found is None:
         where = f"{start}" if _named else f"{start} or a folder above it"
         raise SettingsError(
-            f"There is no project in {where}. To work on one elsewhere:\n  {COMMAND} --cwd FOLDER preview --stack NAME"
+            f"There is no project in {where}. To make one there:\n  {COMMAND} init\n"
+            f"To work on one elsewhere:\n  {COMMAND} --cwd FOLDER preview --stack NAME"
         )
     if not is_ours(found):
         raise SettingsError(

@@ -91,6 +91,7 @@ def test_without_a_project_it_says_where_it_looked(installed: Installed, cli: Cl
     done = installed.run(*command, PATH=f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}")
     assert done.returncode == 2
     assert "There is no project in" in done.stdout + done.stderr
+    assert "\n  coderport init\n" in done.stdout + done.stderr, "the command as a shell here finds it"
     assert "\n  coderport --cwd FOLDER preview --stack NAME\n" in done.stdout + done.stderr, (
         "the command as a shell here finds it"
     )
@@ -112,6 +113,36 @@ def test_the_demo_runs_whole_through_the_engine(installed: Installed, cli: CliIn
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
     assert [each.name for each in installed.home.iterdir()] == [".cache"]
+
+
+def test_init_makes_a_project_of_the_installed_version_that_goes_up(
+    installed: Installed, cli: CliInfo, tmp_path: Path
+) -> None:
+    folder = tmp_path / "our catalog"
+    folder.mkdir()
+    with Pair(seed=3, workspaces=2, templates=1) as pair:
+        backend = {
+            "PATH": f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}",
+            "PULUMI_BACKEND_URL": tmp_path.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+        }
+        values = {
+            "CODER_URL": pair.coder_url,
+            "CODER_SESSION_TOKEN": pair.coder.token,
+            "PORT_BASE_URL": pair.port_url,
+            "PORT_CLIENT_ID": pair.port.client_id,
+            "PORT_CLIENT_SECRET": pair.port.client_secret,
+        }
+        done = installed.run("init", "-s", "dev", "--workflow", cwd=folder, **backend, **values)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (folder / "requirements.txt").read_text() == f"coderport=={TAG}\n"
+        assert (folder / ".github" / "workflows" / "coderport.yml").is_file()
+        assert done.stdout.endswith("\n  coderport up --stack dev\n")
+        below = folder / "docs"
+        below.mkdir()
+        up = installed.run("up", "-s", "dev", cwd=below, **backend)
+        assert up.returncode == 0, up.stdout + up.stderr
+        assert len(pair.port.entities("coder_workspace")) == 2
 
 
 def test_quiet_leaves_what_is_wrong_and_verbose_adds_the_requests(

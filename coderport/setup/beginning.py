@@ -112,7 +112,8 @@ class Beginning:
         )
         folder.mkdir(parents=True, exist_ok=True)
         self._write(files_of(folder, name))
-        work_in(folder)
+        if CHECKOUT is not None:  # what is installed finds the project by itself
+            work_in(folder)
 
     def workflow(self, folder: Path) -> None:
         """The workflow for GitHub, where it is wanted."""
