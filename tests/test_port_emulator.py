@@ -257,7 +257,8 @@ def test_an_action_with_an_unknown_key_is_refused() -> None:
 
 def test_a_scorecard_rule_needs_a_level_that_is_not_the_first() -> None:
     one = talk()
-    rule = {"identifier": "r", "level": "Gold", "query": {"combinator": "and", "conditions": []}}
+    query = {"combinator": "and", "conditions": [{"property": "$team", "operator": "isNotEmpty"}]}
+    rule = {"identifier": "r", "title": "R", "level": "Gold", "query": query}
     card = {"identifier": "c", "title": "C", "rules": [rule]}
     assert one("POST", "/blueprints/service/scorecards", card).json()["scorecard"]["blueprint"] == "service"
     for level in ("Basic", "Platinum"):

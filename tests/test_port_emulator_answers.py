@@ -120,6 +120,28 @@ def test_a_scorecard_is_made_changed_read_and_deleted() -> None:
     refused(one("GET", "/blueprints/part/scorecards/card"), 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": None},
+        {"level": "Basic"},
+        {"query": {"combinator": "and", "conditions": []}},
+        {"query": {"combinator": "xor", "conditions": [{"property": "on", "operator": "isEmpty"}]}},
+        {"query": {"combinator": "and", "conditions": [{"property": "on", "operator": "guess", "value": 1}]}},
+        {"query": {"combinator": "and", "conditions": [{"property": "on", "operator": "="}]}},
+        {"query": {"combinator": "and", "conditions": [{"operator": "isEmpty"}]}},
+    ],
+)
+def test_a_rule_of_a_scorecard_that_is_none_is_refused(wrong: Json) -> None:
+    query = {"combinator": "or", "conditions": [{"relation": "of", "operator": "isNotEmpty"}]}
+    rule = {"identifier": "r", "title": "R", "level": "Gold", "query": query}
+    one = world()
+    card = {"identifier": "card", "title": "C", "rules": [rule]}
+    assert one("POST", "/blueprints/part/scorecards", card).status_code == 201
+    body = {**card, "rules": [{**rule, **wrong}]}
+    refused(one("PUT", "/blueprints/part/scorecards/card", body), 422, "invalid_request")
+
+
 def test_a_page_is_made_and_read() -> None:
     one = world()
     table = {"id": "t", "type": "table-entities-explorer", "blueprint": "part",

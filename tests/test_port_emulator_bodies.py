@@ -91,7 +91,14 @@ _CARD: Json = {
     "identifier": "card",
     "title": "Card",
     "levels": [{"title": "Basic", "color": "red"}, {"title": "Gold", "color": "gold"}],
-    "rules": [{"identifier": "r", "level": "Gold", "query": {"combinator": "and", "conditions": [{}]}}],
+    "rules": [
+        {
+            "identifier": "r",
+            "title": "R",
+            "level": "Gold",
+            "query": {"combinator": "and", "conditions": [{"property": "a", "operator": "isEmpty"}]},
+        }
+    ],
 }
 _PAGE: Json = {
     "identifier": "page",

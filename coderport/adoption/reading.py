@@ -21,6 +21,7 @@ from coderport.planning.memory import rebuilt
 from coderport.planning.plan import Past, known_of, wanted_of
 from coderport.planning.siblings import templates_of_siblings
 from coderport.port.client import PortClient
+from coderport.port.definitions import Definitions
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
 from coderport.program.survey import read_coder, read_port, with_former_kinds
@@ -73,8 +74,7 @@ async def read(stack: Stack, settings: Settings, account: Account, now: datetime
                 names = sorted(past.held.blueprints)
                 rows = await read_sources(client, draft, past.held.entities)
                 actions = await client.actions()
-                cards = await together(client.scorecards(name) for name in names)
-    listed = (tuple(str(each.get("identifier")) for each in found) for found in cards)
+                cards = await together(Definitions.scorecards(client, name).all() for name in names)
     return Reading(
         past=past,
         owner=owner,
@@ -84,7 +84,7 @@ async def read(stack: Stack, settings: Settings, account: Account, now: datetime
         wanted=wanted,
         sources=rows,
         actions=actions,
-        scorecards=dict(zip(names, listed, strict=True)),
+        scorecards=dict(zip(names, map(tuple, cards), strict=True)),
         adoption=adoption_of(past.held.entities, rows, seen, owner),
     )
 

@@ -308,11 +308,6 @@ class PortClient:
 
         return DeleteResult(await self._bulk.delete(blueprint, identifiers, query, is_there))
 
-    async def scorecards(self, blueprint: str) -> list[dict[str, Any]]:
-        """All scorecards of a blueprint, whoever made them."""
-        what = f"reading the scorecards of blueprint {blueprint}"
-        return (await self._session.call("GET", f"{_blueprint(blueprint)}/scorecards", what)).rows("scorecards")
-
     async def actions(self) -> dict[str, dict[str, Any]]:
         """All actions of the organization, by identifier; whatever they do and whoever made them."""
         reply = await self._session.call("GET", "/v1/actions", "reading the actions", query=_V2)

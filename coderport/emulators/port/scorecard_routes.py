@@ -8,9 +8,29 @@ from starlette.responses import Response
 
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, replaced
+from coderport.emulators.port.problems import invalid
 from coderport.emulators.port.records import Json
 from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, COLOURS, identifier, member, one_of, typed
 
+_EMPTY: Final = frozenset({"isEmpty", "isNotEmpty"})
+_OPERATORS: Final = _EMPTY | {
+    "=",
+    "!=",
+    ">",
+    "<",
+    ">=",
+    "<=",
+    "between",
+    "notBetween",
+    "contains",
+    "containsAny",
+    "in",
+    "doesNotContains",
+    "beginsWith",
+    "doesNotBeginsWith",
+    "endsWith",
+    "doesNotEndsWith",
+}
 _LEVELS: Final = ("Basic", "Bronze", "Silver", "Gold")
 
 
@@ -56,8 +76,25 @@ def _scorecard(call: Call) -> Json:
         path = f"body.rules[{at}]"
         typed(rule, dict, path)
         member(rule, "identifier", str, path, required=True)
+        member(rule, "title", str, path, required=True)
+        member(rule, "description", str, path)
         one_of(rule.get("level"), levels[1:], f"{path}.level")
-        query = member(rule, "query", dict, path, required=True)
-        one_of(query.get("combinator"), {"and", "or"}, f"{path}.query.combinator")
-        member(query, "conditions", list, f"{path}.query", required=True)
+        _check_query(member(rule, "query", dict, path, required=True), f"{path}.query")
+    if body.get("filter") is not None:
+        _check_query(member(body, "filter", dict, "body"), "body.filter")
     return {**body, "blueprint": call.names["blueprint"]}
+
+
+def _check_query(query: Json, path: str) -> None:
+    """One or more conditions, each on a property or a relation (schema of `POST …/scorecards`)."""
+    one_of(query.get("combinator"), {"and", "or"}, f"{path}.combinator")
+    conditions = member(query, "conditions", list, path, required=True)
+    if not conditions:
+        raise invalid(f"{path}.conditions", "must NOT have fewer than 1 items")
+    for at, condition in enumerate(conditions):
+        where = f"{path}.conditions[{at}]"
+        typed(condition, dict, where)
+        member(condition, "relation" if "relation" in condition else "property", str, where, required=True)
+        operator = one_of(condition.get("operator"), _OPERATORS, f"{where}.operator")
+        if operator not in _EMPTY and "value" not in condition:
+            raise invalid(where, "must have required property 'value'")
