@@ -209,3 +209,27 @@ async def test_a_run_after_a_day_of_live_finds_nothing_to_write_to_port(world: L
     for name in ("sync", "up", "sync"):
         await world.finds_nothing(name)
     assert (await world.run("sync")).result == "unchanged"
+
+
+@in_world(seed=24)
+async def test_new_names_and_addresses_of_people_and_organizations_are_followed(world: LiveWorld) -> None:
+    await world.live()
+    await asyncio.sleep(30)
+    first, *_ = sorted(world.coder.workspace_ids())
+    owner = world.coder.workspace(first).owner_id
+    world.coder.set_user(owner, email="new@example.com")
+    with world.coder.state.lock:
+        for each in world.coder.state.organizations.values():
+            each.display_name = "Another name"
+    await world.run("up")  # it knows them at once, and is not corrected
+    assert world.value(first, "owner_email") == "new@example.com"
+    await asyncio.sleep(200)
+    assert world.value(first, "owner_email") == "new@example.com"
+    await world.until(lambda: world.value(first, "organization_display_name") == "Another name", "name", 1500)
+    made = world.coder.create_organization("later")
+    template = world.coder.create_template("of-later", organization=made)
+    workspace = world.coder.create_workspace(template="of-later")
+    await world.until(lambda: world.entity(workspace) is not None, "there", 1500)
+    assert world.value(template, "organization_name", T) == "later"
+    await asyncio.sleep(700)
+    await world.settled()

@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -87,3 +88,17 @@ def test_the_runs_after_it_write_nothing(checkout: Checkout) -> None:
     assert outcome["result"] == "unchanged"
     assert checkout.pair.port.writes == 0
     checkout.json("drift", "--stack", "shell")
+
+
+def test_both_services_run_in_one_process(checkout: Checkout, tmp_path: Path) -> None:
+    database = {"CODERPORT_SERVE_PORT": "0", "CODERPORT_SERVE_DATABASE": str(tmp_path / "runs.sqlite")}
+    environment = {**checkout.environment, **database}
+    command = Command(checkout, "serve", "--stack", "shell", "--live", environment=environment)
+    until(lambda: sum('"listening"' in line for line in command.lines) == 2, "both listen")
+    urls = [json.loads(line)["url"] for line in command.lines if '"listening"' in line]
+    until(lambda: all(httpx.get(f"{url}/readyz").status_code == 200 for url in urls), "both are ready")
+    texts = [httpx.get(f"{url}/metrics").text for url in urls]
+    assert sum("coderport_runs_accepted" in text for text in texts) == 1
+    assert sum("coderport_live_lag_seconds" in text for text in texts) == 1
+    command.tell(signal.SIGTERM)
+    assert command.ended() == 0

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
 from coderport.catalog.values import Entity, LeftOut, Ref
-from coderport.coder.models import Template, Workspace
+from coderport.coder.models import Organization, Template, Workspace
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.ownership import Owner, Whose
 from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, difference
@@ -76,6 +76,15 @@ class Catalog:
     def organization_ids(self) -> frozenset[str]:
         """The organizations of the read that this began with."""
         return frozenset(each.id for each in self.ground.snapshot.organizations)
+
+    def renew(self, organizations: tuple[Organization, ...], emails: Mapping[str, str] | None) -> bool:
+        """Takes what the organizations in scope are called now, and the users' addresses; whether any is another."""
+        before, other = self.ground.snapshot.organizations, False
+        if emails is not None and self.emails is not None:
+            other = any(self.emails.get(each, address) != address for each, address in emails.items())
+            self.emails.update(emails)
+        self.ground = replace(self.ground, snapshot=replace(self.ground.snapshot, organizations=organizations))
+        return other or set(organizations) != set(before)
 
     def has(self, key: Ref) -> PortEntity | None:
         """What Port holds of it."""

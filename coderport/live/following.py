@@ -65,6 +65,10 @@ class Following:
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
+    def choose_again(self) -> None:
+        """Other organizations may have other feeds."""
+        self._again.set()
+
     def feed_of(self, name: str) -> str:
         """The feed that should tell of changes of that property; "none" where there is none."""
         return next((feed.name for feed in self.feeds.values() if name in feed.properties), "none")

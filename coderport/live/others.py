@@ -5,6 +5,7 @@ Port's search by `$updatedAt` shows it. Whatever is not as it should be becomes 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
@@ -52,8 +53,10 @@ class Others:
                 if not self._writer.touched_since(key, asked):
                     del self._catalog.held[name][identifier]
                     hints.append(Hint(key, Event(OTHERS)))
-            for row in held.values():
+            for number, row in enumerate(held.values()):
                 hints += self._judged(row, asked)
+                if number % 200 == 0:  # others have their turn as well
+                    await asyncio.sleep(0)
             self._catalog.deletions.release(
                 [key for key in self._catalog.deletions.held if key.blueprint == name and key.identifier not in held]
             )
@@ -76,6 +79,8 @@ class Others:
     def _judged(self, row: PortEntity, asked: float) -> Iterator[Hint]:
         key = Ref(row.blueprint, row.identifier)
         if not self._writer.touched_since(key, asked) and self._catalog.seen(row):
+            if self._catalog.emails is not None:  # a run that came by may know a newer address
+                self._catalog.emails.pop(str(row.properties.get("owner_id")), None)
             yield Hint(key, Event(OTHERS))
 
 

@@ -10,6 +10,7 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderForbidden
 from coderport.coder.models import Template, Workspace
 from coderport.coder.people import People
+from coderport.coder.reading.breadth import organizations_in_scope
 from coderport.coder.reading.fate import Fate
 from coderport.coder.reading.proof import IDS_PER_QUERY, listed_by_id, template_fates, template_or_none, workspace_fates
 from coderport.kinds.template import TEMPLATE
@@ -19,6 +20,7 @@ from coderport.live.values import Event, Reading
 
 PER_READING = IDS_PER_QUERY
 """How many hints are looked at together."""
+USERS_PER_PAGE = 1000
 PER_PROOF = 6
 """How many of those that Coder does not show are asked for together."""
 
@@ -65,6 +67,19 @@ class Reader:
         rows = list(rows)
         await self._learn_owners({row.owner_id for row in rows})
         return await self._templates({row.template_id for row in rows} - self._catalog.templates.keys())
+
+    async def renew(self) -> bool:
+        """Reads anew what all entities have in common: organizations and people. Whether any of it has changed."""
+        settings = self._catalog.ground.settings
+        organizations = await organizations_in_scope(self._coder, settings.coder_organizations)
+        emails: dict[str, str] | None = None
+        if self._catalog.emails is not None:
+            emails, offset, count = {}, 0, 1
+            while offset < count:
+                rows, count = await self._coder.users(limit=USERS_PER_PAGE, offset=offset)
+                emails.update((row.id, row.email) for row in rows)
+                offset += USERS_PER_PAGE
+        return self._catalog.renew(organizations, emails)
 
     async def _templates(self, ids: Collection[str]) -> dict[str, Template]:
         found = {each: await template_or_none(self._coder, each) for each in sorted(ids)}

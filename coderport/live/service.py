@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.errors import CoderportError, Refusal, SettingsError
@@ -29,9 +30,9 @@ from coderport.live.identity import Identity
 from coderport.live.metrics import NO_FEED, LiveMetrics
 from coderport.live.others import EVERY, Others
 from coderport.live.reading import PER_PROOF, PER_READING, Hinted, Reader
-from coderport.live.rereading import PAGE, Rereading
+from coderport.live.rereading import PAGE, REREAD, Rereading
 from coderport.live.rhythm import Rhythm, rhythm_of
-from coderport.live.values import Hint, Order, Reading
+from coderport.live.values import Event, Hint, Order, Reading
 from coderport.live.writing import Writer
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
@@ -311,7 +312,23 @@ class Live:
             else:
                 if settings != self._settings or memory.fit != self._fit or memory.stack != ground.past.mark.stack:
                     raise _Anew
+            await self._renew()
             await asyncio.sleep(STACK_EVERY)
+
+    async def _renew(self) -> None:
+        """Follows names of organizations and addresses of people: of their change no feed tells."""
+        try:
+            with routine():
+                changed = await self._reader.renew()
+        except CoderError as error:
+            self._health.failed("people", error)
+            return
+        self._health.works("people")
+        if changed:
+            self._read_all_again()
+            self.hints.add(Hint(Ref(TEMPLATE.identifier, each), Event(REREAD)) for each in self._catalog.templates)
+            if self._following is not None:
+                self._following.choose_again()
 
     # --- what comes of it -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,232 @@
+"""How far `live` is behind a busy Coder that answers at the prices of a real one.
+
+    python -m benchmarks.live            # 10,000 workspaces, 5 builds a second, ten minutes
+    python -m benchmarks.live --small    # 300 workspaces, 2 builds a second, one minute
+
+Emulators in this process, the project's own `up` and `live` in others. The lag is measured from outside: from the time
+at which something happens in Coder to the moment at which Port holds it, looked at every 20 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import httpx
+
+from benchmarks.checkout import STACK, Checkout, checkout
+from benchmarks.curves import Curve, svg
+from benchmarks.errors import BenchError
+from benchmarks.processes import processor_seconds
+from benchmarks.servers import Servers
+from coderport.emulators.pair import Pair
+from coderport.emulators.port.emulator import PortEmulator
+from coderport.engine import obtain_cli
+from coderport.kinds.workspace import WORKSPACE
+
+RESULTS = Path(__file__).resolve().parent / "results"
+LOOK_SECONDS = 0.02
+RENAME_SECONDS = 5.0
+LATENCY_MS = 20
+PATIENCE = 120.0
+W = WORKSPACE.identifier
+
+
+@dataclass
+class Lags:
+    """Seconds from an event in Coder to Port, sorted when asked; `late` are events that never arrived."""
+
+    seconds: list[float] = field(default_factory=list)
+    late: int = 0
+
+    def percentile(self, share: float) -> float | None:
+        """So many of all were not slower."""
+        found = sorted(self.seconds)
+        return round(found[min(len(found) - 1, int(len(found) * share))], 2) if found else None
+
+
+class Watched:
+    """What has happened in Coder and is not yet in Port."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._open: list[tuple[float, str, str, object, Lags]] = []
+        self._lock = threading.Lock()
+
+    def expect(self, workspace: str, name: str, value: object, lags: Lags) -> None:
+        """From now on Port should come to hold that value of the workspace's property."""
+        with self._lock:
+            # Of two events of one workspace Port may never hold the first.
+            self._open = [each for each in self._open if each[1:3] != (workspace, name)]
+            self._open.append((time.monotonic(), workspace, name, value, lags))
+
+    def look(self) -> None:
+        """Takes note of what has arrived."""
+        with self._lock:
+            waiting, self._open = self._open, []
+        still = []
+        for at, workspace, name, value, lags in waiting:
+            held = self._pair.port.entity(W, workspace)
+            if held is not None and held["properties"].get(name) == value:
+                lags.seconds.append(time.monotonic() - at)
+            elif time.monotonic() - at > PATIENCE:
+                lags.late += 1
+            else:
+                still.append((at, workspace, name, value, lags))
+        with self._lock:
+            self._open += still
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+@contextmanager
+def living(project: Checkout) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`live` as a process, ready, with the URL that it answers at."""
+    log = project.folder.parent / "live.log"
+    with log.open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "coderport", "live", "--stack", STACK],
+            cwd=project.folder,
+            env={**project.environment, "CODERPORT_LIVE_PORT": "0"},
+            stderr=errors,
+            text=True,
+        )
+    try:
+        url = _until(lambda: re.search(r'"url": "([^"]+)"', log.read_text(encoding="utf-8")), process, log)[1]
+        _until(lambda: httpx.get(f"{url}/readyz").status_code == 200, process, log)
+        yield process, url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _until(found: Callable[[], object], process: subprocess.Popen[str], log: Path) -> re.Match[str]:
+    deadline = time.monotonic() + 600
+    while not (value := found()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise BenchError(f"live does not come up: {log.read_text(encoding='utf-8')[-500:]}")
+        time.sleep(0.1)
+    return value  # type: ignore[return-value]
+
+
+def happen(pair: Pair, watched: Watched, seconds: float, per_second: float) -> tuple[Lags, Lags]:
+    """Builds and renames for so long; the lags of each."""
+    chance = random.Random(7)
+    ids = sorted(pair.coder.workspace_ids())
+    builds, renames = Lags(), Lags()
+    end, renamed = time.monotonic() + seconds, time.monotonic()
+    following, number = time.monotonic(), 0
+    while (now := time.monotonic()) < end:
+        if now >= following:
+            following += 1 / per_second
+            one = chance.choice(ids)
+            act = pair.coder.stop if pair.coder.workspace(one).build.transition == "start" else pair.coder.start
+            act(one)
+            watched.expect(one, "latest_build_number", pair.coder.workspace(one).build.number, builds)
+        if now - renamed >= RENAME_SECONDS:
+            renamed, number = now, number + 1
+            one = chance.choice(ids)
+            pair.coder.rename_workspace(one, f"renamed-{number}")
+            watched.expect(one, "name", f"renamed-{number}", renames)
+        watched.look()
+        time.sleep(LOOK_SECONDS)
+    deadline = time.monotonic() + PATIENCE
+    while len(watched) and time.monotonic() < deadline:
+        watched.look()
+        time.sleep(LOOK_SECONDS)
+    return builds, renames
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one run of the benchmark saw. Requests are per minute, the most of any; memory is the peak."""
+
+    workspaces: int
+    per_second: float
+    seconds: float
+    builds: int
+    builds_p50: float | None
+    builds_p99: float | None
+    builds_late: int
+    renames: int
+    renames_p99: float | None
+    renames_late: int
+    coder_requests_most: int
+    idle_core: float
+    idle_coder_requests: float
+    memory_mb: float
+
+
+def measure(workspaces: int, seconds: float, per_second: float) -> tuple[Measured, Lags]:
+    """One run: a first `up`, then `live` while things happen, then idle."""
+    cli = obtain_cli(print)
+    port = PortEmulator(seed=3, rate_limits=1.0, latency_ms=LATENCY_MS)
+    with Pair(port=port, seed=3, workspaces=workspaces, templates=max(4, workspaces // 200)) as pair:
+        project = checkout("live", Servers(pair.describe(), os.getpid()), cli)
+        project.command("up")
+        pair.coder.set_prices()
+        with living(project) as (process, _):
+            pair.coder.log.reset()
+            builds, renames = happen(pair, Watched(pair), seconds, per_second)
+            asked = pair.coder.log.per_second
+            busy = max(sum(asked.get(at + more, 0) for more in range(60)) for at in (asked or {0: 0}))
+            used, before, began = processor_seconds(process.pid), pair.coder.log.total, time.monotonic()
+            time.sleep(30 if seconds < 300 else 120)
+            took = time.monotonic() - began
+            found = Measured(
+                workspaces=workspaces,
+                per_second=per_second,
+                seconds=seconds,
+                builds=len(builds.seconds),
+                builds_p50=builds.percentile(0.5),
+                builds_p99=builds.percentile(0.99),
+                builds_late=builds.late,
+                renames=len(renames.seconds),
+                renames_p99=renames.percentile(0.99),
+                renames_late=renames.late,
+                coder_requests_most=busy,
+                idle_core=round((processor_seconds(process.pid) - used) / took, 3),
+                idle_coder_requests=round((pair.coder.log.total - before) * 60 / took, 1),
+                memory_mb=_peak_mb(process.pid),
+            )
+    return found, builds
+
+
+def _peak_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024, 1)
+
+
+def main() -> None:
+    """Measures, prints the figures as JSON, and keeps them with a curve where the run was the full one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="300 workspaces, 2 builds a second, one minute")
+    parser.add_argument("--workspaces", type=int)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--per-second", type=float)
+    chosen = parser.parse_args()
+    size = (300, 60.0, 2.0) if chosen.small else (10_000, 600.0, 5.0)
+    found, builds = measure(chosen.workspaces or size[0], chosen.seconds or size[1], chosen.per_second or size[2])
+    print(json.dumps(asdict(found), indent=2))
+    name = "live-small" if chosen.small else "live"
+    (RESULTS / f"{name}.json").write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+    shares = [1 - 0.5**power for power in range(1, 11)]
+    points = tuple((1 / (1 - share), builds.percentile(share) or 0.01) for share in shares)
+    drawn = svg("Lag of builds: one of so many is slower", "s", [Curve("live", points)])
+    (RESULTS / f"{name}.svg").write_text(drawn, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
