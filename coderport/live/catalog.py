@@ -21,7 +21,7 @@ from coderport.kinds.inventory import inventory_of
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.deleting import Deletions
-from coderport.live.values import Order, Reading
+from coderport.live.values import KEPT, Order, Reading
 from coderport.planning.plan import Past, wanted_of
 from coderport.port.models import PortEntity
 from coderport.settings import Settings
@@ -163,7 +163,7 @@ class Catalog:
         return self.ground.settings.take_over or self.is_ours(held)
 
     def _deletions(self, wanted: Desired, reading: Reading, now: datetime) -> Iterator[Order]:
-        for blueprint in reversed(BLUEPRINTS):
+        for blueprint in reversed(KEPT):
             name = blueprint.identifier
             found: dict[Ref, LeftOut | None] = {
                 key: why for key, why in wanted.left_out.items() if key.blueprint == name and self._may_delete(key)

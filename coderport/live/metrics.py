@@ -54,6 +54,8 @@ class LiveMetrics:
         )
         self._waiting = Gauge("coderport_live_hints_waiting", "Hints that wait to be read", registry=registry)
         self._feeds = Gauge("coderport_live_feed_up", "Whether a feed answers", ["feed"], registry=registry)
+        self.since = datetime.now(timezone.utc)
+        """Events before this are not late: nobody looked."""
         self._lags: deque[tuple[float, float]] = deque(maxlen=RECENT)
         self._suspected: dict[tuple[Ref, str], float] = {}
         self._suspects: dict[tuple[Ref, str], tuple[str, ...]] = {}
@@ -76,7 +78,8 @@ class LiveMetrics:
         self.writes.labels("deleted" if order.entity is None else "created" if order.created else "updated").inc()
         now = datetime.now(timezone.utc)
         for event in order.events:
-            if event.at is not None and event.feed != REREAD:
+            # The first look at a feed also names what happened before anybody looked.
+            if event.at is not None and event.feed != REREAD and event.at >= self.since:
                 lag = max(0.0, (now - event.at).total_seconds())
                 self.lag.labels(event.feed).observe(lag)
                 self._lags.append((time.monotonic(), lag))

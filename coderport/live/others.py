@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 
 from coderport.catalog.meaning import instant, time_text
 from coderport.catalog.values import Ref
-from coderport.kinds.all import BLUEPRINTS
 from coderport.live.catalog import Catalog
-from coderport.live.values import Event, Hint
+from coderport.live.values import KEPT, Event, Hint
 from coderport.live.writing import Writer
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
@@ -37,14 +36,14 @@ class Others:
     async def look(self) -> tuple[Hint, ...]:
         """Hints for what Port holds otherwise than was expected. Raises a PortError where Port does not answer."""
         hints: list[Hint] = []
-        for blueprint in BLUEPRINTS:
+        for blueprint in KEPT:
             hints += [hint async for hint in self._changed(blueprint.identifier)]
         return tuple(hints)
 
     async def sweep(self) -> tuple[Hint, ...]:
         """The same for all of Port's entities: also finds what others have deleted."""
         hints: list[Hint] = []
-        for blueprint in BLUEPRINTS:
+        for blueprint in KEPT:
             asked = time.monotonic()
             name = blueprint.identifier
             held = await swept(self._port, name)

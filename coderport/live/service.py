@@ -151,6 +151,7 @@ class Live:
         await self._until_chosen(self._following)
         self._order(beginning.reading)
         self._begun = True
+        self.metrics.since = datetime.now(timezone.utc)
         _LOG.info("began", extra={"templates": len(catalog.templates), "orders": len(writer)})
         await _first_failure(
             [

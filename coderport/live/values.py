@@ -8,6 +8,11 @@ from datetime import datetime
 
 from coderport.catalog.values import Entity, Ref
 from coderport.coder.models import Template, Workspace
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
+
+KEPT = (TEMPLATE, WORKSPACE)
+"""The blueprints whose entities `live` keeps; those of other kinds are left to runs. Templates come first."""
 
 
 @dataclass(frozen=True)

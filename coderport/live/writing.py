@@ -11,10 +11,9 @@ from typing import Any
 
 from coderport.catalog.meaning import time_text
 from coderport.catalog.values import Entity, Ref
-from coderport.kinds.all import BLUEPRINTS
 from coderport.kinds.body import entity_body
 from coderport.live.catalog import Catalog
-from coderport.live.values import Event, Hint, Order
+from coderport.live.values import KEPT, Event, Hint, Order
 from coderport.port.bulk import TAKEN, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
@@ -101,7 +100,7 @@ class Writer:
             self._waiting = {key: order if newer is None else _merged(order, newer), **self._waiting}
 
     async def _carried_out(self, orders: Sequence[Order]) -> None:
-        for blueprint in BLUEPRINTS:  # a template before the workspaces that refer to it
+        for blueprint in KEPT:  # a template before the workspaces that refer to it
             mine = [each for each in orders if each.key.blueprint == blueprint.identifier and each.entity is not None]
             parts = [
                 (several[start : start + UPSERTS_PER_CALL], new)
@@ -110,7 +109,7 @@ class Writer:
                 for start in range(0, len(several), UPSERTS_PER_CALL)
             ]
             await together(self._upserted(blueprint.identifier, part, only_new=new) for part, new in parts)
-        for blueprint in reversed(BLUEPRINTS):
+        for blueprint in reversed(KEPT):
             going = [each for each in orders if each.key.blueprint == blueprint.identifier and each.entity is None]
             ours = [each for each in going if await self._is_still_ours(each)]
             if ours:
@@ -196,7 +195,7 @@ class Writer:
 
 def _targets(entity: Entity) -> list[Ref]:
     """What the entity's relations lead to."""
-    declared = next(each for each in BLUEPRINTS if each.identifier == entity.blueprint)
+    declared = next(each for each in KEPT if each.identifier == entity.blueprint)
     found: list[Ref] = []
     for relation in declared.relations:
         value = entity.relations.get(relation.identifier, ())
