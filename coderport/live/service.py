@@ -323,6 +323,7 @@ class Live:
                 changed = await self._reader.renew()
         except CoderError as error:
             self._health.failed("people", error)
+            self._others_wrote.set()  # to be tried again soon
             return
         self._health.works("people")
         if changed:
