@@ -100,6 +100,9 @@ def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(checkout
 def test_what_writes_without_the_engine_keeps_every_run_away_and_gives_the_lock_back(
     checkout: Checkout, first: str
 ) -> None:
+    changed = checkout.pair.port.entities(W)[0]
+    checkout.pair.port.put_entity(W, {**changed, "title": f"by hand, before {first}"})
+    checkout.json("sync", "--stack", "shell")  # a run that may be undone
     newest = json.loads(checkout.run("history", "--stack", "shell", "--json").stdout)[0]["run"]
     checkout.pair.port.faults.add(Fault(kind="latency", method="GET", path="/organization", delay_ms=3_000, times=1))
     running = Command(checkout, *first.replace("FIRST", newest).split(), "--stack", "shell", "--json")
