@@ -16,7 +16,7 @@ from provider_driver import BLUEPRINT, Driver, Resource, stored
 from coderport.catalog.agreement import Agreement, agreement, differences
 from coderport.catalog.blueprint import Blueprint, to_port
 from coderport.catalog.overlay import deviations, merged
-from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
+from coderport.kinds.all import ALWAYS, BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.provider import blueprint_values
@@ -146,12 +146,12 @@ def ours(port: EchoingPort) -> Driver:
 
 
 def test_what_people_add_to_what_is_ours_survives_refresh_import_and_every_write(ours: Driver) -> None:
-    inputs = blueprint_values.inputs(to_port(WORKSPACE))
+    inputs = blueprint_values.inputs(to_port(ALWAYS[1]))
     made = ours.create(BLUEPRINT, inputs)
     live = ours.port.blueprints[WORKSPACE.identifier]
     added(live, THEIRS)
     before = copy.deepcopy(live)
-    assert differences(WORKSPACE, live) == []
+    assert differences(ALWAYS[1], live) == []
 
     later = Driver(ours.port, properties=DECLARED_PROPERTIES, relations=DECLARED_RELATIONS)
     assert later.diff(made) == set()

@@ -27,8 +27,8 @@ from coderport.doctor.check import Check, is_well
 from coderport.doctor.examination import examine
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.kinds.all import ALWAYS
 from coderport.kinds.template import TEMPLATE
-from coderport.kinds.workspace import WORKSPACE
 from coderport.runner.service.server import running
 from coderport.runner.service.settings import ServiceSettings
 from coderport.stack.stack import Stack, project_copy
@@ -129,14 +129,14 @@ def configured(**given: str) -> Callable[[House], object]:
 
 
 def foreign_blueprints(house: House) -> None:
-    for blueprint in (TEMPLATE, WORKSPACE):
+    for blueprint in ALWAYS:
         body = to_port(blueprint)
         body["title"] = "Somebody's own"
         house.pair.port.put_blueprint(body, by="somebody@example.com")
 
 
 def foreign_entities(house: House) -> None:
-    for blueprint in (TEMPLATE, WORKSPACE):
+    for blueprint in ALWAYS:
         house.pair.port.put_blueprint(to_port(blueprint), by="somebody@example.com")
     identifier = min(house.pair.coder.template_ids())
     body = {"identifier": identifier, "properties": {"managed_by": "theirs/prod#0badc0de"}}

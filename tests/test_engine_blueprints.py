@@ -18,7 +18,7 @@ from coderport.commands.drift import drift
 from coderport.commands.sync import preview as preview_fast
 from coderport.commands.sync import sync
 from coderport.engine import CliInfo
-from coderport.kinds.template import TEMPLATE
+from coderport.kinds.all import ALWAYS
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome
 from coderport.stack.stack import Stack
@@ -169,9 +169,10 @@ def test_another_format_of_ours_is_a_conflict_with_ports_own_way_out(
     cli: CliInfo, tmp_path: Path, change: Callable[[Json], None]
 ) -> None:
     with laboratory(tmp_path, cli, workspaces=2, templates=1) as lab:
-        body = to_port(WORKSPACE)
+        first, second = ALWAYS
+        body = to_port(second)
         change(body["schema"]["properties"])
-        lab.port.put_blueprint(to_port(TEMPLATE))
+        lab.port.put_blueprint(to_port(first))
         lab.port.put_blueprint(body)
         lab.stack.configure({"takeOver": "true"})
         for act in (lab.stack.preview, lab.stack.up):

@@ -16,6 +16,7 @@ from coderport.commands.history import kept_runs, store_of, undo
 from coderport.engine import CliInfo
 from coderport.errors import Refusal
 from coderport.history.record import HistoryError, Record, packed
+from coderport.kinds.all import ALWAYS
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome, Tally
@@ -55,7 +56,7 @@ def catalog(lab: Lab) -> dict[tuple[str, str], Any]:
 
 def colleagues_values(lab: Lab) -> list[str]:
     """A property, values, and relations of a colleague; the workspaces that have them."""
-    body = to_port(WORKSPACE)
+    body = to_port(ALWAYS[1])
     body["schema"]["properties"]["cost_center"] = {"type": "object", "title": "Cost center"}
     lab.port.put_blueprint(body, by="colleague")
     lab.port.put_blueprint(dict(SERVICE), by="colleague")

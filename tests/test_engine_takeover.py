@@ -11,6 +11,7 @@ from old_catalog import original
 
 from coderport.catalog.blueprint import to_port
 from coderport.engine import CliInfo
+from coderport.kinds.all import ALWAYS
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 
@@ -48,7 +49,7 @@ def test_the_original_blueprints_are_refused_with_what_differs_and_taken_over_lo
 
 
 def test_blueprints_that_mean_the_same_are_taken_over_without_a_word(lab: Lab) -> None:
-    for blueprint in (TEMPLATE, WORKSPACE):
+    for blueprint in ALWAYS:
         lab.port.put_blueprint(to_port(blueprint))
     lab.up()
     lab.assert_converged()
@@ -68,7 +69,7 @@ def test_a_property_of_another_type_is_a_conflict_even_with_take_over(lab: Lab) 
 def test_a_stack_that_uses_blueprints_needs_the_one_that_manages_them(lab: Lab, tmp_path: Path) -> None:
     lab.stack.configure({"blueprints": "use", "takeOver": "false"})
     assert "Run the stack that manages them first" in lab.refused().message
-    for blueprint in (TEMPLATE, WORKSPACE):
+    for blueprint in ALWAYS:
         lab.port.put_blueprint(to_port(blueprint))
     outcome, _ = lab.up()
     assert outcome.kinds.other.changed == 0

@@ -89,6 +89,10 @@ def blueprints_of(kinds: Iterable[Kind[Any]]) -> tuple[Blueprint, ...]:
     )
 
 
+ALWAYS: tuple[Blueprint, ...] = blueprints_of(each for each in KINDS if each.always)
+"""The blueprints of a stack that asks for no other kinds."""
+
+
 def difference(entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
     """What differs in Port (see `coderport.catalog.meaning.difference`)."""
     return meaning.difference(BY_IDENTIFIER[entity.blueprint], entity, held)

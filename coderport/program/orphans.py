@@ -29,7 +29,7 @@ async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> No
         async with opened_port(settings, account) as client:
             for blueprint in reversed(BLUEPRINTS):  # workspaces before their templates
                 name = blueprint.identifier
-                ids = sorted(await _still_ours(client, name, plan.orphans[name], plan.owner))
+                ids = sorted(await _still_ours(client, name, plan.orphans.get(name, frozenset()), plan.owner))
                 for start in range(0, len(ids), DELETES_PER_CALL):
                     batch = ids[start : start + DELETES_PER_CALL]
                     await client.delete(name, batch)
