@@ -33,7 +33,7 @@ def told(action: Action, held: Any) -> list[str]:
     return [str(each) for each in found]
 
 
-@pytest.mark.parametrize("backend", [{}, {"backend": "webhook", "url": "https://x.example.com"}])
+@pytest.mark.parametrize("backend", [{}, {"backend": "webhook", "url": "https://x.example.com/runs"}])
 def test_an_action_means_the_same_as_what_port_answers_for_it(backend: dict[str, Any]) -> None:
     for action in actions(**backend).values():
         assert differences(action, live(action)) == []
@@ -51,7 +51,7 @@ def test_defaults_nulls_and_orders_that_mean_nothing_are_no_difference() -> None
     for each in inputs["properties"].values():
         each |= {"visible": True, "dependsOn": [], "icon": None}
     assert told(action, held) == []
-    hook = actions(backend="webhook", url="https://x.example.com")[STOP]
+    hook = actions(backend="webhook", url="https://x.example.com/runs")[STOP]
     held = live(hook)
     for keyword in ("agent", "synchronized", "method"):
         del held["invocationMethod"][keyword]
@@ -205,7 +205,7 @@ def test_an_action_of_the_former_github_app_is_ours_if_it_dispatches_our_workflo
 
 
 def test_only_the_backend_github_has_a_former_app() -> None:
-    hook = actions(backend="webhook", url="https://x.example.com")[STOP]
+    hook = actions(backend="webhook", url="https://x.example.com/runs")[STOP]
     held = by_the_former_app(actions()[STOP])
     assert migrated(hook, held)["invocationMethod"] == held["invocationMethod"]
     assert migrated(actions()[STOP], live(hook)) == live(hook)

@@ -313,7 +313,7 @@ def test_a_backend_gets_the_runs_id_and_nothing_else() -> None:
                 "reportWorkflowStatus": True,
             },
         }
-    for action in everything(backend="webhook", url="https://x.example.com", agent=True).values():
+    for action in everything(backend="webhook", url="https://x.example.com/runs", agent=True).values():
         method = to_port(action)["invocationMethod"]
         assert method["body"] == {"run_id": "{{ .run.id }}"}
         assert (method["agent"], method["synchronized"], method["method"]) == (True, False, "POST")

@@ -125,7 +125,7 @@ def traffic(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[
     of_port, of_coder = _recorded(port), _recorded(coder)
     with Pair(coder, port) as pair:
         lab = Lab(tmp_path_factory.mktemp("openapi"), cli, pair)
-        lab.stack.configure({"actions": {"backend": "webhook", "url": "https://runner.example.com"}})
+        lab.stack.configure({"actions": {"backend": "webhook", "url": "https://runner.example.com/runs"}})
         lab.up()
         coder.delete_workspace(sorted(coder.workspace_ids())[0])
         lab.up()

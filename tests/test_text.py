@@ -42,8 +42,12 @@ HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def raw(text: str) -> list[str]:
-    """What of the text would act instead of being read; what joins emoji is not among it."""
-    return [each for each in text if unicodedata.category(each) in HIDDEN and each not in "\n\t"]
+    """What of the text would act instead of being read. Unicode keeps a block for characters that nobody sees."""
+    return [
+        each
+        for each in text
+        if (unicodedata.category(each) in HIDDEN and each not in "\n\t") or "\U000e0000" <= each <= "\U000e0fff"
+    ]
 
 
 def commands(text: str) -> list[str]:
