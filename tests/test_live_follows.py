@@ -124,8 +124,11 @@ async def test_it_waits_while_a_server_is_away_and_catches_up(world: LiveWorld) 
 @in_world(seed=7)
 async def test_what_port_could_not_take_is_written_once_it_can(world: LiveWorld) -> None:
     await world.live()
-    await asyncio.sleep(60)
-    first, *_ = sorted(world.coder.workspace_ids())
+    first, second, *_ = sorted(world.coder.workspace_ids())
+    await asyncio.sleep(200)
+    world.coder.rename_workspace(second, "newer")  # so that a look at others' writes does not reach back to the first
+    await world.until(lambda: world.value(second, "name") == "newer", "newer", 60)
+    await asyncio.sleep(30)
     world.network.weather.cut = {"http://127.0.0.1:17002"}
     world.coder.stop(first)
     await asyncio.sleep(100)
