@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from simulation.protections import PROTECTIONS, Missed, missed, still_missed
 pytestmark = pytest.mark.dear
 
 KNOWN = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "protections.json"
+ROOT = Path(__file__).resolve().parents[1]
 CLOCKS = {id(time.time), id(time.monotonic)}
 MOST = 10_000
 """Histories within which each protection has to be missed."""
@@ -61,9 +63,8 @@ def test_a_broken_history_is_made_as_short_as_it_can_be() -> None:
     assert events_of_text(events_text(short.events)) == tuple(short.events)
 
 
-def test_no_part_of_coderport_that_lives_in_the_world_was_given_a_clock_at_its_import() -> None:
-    """A default of `time.time` is bound when the module is read, and would not be the world's."""
-    assert played(0) is None  # all that is needed is imported now
+def given_a_clock_at_import() -> list[str]:
+    """Functions whose default is a clock, of all coderport that this process has imported and that has a part here."""
     own = ("coderport.emulators.", "coderport.runner.service.server", "coderport.runner.service.connections")
     modules = [module for name, module in sys.modules.items() if name.startswith("coderport.")]
     found = set()
@@ -73,7 +74,20 @@ def test_no_part_of_coderport_that_lives_in_the_world_was_given_a_clock_at_its_i
                 given = (getattr(function, "__defaults__", None) or (), getattr(function, "__kwdefaults__", None) or {})
                 if CLOCKS & {id(each) for each in (*given[0], *given[1].values())}:
                     found.add(f"{function.__module__}.{function.__qualname__}")
-    assert not [each for each in found if not each.startswith(own)]
+    return sorted(each for each in found if not each.startswith(own))
+
+
+def test_no_part_of_coderport_that_lives_in_the_world_was_given_a_clock_at_its_import() -> None:
+    """A default of `time.time` is bound when the module is read, and would not be the world's.
+
+    A process of its own imports what a history needs, and nothing that other tests have imported here.
+    """
+    code = "import test_simulation as t; assert t.played(0) is None; print(t.given_a_clock_at_import())"
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths}
+    )
+    assert (told.returncode, told.stdout.strip()) == (0, "[]"), told.stderr
 
 
 def test_the_same_seed_is_the_same_history() -> None:
