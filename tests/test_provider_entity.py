@@ -468,8 +468,8 @@ def test_a_wrapped_secret_is_used_and_not_shown(driver: Driver) -> None:
 
 
 def test_another_type_of_the_package_is_refused_by_name(driver: Driver) -> None:
-    with pytest.raises(Aborted, match="port:index/page:Page") as caught:
-        driver.run(driver.call("Check", urn=urn("port:index/page:Page"), news={}))
+    with pytest.raises(Aborted, match="port:index/webhook:Webhook") as caught:
+        driver.run(driver.call("Check", urn=urn("port:index/webhook:Webhook"), news={}))
     assert BLUEPRINT in caught.value.text
     assert ENTITY in caught.value.text
 

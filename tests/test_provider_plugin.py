@@ -236,7 +236,7 @@ def test_the_statistics_are_left_for_the_command(port: EchoingPort, tmp_path: Pa
     (path,) = tmp_path.iterdir()
     assert path.name == f"provider.{os.getpid()}"
     # A token, a sweep, a count, a bulk call.
-    assert json.loads(path.read_text()) == {"requests": 4, "writes": 1, "retries": 0}
+    assert json.loads(path.read_text()) == {"requests": 4, "writes": 1, "retries": 0, "waited": 0.0}
     driver.close()
 
 

@@ -185,6 +185,11 @@ EVENTS: tuple[tuple[Callable[[History], object], int], ...] = (
 )
 
 
+def some(leaving: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Those of each kind of which there are any."""
+    return {kind: ids for kind, ids in leaving.items() if ids}
+
+
 def test_a_sync_ends_where_a_full_run_would(figure: Callable[[str], None]) -> None:
     ends: Counter[str] = Counter()
     kinds, weights = [event for event, _ in EVENTS], [weight for _, weight in EVENTS]
@@ -226,7 +231,7 @@ def test_a_repair_puts_right_what_the_report_shows_and_nothing_else() -> None:
         assert left.drift().nothing, f"history {seed}"
         if world.misfit:  # a changed template whose workspaces are gone from Coder
             continue
-        assert left.leaving == leaving, "what Coder deleted waits for the next run"
+        assert some(left.leaving) == some(leaving), "what Coder deleted waits for the next run"
         for blueprint in (TEMPLATE.identifier, WORKSPACE.identifier):
             for identifier in leaving.get(blueprint, ()):
                 where = (blueprint, identifier)
