@@ -341,8 +341,10 @@ def inputs_of(entity: Entity) -> dict[str, Any]:
         "title": entity.title,
         "properties": properties,
     }
-    if entity.relations:
-        inputs["relations"] = {"singleRelations": dict(entity.relations)}
+    single = {key: each for key, each in entity.relations.items() if isinstance(each, str)}
+    many = {key: list(each) for key, each in entity.relations.items() if not isinstance(each, str)}
+    if relations := {name: each for name, each in (("singleRelations", single), ("manyRelations", many)) if each}:
+        inputs["relations"] = relations
     return inputs
 
 

@@ -47,6 +47,7 @@ from coderport.provider.entity_values import Owned, wanted
 from coderport.settings import Releases, Settings
 from coderport.stack.comparison import misfits
 from coderport.stack.stack import SUCCEEDED
+from simulation.engine import inputs_of
 
 Json = dict[str, Any]
 
@@ -257,14 +258,14 @@ class World:
 
     def _put_entity(self, entity: Entity) -> None:
         where = (entity.blueprint, entity.identifier)
-        wish, held = wanted(_inputs(entity)), self.port.entities.get(where)
+        wish, held = wanted(inputs_of(entity)), self.port.entities.get(where)
         owned = Owned.by(wish).and_also(DECLARED_PROPERTIES[entity.blueprint], DECLARED_RELATIONS[entity.blueprint])
         if held is None or entity_values.differences(wish, owned, held):
             sent = entity_values.body(wish, entity.identifier, owned, held)
             written = entity_values.merged(held, entity.blueprint, sent)
             self.port.entities[where] = replace(written, updated_at=STAMP)
         self.state[ENTITY, f"{entity.blueprint}-{entity.identifier}"] = (
-            digest(_inputs(entity)),
+            digest(inputs_of(entity)),
             _referred_to(entity),
         )
 
@@ -308,28 +309,3 @@ def _without_nothing(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _referred_to(entity: Entity) -> frozenset[Resource]:
     return frozenset((ENTITY, resource_name(*each)) for each in targets(entity, BY_IDENTIFIER))
-
-
-def _inputs(entity: Entity) -> Json:
-    """The entity as the program registers it."""
-    bags: dict[str, Json] = {"stringProps": {}, "numberProps": {}, "booleanProps": {}}
-    lists: Json = {}
-    for key, value in entity.properties.items():
-        if isinstance(value, bool):
-            bags["booleanProps"][key] = value
-        elif isinstance(value, (int, float)):
-            bags["numberProps"][key] = float(value)
-        elif isinstance(value, list):
-            lists[key] = value
-        else:
-            bags["stringProps"][key] = value
-    return {
-        "blueprint": entity.blueprint,
-        "identifier": entity.identifier,
-        "title": entity.title,
-        "properties": {**bags, "arrayProps": {"stringItems": lists}},
-        "relations": {
-            "singleRelations": {key: each for key, each in entity.relations.items() if isinstance(each, str)},
-            "manyRelations": {key: list(each) for key, each in entity.relations.items() if not isinstance(each, str)},
-        },
-    }

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from coderport.adoption.plan import adoption_of
@@ -19,12 +20,11 @@ from coderport.kinds.desired import Desired
 from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.planning.memory import rebuilt
 from coderport.planning.plan import Past, known_of, wanted_of
-from coderport.planning.siblings import templates_of_siblings
 from coderport.port.client import PortClient
 from coderport.port.definitions import Definitions
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
-from coderport.program.survey import read_coder, read_port, with_former_kinds
+from coderport.program.survey import read_both, read_port, with_former_kinds
 from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
@@ -50,21 +50,10 @@ class Reading:
 
 async def read(stack: Stack, settings: Settings, account: Account, now: datetime) -> Reading:
     """Reads both servers side by side, then those that relate to what would go. Writes nothing."""
-    remembering = asyncio.create_task(_past(stack, settings, account))
-
-    async def remembered() -> Past:
-        return await remembering
-
-    async def known() -> KnownIds:
-        return _known(await remembering, settings)
-
-    async def theirs(deployment: str) -> frozenset[str]:
-        before = await remembering
-        return templates_of_siblings(before.held, before.mark, deployment)
-
-    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account)]
     with account.phase("read"):
-        past, (inventory, of_siblings, forms) = await together(side_by_side)
+        past, (inventory, of_siblings, forms) = await read_both(
+            settings, _past(stack, settings, account), partial(_known, settings=settings), account
+        )
         owner = replace(past.owner(inventory.snapshot.deployment.deployment_id), takes_over=settings.take_over)
         wanted = wanted_of(settings, past, inventory, now)
         seen = seen_of(inventory, wanted)

@@ -193,7 +193,7 @@ def drift(
     stack: StackName,
     json: AsJson = False,
     summary: Summary = None,
-    repair: Annotated[bool, typer.Option(help="Put right exactly what the report shows.")] = False,
+    repair: Annotated[bool, typer.Option(help="Correct exactly what the report shows.")] = False,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Where Port is not as desired: reported property by property, and put right on request, without a full run."""
+"""Where Port is not as desired: reported property by property, and corrected on request, without a full run."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
 
 
 def remembered(memory: Memory, found: Difference) -> Memory:
-    """What the stack has declared once the difference is put right: what it had, and what was not in its state."""
+    """What the stack has declared once the difference is corrected: what it had, and what was not in its state."""
     more = {name: frozenset(each.identifier for each in found.entities if each.blueprint == name) for name in _NAMES}
     actions = [each.action for each in found.actions]
     answers = [each.answer for each in found.answers]

@@ -1,6 +1,6 @@
 """The incremental run: what a full `up` would do, at the price of the difference.
 
-It reads, proves, maps and guards as `up` does, without the engine. Only what differs is then put right, by the engine
+It reads, proves, maps and guards as `up` does, without the engine. Only what differs is then corrected, by the engine
 in a targeted run; where a part will not do, a full `up` runs instead, and the reason is said.
 """
 
@@ -104,7 +104,7 @@ def keep_part(stack: Stack, compared: Comparison, found: Difference, account: Ac
 def run_part(
     stack: Stack, compared: Comparison, found: Difference, after: Memory, account: Account
 ) -> tuple[Outcome, Tally]:
-    """Lets the engine put right what was found, or all where that part does not fit the state.
+    """Lets the engine correct what was found, or all where that part does not fit the state.
 
     `after` is what the stack remembers if all of the part went well.
     """

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,33 +114,27 @@ def _removing(service: Service, remove: Callable[[], tuple[str, ...]]) -> Iterat
 
 def clean_up_port(access: PortAccess, console: Console) -> int:
     """Removes what earlier runs left in Port, by any machine; the exit code."""
-    says(_cut_short)
     talk = Talk(access.port_base_url, PortCredentials(access), budget=port_bench.BUDGET)
-    try:
-        number, left = port_bench.remove(talk, port_bench.is_throwaway)
-    except BudgetSpent:
-        raise ConformanceError("There is more to remove than one run may ask; run it again.") from None
-    finally:
-        talk.close()
-    for what in left:
-        console.print(f"left behind: {what}", style="red")
-    console.print(f"{number - len(left)} throwaway objects removed, {len(left)} left: {talk.requests} requests")
-    return 1 if left else 0
+    return _clean_up(talk, partial(port_bench.remove, talk, port_bench.is_throwaway), "objects removed", console)
 
 
 def clean_up_coder(access: CoderAccess, console: Console) -> int:
     """Deletes the workspaces that earlier runs of this token's user left in Coder; the exit code."""
-    says(_cut_short)
     talk = Talk(access.coder_api_base_url, CoderCredentials(access), budget=coder_bench.BUDGET)
+    return _clean_up(talk, partial(coder_bench.remove, talk, coder_bench.is_throwaway), "workspaces deleted", console)
+
+
+def _clean_up(talk: Talk, remove: Callable[[], tuple[int, tuple[str, ...]]], done: str, console: Console) -> int:
+    says(_cut_short)
     try:
-        number, left = coder_bench.remove(talk, coder_bench.is_throwaway)
+        number, left = remove()
     except BudgetSpent:
         raise ConformanceError("There is more to remove than one run may ask; run it again.") from None
     finally:
         talk.close()
     for what in left:
         console.print(f"left behind: {what}", style="red")
-    console.print(f"{number - len(left)} throwaway workspaces deleted, {len(left)} left: {talk.requests} requests")
+    console.print(f"{number - len(left)} throwaway {done}, {len(left)} left: {talk.requests} requests")
     return 1 if left else 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from coderport.catalog.actions.declared import wants_form
@@ -29,6 +30,9 @@ from coderport.servers import opened_coder, opened_port
 from coderport.settings import Releases, Settings
 from coderport.transport.address import is_loopback
 from coderport.transport.together import together
+
+ReadOfCoder = tuple[Inventory, tuple[Template, ...], Mapping[str, TemplateForm]]
+"""What Coder holds, the templates of sibling stacks, and the forms by the id of the template."""
 
 
 async def make_plan(
@@ -61,24 +65,34 @@ async def survey(
 
     Raises Refusal where the stack belongs to another Coder or Port, because then everything would differ.
     """
+    with account.phase("read"):
+        before, (read, of_siblings, forms) = await read_both(
+            settings, past, partial(known_of, settings=settings), account
+        )
+    with account.phase("judge"):
+        plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
+    return before, plan, verdict
+
+
+async def read_both(
+    settings: Settings, past: Coroutine[Any, Any, Past], known_of: Callable[[Past], KnownIds], account: Account
+) -> tuple[Past, ReadOfCoder]:
+    """The past and Coder, read side by side; `known_of` says of which ids of the past Coder is asked."""
     remembering = asyncio.create_task(past)
 
     async def remembered() -> Past:
         return await remembering
 
     async def known() -> KnownIds:
-        return known_of(await remembering, settings)
+        return known_of(await remembering)
 
     async def theirs(deployment: str) -> frozenset[str]:
         before = await remembering
         return templates_of_siblings(before.held, before.mark, deployment)
 
     side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account)]
-    with account.phase("read"):
-        before, (read, of_siblings, forms) = await together(side_by_side)
-    with account.phase("judge"):
-        plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
-    return before, plan, verdict
+    before, read = await together(side_by_side)
+    return before, read
 
 
 async def read_port(settings: Settings, account: Account) -> Holdings:
@@ -127,7 +141,7 @@ async def read_coder(
     known: Callable[[], Awaitable[KnownIds]],
     theirs: Callable[[str], Awaitable[Collection[str]]],
     account: Account,
-) -> tuple[Inventory, tuple[Template, ...], Mapping[str, TemplateForm]]:
+) -> ReadOfCoder:
     """What Coder holds, the templates of siblings, and the forms of all templates that get an action of their own.
 
     `theirs` gives the ids of the siblings' templates for a deployment; only a stack that declares actions asks.

@@ -26,7 +26,7 @@ from coderport.transport.together import together
 class Comparison:
     """The plan of this moment, how Port and the state differ from it, and what the guard says to that.
 
-    `misfits` are the reasons for which only a full run will do; none where the difference can be put right by itself.
+    `misfits` are the reasons for which only a full run will do; none where the difference can be corrected by itself.
     """
 
     settings: Settings

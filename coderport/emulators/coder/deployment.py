@@ -73,7 +73,7 @@ class Deployment:
             return {template.id for template in self.state.templates.values() if not template.deleted}
 
     def advance(self) -> None:
-        """Let happen what is due by the clock; requests do so by themselves."""
+        """Let happen what is due by now; requests do so by themselves."""
         with self.state.lock:
             self.state.advance()
 

@@ -244,7 +244,7 @@ class State:
         heapq.heappush(self._due, (self.time() + seconds, self._due_number, what))
 
     def advance(self) -> None:
-        """Let happen what is due by the clock; every request and mutation begins with it."""
+        """Let happen what is due by now; every request and mutation begins with it."""
         now = self.clock()
         try:
             while self._due and self._due[0][0] <= now:

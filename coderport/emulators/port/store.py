@@ -55,7 +55,7 @@ class Store:
     actions: dict[str, Json] = field(default_factory=dict)
     action_permissions: dict[str, Json] = field(default_factory=dict)
     permissions_from: dict[str, float] = field(default_factory=dict)
-    """When the permissions of a new action are there to be read, by the clock."""
+    """When the permissions of a new action are there to be read, in seconds of the emulator's clock."""
     integrations: dict[str, Json] = field(default_factory=dict)
     default_branches: dict[str, str] = field(default_factory=dict)
     """By organization/repository; `main` where there is none."""
