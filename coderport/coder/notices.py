@@ -34,10 +34,7 @@ class ListedJob(CoderModel):
     @model_validator(mode="before")
     @classmethod
     def _of_metadata(cls, row: Any) -> Any:
-        metadata = row.get("metadata") if isinstance(row, Mapping) else None
-        if not isinstance(metadata, Mapping):
-            return row
-        return {**row, "workspace_id": str(metadata.get("workspace_id") or "")}
+        return _with_workspace(row, "metadata")
 
     @property
     def active(self) -> bool:
@@ -63,10 +60,13 @@ class AuditLine(CoderModel):
     @model_validator(mode="before")
     @classmethod
     def _of_details(cls, row: Any) -> Any:
-        details = row.get("additional_fields") if isinstance(row, Mapping) else None
-        if not isinstance(details, Mapping):
-            return row
-        return {**row, "workspace_id": str(details.get("workspace_id") or "")}
+        return _with_workspace(row, "additional_fields")
+
+
+def _with_workspace(row: Any, member: str) -> Any:
+    """The row with the workspace that its member names, where it has such a member."""
+    about = row.get(member) if isinstance(row, Mapping) else None
+    return {**row, "workspace_id": str(about.get("workspace_id") or "")} if isinstance(about, Mapping) else row
 
 
 class Notices:
