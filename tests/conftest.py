@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ FIGURE = "figure"
 
 drop_real_life(os.environ)
 drop_network(os.environ)
+
+# A shell that runs the suite in the background, or `nohup`, leaves these ignored, and the commands of the tests would
+# inherit that: a signal that a test sends would do nothing.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _each in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
+    signal.signal(_each, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

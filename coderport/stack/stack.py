@@ -26,6 +26,7 @@ from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
 from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environment
+from coderport.engine.channels import keep_apart
 from coderport.engine.errors import EngineError
 from coderport.engine.holding import folder_of, held
 from coderport.engine.lock import StackLocked, explained, this_machine, unlock
@@ -113,6 +114,7 @@ class Stack:
         self.directory = directory = directory or project_folder()
         self.project = project_name(directory)
         self._healed: list[str] = []
+        keep_apart()
         environment = engine_environment(os.environ, cli=cli.path, local_state=local_state)
         try:
             workspace = automation.LocalWorkspace(
