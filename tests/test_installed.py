@@ -79,7 +79,8 @@ def test_h_is_help_for_the_whole_and_for_each_command(installed: Installed) -> N
 def test_the_shell_completes_its_commands(installed: Installed) -> None:
     done = installed.run(_CODERPORT_COMPLETE="complete_bash", COMP_WORDS="coderport dr", COMP_CWORD="1")
     assert done.stdout.split() == ["drift"]
-    script = installed.run("--show-completion", "bash").stdout
+    # Typer looks for the shell among the processes above, which a test may not have.
+    script = installed.run("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1").stdout
     assert "_CODERPORT_COMPLETE=complete_bash" in script
     assert not any(installed.home.iterdir()), "a script is shown, and nothing is installed unasked"
 
