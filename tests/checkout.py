@@ -24,10 +24,9 @@ class Checkout:
 
     def __init__(self, folder: Path, cli: CliInfo, pair: Pair) -> None:
         self.folder, self.pair = folder / "checkout", pair
+        # What is compiled comes along: it is of the same files, and each first command would compile all of it again.
         shutil.copytree(
-            ROOT,
-            self.folder,
-            ignore=shutil.ignore_patterns(".git", ".venv", ".coderport", "__pycache__", ".*_cache", "tests"),
+            ROOT, self.folder, ignore=shutil.ignore_patterns(".git", ".venv", ".coderport", ".*_cache", "tests")
         )
         (folder / "state").mkdir()
         self.environment = {

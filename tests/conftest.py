@@ -19,6 +19,9 @@ FIGURE = "figure"
 drop_real_life(os.environ)
 drop_network(os.environ)
 
+# The CLI lives for a second: collecting its garbage is a tenth of what a run costs here. The limit holds for each one.
+os.environ |= {"GOGC": "off", "GOMEMLIMIT": "512MiB"}
+
 # A shell that runs the suite in the background, or `nohup`, leaves these ignored, and the commands of the tests would
 # inherit that: a signal that a test sends would do nothing.
 signal.signal(signal.SIGINT, signal.default_int_handler)

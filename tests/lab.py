@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from coderport.commands.demo import isolated_stack
+import pulumi
+import yaml
+
+from coderport.commands.demo import isolated_stack, settings_for
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.guard.ownership import new_state_id
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
+from coderport.planning.memory import Memory
 from coderport.report.outcome import Change, Counts, Outcome, Tally
-from coderport.stack.stack import Stack
+from coderport.stack.stack import Stack, project_copy
 
 Json = dict[str, Any]
 
@@ -24,7 +33,17 @@ class Lab:
     def __init__(self, folder: Path, cli: CliInfo, pair: Pair) -> None:
         self.folder, self.cli, self.pair = folder, cli, pair
         self.coder, self.port = pair.coder, pair.port
-        self.stack = self.opened()
+        self.stack = self._copied()
+
+    def _copied(self) -> Stack:
+        """The stack `lab` as the very first pass of a run leaves it, from the copy that this process made once."""
+        begun, config = _begun(self.cli), self.folder / "Pulumi.lab.yaml"
+        for name in ("state", "pulumi"):
+            shutil.copytree(begun / name, self.folder / name)
+        settings = {f"coderport:{key}": value for key, value in settings_for(self.pair).items()}
+        head = yaml.safe_load((begun / config.name).read_text(encoding="utf-8"))
+        config.write_text(yaml.safe_dump({**head, "config": settings}), encoding="utf-8")
+        return Stack("lab", self.cli, directory=project_copy(self.folder), local_state=self.folder)
 
     def opened(self, name: str = "lab", folder: Path | None = None) -> Stack:
         """A stack on the emulators; another folder is another state."""
@@ -97,6 +116,24 @@ def in_state(lab: Lab) -> dict[str, Any]:
         }
         for each in lab.stack.state()["resources"]
     }
+
+
+@functools.cache
+def _begun(cli: CliInfo) -> Path:
+    """A folder with the stack `lab` after the very first pass of a run, which gives its state an id and no more.
+
+    Made once for each process: five starts of the CLI that no lab has to repeat.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="begun-")
+    atexit.register(folder.cleanup)
+    made = Path(folder.name)
+
+    def program() -> None:
+        for key, value in Memory(state=new_state_id()).outputs().items():
+            pulumi.export(key, value)
+
+    Stack("lab", cli, directory=project_copy(made), local_state=made, program=program).up()
+    return made
 
 
 @contextmanager

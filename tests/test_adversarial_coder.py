@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -17,7 +18,7 @@ from coderport.coder.reading.snapshot import Fate, Snapshot
 
 pytestmark = pytest.mark.dear
 
-HISTORIES = 10_000
+HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000"))
 
 
 @pytest.fixture(autouse=True)

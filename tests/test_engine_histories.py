@@ -180,10 +180,10 @@ def test_after_a_sync_a_full_run_finds_nothing_to_do(
     tmp_path: Path, cli: CliInfo, figure: Callable[[str], None]
 ) -> None:
     with laboratory(tmp_path, cli, prebuilds=3) as lab:
-        rows = histories(lab, range(10))
+        rows = histories(lab, range(6))
     ways = Counter(row["sync"] for row in rows)
     figure(f"sync against up over {len(rows)} histories through the engine: {dict(ways)}, 0 differ")
-    assert ways["part"] >= 4 and ways["full"] >= 1
+    assert ways["part"] >= 2 and ways["full"] >= 1
 
 
 @pytest.mark.long

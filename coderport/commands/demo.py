@@ -166,18 +166,21 @@ def _button_pressed(pair: Pair) -> list[str]:
 def isolated_stack(name: str, folder: Path, pair: Pair, cli: CliInfo) -> Stack:
     """A stack on the emulators with a state, a passphrase and a Pulumi home of its own in the folder."""
     stack = Stack(name, cli, directory=project_copy(folder), local_state=folder)
-    servers = pair.describe()
-    stack.configure(
-        {
-            "coderApiBaseUrl": servers["coder_url"],
-            "coderSessionToken": servers["coder_token"],
-            "portBaseUrl": servers["port_url"],
-            "portClientId": servers["port_client_id"],
-            "portClientSecret": servers["port_client_secret"],
-            "protectBlueprints": "false",
-        }
-    )
+    stack.configure(settings_for(pair))
     return stack
+
+
+def settings_for(pair: Pair) -> dict[str, str]:
+    """The settings of a stack on the emulators."""
+    servers = pair.describe()
+    return {
+        "coderApiBaseUrl": servers["coder_url"],
+        "coderSessionToken": servers["coder_token"],
+        "portBaseUrl": servers["port_url"],
+        "portClientId": servers["port_client_id"],
+        "portClientSecret": servers["port_client_secret"],
+        "protectBlueprints": "false",
+    }
 
 
 def _run(stack: Stack, pair: Pair, console: Console) -> Outcome:
