@@ -34,7 +34,7 @@ openapi: dev
 
 test: dev
 	@$(python) -m coderport engine
-	$(python) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(python) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: dev
 	$(python) -m ruff check .

@@ -47,7 +47,7 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Tests that tell one story (`in_order`) keep their order and stay together, however the others are shuffled.
 
-    What takes longest begins first, so that the workers end together: files with the engine and the `dear` ones.
+    What takes longest begins first, so that the workers end together: the `dear` files, then those with the engine.
     """
     written = {item.nodeid: place for place, item in enumerate(items)}
     yield
@@ -61,10 +61,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             items.append(item)
         elif item is stories[item.path][0]:
             items.extend(sorted(stories[item.path], key=lambda each: written[each.nodeid]))
-    dear = {
-        item.path for item in items if item.get_closest_marker("dear") or "cli" in getattr(item, "fixturenames", ())
-    }
-    items.sort(key=lambda each: each.path not in dear)
+    dear = {item.path for item in items if item.get_closest_marker("dear")}
+    engine = {item.path for item in items if "cli" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda each: 0 if each.path in dear else 1 if each.path in engine else 2)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

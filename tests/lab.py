@@ -39,7 +39,7 @@ class Lab:
         """The stack `lab` as the very first pass of a run leaves it, from the copy that this process made once."""
         begun, config = _begun(self.cli), self.folder / "Pulumi.lab.yaml"
         for name in ("state", "pulumi"):
-            shutil.copytree(begun / name, self.folder / name)
+            shutil.copytree(begun / name, self.folder / name, dirs_exist_ok=True)
         settings = {f"coderport:{key}": value for key, value in settings_for(self.pair).items()}
         head = yaml.safe_load((begun / config.name).read_text(encoding="utf-8"))
         config.write_text(yaml.safe_dump({**head, "config": settings}), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""10,000 random histories of a Coder that changes, lies and fails while it is read (see `adversary`)."""
+"""Random histories of a Coder that changes, lies and fails while it is read (see `adversary`)."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from coderport.emulators.faults import Fault
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 
+pytestmark = pytest.mark.dear
+
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 

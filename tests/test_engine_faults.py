@@ -21,6 +21,8 @@ from coderport.stack.stack import Stack
 
 Command = Callable[[Stack], tuple[Outcome, Any]]
 
+pytestmark = pytest.mark.dear
+
 CHEAP: dict[str, Command] = {"sync": sync, "drift": lambda stack: drift(stack, repair=False)}
 ENGINE: dict[str, Command] = {"up": Stack.up, "preview": Stack.preview}
 SERVERS: tuple[Server, Server] = ("Coder", "Port")

@@ -16,6 +16,8 @@ from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
 
+pytestmark = pytest.mark.dear
+
 WITH_ENGINE = ("up", "preview")
 WITH_SUMMARY = (*WITH_ENGINE, "sync", "drift", "preview --fast")
 COMMANDS = (*WITH_SUMMARY, "run", "serve")

@@ -19,6 +19,8 @@ from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.kinds.workspace import WORKSPACE
 
+pytestmark = pytest.mark.dear
+
 W = WORKSPACE.identifier
 BESIDE = {
     # What changes something needs the lock that the first holds; what only looks does not.
