@@ -59,8 +59,18 @@ def locks(checkout: Checkout) -> list[Path]:
     return [each for each in (checkout.folder.parent / "state").rglob("locks/**/*.json") if each.is_file()]
 
 
-@pytest.mark.parametrize("first", ENGINE)
-def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(checkout: Checkout, first: str) -> None:
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [
+        ("up", tuple(BESIDE)),
+        *((each, ("up", "preview")) for each in ENGINE[1:]),
+        *(pytest.param(each, tuple(BESIDE), marks=pytest.mark.long) for each in ENGINE[1:]),
+    ],
+    ids=lambda each: each if isinstance(each, str) else f"{len(each)} commands",
+)
+def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(
+    checkout: Checkout, first: str, others: tuple[str, ...]
+) -> None:
     held, other = sorted(checkout.pair.port.entities(W), key=lambda each: str(each["identifier"]))[:2]
     checkout.pair.port.put_entity(W, {**held, "title": f"by hand, before {first}"})
     faults = checkout.pair.port.faults
@@ -80,7 +90,7 @@ def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(checkout
 
     try:
         with ThreadPoolExecutor(2) as several:
-            ended = dict(zip(BESIDE, several.map(beside, BESIDE), strict=True))
+            ended = dict(zip(others, several.map(beside, others), strict=True))
     finally:
         running.tell(signal.SIGCONT)
     for command, done in ended.items():
