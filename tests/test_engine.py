@@ -16,7 +16,6 @@ import pytest
 from coderport.engine import (
     CliInfo,
     CliUnavailable,
-    EngineCommand,
     drop_real_life,
     engine_environment,
     ensure_cli,
@@ -24,6 +23,7 @@ from coderport.engine import (
 )
 from coderport.engine.build import build_cli
 from coderport.engine.cli import Progress
+from coderport.engine.start import EngineCommand
 from coderport.engine.versions import PINNED, Version, is_fit, parsed
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from coderport.engine import CliInfo, EngineCommand
+from coderport.engine import CliInfo
 from coderport.engine.holding import held
 from coderport.engine.lock import HolderState, Lock, Machine, StackLocked, holder_state, locks, this_machine, unlock
+from coderport.engine.start import EngineCommand
 from coderport.engine.torn import mended
 
 SINCE = datetime(2026, 11, 21, 5, 2, 15, tzinfo=timezone.utc)
@@ -178,7 +179,8 @@ def test_the_engine_is_killed_with_the_command_that_started_it(tmp_path: Path) -
     cli.write_text("#!/bin/sh\necho $$\nexec sleep 600 >/dev/null 2>&1\n")
     cli.chmod(0o755)
     program = (
-        "import sys; from pathlib import Path; from coderport.engine import CliInfo, EngineCommand\n"
+        "import sys; from pathlib import Path; from coderport.engine import CliInfo\n"
+        "from coderport.engine.start import EngineCommand\n"
         f"EngineCommand(CliInfo(Path({str(cli)!r}), '3.250.0', 'PATH'))"
         ".run(['up'], '.', {'PULUMI_HOME': sys.argv[1]}, lambda line: print(line, flush=True))"
     )

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.kinds.workspace import WORKSPACE
-from coderport.terminal.screen import Outlet, Screen
+from coderport.terminal.outlets import Outlet
+from coderport.terminal.screen import Screen
 from coderport.terminal.text import LONGEST_NAME, json_line, line, lines, markdown, short, uncommanding
 
 W = WORKSPACE.identifier

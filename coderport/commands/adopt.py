@@ -8,13 +8,17 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal
 
+from rich.console import Console
+
 from coderport.adoption.applying import Done, apply
 from coderport.adoption.following import Next
 from coderport.adoption.plan import after
 from coderport.adoption.reading import Reading, read
 from coderport.adoption.report import AdoptionOutcome, Report, counts_of, report_of, row
+from coderport.adoption.screen import show_adoption
 from coderport.adoption.values import T, W
 from coderport.adoption.verdict import verdict_on
+from coderport.commands.acts import converge
 from coderport.commands.history import store_of
 from coderport.commands.sync import failed
 from coderport.errors import CoderportError
@@ -26,6 +30,17 @@ from coderport.stack.stack import Stack, judged
 from coderport.terminal import ending
 from coderport.terminal.ending import Interrupted, writes_text
 from coderport.terminal.remedy import CLI, COMMAND
+
+
+def come_over(name: str, *, apply_it: bool, again: str, console: Console) -> Outcome:
+    """Takes an older catalog over, or shows what that does; `again` is the command line that does it."""
+
+    def act(stack: Stack) -> tuple[Outcome, Tally]:
+        outcome, tally, following = adopt(stack, apply_it=apply_it)
+        show_adoption(outcome, following, console, applied=apply_it, again=again)
+        return outcome, tally
+
+    return converge(name, "Coming over with" if apply_it else "Looking at what coming over does with", act, console)
 
 
 def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next | None]:

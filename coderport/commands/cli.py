@@ -1,51 +1,28 @@
-"""`coderport COMMAND`, or `python -m coderport COMMAND`: thin commands over the stack, the demo and the emulators."""
+"""`coderport COMMAND`, or `python -m coderport COMMAND`: the words and options of the commands.
+
+Each imports what it does when it is called: what all of them need together takes a second to import.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from coderport import __version__
-from coderport.commands.acts import (
-    account,
-    come_over,
-    converge,
-    emulate_until_interrupted,
-    people,
-    print_json,
-    report_drift,
-    run_pulumi,
-    serve_until_told,
-    settings_of,
-    work_on_run,
-    write_summary,
-)
-from coderport.commands.demo import show
-from coderport.commands.doctor import doctor as examined
-from coderport.commands.history import kept_runs
-from coderport.commands.history import undo as undo_run
-from coderport.commands.init import set_up
-from coderport.commands.live import live_until_told
-from coderport.commands.sync import preview as previewed
-from coderport.commands.sync import sync as synced
-from coderport.commands.why import explain
-from coderport.conformance.command import asked
-from coderport.engine import obtain_cli
 from coderport.errors import CoderportError, UnexpectedChanges
-from coderport.history.screen import as_json, history_as_json, show_history, show_undo
 from coderport.project import work_in
-from coderport.report.outcome import Outcome
-from coderport.settings import RELEASES
-from coderport.setup.beginning import Choices
-from coderport.stack.stack import Stack
-from coderport.terminal.screen import open_outlets
+from coderport.terminal.outlets import open_outlets
 from coderport.terminal.volume import Volume, set_volume
 from coderport.transport.loopback import spare
 from coderport.transport.resolver import hurry
+
+if TYPE_CHECKING:
+    from coderport.report.outcome import Outcome
+    from coderport.stack.stack import Stack
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -149,6 +126,11 @@ def preview(
     expect_no_changes: Annotated[bool, typer.Option(help="Exit with 4 if anything would change.")] = False,
 ) -> None:
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
+    from coderport.commands.acts import converge
+    from coderport.commands.consoles import account
+    from coderport.commands.sync import preview as previewed
+    from coderport.stack.stack import Stack
+
     _release(allow_deletions, forget_unproven)
     act = previewed if fast else Stack.preview
     outcome = converge(stack, "Previewing", act, account(stderr=json))
@@ -167,6 +149,10 @@ def up(
     forget_unproven: ForgetUnproven = None,
 ) -> None:
     """Make Port's catalog match Coder."""
+    from coderport.commands.acts import converge
+    from coderport.commands.consoles import account
+    from coderport.stack.stack import Stack
+
     _release(allow_deletions, forget_unproven)
     outcome = converge(stack, "Converging", Stack.up, account(stderr=json))
     _tell(outcome, json, summary)
@@ -182,6 +168,10 @@ def sync(
     forget_unproven: ForgetUnproven = None,
 ) -> None:
     """Make Port's catalog match Coder, at the price of what differs: the run for every few minutes."""
+    from coderport.commands.acts import converge
+    from coderport.commands.consoles import account
+    from coderport.commands.sync import sync as synced
+
     _release(allow_deletions, forget_unproven)
     outcome = converge(stack, "Syncing", synced, account(stderr=json))
     _tell(outcome, json, summary)
@@ -198,6 +188,9 @@ def drift(
     forget_unproven: ForgetUnproven = None,
 ) -> None:
     """Report what in Port is missing, changed or orphaned, property by property. Exits with 4 if anything is."""
+    from coderport.commands.consoles import account
+    from coderport.commands.drift import report_drift
+
     _release(allow_deletions, forget_unproven)
     outcome = report_drift(stack, repair=repair, console=account(stderr=json))
     _tell(outcome, json, summary)
@@ -213,6 +206,9 @@ def adopt(
     allow_deletions: AllowDeletions = None,
 ) -> None:
     """Take over a catalog that the original integration or Port's guide made: rename its templates in place."""
+    from coderport.commands.adopt import come_over
+    from coderport.commands.consoles import people
+
     _release(allow_deletions, None)
     release = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
     again = f"python -m coderport adopt --stack {stack} --apply{release}"
@@ -227,6 +223,10 @@ def history(
     json: AsJson = False,
 ) -> None:
     """List the runs of which is kept what they changed and deleted in Port, the newest first."""
+    from coderport.commands.consoles import people
+    from coderport.commands.history import kept_runs
+    from coderport.history.screen import history_as_json, show_history
+
     records = kept_runs(_existing(stack))
     if json:
         print(history_as_json(records))
@@ -243,6 +243,10 @@ def undo(
     allow_deletions: AllowDeletions = None,
 ) -> None:
     """Put back in Port what one run changed and deleted, where nobody has changed it since."""
+    from coderport.commands.consoles import people
+    from coderport.commands.history import undo as undo_run
+    from coderport.history.screen import as_json, show_undo
+
     _release(allow_deletions, None)
     done = undo_run(_existing(stack), run, apply_it=apply)
     again = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
@@ -266,6 +270,8 @@ def emulate(
     ] = None,
 ) -> None:
     """Run the emulators of Coder and Port on this machine until interrupted. Prints where they listen as JSON."""
+    from coderport.commands.emulate import emulate_until_interrupted
+
     coder = {"workspaces": workspaces, "templates": templates, "flavour": coder_version, "priced": prices}
     emulate_until_interrupted(seed=seed, free_ports=free_ports, coder=coder, recordings=recordings or ())
 
@@ -287,6 +293,10 @@ def conformance(
     ] = False,
 ) -> None:
     """Ask a live Port or Coder whether it is as this project assumes. Exits with 4 where it differs."""
+    from coderport.commands.consoles import people
+    from coderport.commands.given import settings_of
+    from coderport.conformance.command import asked
+
     if port == coder:
         raise typer.BadParameter("One of --port and --coder is needed.")
     service: Literal["port", "coder"] = "port" if port else "coder"
@@ -319,6 +329,9 @@ def init(
     preview: Annotated[bool | None, typer.Option("--preview/--no-preview", help="End with a preview.")] = None,
 ) -> None:
     """Set up a project and a stack: asks for what it does not find, runs `doctor`, and offers a preview."""
+    from coderport.commands.init import set_up
+    from coderport.setup.beginning import Choices
+
     given = {
         "coderApiBaseUrl": coder_url,
         "coderSessionToken": coder_token,
@@ -336,6 +349,8 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")] = False,
 ) -> None:
     """Look at all that a run needs: this machine, Coder, Port, the actions. Writes nothing. Exits with 1 on a fail."""
+    from coderport.commands.doctor import doctor as examined
+
     raise typer.Exit(examined(stack, as_object=json))
 
 
@@ -348,6 +363,8 @@ def why(
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
 ) -> None:
     """Tell why something is, or is not, in Port as it is. Reads and judges as a run does; writes nothing."""
+    from coderport.commands.why import explain
+
     raise typer.Exit(explain(_existing(stack), subject, as_object=json))
 
 
@@ -359,6 +376,9 @@ def engine(
     ] = False,
 ) -> None:
     """Get the Pulumi CLI (found, or built from source) and print where it is."""
+    from coderport.commands.consoles import people
+    from coderport.engine import obtain_cli
+
     found = obtain_cli(people(stderr=True).print, official=official)
     print(f"{found.path} {found.version} ({found.origin})")
 
@@ -368,6 +388,8 @@ def pulumi(
     arguments: Annotated[list[str] | None, typer.Argument(help="What the CLI is to do, after `--`.")] = None,
 ) -> None:
     """Run the Pulumi CLI that the commands use, in the project: `coderport pulumi -- stack ls`."""
+    from coderport.commands.pulumi import run_pulumi
+
     run_pulumi(arguments or [])
 
 
@@ -377,6 +399,8 @@ def demo(
     templates: Annotated[int, typer.Option(min=2, help="How many templates Coder has.")] = 6,
 ) -> None:
     """Show the whole on this machine: emulators, the real engine, four acts. Touches no account and no login."""
+    from coderport.commands.demo import show
+
     show(workspaces=workspaces, templates=templates)
 
 
@@ -389,6 +413,8 @@ def run(
     config: Config = None,
 ) -> None:
     """Bring one action run to its end, as the workflow of the GitHub backend does. Fails where Port was not told."""
+    from coderport.commands.actions import work_on_run
+
     raise typer.Exit(work_on_run(stack, run_id, config))
 
 
@@ -400,16 +426,24 @@ def serve(
 ) -> None:
     """Run the webhook backend of the actions until SIGTERM. docs/actions.md lists its CODERPORT_SERVE_… variables."""
     if not live:
+        from coderport.commands.actions import serve_until_told
+
         serve_until_told(stack, config)
     elif config is not None:
         raise typer.BadParameter("--live needs the stack's state, which no --config has.")
     else:
+        from coderport.commands.consoles import people
+        from coderport.commands.live import live_until_told
+
         live_until_told(stack, people(stderr=True).print, with_actions=True)
 
 
 @app.command()
 def live(stack: ExistingStack) -> None:
     """Keep Port as Coder is, seconds behind, until SIGTERM. docs/live.md has its settings and variables."""
+    from coderport.commands.consoles import people
+    from coderport.commands.live import live_until_told
+
     live_until_told(stack, people(stderr=True).print)
 
 
@@ -421,15 +455,23 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except CoderportError as error:
+        from coderport.commands.consoles import people
+
         people(stderr=True).print(str(error), style="red")
         sys.exit(error.exit_code)
 
 
 def _existing(name: str) -> Stack:
+    from coderport.commands.consoles import people
+    from coderport.engine import obtain_cli
+    from coderport.stack.stack import Stack
+
     return Stack(name, obtain_cli(people(stderr=True).print), create=False)
 
 
 def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
+    from coderport.commands.acts import print_json, write_summary
+
     if json:
         print_json(outcome)
     if summary is not None:
@@ -438,6 +480,8 @@ def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
 
 def _release(allow_deletions: int | None, forget_unproven: int | None) -> None:
     """The program reads the releases from the environment, so that plain `pulumi up` has them too."""
+    from coderport.settings import RELEASES
+
     for field, value in {"allow_deletions": allow_deletions, "forget_unproven": forget_unproven}.items():
         if value is not None:
             os.environ[RELEASES[field]] = str(value)

@@ -22,8 +22,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from coderport.commands.acts import people
 from coderport.commands.acts import show as show_outcome
+from coderport.commands.consoles import people
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo, drop_real_life, obtain_cli

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from io import StringIO
 
-from coderport.commands.acts import people
+from coderport.commands.consoles import people
 from coderport.doctor.check import is_well
 from coderport.doctor.examination import examine
 from coderport.doctor.screen import as_json, show

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.table import Table
 
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.answers.values import TYPES
 from coderport.catalog.values import Entity
+from coderport.commands.acts import converge
 from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, full, keep_part, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.kinds.all import BLUEPRINTS
@@ -24,6 +28,11 @@ from coderport.settings import load_releases
 from coderport.stack.comparison import Comparison, comparison_of
 from coderport.stack.stack import Stack, judged
 from coderport.terminal.ending import Interrupted
+from coderport.terminal.screen import Screen
+from coderport.terminal.text import line
+
+SHOWN_DRIFT = 50
+LOG_WIDTH = 160
 
 
 class Drifted(BaseModel):
@@ -51,6 +60,22 @@ class DriftOutcome(Outcome):
     """An outcome with what was found; after a repair it was found before."""
 
     drift: tuple[Drifted, ...]
+
+
+def report_drift(name: str, *, repair: bool, console: Console) -> Outcome:
+    """Compares the stack's part of Port with what is desired and shows what drifted; with `repair` puts it right."""
+
+    def act(stack: Stack) -> tuple[Outcome, Tally]:
+        outcome, tally = drift(stack, repair=repair)
+        if outcome.drift:
+            # A log is taken for 80 columns wide, in which the table would fold.
+            log = Screen(file=console.file, width=LOG_WIDTH, soft_wrap=False)
+            (console if console.is_terminal else log).print(_drift_table(outcome.drift[:SHOWN_DRIFT]))
+        if len(outcome.drift) > SHOWN_DRIFT:
+            console.print(f"… and {len(outcome.drift) - SHOWN_DRIFT} more (--json has all)")
+        return outcome, tally
+
+    return converge(name, "Comparing Port with what is desired of", act, console)
 
 
 def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
@@ -199,3 +224,22 @@ def _texts(findings: tuple[Finding, ...]) -> tuple[str, ...]:
 
 def _with(rows: tuple[Drifted, ...], outcome: Outcome) -> DriftOutcome:
     return DriftOutcome(**outcome.model_dump(), exit_code=outcome.exit_code, drift=rows)
+
+
+def _drift_table(rows: Sequence[Drifted]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("drift", "", "property", "in Port", "desired", "last changed"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        changed = f"{row.changed_at or ''} by {row.changed_by}" if row.changed_by else ""
+        cells = [(key.removeprefix("$"), _shown(held), _shown(wanted)) for key, (held, wanted) in row.values.items()]
+        cells += [("", text, "") for text in (*row.findings, row.why) if text]
+        first, *more = cells or [("", "", "")]
+        table.add_row(*map(line, (row.drift, f"{row.kind} {row.title}", *first, changed)))
+        for each in more:
+            table.add_row(*map(line, ("", "", *each, "")))
+    return table
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)

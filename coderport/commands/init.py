@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from coderport.commands.acts import account, converge, people
+from coderport.commands.acts import converge
+from coderport.commands.consoles import account, people
 from coderport.doctor.check import is_well
 from coderport.doctor.examination import examine
 from coderport.doctor.screen import show

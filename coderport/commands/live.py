@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from coderport.commands.given import check_network
 from coderport.engine import obtain_cli
 from coderport.live.server import follow
 from coderport.live.settings import service_settings
@@ -12,7 +13,6 @@ from coderport.runner.service.runs import service_runner
 from coderport.runner.service.server import running
 from coderport.runner.service.settings import service_settings as settings_of_actions
 from coderport.stack.stack import Stack
-from coderport.transport.route import route_to
 
 
 def live_until_told(name: str, say: Callable[[str], None], *, with_actions: bool = False) -> None:
@@ -20,8 +20,7 @@ def live_until_told(name: str, say: Callable[[str], None], *, with_actions: bool
     service = service_settings(os.environ)
     stack = Stack(name, obtain_cli(say), create=False)
     settings = stack.settings()
-    for address in (settings.coder_api_base_url, settings.port_base_url):
-        route_to(address)
+    check_network(settings)
     beside = None
     if with_actions:
         # Port signs with the secret of its client, wherever that is set.

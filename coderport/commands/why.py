@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from coderport.commands.acts import people
+from coderport.commands.consoles import people
 from coderport.stack.stack import Stack
 from coderport.terminal.text import json_line, line
 from coderport.why.answer import answers

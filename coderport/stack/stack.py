@@ -25,13 +25,15 @@ import yaml
 from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
-from coderport.engine import CliInfo, EngineCommand, EngineStack, engine_environment
+from coderport.engine import CliInfo, engine_environment
 from coderport.engine.channels import keep_apart
 from coderport.engine.errors import EngineError
 from coderport.engine.holding import folder_of, held
 from coderport.engine.lock import StackLocked, explained, this_machine, unlock
 from coderport.engine.refusals import known_refusal, last_words
 from coderport.engine.resources import Resources, outputs_by_urn, read_by
+from coderport.engine.stack import EngineStack
+from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mended
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.history.store import PROJECT_FOLDER

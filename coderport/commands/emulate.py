@@ -1,0 +1,46 @@
+"""The command `emulate`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coderport.commands.consoles import people
+from coderport.conformance.recording import behaviours
+from coderport.emulators.pair import Pair
+from coderport.terminal.ending import as_service
+
+DEV_PORTS = (17080, 17081, 17082)
+"""Where the dev stack (`Pulumi.dev.yaml`) looks for Coder, Port and their control server."""
+
+
+def emulate_until_interrupted(
+    *, seed: int, free_ports: bool, coder: Mapping[str, Any], recordings: Sequence[Path] = ()
+) -> None:
+    """Serves the emulators in the foreground; their addresses go to standard output as one JSON line.
+
+    `coder` are settings of `CoderEmulator`, by their names; what `recordings` of `conformance` saw goes before them.
+    """
+    behaviour, seen = behaviours(recordings)
+    stop = threading.Event()
+    coder_port, port_port, control_port = (0, 0, 0) if free_ports else DEV_PORTS
+    with (
+        as_service(stop.set),
+        Pair(
+            seed=seed,
+            coder_port=coder_port,
+            port_port=port_port,
+            control_port=control_port,
+            renames=True,
+            port_behaviour=behaviour,
+            **{**coder, **seen},
+        ) as pair,
+    ):
+        console = people(stderr=True)
+        console.print(pair.banner())
+        console.print("Ctrl-C ends them.")
+        print(json.dumps(pair.describe()), flush=True)
+        stop.wait()

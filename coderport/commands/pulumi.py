@@ -1,0 +1,18 @@
+"""The command `pulumi`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NoReturn
+
+from coderport.commands.consoles import people
+from coderport.engine import engine_environment, obtain_cli
+from coderport.project import project_folder
+
+
+def run_pulumi(arguments: Sequence[str]) -> NoReturn:
+    """Becomes the Pulumi CLI that the commands use, in the project's folder and with the environment of its stacks."""
+    cli = obtain_cli(people(stderr=True).print)
+    os.chdir(project_folder())
+    os.execve(cli.path, ["pulumi", *arguments], engine_environment(os.environ, cli=cli.path, local_state=None))
