@@ -65,7 +65,9 @@ def read(api: Api, known: Known, client: type[CoderClient] = CoderClient, token:
 
     async def run() -> Inventory:
         async with client(str(api.http.base_url), token or api.emulator.token) as coder:
-            return await read_inventory(coder, kinds.KINDS, known=ids, progress=lambda *_: None)
+            return await read_inventory(
+                coder, kinds.kinds_of(["organization", "user", "group"]), known=ids, progress=lambda *_: None
+            )
 
     return asyncio.run(run())
 

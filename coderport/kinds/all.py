@@ -10,7 +10,7 @@ from coderport.catalog import meaning
 from coderport.catalog.blueprint import Blueprint, ordered
 from coderport.catalog.values import Entity, Held
 from coderport.errors import SettingsError
-from coderport.kinds import group, organization, template, user, workspace
+from coderport.kinds import group, organization, template, template_version, user, workspace
 from coderport.kinds.kind import Kind
 
 
@@ -25,6 +25,7 @@ KINDS: tuple[Kind[Any], ...] = in_order(
         organization.KIND,
         user.KIND,
         group.KIND,
+        template_version.KIND,
         template.KIND,
         workspace.KIND,
     )

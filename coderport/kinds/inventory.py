@@ -58,7 +58,7 @@ def inventory_of(snapshot: Snapshot, kinds: Iterable[Kind[Any]] = KINDS) -> Inve
 
 
 def derived(listing: Listing[Any], known: frozenset[str]) -> Listing[Any]:
-    """The listing of a kind that ends with what it is derived from: a read that does not show one is its end."""
+    """The listing of a kind of which a read that does not show one is its end."""
     if listing.skipped:
         return listing
     return replace(listing, fates=dict.fromkeys(known - listing.rows.keys() - listing.outside.keys(), Fate.GONE))

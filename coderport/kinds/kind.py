@@ -104,8 +104,9 @@ class Kind(Generic[Row]):
     left_out       which setting leaves a row out, if any
     volatile       properties that change by themselves (see `coderport.catalog.volatile`)
     last_used      the one of them that tells how old Port's values are
-    ends           "proven": nothing of it goes without Coder's word. "derived": it goes with what it is derived from,
-                   and no number of it needs a release
+    ends           "proven": nothing of it goes without Coder's word. "derived": a whole read that does not show one is
+                   its end, because it is derived from what was read or is as short-lived as a process, and no number
+                   of it needs a release
     is_identifier  whether such an object can have that identifier
     shared         whether such an object belongs to no organization, so that several stacks may see the same one: what
                    a sibling keeps in Port already is left to it

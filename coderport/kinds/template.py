@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Calculation, Property, Relation
-from coderport.catalog.identifiers import ORGANIZATIONS, TEMPLATES
+from coderport.catalog.identifiers import ORGANIZATIONS, TEMPLATES, VERSIONS
 from coderport.catalog.values import Context, Entity, LeftOut, Ref
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import Chosen, Kind, Listing
@@ -113,6 +113,13 @@ TEMPLATE = Blueprint(
         Relation(
             "organization", "Organization", ORGANIZATIONS, description="The template's organization", with_target=True
         ),
+        Relation(
+            "active_version",
+            "Active Version",
+            VERSIONS,
+            description="The version that new workspaces get",
+            with_target=True,
+        ),
     ),
 )
 
@@ -154,7 +161,11 @@ def template_entity(template: Template, context: Context, shown: Container[Ref] 
             "url": page(context, "templates", organization.name, template.name),
             "icon_url": picture(context, template.icon),
         },
-        related(TEMPLATE, {"organization": template.organization_id}, shown),
+        related(
+            TEMPLATE,
+            {"organization": template.organization_id, "active_version": template.active_version_id},
+            shown,
+        ),
         context,
     )
 

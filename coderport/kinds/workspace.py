@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
-from coderport.catalog.identifiers import ORGANIZATIONS, USERS, WORKSPACE_ICON, WORKSPACES
+from coderport.catalog.identifiers import ORGANIZATIONS, USERS, VERSIONS, WORKSPACE_ICON, WORKSPACES
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, Related
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import Chosen, Kind, Listing
@@ -140,6 +140,9 @@ WORKSPACE = Blueprint(
             "organization", "Organization", ORGANIZATIONS, description="The workspace's organization", with_target=True
         ),
         Relation("owner", "Owner", USERS, description="Whose workspace it is", with_target=True),
+        Relation(
+            "version", "Version", VERSIONS, description="The version that the latest build used", with_target=True
+        ),
     ),
 )
 
@@ -196,6 +199,7 @@ def _relations(workspace: Workspace, shown: Container[Ref]) -> dict[str, Related
         "template_id": workspace.template_id,
         "organization": workspace.organization_id,
         "owner": workspace.owner_id,
+        "version": workspace.latest_build.template_version_id,
     }
     return related(WORKSPACE, candidates, shown)
 

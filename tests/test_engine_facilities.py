@@ -1,0 +1,90 @@
+"""The kinds of what a deployment has beside people and workspaces, through the real engine.
+
+The tests share one laboratory and run in order: each begins converged and leaves it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from lab import Lab, laboratory
+
+from coderport.commands.sync import sync
+from coderport.engine import CliInfo
+
+pytestmark = pytest.mark.in_order
+
+VERSION, TEMPLATE, WORKSPACE = "coder_template_version", "coder_template", "coder_workspace"
+NEW = (VERSION,)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("facilities")
+    with laboratory(folder, cli, workspaces=4, templates=2, users=3, organizations=1) as lab:
+        lab.stack.configure({"kinds": "all"})
+        yield lab
+
+
+def held(lab: Lab, blueprint: str, identifier: str) -> dict[str, Any]:
+    found: dict[str, Any] | None = lab.port.entity(blueprint, identifier)
+    assert found is not None
+    return found
+
+
+def all_of(lab: Lab) -> dict[str, dict[str, Any]]:
+    """Each entity of the new kinds, as Port holds it."""
+    return {f"{name}/{each}": held(lab, name, each) for name in NEW for each in lab.ids(name)}
+
+
+def test_the_first_run_shows_them_and_the_second_writes_nothing(lab: Lab) -> None:
+    lab.up()
+    for name in NEW:
+        assert lab.ids(name), name
+    for identifier in lab.ids(TEMPLATE):
+        template = lab.coder.template(identifier)
+        assert held(lab, TEMPLATE, identifier)["relations"]["active_version"] == template.active_version_id
+    for identifier in lab.ids(WORKSPACE):
+        build = lab.coder.workspace(identifier).build
+        assert held(lab, WORKSPACE, identifier)["relations"]["version"] == build.version_id
+    outcome, tally = lab.up()
+    assert (outcome.result, outcome.port_writes) == ("unchanged", 0), tally.changes
+    outcome, tally = sync(lab.stack)
+    assert (outcome.result, tally.engine_ran) == ("unchanged", False), tally.changes
+
+
+def test_a_promotion_takes_the_template_to_a_new_version_and_the_old_one_stays_while_it_is_used(lab: Lab) -> None:
+    template = lab.coder.workspace(sorted(lab.ids(WORKSPACE))[0]).template_id
+    old = lab.coder.template(template).active_version_id
+    unused = lab.coder.promote_version(template)
+    sync(lab.stack)
+    assert held(lab, TEMPLATE, template)["relations"]["active_version"] == unused
+    assert held(lab, VERSION, old)["properties"]["active"] is False
+    new = lab.coder.promote_version(template)
+    outcome, _ = lab.up()
+    assert outcome.kinds.version.deleted == 1
+    assert {old, new} <= lab.ids(VERSION) and unused not in lab.ids(VERSION)
+    lab.assert_converged()
+
+
+def test_without_a_licence_they_stay_as_they_are(lab: Lab) -> None:
+    before = all_of(lab)
+    lab.coder.set_licensed(False)
+    outcome, tally = lab.stack.up()
+    assert (outcome.result, outcome.port_writes) == ("unchanged", 0), (outcome.message, tally.changes)
+    assert all_of(lab) == before
+    lab.coder.set_licensed(True)
+
+
+def test_switched_off_they_go_under_the_guard_with_their_blueprints(lab: Lab) -> None:
+    lab.stack.configure({"kinds": ["organization", "user", "group"]})
+    assert "no longer asked for by coderport:kinds" in lab.refused().message
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CODERPORT_ALLOW_DELETIONS", "100")
+        lab.up()
+    assert [name for name in NEW if lab.port.blueprint(name) is not None] == []
+    assert "version" not in lab.blueprint(WORKSPACE)["relations"]
+    assert "active_version" not in lab.blueprint(TEMPLATE)["relations"]
+    lab.assert_converged()
