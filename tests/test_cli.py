@@ -160,7 +160,8 @@ def test_emulate_prints_where_everything_is_until_it_is_interrupted(checkout: Ch
         assert process.stdout is not None
         servers = json.loads(process.stdout.readline())
         assert set(servers) == {
-            "coder_url", "coder_token", "port_url", "port_client_id", "port_client_secret", "control_url"
+            "coder_url", "coder_token", "port_url", "port_client_id", "port_client_secret", "control_url",
+            "page_url",
         }  # fmt: skip
     finally:
         process.terminate()

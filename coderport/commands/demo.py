@@ -39,6 +39,7 @@ from coderport.transport.loopback import drop_network
 
 FOLDER = (CHECKOUT / ".coderport" if CHECKOUT else cache(os.environ)) / "demo"
 ACTIONS = {"backend": "github", "repository": "acme/coderport"}
+ANSWERS = ["aggregations", "scorecards", "pages"]
 _SHOWN = ("status", "template_version", "outdated")
 
 
@@ -58,7 +59,7 @@ class DemoError(CoderportError):
     """A run did not do what the demo says that it does."""
 
 
-def show(*, workspaces: int, templates: int) -> None:
+def show(*, workspaces: int, templates: int, browser: bool = False) -> None:
     """Four acts with the real engine against the emulators, each checked for what it claims."""
     console = people()
     cli = obtain_cli(console.print)
@@ -66,11 +67,8 @@ def show(*, workspaces: int, templates: int) -> None:
     drop_network(os.environ)  # a proxy was for getting the CLI: the rest stays on this machine
     with _alone():
         shutil.rmtree(FOLDER, ignore_errors=True)
-        with Pair(workspaces=workspaces, templates=templates, seed=7) as pair:
+        with stage(FOLDER, cli, workspaces=workspaces, templates=templates, page=browser) as (pair, stack):
             console.print(pair.banner())
-            stack = isolated_stack("demo", FOLDER, pair, cli)
-            pair.port.on_dispatch(_Workflow(pair, stack.name))
-            stack.configure({"actions": ACTIONS})
             _headline(console, "1 · The first run: Port is empty")
             first = _run(stack, pair, console)
             _expect(first.result == "converged", "the first run should converge")
@@ -110,21 +108,31 @@ def show(*, workspaces: int, templates: int) -> None:
     console.print(f"  PULUMI_BACKEND_URL={state} PULUMI_CONFIG_PASSPHRASE=dev {COMMAND} up --stack dev")
 
 
+@contextmanager
+def stage(folder: Path, cli: CliInfo, *, workspaces: int, templates: int, page: bool) -> Iterator[tuple[Pair, Stack]]:
+    """Fresh emulators, and a stack on them that declares actions; with a `page` also what that shows beside them."""
+    with Pair(workspaces=workspaces, templates=templates, seed=7, page_port=0 if page else None) as pair:
+        stack = isolated_stack("demo", folder, pair, cli)
+        pair.port.on_dispatch(_Workflow(pair, stack.name, folder))
+        stack.configure({"actions": ACTIONS, **({"answers": ANSWERS} if page else {})})
+        yield pair, stack
+
+
 class _Workflow:
     """GitHub's part: the workflow that Port's integration dispatches, as a process beside the emulated Coder."""
 
-    def __init__(self, pair: Pair, stack: str) -> None:
-        self._stack, self._servers = stack, pair.describe()
+    def __init__(self, pair: Pair, stack: str, folder: Path) -> None:
+        self._stack, self._servers, self._folder = stack, pair.describe(), folder
 
     def __call__(self, dispatch: Mapping[str, Any]) -> int:
         """The exit code of `python -m coderport run`, which gets no more than GitHub would give it."""
         servers = self._servers
-        config = FOLDER / "config.json"
+        config = self._folder / "config.json"
         config.write_text("{}", encoding="utf-8")  # all that it needs is in the environment
-        with (FOLDER / "workflow.log").open("w", encoding="utf-8") as log:
+        with (self._folder / "workflow.log").open("w", encoding="utf-8") as log:
             done = subprocess.run(
                 [sys.executable, "-m", "coderport", "run", "--stack", self._stack, "--config", str(config)],
-                cwd=CHECKOUT or FOLDER,
+                cwd=CHECKOUT or self._folder,
                 env={
                     **os.environ,
                     "CODERPORT_RUN_ID": str(dispatch["inputs"]["run_id"]),

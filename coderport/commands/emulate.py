@@ -13,8 +13,8 @@ from coderport.conformance.recording import behaviours
 from coderport.emulators.pair import Pair
 from coderport.terminal.ending import as_service
 
-DEV_PORTS = (17080, 17081, 17082)
-"""Where the dev stack (`Pulumi.dev.yaml`) looks for Coder, Port and their control server."""
+DEV_PORTS = (17080, 17081, 17082, 17083)
+"""Where the dev stack (`Pulumi.dev.yaml`) looks for Coder, Port and their control server; last their page."""
 
 
 def emulate_until_interrupted(
@@ -26,7 +26,7 @@ def emulate_until_interrupted(
     """
     behaviour, seen = behaviours(recordings)
     stop = threading.Event()
-    coder_port, port_port, control_port = (0, 0, 0) if free_ports else DEV_PORTS
+    coder_port, port_port, control_port, page_port = (0, 0, 0, 0) if free_ports else DEV_PORTS
     with (
         as_service(stop.set),
         Pair(
@@ -34,6 +34,7 @@ def emulate_until_interrupted(
             coder_port=coder_port,
             port_port=port_port,
             control_port=control_port,
+            page_port=page_port,
             renames=True,
             port_behaviour=behaviour,
             **{**coder, **seen},
@@ -41,6 +42,7 @@ def emulate_until_interrupted(
     ):
         console = people(stderr=True)
         console.print(pair.banner())
+        console.print(f"Look at both in a browser: {pair.page_url}/")
         console.print("Ctrl-C ends them.")
         print(json.dumps(pair.describe()), flush=True)
         stop.wait()

@@ -25,7 +25,8 @@ class Pair:
     """Both emulators, served from construction until `stop` (or the end of a ``with`` block).
 
     Each port may be fixed; 0 is a free one. The control server has Coder's control routes under ``/coder``
-    and Port's under ``/port``; neither is reachable under an emulated API.
+    and Port's under ``/port``; neither is reachable under an emulated API. With a `page_port` there is a page to look
+    at both in a browser.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Pair:
         coder_port: int = 0,
         port_port: int = 0,
         control_port: int = 0,
+        page_port: int | None = None,
         port_behaviour: Behaviour | None = None,
         **coder_settings: Any,
     ) -> None:
@@ -60,10 +62,15 @@ class Pair:
             self._served.append(self.coder.serve(coder_port))
             for app, fixed in ((self.port.app, port_port), (control, control_port)):
                 self._served.append(serve(app, fixed))
+            if page_port is not None:
+                from coderport.emulators.page.app import application
+
+                self._served.append(serve(application(self.coder, self.port), page_port))
         except BaseException:
             self.stop()
             raise
-        self.coder_url, self.port_url, self.control_url = (served.url for served in self._served)
+        self.coder_url, self.port_url, self.control_url, *page = (served.url for served in self._served)
+        self.page_url: str | None = page[0] if page else None
 
     def describe(self) -> dict[str, str]:
         """How to reach both, as the `emulate` command prints it."""
@@ -74,6 +81,7 @@ class Pair:
             "port_client_id": self.port.client_id,
             "port_client_secret": self.port.client_secret,
             "control_url": self.control_url,
+            **({} if self.page_url is None else {"page_url": self.page_url}),
         }
 
     def banner(self) -> str:

@@ -130,11 +130,16 @@ def _create(call: Call, owner: User) -> Response:
     return _shown(call, workspace, 201, fresh=True)
 
 
+def is_workspace_name(name: str) -> bool:
+    """Whether Coder takes it as the name of a workspace."""
+    return bool(_NAME.match(name)) and len(name) <= 32 and name.lower() not in ("new", "create")
+
+
 def _checked_name(body: Body) -> str:
     name = body.text("name")
     if not name:
         raise invalid("name", 'Validation failed for tag "required" with value: ""')
-    if not (_NAME.match(name) and len(name) <= 32 and name.lower() not in ("new", "create")):
+    if not is_workspace_name(name):
         raise invalid("name", f'Validation failed for tag "workspace_name" with value: "{name}"')
     return name
 

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.datastructures import QueryParams
 from starlette.routing import Route
@@ -30,6 +30,8 @@ from coderport.emulators.port.store import ItemFault, Store
 from coderport.emulators.port.triggering import trigger
 from coderport.emulators.port.views import STORED, entities_json, entity_json
 from coderport.emulators.port.writing import Manner, write
+
+T = TypeVar("T")
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -114,6 +116,11 @@ class PortEmulator:
         from coderport.emulators.port.control import routes  # it drives this class
 
         return routes(self)
+
+    def look(self, at: Callable[[Store], T]) -> T:
+        """What `at` makes of the store, which it may not keep: the store's lock is held meanwhile."""
+        with self._store.lock:
+            return at(self._store)
 
     # ------------------------------------------------------------ clients
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from coderport.emulators.port.forms import jq_query, static_constraints, with_values
@@ -28,6 +29,30 @@ def accepted_inputs(store: Store, form: Json, given: Mapping[str, Any], entity: 
     for key in given:
         if key not in declared:
             raise _wrong("properties", f"must NOT have additional properties: '{key}'")
+    filled = filled_form(store, form, given, entity, by)
+    values = filled.values
+    for key in filled.required:
+        if key not in values:
+            raise _wrong("properties", f"must have required property '{key}'")
+    for key, value in values.items():
+        _check(store, declared[key], value, filled.context, f"properties.{key}")
+    return values
+
+
+@dataclass(frozen=True)
+class FilledForm:
+    """A form with what was put into it and the defaults of the rest; `context` is what its jq queries see."""
+
+    values: Json
+    required: tuple[str, ...]
+    context: Json
+
+
+def filled_form(
+    store: Store, form: Json, given: Mapping[str, Any], entity: Entity | None, by: User | None
+) -> FilledForm:
+    """The form as it stands while a person fills it in: nothing is checked."""
+    declared: Json = form["properties"]
     values = copy.deepcopy(dict(given))
     context: Json = {
         "form": _as_form(store, declared, values),
@@ -36,16 +61,18 @@ def accepted_inputs(store: Store, form: Json, given: Mapping[str, Any], entity: 
     }
     for key, body in declared.items():
         if key not in values and "default" in body:
-            default = _constant(body["default"], context)
+            default = constant(body["default"], context)
             if default is not None:
                 values[key] = default
     context["form"] = _as_form(store, declared, values)
-    for key in _required(form, context):
-        if key not in values:
-            raise _wrong("properties", f"must have required property '{key}'")
-    for key, value in values.items():
-        _check(store, declared[key], value, context, f"properties.{key}")
-    return values
+    return FilledForm(values, tuple(_required(form, context)), context)
+
+
+def offered(store: Store, declared: Json, context: Json, path: str) -> Callable[[Entity], bool]:
+    """Which entities of its blueprint an input of format `entity` offers."""
+    if "dataset" not in declared:
+        return lambda _: True
+    return predicate(store, with_values(declared["dataset"], lambda each, _: constant(each, context)), path)
 
 
 def expanded_inputs(store: Store, form: Json, values: Json) -> Json:
@@ -78,14 +105,14 @@ def _expanded(store: Store, declared: Json, value: Any, shown: Any) -> Any:
     return value if found is None else shown(store, found)
 
 
-def _constant(value: Any, context: Json) -> Any:
+def constant(value: Any, context: Json) -> Any:
     """The value itself, or what its jq query yields."""
     query = jq_query(value)
     return copy.deepcopy(value) if query is None else yielded(query, context)
 
 
 def _required(form: Json, context: Json) -> list[str]:
-    required = _constant(form.get("required", []), context)
+    required = constant(form.get("required", []), context)
     return [key for key in required if isinstance(key, str)] if isinstance(required, list) else []
 
 
@@ -126,10 +153,7 @@ def _check_entities(store: Store, declared: Json, value: Any, context: Json, pat
     found = store.find((declared["blueprint"], value))
     if found is None:
         raise _wrong(path, f'must be an entity of blueprint "{declared["blueprint"]}"; there is no {value!r}')
-    if "dataset" not in declared:
-        return
-    dataset = with_values(declared["dataset"], lambda each, _: _constant(each, context))
-    if not predicate(store, dataset, f"{path}.dataset")(found):
+    if not offered(store, declared, context, f"{path}.dataset")(found):
         raise _wrong(path, f"{value!r} is not among the entities that the form offers")
 
 
