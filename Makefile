@@ -40,7 +40,7 @@ lint: dev
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
-	.venv/bin/zizmor --offline --quiet --persona auditor .github/workflows
+	.venv/bin/zizmor --offline --quiet --persona auditor .github
 
 runtime:
 	@scripts/setup requirements.txt

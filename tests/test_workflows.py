@@ -16,7 +16,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".github" / "workflows"
+OURS = ROOT / ".github" / "actions"
 NAMES = ("coder-action", "preview", "tests", "up")
+ACTIONS = ("approved", "converge", "setup")
 GITHUB_COMMENT_LIMIT = 65_536
 
 Node = dict[str, Any]
@@ -32,6 +34,12 @@ def workflow(name: str) -> Node:
     return loaded
 
 
+def action(name: str) -> Node:
+    """One of the composite actions, which hold what several jobs do."""
+    loaded: Node = yaml.load((OURS / name / "action.yml").read_text(), Loader=yaml.BaseLoader)
+    return loaded
+
+
 def jobs() -> Iterator[tuple[str, Node]]:
     for name in NAMES:
         for key, job in workflow(name)["jobs"].items():
@@ -42,23 +50,40 @@ def steps() -> Iterator[tuple[str, Node]]:
     for name, job in jobs():
         for step in job["steps"]:
             yield name, step
+    for name in ACTIONS:
+        for step in action(name)["runs"]["steps"]:
+            yield name, step
+
+
+def only(found: list[str]) -> str:
+    assert len(found) == 1
+    return found[0]
 
 
 def script(name: str, job: str, step: str) -> str:
-    found = [each["run"] for each in workflow(name)["jobs"][job]["steps"] if each.get("name") == step]
-    assert len(found) == 1
-    return str(found[0])
+    return only([each["run"] for each in workflow(name)["jobs"][job]["steps"] if each.get("name") == step])
+
+
+def shared(name: str, step: str) -> str:
+    """The script of a step of a composite action."""
+    return only([each["run"] for each in action(name)["runs"]["steps"] if each.get("name") == step])
 
 
 def test_these_are_all_workflows() -> None:
     assert sorted(path.stem for path in FOLDER.iterdir()) == list(NAMES)
+    assert sorted(path.name for path in OURS.iterdir()) == list(ACTIONS)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_action_is_pinned_by_commit_with_its_version_beside_it(name: str) -> None:
-    used = re.findall(r"uses: *(.*)", text(name))
-    assert used
+def test_every_action_is_one_of_ours_or_pinned_by_commit_with_its_version_beside_it() -> None:
+    used = [found for name in NAMES for found in re.findall(r"uses: *(.*)", text(name))]
+    used += [
+        found for name in ACTIONS for found in re.findall(r"uses: *(.*)", (OURS / name / "action.yml").read_text())
+    ]
+    ours = [each.removeprefix("$/.github/actions/") for each in used if each.startswith("$/")]
+    assert set(ours) == set(ACTIONS)  # `$/` is this repository at the commit of the workflow
     for each in used:
+        if each.startswith("$/"):
+            continue
         assert re.fullmatch(r"[\w-]+/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each), each
 
 
@@ -239,7 +264,7 @@ class Runner:
         python.parent.mkdir(parents=True, exist_ok=True)
         python.symlink_to(sys.executable)
         (self.folder / "scripts").symlink_to(ROOT / "scripts")
-        assert self.run(script("up", "up", "Write the summary"), **environment) == 0
+        assert self.run(shared("converge", "Write the summary"), **environment) == 0
         return (self.folder / "summary").read_text()
 
     def called(self) -> list[list[str]]:
@@ -331,7 +356,7 @@ def test_a_section_that_is_one_endless_line_keeps_to_the_limit_too(runner: Runne
 )
 def test_a_release_reaches_the_command_as_it_is(runner: Runner, inputs: dict[str, str], options: list[str]) -> None:
     runner.noted(runner.folder / ".venv/bin/python")
-    assert runner.run(script("up", "up", "Up"), COMMAND="up", STACK="prod", **inputs) == 0
+    assert runner.run(shared("converge", "Up"), COMMAND="up", STACK="prod", **inputs) == 0
     assert runner.called() == [["-m", "coderport", "up", "--stack", "prod", "--summary", "summary.json", *options]]
     assert not (runner.folder / "hit").exists()
 
@@ -349,7 +374,7 @@ def test_a_refused_up_fails_the_job_and_its_summary_is_on_the_page(runner: Runne
         f"pathlib.Path('summary.json').write_text({json.dumps(refused)!r}); sys.exit(3)",
     )
     given = {"COMMAND": "sync", "STACK": "prod", "ALLOW_DELETIONS": "", "FORGET_UNPROVEN": ""}
-    assert runner.run(script("up", "up", "Up"), **given) == 3
+    assert runner.run(shared("converge", "Up"), **given) == 3
     said = runner.page(**given)
     assert "### coderport sync of `prod`: refused\n" in said
     assert "| template | 1 | 0 | 0 | 1,234 |" in said
@@ -367,10 +392,40 @@ def test_a_run_that_left_no_summary_is_said(runner: Runner, left: str | None) ->
 def test_the_schedule_syncs_and_everything_else_goes_up() -> None:
     assert workflow("up")["on"]["schedule"] == [{"cron": "7-57/10 * * * *"}]
     for job in workflow("up")["jobs"].values():
-        assert job["env"]["COMMAND"] == "${{ github.event_name == 'schedule' && 'sync' || 'up' }}"
-        [writes] = [step for step in job["steps"] if step.get("name") == "Write the summary"]
-        # Also after a failure; not where there was no run, and so perhaps no Python to write it with.
-        assert writes["if"] == "${{ !cancelled() && steps.up.outcome != 'skipped' }}"
+        [converges] = [step for step in job["steps"] if step.get("name") == "Up"]
+        assert converges["with"]["command"] == "${{ github.event_name == 'schedule' && 'sync' || 'up' }}"
+    [writes] = [step for step in action("converge")["runs"]["steps"] if step["name"] == "Write the summary"]
+    # Also after a failure; not where there was no run, and so perhaps no Python to write it with.
+    assert writes["if"] == "${{ !cancelled() && steps.up.outcome != 'skipped' }}"
+
+
+def test_what_a_shared_action_takes_is_given_and_reaches_its_script_by_the_environment() -> None:
+    for name, step in steps():
+        if (used := step.get("uses", "")).startswith("$/"):
+            takes = action(used.rpartition("/")[2]).get("inputs", {})
+            needed = {key for key, each in takes.items() if each.get("required") == "true"}
+            assert needed <= set(step.get("with", {})) <= set(takes), (name, used)
+    for name in ACTIONS:
+        assert action(name)["runs"]["using"] == "composite"
+        text = (OURS / name / "action.yml").read_text()
+        assert all(f"${{{{ inputs.{key} }}}}" in text for key in action(name).get("inputs", {}))
+        assert "secrets." not in text  # GitHub has none there: they come with the environment of the calling step
+        assert all(each["shell"] == "bash" for each in action(name)["runs"]["steps"] if "run" in each)
+
+
+def test_the_commit_that_was_approved_is_looked_for_before_anything_is_checked_out() -> None:
+    for job in workflow("up")["jobs"].values():
+        look, checkout = job["steps"][:2]
+        assert look["uses"] == "$/.github/actions/approved" and look["if"] == "github.event_name == 'schedule'"
+        assert checkout["with"]["ref"] == "${{ steps.approved.outputs.sha || github.sha }}"
+    assert action("approved")["outputs"]["sha"]["value"] == "${{ steps.approved.outputs.sha }}"
+
+
+def test_every_python_keeps_the_downloads_of_pip() -> None:
+    pythons = [step for _, step in steps() if step.get("uses", "").startswith("actions/setup-python@")]
+    assert len(pythons) == 4
+    for each in pythons:
+        assert (each["with"]["cache"], each["with"]["cache-dependency-path"]) == ("pip", "requirements*.txt")
 
 
 FIND = "Find the commit that last went up with approval"
@@ -430,7 +485,7 @@ for each in jq.compile(arguments[arguments.index("--jq") + 1]).input_value(answe
     )
     runner.output.unlink(missing_ok=True)
     given = {"ENVIRONMENT": "prod", "GITHUB_REF_NAME": "main", "GITHUB_SHA": TIP}
-    code = runner.run(script("up", "up", FIND), **given)
+    code = runner.run(shared("approved", FIND), **given)
     written = runner.output.read_text() if runner.output.exists() else ""
     assert (code == 0) == bool(written), written
     return written.removeprefix("sha=").strip() or None
@@ -471,7 +526,7 @@ def test_nobody_makes_the_schedule_take_another_commit(runner: Runner, made_up: 
 
 
 def test_no_deployment_record_is_asked_for() -> None:
-    assert "deployments" not in script("up", "up", FIND)
+    assert "deployments" not in shared("approved", FIND)
     assert all("deployments" not in str(job["permissions"]) for _, job in jobs())
 
 
