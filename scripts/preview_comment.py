@@ -1,20 +1,25 @@
 """Writes what `coderport preview --json` said as the Markdown of a pull request's comment.
 
-Usage: preview_comment.py STACK EXIT_CODE STDOUT_FILE STDERR_FILE
+Usage: preview_comment.py STACK EXIT_CODE STDOUT_FILE STDERR_FILE [ADDRESS]
+
+The address is that of the page which `--html` wrote, where it was uploaded.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from coderport.report.change import Change, spelled_out, summed_up
 from coderport.terminal.text import line, lines, markdown
 
+LONGEST_CHANGES = 12_000
 LONGEST_LOG = 15_000
 """Characters: GitHub takes 65,536 for a comment, and one comment holds all environments."""
 
@@ -28,7 +33,7 @@ _HEADLINES = {
 }
 
 
-def comment(stack: str, code: int, stdout: str, stderr: str) -> str:
+def comment(stack: str, code: int, stdout: str, stderr: str, address: str = "") -> str:
     """The comment's section for one stack; `stdout` ends with the JSON object, unless the preview crashed."""
     before, result = _parted(stdout)
     if result is None:
@@ -40,6 +45,9 @@ def comment(stack: str, code: int, stdout: str, stderr: str) -> str:
         parts.append(table(result.get("kinds") or {}))
         if result.get("message"):
             parts.append(fenced(beginning(str(result["message"]), LONGEST_MESSAGE)))
+        parts.extend(changes_of(result))
+    if re.fullmatch(r"https://[\w./-]+", address, re.ASCII):
+        parts.append(f"[All of it as a page]({address}), property by property, for five days.")
     log = f"{before}\n{stderr}".strip("\n")
     if log:
         parts.append(f"<details><summary>Output</summary>\n\n{fenced(_end(log, LONGEST_LOG))}\n\n</details>")
@@ -53,6 +61,16 @@ def _parted(stdout: str) -> tuple[str, Mapping[str, Any] | None]:
     except ValueError:
         return stdout, None
     return (before, result) if isinstance(result, dict) else (stdout, None)
+
+
+def changes_of(result: Mapping[str, Any]) -> Iterator[str]:
+    """The changes: a few lines, and folded away each with old and new. After a refusal, what it has held back."""
+    for field, words in (("changes", "Every change"), ("withheld", "What the guard holds back")):
+        changes = [Change(**each) for each in result.get(field) or ()]
+        if changes:
+            yield fenced(beginning("\n".join(text for _, text in summed_up(changes)), LONGEST_MESSAGE), "diff")
+            every = beginning("\n".join(text for _, text in spelled_out(changes)), LONGEST_CHANGES)
+            yield f"<details><summary>{words}</summary>\n\n{fenced(every)}\n\n</details>"
 
 
 def table(kinds: Mapping[str, Mapping[str, int]]) -> str:
@@ -71,12 +89,12 @@ def code_span(text: str) -> str:
     return f"`{shown}`"
 
 
-def fenced(text: str) -> str:
+def fenced(text: str, language: str = "") -> str:
     """A code block that nothing in `text` can end: names in it come from Coder, and may be anything."""
     text, fence = lines(text), "```"
     while fence in text:
         fence += "`"
-    return f"{fence}\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def beginning(text: str, longest: int) -> str:
@@ -89,7 +107,7 @@ def _end(text: str, longest: int) -> str:
 
 
 if __name__ == "__main__":
-    name, exit_code, *files = sys.argv[1:]
+    name, exit_code, *files = sys.argv[1:5]
     texts = [Path(file).read_text(encoding="utf-8", errors="replace") for file in files]
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # what GitHub takes
-    print(comment(name, int(exit_code), *texts), end="")
+    print(comment(name, int(exit_code), *texts, *sys.argv[5:6]), end="")

@@ -21,7 +21,8 @@ from coderport.guard.ownership import new_state_id
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.memory import Memory
-from coderport.report.outcome import Change, Counts, Outcome, Tally
+from coderport.report.change import Change
+from coderport.report.outcome import Counts, Outcome, Tally
 from coderport.stack.stack import Stack, project_copy
 
 Json = dict[str, Any]

@@ -14,7 +14,7 @@ from coderport.engine import CliInfo
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.account import Read
-from coderport.report.outcome import Change
+from coderport.report.change import Change
 from coderport.terminal.progress import watched
 
 pytestmark = pytest.mark.in_order

@@ -12,7 +12,8 @@ from rich.console import Console
 from coderport.commands.acts import show, write_summary
 from coderport.errors import CoderportError
 from coderport.report.account import Account, Read, collected, variables
-from coderport.report.outcome import Change, Outcome, Tally, failed
+from coderport.report.change import Change
+from coderport.report.outcome import Outcome, Tally, failed
 from coderport.stack.stack import judged
 
 READ = Read(coder_templates=50, coder_workspaces=10_000, port_entities=10_049)

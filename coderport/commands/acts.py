@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.console import Console
@@ -13,25 +14,27 @@ from rich.table import Table
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
 from coderport.report.account import requests_text
-from coderport.report.outcome import Operation, Outcome, Tally, failed
+from coderport.report.change import Change, Operation, spelled_out, summed_up
+from coderport.report.outcome import Outcome, Tally, failed
+from coderport.report.page import Row, page, rows_of
 from coderport.stack.stack import Stack
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.progress import shown_on
-from coderport.terminal.text import json_line, line
+from coderport.terminal.text import json_line
 
 SHOWN_CHANGES = 20
 
 _WHOLE = ("read", "total")
 """Not phases beside the others but made of them."""
 
-_SIGNS: Mapping[Operation, tuple[str, str]] = {
-    "created": ("+", "green"),
-    "adopted": ("=", "cyan"),
-    "updated": ("~", "yellow"),
-    "deleted": ("-", "red"),
-    "released": ("<", "cyan"),
+_STYLES: Mapping[Operation | None, str] = {
+    None: "bold",
+    "created": "green",
+    "adopted": "cyan",
+    "updated": "yellow",
+    "deleted": "red",
+    "released": "cyan",
 }
-"""How a change is shown. What was adopted is as it was in Port, what was released stays there."""
 
 
 def print_json(outcome: Outcome) -> None:
@@ -42,8 +45,11 @@ def print_json(outcome: Outcome) -> None:
 Act = Callable[[Stack], tuple[Outcome, Tally]]
 
 
-def converge(name: str, headline: str, act: Act, console: Console) -> Outcome:
-    """Opens the stack, does `act` on it and shows what came of it; a failure is an outcome too."""
+def converge(name: str, headline: str, act: Act, console: Console, *, whole: bool = False) -> Outcome:
+    """Opens the stack, does `act` on it and shows what came of it; a failure is an outcome too.
+
+    With `whole` every change is shown, old and new.
+    """
     try:
         stack = Stack(name, obtain_cli(console.print))
         console.print(f"{headline} stack {name}", style="bold")
@@ -52,20 +58,19 @@ def converge(name: str, headline: str, act: Act, console: Console) -> Outcome:
     except (CoderportError, Interrupted) as error:
         console.print(str(error), style="red")
         return failed(error)
-    show(outcome, tally, console)
+    outcome = outcome.model_copy(update={"warnings": tuple(tally.warnings)})
+    show(outcome, tally, console, whole=whole)
     return outcome
 
 
-def show(outcome: Outcome, tally: Tally, console: Console) -> None:
+def show(outcome: Outcome, tally: Tally, console: Console, *, whole: bool = False) -> None:
     """The end of a run for people: changes, counts per kind, requests and times, and what went wrong."""
     for text in tally.warnings:
         console.print(text, style="yellow")
-    for change in tally.changes[:SHOWN_CHANGES]:
-        sign, style = _SIGNS[change.operation]
-        details = f" ({', '.join(change.details)})" if change.details else ""
-        console.print(line(f"  {sign} {change.kind} {change.title}{details}"), style=style)
-    if len(tally.changes) > SHOWN_CHANGES:
-        console.print(f"  … and {len(tally.changes) - SHOWN_CHANGES} more")
+    _show_changes(tally.changes, console, whole=whole)
+    if whole and outcome.withheld:
+        console.print("The guard does not permit these:", style="red")
+        _show_changes(outcome.withheld, console, whole=whole)
     if outcome.message:
         console.print(outcome.message, style="red")
     if outcome.result not in ("refused", "failed") or outcome.kinds.changed:
@@ -77,9 +82,27 @@ def show(outcome: Outcome, tally: Tally, console: Console) -> None:
     console.print(requests_text(outcome.coder_requests, outcome.port_requests, outcome.port_writes, outcome.retries))
 
 
+def _show_changes(changes: Sequence[Change], console: Console, *, whole: bool) -> None:
+    shown = [*(spelled_out(changes) if whole else summed_up(changes))]
+    for operation, text in shown if whole else shown[:SHOWN_CHANGES]:
+        console.print(f"  {text}", style=_STYLES[operation])
+    if len(shown) > SHOWN_CHANGES and not whole:
+        console.print(f"  … and {len(shown) - SHOWN_CHANGES:,} lines more")
+
+
+def write_page(outcome: Outcome, command: str, stack: str, file: Path, rows: Sequence[Row] | None = None) -> None:
+    """Writes the outcome as a page for a browser, with the rows, or else with its changes."""
+    shown = rows_of(outcome.withheld or outcome.changes) if rows is None else rows
+    _write("page", page(outcome, shown, command=command, stack=stack, now=datetime.now(timezone.utc)), file)
+
+
 def write_summary(outcome: Outcome, file: Path) -> None:
-    """Writes the outcome as JSON, whole or not at all; what is no ordinary file (a pipe) is written to as it is."""
-    text = f"{outcome.model_dump_json(indent=2)}\n"
+    """Writes the outcome as JSON."""
+    _write("summary", f"{outcome.model_dump_json(indent=2)}\n", file)
+
+
+def _write(what: str, text: str, file: Path) -> None:
+    """Writes it whole or not at all; what is no ordinary file (a pipe) is written to as it is."""
     try:
         if file.exists() and not file.is_file():
             file.write_text(text, encoding="utf-8")
@@ -89,7 +112,7 @@ def write_summary(outcome: Outcome, file: Path) -> None:
         partial.write_text(text, encoding="utf-8")
         partial.replace(target)
     except OSError as error:
-        raise CoderportError(f"The summary cannot be written to {file}: {error.strerror or error}") from None
+        raise CoderportError(f"The {what} cannot be written to {file}: {error.strerror or error}") from None
 
 
 def _enumerated(numbers: Mapping[str, int]) -> str:
@@ -104,5 +127,5 @@ def _table(outcome: Outcome) -> Table:
     for heading in shown:
         table.add_column(heading, justify="right")
     for kind, counts in outcome.kinds.root.items():
-        table.add_row(kind, *(str(getattr(counts, column)) for column in shown))
+        table.add_row(kind, *(f"{getattr(counts, column):,}" for column in shown))
     return table

@@ -65,6 +65,11 @@ Summary = Annotated[
     Path | None,
     typer.Option(metavar="FILE", callback=_writable, help="Write the JSON object to a file as well, however it ends."),
 ]
+Whole = Annotated[bool, typer.Option("--all", help="Show every change, property by property, old and new.")]
+Page = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", callback=_writable, help="Write it all as one page for a browser as well."),
+]
 AllowDeletions = Annotated[
     int | None,
     typer.Option(min=0, help="Let this run delete up to N entities that are proven gone or filtered out."),
@@ -118,6 +123,8 @@ def whole(
 @app.command()
 def preview(
     stack: StackName,
+    whole: Whole = False,
+    html: Page = None,
     json: AsJson = False,
     summary: Summary = None,
     allow_deletions: AllowDeletions = None,
@@ -126,17 +133,19 @@ def preview(
     expect_no_changes: Annotated[bool, typer.Option(help="Exit with 4 if anything would change.")] = False,
 ) -> None:
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
-    from coderport.commands.acts import converge
+    from coderport.commands.acts import converge, write_page
     from coderport.commands.consoles import account
     from coderport.commands.sync import preview as previewed
     from coderport.stack.stack import Stack
 
     _release(allow_deletions, forget_unproven)
     act = previewed if fast else Stack.preview
-    outcome = converge(stack, "Previewing", act, account(stderr=json))
+    outcome = converge(stack, "Previewing", act, account(stderr=json), whole=whole)
+    if html is not None:
+        write_page(outcome, "preview", stack, html)
     _tell(outcome, json, summary)
     if expect_no_changes and outcome.result == "changes":
-        raise UnexpectedChanges(f"{outcome.kinds.changed} changes, and none were expected.")
+        raise UnexpectedChanges(f"{outcome.kinds.changed:,} changes, and none were expected.")
     raise typer.Exit(outcome.exit_code)
 
 
@@ -181,6 +190,8 @@ def sync(
 @app.command()
 def drift(
     stack: StackName,
+    whole: Whole = False,
+    html: Page = None,
     json: AsJson = False,
     summary: Summary = None,
     repair: Annotated[bool, typer.Option(help="Correct exactly what the report shows.")] = False,
@@ -192,7 +203,7 @@ def drift(
     from coderport.commands.drift import report_drift
 
     _release(allow_deletions, forget_unproven)
-    outcome = report_drift(stack, repair=repair, console=account(stderr=json))
+    outcome = report_drift(stack, repair=repair, console=account(stderr=json), whole=whole, html=html)
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
-from rich.table import Table
 
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.answers.values import TYPES
 from coderport.catalog.values import Entity
-from coderport.commands.acts import converge
+from coderport.commands.acts import converge, write_page
 from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, full, keep_part, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.kinds.all import BLUEPRINTS
+from coderport.planning.changes import going_of, why_of
 from coderport.planning.difference import Difference
 from coderport.planning.memory import Memory
 from coderport.planning.plan import digests_of
 from coderport.report.account import Account
+from coderport.report.change import value_text
 from coderport.report.outcome import Outcome, Tally, kind_of
+from coderport.report.page import Row
 from coderport.settings import load_releases
 from coderport.stack.comparison import Comparison, comparison_of
 from coderport.stack.stack import Stack, judged
 from coderport.terminal.ending import Interrupted
-from coderport.terminal.screen import Screen
 from coderport.terminal.text import line
 
 SHOWN_DRIFT = 50
-LOG_WIDTH = 160
+_STYLES: Mapping[str, str] = {"missing": "red", "changed": "yellow", "orphaned": "cyan"}
 
 
 class Drifted(BaseModel):
@@ -62,20 +63,40 @@ class DriftOutcome(Outcome):
     drift: tuple[Drifted, ...]
 
 
-def report_drift(name: str, *, repair: bool, console: Console) -> Outcome:
-    """Compares the stack's part of Port with what is desired and shows what drifted; with `repair` puts it right."""
+def report_drift(
+    name: str, *, repair: bool, console: Console, whole: bool = False, html: Path | None = None
+) -> Outcome:
+    """Compares the stack's part of Port with what is desired and shows what drifted; `repair` corrects it.
+
+    `whole` shows all of many; `html` is a file for the page of it.
+    """
 
     def act(stack: Stack) -> tuple[Outcome, Tally]:
         outcome, tally = drift(stack, repair=repair)
-        if outcome.drift:
-            # A log is taken for 80 columns wide, in which the table would fold.
-            log = Screen(file=console.file, width=LOG_WIDTH, soft_wrap=False)
-            (console if console.is_terminal else log).print(_drift_table(outcome.drift[:SHOWN_DRIFT]))
-        if len(outcome.drift) > SHOWN_DRIFT:
-            console.print(f"… and {len(outcome.drift) - SHOWN_DRIFT} more (--json has all)")
+        shown = outcome.drift if whole else outcome.drift[:SHOWN_DRIFT]
+        _show(shown, console)
+        if len(outcome.drift) > len(shown):
+            console.print(f"… and {len(outcome.drift) - len(shown):,} more (--all shows them)")
         return outcome, tally
 
-    return converge(name, "Comparing Port with what is desired of", act, console)
+    outcome = converge(name, "Comparing Port with what is desired of", act, console, whole=whole)
+    if html is not None:
+        write_page(outcome, "drift", name, html, rows_of(outcome))
+    return outcome
+
+
+def rows_of(outcome: Outcome) -> tuple[Row, ...]:
+    """What drifted, as rows of a page; nothing where the comparison failed."""
+    return tuple(map(_row_of, outcome.drift)) if isinstance(outcome, DriftOutcome) else ()
+
+
+def _row_of(each: Drifted) -> Row:
+    note = ", ".join(filter(None, (each.why, _changed(each))))
+    return Row(each.drift, each.kind, each.title, each.identifier, each.values, each.findings, note)
+
+
+def _changed(each: Drifted) -> str:
+    return f"last changed {each.changed_at or ''} by {each.changed_by}" if each.changed_by else ""
 
 
 def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
@@ -154,20 +175,16 @@ def _orphaned(compared: Comparison) -> Iterator[Drifted]:
     """Ours in Port, in no state and not desired, with what is known of their end; also those that no proof lets go."""
     for blueprint in BLUEPRINTS:
         name = blueprint.identifier
-        kind, held = compared.plan.disappearing.get(name), compared.plan.held.entities.get(name, {})
-        if kind is None:
-            continue
-        reasons = dict.fromkeys(kind.gone, "deleted in Coder")
-        reasons |= {key: f"alive in Coder, {why.value}" for key, why in kind.left_out.items()}
-        reasons |= dict.fromkeys(kind.unproven, "not shown by Coder, which does not say that it was deleted either")
-        for identifier in sorted(reasons.keys() & held.keys() - compared.memory.declared.get(name, frozenset())):
+        held = compared.plan.held.entities.get(name, {})
+        orphaned = going_of(compared.plan, name) & held.keys() - compared.memory.declared.get(name, frozenset())
+        for identifier in sorted(orphaned):
             its = held[identifier]
             yield Drifted(
                 drift="orphaned",
                 kind=kind_of(name),
                 identifier=identifier,
                 title=its.title,
-                why=reasons[identifier],
+                why=why_of(compared.plan, name, identifier),
                 changed_by=its.updated_by,
                 changed_at=its.updated_at,
             )
@@ -181,7 +198,7 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
             f"  python -m coderport up --stack {stack.name}"
         )
     if found.for_engine > MOST_TARGETS:
-        return full(stack, f"{found.for_engine} resources have drifted", account)
+        return full(stack, f"{found.for_engine:,} resources have drifted", account)
     if found.blueprints and compared.found.going:
         return full(stack, "a blueprint has drifted, and something that refers to it is to go", account)
     if not memory.stack:
@@ -226,20 +243,13 @@ def _with(rows: tuple[Drifted, ...], outcome: Outcome) -> DriftOutcome:
     return DriftOutcome(**outcome.model_dump(), exit_code=outcome.exit_code, drift=rows)
 
 
-def _drift_table(rows: Sequence[Drifted]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("drift", "", "property", "in Port", "desired", "last changed"):
-        table.add_column(heading, overflow="fold")
+def _show(rows: Sequence[Drifted], console: Console) -> None:
+    """A block for each: it fits a terminal of any width."""
     for row in rows:
-        changed = f"{row.changed_at or ''} by {row.changed_by}" if row.changed_by else ""
-        cells = [(key.removeprefix("$"), _shown(held), _shown(wanted)) for key, (held, wanted) in row.values.items()]
-        cells += [("", text, "") for text in (*row.findings, row.why) if text]
-        first, *more = cells or [("", "", "")]
-        table.add_row(*map(line, (row.drift, f"{row.kind} {row.title}", *first, changed)))
-        for each in more:
-            table.add_row(*map(line, ("", "", *each, "")))
-    return table
-
-
-def _shown(value: object) -> str:
-    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
+        note = "".join(f", {each}" for each in (row.why, _changed(row)) if each)
+        console.print(line(f"{row.drift} {row.kind} {row.title}{note}"), style=_STYLES[row.drift])
+        for key, (held, desired) in row.values.items():
+            name = line(key.removeprefix("$"))
+            console.print(f"    {name}: {value_text(held)} in Port, {value_text(desired)} desired")
+        for text in row.findings:
+            console.print(f"    {line(text)}")

@@ -15,13 +15,16 @@ from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.answers.values import split
 from coderport.commands.history import store_of
 from coderport.errors import CoderportError
+from coderport.guard.deletions import ACTION, ANSWER
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
 from coderport.kinds.all import BLUEPRINTS
+from coderport.planning.changes import names_of, outlook, why_of
 from coderport.planning.difference import Difference, part_of, targets_of
 from coderport.planning.memory import Memory
 from coderport.report.account import Account, Failure
-from coderport.report.outcome import PERMISSIONS_OF, Change, Counts, Operation, Outcome, Tally, kind_of
+from coderport.report.change import PERMISSIONS_OF, Change, Operation
+from coderport.report.outcome import Counts, Outcome, Tally, kind_of
 from coderport.settings import load_releases
 from coderport.stack.comparison import Comparison, comparison_of
 from coderport.stack.stack import Stack, judged
@@ -49,7 +52,7 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
         if compared.misfits:
             return full(stack, "; ".join(compared.misfits), account)
         if compared.found.for_engine > MOST_TARGETS:
-            return full(stack, f"{compared.found.for_engine} resources differ", account)
+            return full(stack, f"{compared.found.for_engine:,} resources differ", account)
         keep_part(stack, compared, compared.found, account)
     except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)
@@ -67,12 +70,13 @@ def preview(stack: Stack) -> tuple[Outcome, Tally]:
     try:
         releases = load_releases(os.environ)
         compared = comparison_of(stack, releases, account)
+        outlook(compared.plan).leave_in(account)
         compared.insist()
     except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)
     tally.warnings.extend(compared.plan.notes)
     tally.warnings.extend(f"The next run is a full one: {reason}." for reason in compared.misfits)
-    account.orphans = {name: len(ids) for name, ids in compared.found.orphans.items()}
+    account.orphans = {name: sorted(ids) for name, ids in compared.found.orphans.items()}
     for change in changes(compared):
         tally.count(change)
     count_unchanged(tally, compared)
@@ -147,48 +151,52 @@ def failed(error: CoderportError | Interrupted, account: Account, tally: Tally) 
 
 def changes(compared: Comparison) -> Iterator[Change]:
     """The steps of the engine that the difference comes to; what is only unrecorded changes nothing in Port."""
-    found, held = compared.found, compared.plan.held
+    found, plan = compared.found, compared.plan
     for name, findings in found.blueprints.items():
-        yield Change("updated" if name in held.blueprints else "created", "blueprint", name, _details(findings))
+        done: Operation = "updated" if name in plan.held.blueprints else "created"
+        yield _of_declared(done, "blueprint", name, name, findings)
     for action in found.actions:
-        title, permissions = action.action.title, Change("updated", PERMISSIONS_OF, action.action.identifier)
+        title, identifier = action.action.title, action.action.identifier
         of_permissions = tuple(each for each in action.findings if ".permissions." in each.path)
         of_action = tuple(each for each in action.findings if each not in of_permissions)
         if action.missing:
-            yield Change("created", "action", title)
-            yield replace(permissions, operation="created")
+            yield _of_declared("created", "action", title, identifier)
+            yield _of_declared("created", PERMISSIONS_OF, identifier, identifier)
         elif not action.findings:
-            yield Change("adopted", "action", title)
+            yield _of_declared("adopted", "action", title, identifier)
         if of_action:
-            yield Change("updated", "action", title, _details(of_action))
+            yield _of_declared("updated", "action", title, identifier, of_action)
         if of_permissions:
-            yield replace(permissions, details=_details(of_permissions))
+            yield _of_declared("updated", PERMISSIONS_OF, identifier, identifier, of_permissions)
     for identifier in sorted(found.leaving_actions):
-        yield Change("deleted", "action", identifier)
-        yield Change("deleted", PERMISSIONS_OF, identifier)
+        yield Change("deleted", "action", identifier, (), identifier, why=why_of(plan, ACTION, identifier))
+        yield Change("deleted", PERMISSIONS_OF, identifier, (), identifier)
     for changed_answer in found.answers:
-        answer, details = changed_answer.answer, _details(changed_answer.findings)
-        done: Operation = "created" if changed_answer.missing else "updated" if details else "adopted"
-        yield Change(done, answer.kind, answer.title, details)
+        answer, findings = changed_answer.answer, changed_answer.findings
+        done = "created" if changed_answer.missing else "updated" if findings else "adopted"
+        yield _of_declared(done, answer.kind, answer.title, answer.identifier, findings)
     for key in sorted(found.leaving_answers):
-        yield Change("deleted", *split(key))
+        kind, identifier = split(key)
+        yield Change("deleted", kind, identifier, (), identifier, why=why_of(plan, ANSWER, key))
     for entity in found.missing:
-        yield Change("created", kind_of(entity.blueprint), entity.title)
+        yield Change("created", kind_of(entity.blueprint), entity.title, (), entity.identifier)
     for changed in found.changed:
         details = tuple(sorted(key.removeprefix("$") for key in changed.values))
-        yield Change("updated", kind_of(changed.entity.blueprint), changed.entity.title, details)
+        entity = changed.entity
+        yield Change("updated", kind_of(entity.blueprint), entity.title, details, entity.identifier, changed.values)
     for entity in found.unrecorded:
-        yield Change("adopted", kind_of(entity.blueprint), entity.title)
-    for blueprint in BLUEPRINTS:
-        handed_over = compared.plan.disappearing[blueprint.identifier].handed_over
-        for identifier in sorted(found.leaving.get(blueprint.identifier, ())):
-            was = held.entities.get(blueprint.identifier, {}).get(identifier)
-            operation: Operation = "released" if identifier in handed_over else "deleted"
-            yield Change(operation, kind_of(blueprint.identifier), was.title if was else identifier)
+        yield Change("adopted", kind_of(entity.blueprint), entity.title, (), entity.identifier)
+    for blueprint in (each.identifier for each in BLUEPRINTS):
+        held, handed_over = plan.held.entities.get(blueprint, {}), plan.disappearing[blueprint].handed_over
+        for identifier in sorted(found.leaving.get(blueprint, ())):
+            title = its.title if (its := held.get(identifier)) else identifier
+            done, why = "released" if identifier in handed_over else "deleted", why_of(plan, blueprint, identifier)
+            yield Change(done, kind_of(blueprint), title or identifier, (), identifier, why=why)
 
 
-def _details(findings: Iterable[Finding]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each.path.split(".", 1)[-1] for each in findings))
+def _of_declared(done: Operation, kind: str, title: str, identifier: str, findings: tuple[Finding, ...] = ()) -> Change:
+    texts = tuple(map(str, findings)) if done == "updated" else ()
+    return Change(done, kind, title, names_of(findings), identifier, findings=texts)
 
 
 def count_unchanged(

@@ -6,7 +6,7 @@ that a run over just this difference ends where a full `up` would.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -28,7 +28,6 @@ from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
-from coderport.report.account import Standing
 
 ENTITY = "port:index/entity:Entity"
 ACTION = "port:index/action:Action"
@@ -162,37 +161,6 @@ def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Diffe
         leaving_answers=memory.answers - plan.memory.answers,
         blueprints={each.identifier: found for each in plan.blueprints if (found := _findings(each, plan.held))},
     )
-
-
-def standing(plan: Plan) -> dict[str, Standing]:
-    """By `type::name` how the resources of the plan stood in Port before, and those that another stack has taken over.
-
-    Permissions stand as their action does, for only a comparison reads them: the same is then said to be held.
-    """
-    found: dict[str, Standing] = {}
-    for blueprint in plan.blueprints:
-        if live := plan.held.blueprints.get(blueprint.identifier):
-            found[f"{BLUEPRINT}::{blueprint.identifier}"] = _standing(blueprint_differences(blueprint, live))
-    for action in plan.actions:
-        if action_live := plan.held.actions.get(action.identifier):
-            found[f"{ACTION}::{action.identifier}"] = how = _standing(action_differences(action, action_live))
-            found[f"{PERMISSIONS}::{action.identifier}"] = "held" if how == "same" else how
-    for answer in plan.answers:
-        if (answer_live := live_of(answer, plan.held.blueprints, plan.held.answers)) is not None:
-            found[f"{TYPES[answer.kind]}::{answer.identifier}"] = _standing(answer_differences(answer, answer_live))
-    for entity in plan.entities:
-        if held := plan.held.entities.get(entity.blueprint, {}).get(entity.identifier):
-            found[f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}"] = _standing(
-                difference(entity, held)
-            )
-    found |= {f"{BLUEPRINT}::{identifier}": "released" for identifier in plan.released}
-    for name, kind in plan.disappearing.items():
-        found |= {f"{ENTITY}::{resource_name(name, identifier)}": "released" for identifier in kind.handed_over}
-    return found
-
-
-def _standing(differences: Collection[object]) -> Standing:
-    return "different" if differences else "same"
 
 
 def _findings(blueprint: Blueprint, held: Holdings) -> tuple[Finding, ...]:

@@ -26,13 +26,13 @@ from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
 from coderport.history.store import PROJECT_FOLDER, Store
 from coderport.kinds.refused import notes
-from coderport.planning.difference import standing
+from coderport.planning.changes import outlook
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, rebuilt, recalled, unreadable
-from coderport.planning.plan import Past, Plan
+from coderport.planning.plan import Past, Plan, refusal
 from coderport.program.declaration import declare
 from coderport.program.orphans import delete_orphans
 from coderport.program.refused import reasons, remembered
-from coderport.program.survey import make_plan, read_port, with_former_kinds
+from coderport.program.survey import read_port, survey, with_former_kinds
 from coderport.report.account import FOLDER, Account, Failure
 from coderport.settings import Settings, load_releases, settings_of
 from coderport.terminal.ending import Interrupted, unless_asked, waited_for
@@ -48,9 +48,9 @@ async def program() -> dict[str, Any]:
         return memory.outputs()
     for note in plan.notes:
         pulumi.log.warn(note)
-    if orphans := sum(account.orphans.values()):
+    if orphans := sum(map(len, account.orphans.values())):
         done = "would be deleted" if pulumi.runtime.is_dry_run() else "were deleted"
-        pulumi.log.warn(f"{orphans} entities of this stack that its state does not know {done} in Port.")
+        pulumi.log.warn(f"{orphans:,} entities of this stack that its state does not know {done} in Port.")
     _warn_of_checkpoints(plan)
     return await _declared(plan, settings, memory, plan.memory, account)
 
@@ -76,14 +76,16 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
         account.again = True
         return Memory(state=new_state_id()), settings, None
-    plan = await make_plan(
+    _, plan, verdict = await survey(
         settings,
         load_releases(os.environ),
         _past(memory, settings, account),
         now=datetime.now(timezone.utc),
         account=account,
     )
-    account.standing = standing(plan)
+    outlook(plan).leave_in(account)
+    if verdict.refused:
+        raise refusal(verdict)
     account.again = bool(plan.leaving) and not pulumi.runtime.is_dry_run()
     if not pulumi.runtime.is_dry_run():
         await _kept(plan, memory, settings, account)
@@ -101,7 +103,7 @@ def _remember_spent(before: Memory, after: Memory) -> None:
 async def _without_orphans(plan: Plan, settings: Settings, account: Account) -> None:
     """The orphans deleted, or counted in a preview."""
     if pulumi.runtime.is_dry_run():
-        account.orphans = {blueprint: len(ids) for blueprint, ids in plan.orphans.items()}
+        account.orphans = {blueprint: sorted(ids) for blueprint, ids in plan.orphans.items()}
     elif any(plan.orphans.values()):
         await delete_orphans(plan, settings, account)
 
@@ -117,7 +119,8 @@ def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memor
     """The program of a targeted run: declares a part of the plan that was made on the memory of `before`."""
 
     async def part() -> dict[str, Any]:
-        account = Account(standing=standing(plan))
+        account = Account()
+        outlook(plan).leave_in(account)
         with _accounted(account):
             if await _recalled() != before:
                 raise CoderportError(
@@ -231,7 +234,7 @@ def _warn_of_checkpoints(plan: Plan) -> None:
     seconds = 260 * (plan.creations / 1000) ** 2
     if _self_managed() and not skipped and seconds > 60:
         pulumi.log.warn(
-            f"{plan.creations} resources are new. This backend rewrites the whole state after each of them: "
+            f"{plan.creations:,} resources are new. This backend rewrites the whole state after each of them: "
             f"expect about {max(1, round(seconds / 60))} minutes. "
             f"With `python -m coderport up --stack {pulumi.get_stack()}`, or PULUMI_SKIP_CHECKPOINTS=true and plain "
             "`pulumi up`, a thousand take 20 seconds."

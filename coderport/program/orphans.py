@@ -21,10 +21,10 @@ async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> No
     """Deletes the plan's orphans from Port; the guard has judged them with all other deletions.
 
     To be called under the stack's lock. Each is looked at once more: one that is gone, or that somebody else has signed
-    since it was read, is left. The account counts what is gone, also where the rest fails.
+    since it was read, is left. The account names what is gone, also where the rest fails.
     """
     total, done = sum(map(len, plan.orphans.values())), 0
-    account.orphans = dict.fromkeys(plan.orphans, 0)
+    account.orphans = {name: [] for name in plan.orphans}
     with account.phase("delete") as progress:
         async with opened_port(settings, account) as client:
             for blueprint in reversed(BLUEPRINTS):  # workspaces before their templates
@@ -34,7 +34,7 @@ async def delete_orphans(plan: Plan, settings: Settings, account: Account) -> No
                     batch = ids[start : start + DELETES_PER_CALL]
                     await client.delete(name, batch)
                     done += len(batch)
-                    account.orphans[name] += len(batch)
+                    account.orphans[name] += batch
                     progress("entities", done, total)
 
 

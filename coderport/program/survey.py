@@ -22,7 +22,7 @@ from coderport.kinds.inventory import Inventory, KnownIds, read_inventory
 from coderport.planning.answers import declared_parts
 from coderport.planning.holdings import Holdings, holdings
 from coderport.planning.memory import Memory
-from coderport.planning.plan import Past, Plan, declares_actions, judge, known_of, refusal
+from coderport.planning.plan import Past, Plan, declares_actions, judge, known_of
 from coderport.planning.siblings import read_templates, templates_of_siblings
 from coderport.port.errors import PortUnreachable
 from coderport.report.account import Account
@@ -35,24 +35,6 @@ ReadOfCoder = tuple[Inventory, tuple[Template, ...], Mapping[str, TemplateForm]]
 """What Coder holds, the templates of sibling stacks, and the forms by the id of the template."""
 
 
-async def make_plan(
-    settings: Settings,
-    releases: Releases,
-    past: Coroutine[Any, Any, Past],
-    *,
-    now: datetime,
-    account: Account,
-) -> Plan:
-    """Reads Coder beside the past and judges what may happen. `now` is aware.
-
-    Raises Refusal with the verdict's text when a guard says no, and a typed error when a read failed. Writes nothing.
-    """
-    _, plan, verdict = await survey(settings, releases, past, now=now, account=account)
-    if verdict.refused:
-        raise refusal(verdict)
-    return plan
-
-
 async def survey(
     settings: Settings,
     releases: Releases,
@@ -61,9 +43,10 @@ async def survey(
     now: datetime,
     account: Account,
 ) -> tuple[Past, Plan, Verdict]:
-    """The plan as `make_plan` makes it, and the guard's verdict on it: for those who only report.
+    """Reads Coder beside the past; the plan, and the guard's verdict on it. `now` is aware. Writes nothing.
 
-    Raises Refusal where the stack belongs to another Coder or Port, because then everything would differ.
+    Raises a typed error when a read failed, and Refusal where the stack belongs to another Coder or Port, because then
+    everything would differ.
     """
     with account.phase("read"):
         before, (read, of_siblings, forms) = await read_both(

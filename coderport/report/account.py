@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from coderport.report.change import Change
 from coderport.terminal.progress import Advance, watcher
 from coderport.transport.patience import WAITED, Patience, Waits
 
@@ -68,9 +69,10 @@ class Read(BaseModel):
 class Account(BaseModel):
     """Counts are HTTP requests with retries included; seconds are wall-clock per phase.
 
-    `orphans` counts, by blueprint, the entities that the program deletes itself because no state knows them. `standing`
-    says of resources, by `type::name`, how they stood in Port before (see `difference.standing`). `waited` are the
-    seconds in which a server failed. `again` asks the command for one more pass: this has prepared the state for it.
+    `orphans` are, by blueprint, the entities that the program deletes itself because no state knows them. `standing`
+    says of resources, by `type::name`, how they stood in Port before, and `changes` what of Port changes with them (see
+    `coderport.planning.changes`), also where the guard refuses it. `waited` are the seconds in which a server failed.
+    `again` asks the command for one more pass: this has prepared the state for it.
     """
 
     coder_requests: int = 0
@@ -80,8 +82,9 @@ class Account(BaseModel):
     waited: float = 0.0
     read: Read = Field(default_factory=Read)
     seconds: dict[str, float] = {}
-    orphans: dict[str, int] = {}
+    orphans: dict[str, list[str]] = {}
     standing: dict[str, Standing] = {}
+    changes: dict[str, Change] = {}
     failure: Failure | None = None
     again: bool = False
     _began: float = PrivateAttr(default_factory=perf_counter)
@@ -142,9 +145,10 @@ class Account(BaseModel):
         self.read = later.read if later.read != Read() else self.read
         for phase, seconds in later.seconds.items():
             self.seconds[phase] = round(self.seconds.get(phase, 0.0) + seconds, 3)
-        for blueprint, number in later.orphans.items():
-            self.orphans[blueprint] = self.orphans.get(blueprint, 0) + number
+        for blueprint, identifiers in later.orphans.items():
+            self.orphans[blueprint] = [*self.orphans.get(blueprint, ()), *identifiers]
         self.standing = {**self.standing, **later.standing}
+        self.changes = {**self.changes, **later.changes}
         self.failure = later.failure or self.failure
 
     def leave(self, environ: Mapping[str, str] = os.environ) -> None:
@@ -180,4 +184,4 @@ def collected(folder: Path) -> Account:
 
 def requests_text(coder: int, port: int, writes: int, retries: int) -> str:
     """What a command cost the two servers, as its last line says it."""
-    return f"Coder {coder} requests · Port {port} requests, {writes} of them writes · {retries} retries"
+    return f"Coder {coder:,} requests · Port {port:,} requests, {writes:,} of them writes · {retries:,} retries"

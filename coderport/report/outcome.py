@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Final, Literal
 
 from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.events import StepEventMetadata
@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from coderport.errors import CoderportError
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.report.account import Read, Standing
+from coderport.report.change import OTHER, PERMISSIONS_OF, Change, Operation, ordered
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.progress import ENGINE, watcher
 
 Result = Literal["converged", "unchanged", "changes", "drifted", "refused", "failed"]
-Operation = Literal["created", "adopted", "updated", "deleted", "released", "unchanged"]
 
 _OPERATIONS: dict[OpType, Operation] = {
     OpType.CREATE: "created",
@@ -31,12 +31,7 @@ _OPERATIONS: dict[OpType, Operation] = {
 _ENGINES_OWN = ("pulumi:pulumi:", "pulumi:providers:")
 """Resources that are in no Port: the stack itself and the providers."""
 
-PERMISSIONS_OF = "permissions of"
-"""What people call permissions: of an action, by its identifier."""
-
 _SELDOM = ("adopted", "released")
-OTHER = "other"
-"""What is of no kind of objects: blueprints, actions and their permissions."""
 
 
 class Counts(BaseModel):
@@ -89,11 +84,20 @@ class Kinds(RootModel[dict[str, Counts]]):
         ]
 
 
+FORMAT: Final = 1
+"""Of the JSON object: the next number where a field goes or means something else; what is added leaves it."""
+
+
 class Outcome(BaseModel):
-    """The JSON object of `--json` and `--summary`. `seconds` is wall-clock per phase; retries count as requests too."""
+    """The JSON object of `--json` and `--summary`. `seconds` is wall-clock per phase; retries count as requests too.
+
+    `changes` are what was done or, in a preview, would be; `withheld` what a run would have done that a guard refused;
+    `warnings` what else people were told.
+    """
 
     model_config = ConfigDict(frozen=True)
 
+    format: Literal[1] = FORMAT
     result: Result
     kinds: Kinds
     read: Read
@@ -103,6 +107,9 @@ class Outcome(BaseModel):
     retries: int
     seconds: dict[str, float]
     message: str
+    changes: tuple[Change, ...] = ()
+    withheld: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
     exit_code: int = Field(exclude=True)
 
 
@@ -120,21 +127,6 @@ def failed(error: CoderportError | Interrupted) -> Outcome:
         message=str(error),
         exit_code=error.exit_code,
     )
-
-
-@dataclass(frozen=True)
-class Change:
-    """One resource that was not left as it was: `kind` in people's words, `details` the changed properties."""
-
-    operation: Operation
-    kind: str
-    title: str
-    details: tuple[str, ...] = ()
-
-    @property
-    def group(self) -> str:
-        """The field of `Kinds` that it counts in."""
-        return self.kind if any(self.kind == each.words[0] for each in KINDS) else OTHER
 
 
 class Tally:
@@ -156,8 +148,8 @@ class Tally:
 
     @property
     def changes(self) -> list[Change]:
-        """What was not left as it was, one by one."""
-        return [step for step in self._all() if step.operation != "unchanged"]
+        """What was not left as it was, one by one, in an order that does not hang on the engine's."""
+        return ordered(step for step in self._all() if step.operation != "unchanged")
 
     @property
     def kinds(self) -> Kinds:
@@ -186,26 +178,29 @@ class Tally:
             if diagnostic.severity == "warning" and text not in self.warnings:
                 self.warnings.append(text)
 
-    def count(self, change: Change) -> None:
-        """Takes a change that was found without the engine."""
-        self._steps[f"{len(self._steps)}"] = change
+    def count(self, change: Change, resource: str = "") -> None:
+        """Takes a change that was found without the engine; of a resource that is named it is kept once."""
+        self._steps[resource or f"{len(self._steps)}"] = change
 
     def count_unseen(self, group: str, operation: Operation, number: int) -> None:
-        """Adds what is no step of the engine, and not told one by one: orphans, and what was left as it was."""
+        """Adds what is no step of the engine, and not told one by one: what was left as it was."""
         self._more[group, operation] += number
 
-    def settle(self, standing: Mapping[str, Standing]) -> None:
-        """Gives the engine's steps, which are those of the state, the names of what they are to Port."""
+    def settle(self, standing: Mapping[str, Standing], changes: Mapping[str, Change]) -> None:
+        """Gives the engine's steps, which are those of the state, the names and the values of what they are to Port."""
         for urn, step in self._steps.items():
-            operation = _in_port(step.operation, standing.get("::".join(urn.split("::")[-2:])))
+            resource = "::".join(urn.split("::")[-2:])
+            operation = _in_port(step.operation, standing.get(resource))
             settled, done = replace(step, operation=operation), self._before.get(urn)
+            if (its := changes.get(resource)) is not None and its.operation == operation:
+                settled = replace(settled, values=its.values, findings=its.findings, why=its.why)
             if done is not None and operation not in ("deleted", "released"):
                 settled = replace(done, details=tuple(dict.fromkeys((*done.details, *step.details))))
             self._steps[urn] = settled
 
-    def passed(self, standing: Mapping[str, Standing]) -> None:
+    def passed(self, standing: Mapping[str, Standing], changes: Mapping[str, Change]) -> None:
         """Begins another pass of the same run: what the one until now did stays done."""
-        self.settle(standing)
+        self.settle(standing, changes)
         self._before |= {urn: step for urn, step in self._steps.items() if _is_done(step)}
         self._steps = {}
 
@@ -222,7 +217,8 @@ class Tally:
         title = str((state.inputs or {}).get("title", name)) if state is not None else name
         details = sorted(_leaf(path) for path in step.detailed_diff or {}) if operation == "updated" else ()
         shown = kind if kind != OTHER else _own_word(step.type)
-        self._steps[step.urn] = Change(operation, shown, title, tuple(dict.fromkeys(details)))
+        identifier = name.split("-", 1)[-1] if kind != OTHER else name
+        self._steps[step.urn] = Change(operation, shown, title, tuple(dict.fromkeys(details)), identifier)
 
 
 def _is_done(step: Change) -> bool:

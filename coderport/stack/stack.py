@@ -25,6 +25,7 @@ import yaml
 from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
+from coderport.catalog.values import resource_name
 from coderport.engine import CliInfo, engine_environment
 from coderport.engine.channels import keep_apart
 from coderport.engine.errors import EngineError
@@ -37,10 +38,11 @@ from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mended
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.history.store import PROJECT_FOLDER
-from coderport.planning.difference import Resource
+from coderport.planning.difference import ENTITY, Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
 from coderport.project import CHECKOUT, brought, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
+from coderport.report.change import Change, ordered
 from coderport.report.outcome import Outcome, Result, Tally, kind_of
 from coderport.settings import Settings, settings_of
 from coderport.terminal.ending import asked, told, wait_for_others
@@ -361,7 +363,7 @@ class Stack:
                 if (first := collected(folder)).again:
                     for path in folder.iterdir():
                         path.unlink()
-                    tally.passed(first.standing)
+                    tally.passed(first.standing, first.changes)
                     account.add(first)
                     run(on_event=tally.add, on_output=on_line, color="never")
 
@@ -376,7 +378,7 @@ class Stack:
             if asked() is not None:
                 wait_for_others()
             of_run = collected(folder)
-            tally.settle(of_run.standing)
+            tally.settle(of_run.standing, of_run.changes)
             account.add(of_run)
             for name in shared:
                 os.environ.pop(name, None)
@@ -422,8 +424,11 @@ def judged(tally: Tally, account: Account, error: CommandError | None, changed: 
     """How a run ended, by what the engine counted and what program and provider left in the account."""
     result: Result
     exit_code, total = 0, account.elapsed
-    for blueprint, number in account.orphans.items():
-        tally.count_unseen(kind_of(blueprint), "deleted", number)
+    for blueprint, identifiers in account.orphans.items():
+        for identifier in identifiers:
+            resource = f"{ENTITY}::{resource_name(blueprint, identifier)}"
+            gone = Change("deleted", kind_of(blueprint), identifier, identifier=identifier)
+            tally.count(account.changes.get(resource, gone), resource)
     if account.failure is not None:
         exit_code = account.failure.exit_code
         result = "refused" if exit_code == Refusal.exit_code else "failed"
@@ -447,6 +452,8 @@ def judged(tally: Tally, account: Account, error: CommandError | None, changed: 
         retries=account.retries,
         seconds=seconds,
         message=message,
+        changes=tuple(tally.changes),
+        withheld=tuple(ordered(account.changes.values())) if result == "refused" else (),
         exit_code=exit_code,
     )
 

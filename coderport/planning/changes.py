@@ -1,0 +1,147 @@
+"""What a plan changes in Port, one by one, by what Port held when it was planned. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.agreement import Difference as Finding
+from coderport.catalog.agreement import differences as blueprint_differences
+from coderport.catalog.answers.agreement import differences as answer_differences
+from coderport.catalog.answers.agreement import live_of
+from coderport.catalog.answers.values import TYPES, split
+from coderport.catalog.values import LeftOut, resource_name
+from coderport.guard.deletions import ACTION as ACTIONS
+from coderport.guard.deletions import ANSWER
+from coderport.kinds.all import KIND_OF, difference
+from coderport.planning.difference import ACTION, BLUEPRINT, ENTITY, PERMISSIONS
+from coderport.planning.plan import Plan
+from coderport.report.account import Account, Standing
+from coderport.report.change import PERMISSIONS_OF, Change, Operation
+from coderport.report.outcome import kind_of
+
+
+class Outlook(NamedTuple):
+    """By `type::name` of the resource: how it stood in Port before, and what the plan changes of it there.
+
+    Permissions stand as their action does, for only a comparison reads them: the same is then said to be held. What
+    another stack has taken over is released. What Port lacks has no standing.
+    """
+
+    standing: dict[str, Standing]
+    changes: dict[str, Change]
+
+    def leave_in(self, account: Account) -> None:
+        """Puts it where the command that started this run finds it."""
+        account.standing, account.changes = self.standing, self.changes
+
+
+def outlook(plan: Plan) -> Outlook:
+    """What the plan will change in Port. What only enters the state, or leaves it, changes nothing there."""
+    found = Outlook({}, {})
+    _declared(plan, found)
+    for entity in plan.entities:
+        key = f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}"
+        kind, held = kind_of(entity.blueprint), plan.held.entities.get(entity.blueprint, {}).get(entity.identifier)
+        if held is None:
+            found.changes[key] = Change("created", kind, entity.title, identifier=entity.identifier)
+            continue
+        values = difference(entity, held)
+        found.standing[key] = _standing(values)
+        if values:
+            names = tuple(sorted(each.removeprefix("$") for each in values))
+            found.changes[key] = Change("updated", kind, entity.title, names, entity.identifier, values)
+    for name, its in plan.disappearing.items():
+        if name in KIND_OF:
+            released = {f"{ENTITY}::{resource_name(name, identifier)}" for identifier in its.handed_over}
+            found.standing.update(dict.fromkeys(released, "released"))
+            found.changes.update(_going(plan, name))
+    return found
+
+
+def _declared(plan: Plan, found: Outlook) -> None:
+    """Blueprints, actions with their permissions, and answers."""
+
+    def add(key: str, kind: str, title: str, identifier: str, differing: Collection[Finding] | None) -> None:
+        if differing is None:
+            found.changes[key] = Change("created", kind, title, identifier=identifier)
+            return
+        found.standing[key] = _standing(differing)
+        if differing:
+            texts = tuple(map(str, differing))
+            found.changes[key] = Change("updated", kind, title, names_of(differing), identifier, findings=texts)
+
+    for blueprint in plan.blueprints:
+        name, live = blueprint.identifier, plan.held.blueprints.get(blueprint.identifier)
+        add(
+            f"{BLUEPRINT}::{name}",
+            "blueprint",
+            name,
+            name,
+            None if live is None else blueprint_differences(blueprint, live),
+        )
+    found.standing.update({f"{BLUEPRINT}::{identifier}": "released" for identifier in plan.released})
+    for action in plan.actions:
+        name, key = action.identifier, f"{ACTION}::{action.identifier}"
+        its, of_them = plan.held.actions.get(name), f"{PERMISSIONS}::{name}"
+        add(key, "action", action.title, name, None if its is None else action_differences(action, its))
+        if its is None:
+            found.changes[of_them] = Change("created", PERMISSIONS_OF, name, identifier=name)
+        else:
+            found.standing[of_them] = "held" if found.standing[key] == "same" else "different"
+    for answer in plan.answers:
+        shown = live_of(answer, plan.held.blueprints, plan.held.answers)
+        differing = None if shown is None else answer_differences(answer, shown)
+        add(f"{TYPES[answer.kind]}::{answer.identifier}", answer.kind, answer.title, answer.identifier, differing)
+    for identifier in going_of(plan, ACTIONS):
+        why = why_of(plan, ACTIONS, identifier)
+        found.changes[f"{ACTION}::{identifier}"] = Change("deleted", "action", identifier, (), identifier, why=why)
+        found.changes[f"{PERMISSIONS}::{identifier}"] = Change("deleted", PERMISSIONS_OF, identifier, (), identifier)
+    for each in going_of(plan, ANSWER):
+        kind, identifier = split(each)
+        why = why_of(plan, ANSWER, each)
+        found.changes[f"{TYPES[kind]}::{identifier}"] = Change("deleted", kind, identifier, (), identifier, why=why)
+
+
+def _going(plan: Plan, blueprint: str) -> Iterator[tuple[str, Change]]:
+    """The entities of the blueprint that Port holds and that go, or that are released, by `type::name`."""
+    held, kind = plan.held.entities.get(blueprint, {}), plan.disappearing[blueprint]
+    for identifier in sorted(going_of(plan, blueprint) | kind.handed_over):
+        if identifier in held:
+            operation: Operation = "released" if identifier in kind.handed_over else "deleted"
+            title, why = held[identifier].title or identifier, why_of(plan, blueprint, identifier)
+            change = Change(operation, kind_of(blueprint), title, (), identifier, why=why)
+            yield f"{ENTITY}::{resource_name(blueprint, identifier)}", change
+
+
+def going_of(plan: Plan, kind: str) -> frozenset[str]:
+    """What of the kind the plan, if the guard permits it, takes from Port: proven gone, left out, or unproven."""
+    its = plan.disappearing.get(kind)
+    return its.gone | its.unproven | frozenset(its.left_out) if its is not None else frozenset()
+
+
+def why_of(plan: Plan, kind: str, identifier: str) -> str:
+    """Why something goes, in words; empty for what does not."""
+    its = plan.disappearing.get(kind)
+    if its is None:
+        return ""
+    if identifier in its.handed_over:
+        return "another stack has it now"
+    if identifier in its.gone:
+        return "deleted in Coder"
+    if left_out := its.left_out.get(identifier):
+        lives = "" if left_out in (LeftOut.ACTIONS, LeftOut.ANSWERS) else "alive in Coder, "
+        return f"{lives}{left_out.value}"
+    if identifier in its.unproven:
+        return "not shown by Coder, which does not say that it was deleted either"
+    return ""
+
+
+def names_of(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """What differs of something that is declared, by name."""
+    return tuple(dict.fromkeys(each.path.split(".", 1)[-1] for each in findings))
+
+
+def _standing(differences: Collection[object]) -> Standing:
+    return "different" if differences else "same"
