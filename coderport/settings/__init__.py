@@ -1,0 +1,31 @@
+"""Stack config and environment, validated into one frozen value.
+
+Every setting lives in the stack config under `coderport:`. Those of `ENVIRONMENT` also have an environment
+variable, which counts where the config is silent. All mistakes are reported in one error.
+"""
+
+from coderport.settings.loading import load_access, load_releases, load_settings, printed_settings, settings_of
+from coderport.settings.names import ENVIRONMENT, NAMESPACE, NO_STACK, RELEASES
+from coderport.settings.problems import problems_of
+from coderport.settings.values import Access, Actions, CoderAccess, Limits, Live, PortAccess, Releases, Settings
+
+__all__ = [
+    "ENVIRONMENT",
+    "NAMESPACE",
+    "NO_STACK",
+    "RELEASES",
+    "Access",
+    "Actions",
+    "CoderAccess",
+    "Limits",
+    "Live",
+    "PortAccess",
+    "Releases",
+    "Settings",
+    "load_access",
+    "load_releases",
+    "load_settings",
+    "printed_settings",
+    "problems_of",
+    "settings_of",
+]

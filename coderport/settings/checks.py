@@ -1,0 +1,119 @@
+"""What a single value has to be: the checks that the fields of the settings are made of."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from coderport.catalog.answers.values import Part
+from coderport.terminal.wording import LIST, OBJECT
+from coderport.transport.address import http_address
+from coderport.transport.headers import require_sendable
+
+_DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration(value: object) -> object:
+    """A time: a whole number with one of the units s, m, h, d. ValueError otherwise."""
+    if isinstance(value, str):
+        if value.strip() == "0":
+            return timedelta(0)
+        match = _DURATION.fullmatch(value.strip())
+        if match is None:
+            raise ValueError("must be a whole number with a unit: 30m, 24h, 2d, or 0 for always")
+        return timedelta(seconds=int(match["number"]) * _UNITS[match["unit"]])
+    return value
+
+
+def _json(what: str) -> Callable[[object], object]:
+    """Pulumi hands lists and objects to a program as JSON text; `what` is said where the text is none."""
+
+    def parsed(value: object) -> object:
+        if isinstance(value, str):
+            try:
+                return json.loads(value)
+            except ValueError:
+                raise ValueError(what) from None
+        return value
+
+    return parsed
+
+
+json_object, json_list = _json(OBJECT), _json(LIST)
+
+
+def kinds_named(value: object) -> object:
+    """`all`, a list, or names with commas between; nothing, or `default`, is the default."""
+    if isinstance(value, str):
+        text = value.strip()
+        value = json_list(text) if text.startswith("[") else [each for each in text.split(",") if each.strip()]
+    if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
+        names = tuple(sorted({each.strip().lower() for each in value}))
+        return names[0] if names in (("all",), ("default",)) else names or "default"
+    return value
+
+
+def each_once(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts sorted, without repeats."""
+    return tuple(sorted(set(parts)))
+
+
+def glob(value: str) -> str:
+    """A pattern for names, as `fnmatch` has them; none that is empty."""
+    if not value.strip():
+        raise ValueError("an empty pattern matches nothing")
+    return value.strip()
+
+
+def repository_name(value: str) -> str:
+    """A repository of GitHub with its organization."""
+    if not _REPOSITORY.fullmatch(value.strip()):
+        raise ValueError("must be organization/repository")
+    return value.strip()
+
+
+def email_address(value: str) -> str:
+    """An e-mail address, as far as its form goes."""
+    name, _, host = value.strip().partition("@")
+    if not name or not host or "@" in host or any(each.isspace() for each in value.strip()):
+        raise ValueError("must be an e-mail address")
+    return value.strip()
+
+
+def webhook_address(value: str) -> str:
+    """The URL where `serve` takes runs."""
+    address = http_address(value)
+    if not urlsplit(address).path.rstrip("/").endswith("/runs"):
+        raise ValueError("must end with /runs, where the service takes runs")
+    return address
+
+
+def header_safe(value: SecretStr) -> SecretStr:
+    """A secret that a header can carry."""
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text.strip():
+        raise ValueError("holds characters that no token has (a line break or a quote pasted along?)")
+    return SecretStr(text.strip())
+
+
+def user_name(value: str) -> str:
+    """A name of one of Coder's users; never `me`."""
+    if not value.strip():
+        raise ValueError("an empty name is nobody's")
+    if value.strip().lower() == "me":
+        raise ValueError('names a user of Coder; "me" would be the user of the runner\'s token')
+    return value.strip()
+
+
+Token = Annotated[SecretStr, AfterValidator(header_safe)]
+Headers = Annotated[Mapping[str, SecretStr], AfterValidator(require_sendable), BeforeValidator(json_object)]
+Addresses = Annotated[tuple[Annotated[str, AfterValidator(email_address)], ...], BeforeValidator(json_list)]
+Globs = Annotated[tuple[Annotated[str, AfterValidator(glob)], ...], BeforeValidator(json_list)]

@@ -1,0 +1,117 @@
+"""Reads the settings from where they are given: the stack's config, the environment, a file that Pulumi printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from coderport.errors import SettingsError
+from coderport.settings.names import ENVIRONMENT, NAMESPACE, NO_STACK, RELEASES, SECRETS
+from coderport.settings.problems import problems_of, report
+from coderport.settings.values import Access, Releases, Settings
+from coderport.terminal.remedy import CLI
+from coderport.transport.address import is_loopback
+
+
+def load_settings(
+    config: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    encrypted: frozenset[str] = frozenset(),
+    stack: str = NO_STACK,
+) -> Settings:
+    """Settings from the stack config (keys without namespace, values parsed), the environment where it is silent.
+
+    `encrypted` names the config keys that Pulumi keeps as secrets. Empty texts and objects count as not set, so that
+    the typed schema can offer a default. Raises one SettingsError that lists every wrong key.
+    """
+    given = _given(config, environ)
+    in_config = _given(config, {}).keys()
+    from_config = frozenset(key for key in in_config if key in SECRETS | {"portClientId"})
+    from_environment = frozenset(given.keys() - in_config)
+    sources = {"secrets_from_config": from_config, "from_environment": from_environment, "of_stack": stack}
+    problems: list[tuple[str, str]] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate({**given, **sources})
+    except ValidationError as error:
+        problems.extend(problems_of(error))
+    for key in sorted(SECRETS & from_config - encrypted):
+        if not _only_emulators(given):
+            problems.append((key, "is in clear in the stack config"))
+    if problems or settings is None:
+        raise SettingsError(report(problems, stack, from_environment))
+    return settings
+
+
+def load_access(kind: type[Access], environ: Mapping[str, str]) -> Access:
+    """Where one of the two servers is and how to get in, from the environment alone; one SettingsError lists it all."""
+    keys = {field.alias for field in kind.model_fields.values()}
+    given = {key: value for key, value in _given({}, environ).items() if key in keys}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        wrong = "\n".join(f"  {ENVIRONMENT[key]} {reason}" for key, reason in problems_of(error))
+        raise SettingsError(f"The environment is not complete:\n{wrong}\nNothing was asked.") from None
+
+
+def settings_of(
+    config: Mapping[str, tuple[Any, bool]], project: str, environ: Mapping[str, str], *, stack: str = NO_STACK
+) -> Settings:
+    """Settings from the whole config of a stack: `namespace:key` with its value and whether it is encrypted.
+
+    The namespace is always ours. In a project of another name, whose own namespace Pulumi fills with the defaults of
+    `Pulumi.yaml`, what that says counts where ours is silent. Raises SettingsError as `load_settings` does.
+    """
+    values: dict[str, Any] = {}
+    encrypted: set[str] = set()
+    for namespace in dict.fromkeys((project, NAMESPACE)):
+        for name, (value, secret) in config.items():
+            key = name.removeprefix(f"{namespace}:")
+            if key != name and (key not in values or value not in (None, "", "{}", "[]")):
+                values[key] = value
+                encrypted = encrypted | {key} if secret else encrypted - {key}
+    return load_settings(values, environ, encrypted=frozenset(encrypted), stack=stack)
+
+
+def printed_settings(file: Path, project: str, environ: Mapping[str, str], *, stack: str = NO_STACK) -> Settings:
+    """Settings from what `pulumi config --json` printed, with `--show-secrets` or with the secrets in the environment.
+
+    Raises SettingsError where the file is none of that, and as `load_settings` does.
+    """
+    try:
+        printed = json.loads(file.read_text(encoding="utf-8"))
+        config = {str(key): (each.get("value"), bool(each.get("secret"))) for key, each in printed.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise SettingsError(
+            f"{file} cannot be used: {error}.\nIt has to hold what this prints, on a machine with the Pulumi CLI:\n"
+            f"  {CLI} config --json --show-secrets --stack {stack}"
+        ) from None
+    return settings_of(config, project, environ, stack=stack)
+
+
+def load_releases(environ: Mapping[str, str]) -> Releases:
+    """The one-run releases from `CODERPORT_ALLOW_DELETIONS` and `CODERPORT_FORGET_UNPROVEN`."""
+    given = {field: environ[name] for field, name in RELEASES.items() if environ.get(name, "").strip()}
+    try:
+        return Releases.model_validate(given)
+    except ValidationError as error:
+        names = ", ".join(RELEASES[str(item["loc"][0])] for item in error.errors(include_input=False))
+        raise SettingsError(f"{names}: must be a whole number, 0 or more, for example 25") from None
+
+
+def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What is set, by key of the config: there first, else in the environment."""
+    given = {key: value for key, value in config.items() if value not in (None, "", "{}", {})}
+    for key, variable in ENVIRONMENT.items():
+        if key not in given and environ.get(variable, "").strip():
+            given[key] = environ[variable].strip()
+    return given
+
+
+def _only_emulators(given: Mapping[str, Any]) -> bool:
+    return all(is_loopback(str(given.get(key, ""))) for key in ("coderApiBaseUrl", "portBaseUrl"))
