@@ -40,7 +40,8 @@ from coderport.planning.difference import (
 )
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory, rebuilt
-from coderport.planning.plan import Past, Plan, judge
+from coderport.planning.past import Past
+from coderport.planning.plan import Plan, judge
 from coderport.port.models import Organization, PortEntity
 from coderport.provider import entity_values
 from coderport.provider.entity_values import Owned, wanted

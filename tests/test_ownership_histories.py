@@ -24,7 +24,7 @@ from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.kinds.all import BLUEPRINTS
 from coderport.planning.difference import ENTITY, Resource
 from coderport.planning.memory import Memory, completed, rebuilt
-from coderport.planning.plan import Past
+from coderport.planning.past import Past
 from coderport.port.models import PortEntity
 from coderport.settings import Releases
 

@@ -11,11 +11,9 @@ from catalog_samples import TEMPLATE_ID, template
 
 from coderport.catalog.actions.declared import STOP, declared
 from coderport.catalog.actions.values import to_port
+from coderport.guard.definitions import Claim, actions_verdict
 from coderport.guard.verdict import Verdict
-from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
-from coderport.planning.plan import _actions_verdict
-from coderport.port.models import Organization
 from coderport.settings import Settings, load_settings
 
 Json = dict[str, Any]
@@ -35,8 +33,7 @@ def verdict(change: Callable[[Json], object], memory: Memory | None = None, **mo
     for action in OURS:
         live[action.identifier] = to_port(action)
         change(live[action.identifier])
-    held = Holdings(Organization("org_1", "Acme"), {}, {}, live)
-    return _actions_verdict(OURS, stack(**more), memory or Memory(), held)
+    return actions_verdict(OURS, live, Claim((memory or Memory()).actions, stack(**more).take_over, "prod"))
 
 
 def by_the_former_app(live: Json) -> None:

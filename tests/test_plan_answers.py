@@ -12,13 +12,12 @@ from coderport.catalog.answers.declared import declared
 from coderport.catalog.answers.pages import MINE
 from coderport.catalog.answers.values import Part
 from coderport.catalog.values import LeftOut, Ref
+from coderport.guard.definitions import Claim, answers_verdict
 from coderport.guard.deletions import ANSWER, DeletionVerdict, Evidence, deletions
 from coderport.guard.ownership import Mark, Owner
 from coderport.guard.verdict import Verdict
-from coderport.planning.answers import answers_verdict, declared_parts
-from coderport.planning.holdings import Holdings
+from coderport.planning.answers import declared_parts
 from coderport.planning.memory import Memory, recalled
-from coderport.port.models import Organization
 
 Json = dict[str, Any]
 ALL = declared(get_args(Part), {"1": "one"}, 10)
@@ -33,8 +32,8 @@ def live() -> dict[str, Json]:
 def verdict(there: Mapping[str, Json], memory: Memory | None = None, **more: Any) -> Verdict:
     """On a Port that has these answers by key."""
     blueprints = {T: {"aggregationProperties": there.get(f"aggregations/{T}", {})}}
-    held = Holdings(Organization("org_1", "Acme"), blueprints, {}, {}, answers=there)
-    return answers_verdict(ALL, stack(**more), memory or Memory(), held)
+    claim = Claim((memory or Memory()).answers, stack(**more).take_over, "prod")
+    return answers_verdict(ALL, blueprints, there, claim)
 
 
 def test_what_is_not_there_or_means_the_same_becomes_ours() -> None:

@@ -23,7 +23,8 @@ from coderport.kinds.template import TEMPLATE, template_entity
 from coderport.kinds.workspace import WORKSPACE, workspace_entity
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
-from coderport.planning.plan import Past, Plan, judge
+from coderport.planning.past import Past
+from coderport.planning.plan import Plan, judge
 from coderport.planning.siblings import read_templates, templates_of_siblings
 from coderport.port.models import Organization, PortEntity
 from coderport.settings import Releases

@@ -19,7 +19,8 @@ from coderport.history.images import targets_of
 from coderport.kinds.desired import Desired
 from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.planning.memory import rebuilt
-from coderport.planning.plan import Past, known_of, wanted_of
+from coderport.planning.past import Past, known_of
+from coderport.planning.plan import wanted_of
 from coderport.port.client import PortClient
 from coderport.port.definitions import Definitions
 from coderport.port.models import PortEntity

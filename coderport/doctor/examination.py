@@ -15,7 +15,7 @@ from coderport.doctor.port import port_checks, whose_checks
 from coderport.errors import CoderportError
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
-from coderport.planning.plan import Past
+from coderport.planning.past import Past
 from coderport.program.survey import read_port, survey, with_former_kinds
 from coderport.report.account import Account
 from coderport.servers import opened_coder, opened_port

@@ -12,7 +12,7 @@ from coderport.errors import CoderportError
 from coderport.guard.ownership import Whose
 from coderport.kinds.all import blueprints_of, kinds_of
 from coderport.planning.holdings import Holdings, holdings
-from coderport.planning.plan import Past
+from coderport.planning.past import Past
 from coderport.port.client import PortClient
 from coderport.port.errors import EU_URL, US_URL
 from coderport.settings import Settings

@@ -21,7 +21,8 @@ from coderport.live.values import Reading
 from coderport.planning.difference import Difference
 from coderport.planning.holdings import holdings
 from coderport.planning.memory import Memory, rebuilt
-from coderport.planning.plan import Past, judge, known_of
+from coderport.planning.past import Past, known_of
+from coderport.planning.plan import judge
 from coderport.port.client import PortClient
 from coderport.settings import Actions, Releases, Settings
 from coderport.stack.comparison import misfits

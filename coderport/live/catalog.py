@@ -22,7 +22,8 @@ from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.deleting import Deletions
 from coderport.live.values import KEPT, Order, Reading
-from coderport.planning.plan import Past, wanted_of
+from coderport.planning.past import Past
+from coderport.planning.plan import wanted_of
 from coderport.port.models import PortEntity
 from coderport.settings import Settings
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coderport.catalog.answers.agreement import MISSING, differences, live_of
 from coderport.catalog.answers.declared import declared
 from coderport.catalog.answers.values import Answer, Part
 from coderport.catalog.values import LeftOut, Ref
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import ANSWER
 from coderport.guard.leaving import leaving_answers
-from coderport.guard.verdict import Verdict, listed
-from coderport.planning.holdings import Holdings
-from coderport.planning.memory import Memory
 from coderport.settings import Settings
-from coderport.terminal.remedy import CLI
 
 
 def declared_parts(settings: Settings) -> tuple[Part, ...]:
@@ -34,21 +29,3 @@ def reasons_of(settings: Settings, snapshot: Snapshot, leaving: Iterable[str]) -
     in_scope = {each.id for each in snapshot.organizations} if settings.coder_organizations else None
     found = leaving_answers(leaving, declared_parts(settings), in_scope)
     return {Ref(ANSWER, key): why for key, why in found.items()}
-
-
-def answers_verdict(answers: tuple[Answer, ...], settings: Settings, memory: Memory, held: Holdings) -> Verdict:
-    """Whether what Port has under the identifiers of our answers is ours, means the same, or may be taken over."""
-    reasons: list[str] = []
-    for answer in answers:
-        live = live_of(answer, held.blueprints, held.answers)
-        if live is None or answer.key in memory.answers or settings.take_over:
-            continue
-        found = differences(answer, live)
-        if answer.kind == "aggregations":  # one that is not there is added, and replaces nothing
-            found = [each for each in found if each.text != MISSING]
-        if found:
-            reasons.append(
-                listed(f"Port already has {answer.words}, which differs from ours:", found)
-                + f"\nTo replace that by ours:\n  {CLI} config set --stack {settings.of_stack} coderport:takeOver true"
-            )
-    return Verdict(tuple(reasons))

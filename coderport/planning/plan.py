@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from coderport.catalog.actions.agreement import differences as action_differences
-from coderport.catalog.actions.agreement import migrated
 from coderport.catalog.actions.declared import declared
 from coderport.catalog.actions.values import Action
-from coderport.catalog.agreement import Agreement, agreement, demands, differences
 from coderport.catalog.answers.values import Answer
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
-from coderport.catalog.overlay import WAY_OUT
 from coderport.catalog.values import Context, Entity, OrganizationNames, Ref
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.errors import Refusal
 from coderport.guard.allowance import spent_after, spent_lately
+from coderport.guard.definitions import Claim, actions_verdict, answers_verdict, blueprints_verdict, demands_verdict
 from coderport.guard.deletions import ACTION, ANSWER, DeletionVerdict, Disappearances, Evidence, deletions
 from coderport.guard.leaving import leaving_actions
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner
-from coderport.guard.verdict import Verdict, identity, listed, ownership, together
-from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, difference, kinds_of
+from coderport.guard.verdict import Verdict, identity, ownership, together
+from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, kinds_of
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import filters_of
-from coderport.kinds.inventory import Inventory, KnownIds
+from coderport.kinds.inventory import Inventory
 from coderport.kinds.refused import notes as notes_of_refused
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.unread import notes as notes_of_unread
-from coderport.planning.answers import answers_of, answers_verdict, reasons_of
+from coderport.planning.answers import answers_of, reasons_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.notes import narrowed_by, notes_of_skipped, notes_on, notes_on_leaving
+from coderport.planning.past import Past, known_of
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
-from coderport.terminal.remedy import CLI
-from coderport.terminal.text import short
 
 
 @dataclass(frozen=True)
@@ -72,54 +68,9 @@ class Plan:
         return sum(each.identifier not in self.held.entities.get(each.blueprint, {}) for each in self.entities)
 
 
-@dataclass(frozen=True)
-class Past:
-    """What this stack has declared, and what Port holds: all that a read of Coder is held against.
-
-    `mark` is what its entities are to say in this run. `unremembered` are entities that the state has and the memory
-    has not, by blueprint: a run that failed, or was killed, left them.
-    """
-
-    memory: Memory
-    held: Holdings
-    mark: Mark
-    unremembered: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the memory accounts for all in Port that has this state's mark; else the state is looked at."""
-        owner = self.owner()
-        return not any(
-            owner.holds(held) - owner.record.get(name, frozenset()) for name, held in self.held.entities.items()
-        )
-
-    def completed(self, state: Memory) -> Past:
-        """The same with what the state's resources tell (see `coderport.planning.memory.rebuilt`)."""
-        more = {name: ids - self.memory.declared.get(name, frozenset()) for name, ids in state.declared.items()}
-        return replace(self, unremembered={name: ids for name, ids in more.items() if ids})
-
-    def owner(self, deployment: str = "") -> Owner:
-        """This state as the owner of entities."""
-        owner = self.memory.owner(self.mark, deployment)
-        names = owner.record.keys() | self.unremembered.keys()
-        nothing: frozenset[str] = frozenset()
-        record = {name: owner.record.get(name, nothing) | self.unremembered.get(name, nothing) for name in names}
-        return replace(owner, record=record)
-
-
 def declares_actions(settings: Settings) -> bool:
     """One stack of an organization declares the actions: the one that declares the blueprints they are for."""
     return settings.blueprints == "manage" and settings.actions.backend != "off"
-
-
-def known_of(past: Past, settings: Settings) -> KnownIds:
-    """By kind the ids whose disappearance would have to be proven: those of the state and those of ours in Port."""
-    owner = replace(past.owner(), takes_over=settings.take_over)
-
-    return {
-        each.name: owner.record.get(each.name, frozenset()) | owner.holds(past.held.entities.get(each.name, {}))
-        for each in KINDS
-    }
 
 
 def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) -> Desired:
@@ -176,10 +127,11 @@ def judge(
     now: datetime,
     of_siblings: Sequence[Template] = (),
 ) -> tuple[Plan, Verdict]:
-    """The plan for what was read, and the guard's verdict on it; values in, values out.
+    """The plan for what was read, and the guard's verdict on it.
 
     `of_siblings` are templates whose forms are declared beside those of this stack's own, and nothing else of them.
-    Raises Refusal where the stack belongs to another Coder or Port.
+    Raises Refusal where the stack belongs to another Coder or Port: then there is nothing to report either, because
+    everything differs. Whatever else is refused is in the verdict, so that those who only report can tell the rest.
     """
     memory, held, mark = past.memory, past.held, past.mark
     snapshot = read.snapshot
@@ -204,10 +156,7 @@ def judge(
     )
     blueprints = _blueprints(settings, memory, held, read, going)
     verdict = together(
-        _blueprints_verdict(blueprints, settings, memory, held),
-        _demands_verdict(blueprints, wanted, held),
-        _actions_verdict(actions, settings, memory, held),
-        answers_verdict(answers, settings, memory, held),
+        *_definitions(settings, past, blueprints, wanted, actions, answers),
         owned,
         going,
     )
@@ -344,68 +293,27 @@ def _blueprints(
     return blueprints_of(each for each in KINDS if each.name in asked | staying)
 
 
-def _blueprints_verdict(
-    blueprints: tuple[Blueprint, ...], settings: Settings, memory: Memory, held: Holdings
-) -> Verdict:
-    """Whether the blueprints that Port has are ours, mean the same, or may be taken over; conflicts never may."""
-    reasons: list[str] = []
-    for blueprint in blueprints:
-        live = held.blueprints.get(blueprint.identifier)
-        if live is None:
-            if settings.blueprints == "use":
-                reasons.append(
-                    f"Port has no blueprint {blueprint.identifier}, and this stack only uses blueprints "
-                    "(coderport:blueprints is use). Run the stack that manages them first."
-                )
-            continue
-        found = differences(blueprint, live)
-        ours = blueprint.identifier in memory.blueprints or settings.take_over
-        if agreement(found) is Agreement.CONFLICT:
-            conflicts = [each for each in found if each.conflict]
-            reasons.append(
-                listed(f"Port's blueprint {blueprint.identifier} contradicts ours:", conflicts)
-                + f"\nPort never changes these in place. {WAY_OUT}\nOr use another organization of Port."
-            )
-        elif found and settings.blueprints == "use":
-            reasons.append(
-                listed(f"Port's blueprint {blueprint.identifier} is not what this version expects:", found)
-                + "\nRun the stack that manages the blueprints with this version of coderport first."
-            )
-        elif found and not ours:
-            reasons.append(
-                listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
-                + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
-                + f"\n  {CLI} config set --stack {settings.of_stack} coderport:takeOver true"
-            )
-    return Verdict(tuple(reasons))
+def _definitions(
+    settings: Settings,
+    past: Past,
+    blueprints: tuple[Blueprint, ...],
+    wanted: Desired,
+    actions: tuple[Action, ...],
+    answers: tuple[Answer, ...],
+) -> tuple[Verdict, ...]:
+    """Whether Port's blueprints, actions and answers may be as this run wants them, and take its entities."""
+    memory, held = past.memory, past.held
 
+    def claim(ours: frozenset[str]) -> Claim:
+        return Claim(ours, settings.take_over, settings.of_stack)
 
-def _demands_verdict(blueprints: tuple[Blueprint, ...], wanted: Desired, held: Holdings) -> Verdict:
-    """Whether Port takes what is to be written: it does not while somebody's mandatory property has no value."""
-    reasons: list[str] = []
-    for blueprint in blueprints:
-        live = held.blueprints.get(blueprint.identifier)
-        found = demands(blueprint, live) if live is not None else []
-        if live is None or not found:
-            continue
-        there = held.entities.get(blueprint.identifier, {})
-        waiting = [
-            short(entity.title)
-            for entity in wanted.entities
-            if entity.blueprint == blueprint.identifier
-            and not all(each.met_by(there.get(entity.identifier)) for each in found)
-            and (entity.identifier not in there or difference(entity, there[entity.identifier]))
-        ]
-        if not waiting:
-            continue
-        by, at = short(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
-        more = f" and {len(waiting) - _NAMED} more" if len(waiting) > _NAMED else ""
-        reasons.append(
-            listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
-            + f"\nSo Port would refuse {len(waiting)} of its entities: {', '.join(waiting[:_NAMED])}{more}."
-            + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or give it a default."
-        )
-    return Verdict(tuple(reasons))
+    only_used = settings.blueprints == "use"
+    return (
+        blueprints_verdict(blueprints, held.blueprints, claim(memory.blueprints), only_used=only_used),
+        demands_verdict(blueprints, held.blueprints, wanted.entities, held.entities),
+        actions_verdict(actions, held.actions, claim(memory.actions)),
+        answers_verdict(answers, held.blueprints, held.answers, claim(memory.answers)),
+    )
 
 
 def _actions(
@@ -425,24 +333,6 @@ def _actions(
     if installation is not None:
         chosen = chosen.model_copy(update={"installation_id": installation.installation_id})
     return declared(chosen, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
-
-
-def _actions_verdict(actions: tuple[Action, ...], settings: Settings, memory: Memory, held: Holdings) -> Verdict:
-    """Whether the actions that Port has under our identifiers are ours, mean the same, or may be taken over."""
-    reasons: list[str] = []
-    for action in actions:
-        live = held.actions.get(action.identifier)
-        if live is None or action.identifier in memory.actions or settings.take_over:
-            continue
-        if found := action_differences(action, migrated(action, live)):
-            reasons.append(
-                listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
-                + f"\nTo replace it by ours:\n  {CLI} config set --stack {settings.of_stack} coderport:takeOver true"
-            )
-    return Verdict(tuple(reasons))
-
-
-_NAMED = 5
 
 
 def refusal(verdict: Verdict) -> Refusal:

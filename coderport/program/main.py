@@ -28,7 +28,8 @@ from coderport.history.store import PROJECT_FOLDER, Store
 from coderport.kinds.refused import notes
 from coderport.planning.changes import outlook
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, rebuilt, recalled, unreadable
-from coderport.planning.plan import Past, Plan, refusal
+from coderport.planning.past import Past
+from coderport.planning.plan import Plan, refusal
 from coderport.program.declaration import declare
 from coderport.program.orphans import delete_orphans
 from coderport.program.refused import reasons, remembered

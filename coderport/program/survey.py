@@ -22,7 +22,8 @@ from coderport.kinds.inventory import Inventory, KnownIds, read_inventory
 from coderport.planning.answers import declared_parts
 from coderport.planning.holdings import Holdings, holdings
 from coderport.planning.memory import Memory
-from coderport.planning.plan import Past, Plan, declares_actions, judge, known_of
+from coderport.planning.past import Past, known_of
+from coderport.planning.plan import Plan, declares_actions, judge
 from coderport.planning.siblings import read_templates, templates_of_siblings
 from coderport.port.errors import PortUnreachable
 from coderport.report.account import Account

@@ -12,7 +12,8 @@ from coderport.guard.verdict import Verdict
 from coderport.planning.difference import Difference, difference_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory, rebuilt
-from coderport.planning.plan import Past, Plan, refusal
+from coderport.planning.past import Past
+from coderport.planning.plan import Plan, refusal
 from coderport.program.garbage import seldom_collected
 from coderport.program.survey import read_permissions, read_port, survey, with_former_kinds
 from coderport.report.account import Account

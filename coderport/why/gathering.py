@@ -18,7 +18,8 @@ from coderport.kinds.all import difference
 from coderport.kinds.desired import Desired
 from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.planning.difference import Difference, difference_of
-from coderport.planning.plan import Past, Plan, judge, known_of, wanted_of
+from coderport.planning.past import Past, known_of
+from coderport.planning.plan import Plan, judge, wanted_of
 from coderport.planning.siblings import templates_of_siblings
 from coderport.program.survey import read_coder, read_permissions, read_port
 from coderport.report.account import Account

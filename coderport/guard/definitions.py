@@ -1,0 +1,143 @@
+"""May a run write the blueprints, actions and answers that Port has under our identifiers? Values in, a verdict out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.actions.agreement import migrated
+from coderport.catalog.actions.values import Action
+from coderport.catalog.agreement import Agreement, agreement, demands, differences
+from coderport.catalog.answers.agreement import MISSING, live_of
+from coderport.catalog.answers.agreement import differences as answer_differences
+from coderport.catalog.answers.values import Answer
+from coderport.catalog.blueprint import Blueprint
+from coderport.catalog.overlay import WAY_OUT
+from coderport.catalog.values import Entity, Held
+from coderport.guard.verdict import SHOWN, Verdict, listed
+from coderport.kinds.all import difference
+from coderport.terminal.remedy import CLI
+from coderport.terminal.text import short
+
+Live = Mapping[str, Mapping[str, Any]]
+"""What Port holds, as its JSON, by identifier."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Which identifiers of one sort are this stack's already, and whether it may take over others.
+
+    `stack` is named in remedies.
+    """
+
+    ours: Collection[str]
+    take_over: bool
+    stack: str
+
+    def permits(self, identifier: str) -> bool:
+        """Whether what Port has under the identifier may be made as ours."""
+        return self.take_over or identifier in self.ours
+
+    @property
+    def take_over_command(self) -> str:
+        """What a person types to take over what is there."""
+        return f"{CLI} config set --stack {self.stack} coderport:takeOver true"
+
+
+def blueprints_verdict(blueprints: Iterable[Blueprint], in_port: Live, claim: Claim, *, only_used: bool) -> Verdict:
+    """Whether the blueprints that Port has are ours, mean the same, or may be taken over; conflicts never may."""
+    reasons: list[str] = []
+    for blueprint in blueprints:
+        live = in_port.get(blueprint.identifier)
+        if live is None:
+            if only_used:
+                reasons.append(
+                    f"Port has no blueprint {blueprint.identifier}, and this stack only uses blueprints "
+                    "(coderport:blueprints is use). Run the stack that manages them first."
+                )
+            continue
+        found = differences(blueprint, live)
+        ours = claim.permits(blueprint.identifier)
+        if agreement(found) is Agreement.CONFLICT:
+            conflicts = [each for each in found if each.conflict]
+            reasons.append(
+                listed(f"Port's blueprint {blueprint.identifier} contradicts ours:", conflicts)
+                + f"\nPort never changes these in place. {WAY_OUT}\nOr use another organization of Port."
+            )
+        elif found and only_used:
+            reasons.append(
+                listed(f"Port's blueprint {blueprint.identifier} is not what this version expects:", found)
+                + "\nRun the stack that manages the blueprints with this version of coderport first."
+            )
+        elif found and not ours:
+            reasons.append(
+                listed(f"Port already has a blueprint {blueprint.identifier}, and it differs from ours:", found)
+                + "\nTo extend it to ours, keeping all that is there (properties of others, every entity and value):"
+                + f"\n  {claim.take_over_command}"
+            )
+    return Verdict(tuple(reasons))
+
+
+def demands_verdict(
+    blueprints: Iterable[Blueprint], in_port: Live, wanted: Sequence[Entity], held: Mapping[str, Mapping[str, Held]]
+) -> Verdict:
+    """Whether Port takes what is to be written: it does not while somebody's mandatory property has no value."""
+    reasons: list[str] = []
+    for blueprint in blueprints:
+        live = in_port.get(blueprint.identifier)
+        found = demands(blueprint, live) if live is not None else []
+        if live is None or not found:
+            continue
+        there = held.get(blueprint.identifier, {})
+        waiting = [
+            short(entity.title)
+            for entity in wanted
+            if entity.blueprint == blueprint.identifier
+            and not all(each.met_by(there.get(entity.identifier)) for each in found)
+            and (entity.identifier not in there or difference(entity, there[entity.identifier]))
+        ]
+        if not waiting:
+            continue
+        by, at = short(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
+        more = f" and {len(waiting) - SHOWN} more" if len(waiting) > SHOWN else ""
+        reasons.append(
+            listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
+            + f"\nSo Port would refuse {len(waiting)} of its entities: {', '.join(waiting[:SHOWN])}{more}."
+            + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or give it a default."
+        )
+    return Verdict(tuple(reasons))
+
+
+def actions_verdict(actions: Iterable[Action], in_port: Live, claim: Claim) -> Verdict:
+    """Whether the actions that Port has under our identifiers are ours, mean the same, or may be taken over."""
+    reasons: list[str] = []
+    for action in actions:
+        live = in_port.get(action.identifier)
+        if live is None or claim.permits(action.identifier):
+            continue
+        if found := action_differences(action, migrated(action, live)):
+            reasons.append(
+                listed(f"Port already has an action {action.identifier}, and it differs from ours:", found)
+                + f"\nTo replace it by ours:\n  {claim.take_over_command}"
+            )
+    return Verdict(tuple(reasons))
+
+
+def answers_verdict(answers: Iterable[Answer], blueprints: Live, in_port: Live, claim: Claim) -> Verdict:
+    """Whether what Port has under the identifiers of our answers is ours, means the same, or may be taken over."""
+    reasons: list[str] = []
+    for answer in answers:
+        live = live_of(answer, blueprints, in_port)
+        if live is None or claim.permits(answer.key):
+            continue
+        found = answer_differences(answer, live)
+        if answer.kind == "aggregations":  # one that is not there is added, and replaces nothing
+            found = [each for each in found if each.text != MISSING]
+        if found:
+            reasons.append(
+                listed(f"Port already has {answer.words}, which differs from ours:", found)
+                + f"\nTo replace that by ours:\n  {claim.take_over_command}"
+            )
+    return Verdict(tuple(reasons))
