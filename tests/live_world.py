@@ -16,7 +16,8 @@ from coderport.emulators.coder import builds
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.hints import Hints
-from coderport.live.service import Live, opened_live
+from coderport.live.opening import opened_live
+from coderport.live.service import Live
 from coderport.report.outcome import Outcome
 from coderport.settings import Releases
 from simulation.clock import StuckError, VirtualTime

@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from coderport.live.beginning import LiveStack
 from coderport.live.feeds.webhook import TooMany
-from coderport.live.service import Live, opened_live
+from coderport.live.opening import opened_live
+from coderport.live.service import Live
 from coderport.live.settings import ServiceSettings
 from coderport.runner.service.connections import Connections, most_connections
 from coderport.runner.service.listening import answering, bound

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -37,7 +36,6 @@ from coderport.live.writing import Writer
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.settings import Settings
-from coderport.transport.patience import Patience
 
 RETRY_SECONDS = 30.0
 """Until it begins again where a run has to come first, or a server does not answer."""
@@ -374,32 +372,3 @@ async def _first_failure(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@asynccontextmanager
-async def opened_live(
-    stack: LiveStack, settings: Settings, say: Callable[[str], None] = _LOG.warning
-) -> AsyncIterator[Live]:
-    """`live` with clients of its own, which keep to its budgets: ours of Coder's requests, half of Port's buckets."""
-    budget = Budget(settings.live.requests_per_minute)
-    patience = Patience.of().without_end()
-    # Each loop tries again by itself, and tells that it does: a request is not held on to for long.
-    patience = replace(patience, answer=min(patience.answer, 60.0), outage=min(patience.outage, 10.0), limited=90.0)
-    coder = CoderClient(
-        settings.coder_api_base_url,
-        settings.coder_session_token.get_secret_value(),
-        patience=patience,
-        say=say,
-        headers=settings.coder_header_values,
-        gate=budget,
-    )
-    port = PortClient(
-        settings.port_base_url,
-        settings.port_client_id,
-        settings.port_client_secret.get_secret_value(),
-        patience=patience,
-        say=say,
-        share=0.5,
-    )
-    async with coder, port:
-        yield Live(stack, settings, coder, port, budget)
