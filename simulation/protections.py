@@ -10,7 +10,7 @@ from unittest import mock
 
 from coderport.coder.reading import proof
 from coderport.coder.reading.snapshot import Fate
-from coderport.guard.deletions import Disappearances, deletions
+from coderport.guard.deletions import Disappearances, deletions_verdict
 from coderport.guard.ownership import Owner, Whose
 from coderport.guard.verdict import Verdict
 from coderport.planning.memory import Memory
@@ -28,9 +28,9 @@ def _patched(target: str, value: Any) -> Off:
 @contextmanager
 def _every_deletion_is_permitted() -> Iterator[None]:
     def permitted(*args: Any, **named: Any) -> Any:
-        return replace(deletions(*args, **named), reasons=())
+        return replace(deletions_verdict(*args, **named), reasons=())
 
-    with mock.patch("coderport.planning.plan.deletions", permitted):
+    with mock.patch("coderport.planning.plan.deletions_verdict", permitted):
         yield
 
 
@@ -119,7 +119,9 @@ PROTECTIONS: Mapping[str, Off] = {
     "only what Coder reports as deleted counts as deleted": _unseen_counts_as_deleted,
     "never all of a kind while it lives in Coder": _all_of_a_kind_may_go,
     "the guard remembers for a day": _patched("coderport.planning.plan.spent_lately", lambda *_: {}),
-    "what others hold is not written over": _patched("coderport.planning.plan.ownership", lambda *_, **__: Verdict()),
+    "what others hold is not written over": _patched(
+        "coderport.planning.plan.ownership_verdict", lambda *_, **__: Verdict()
+    ),
     "whose an entity is": _all_is_ours,
     "a state without a memory deletes nothing that lives": _a_lost_memory_is_not_noticed,
     "writes merge": _writes_replace,

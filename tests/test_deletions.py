@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coderport.catalog.values import LeftOut, Ref
-from coderport.guard.deletions import ACTION, Evidence, deletions
+from coderport.guard.deletions import ACTION, Evidence, deletions_verdict
 from coderport.guard.ownership import Mark, Owner, Whose
 from coderport.kinds.template import template_entity
 from coderport.kinds.workspace import workspace_entity
@@ -73,7 +73,7 @@ def renamed(entity: PortEntity, identifier: str) -> PortEntity:
 
 
 def test_nothing_disappears_nothing_is_said() -> None:
-    verdict = deletions(situation(before=range(5), now=range(8)))
+    verdict = deletions_verdict(situation(before=range(5), now=range(8)))
     assert not verdict.refused
     assert verdict.text() == ""
     assert verdict.ids(WORKSPACES) == frozenset()
@@ -83,7 +83,7 @@ def test_nothing_disappears_nothing_is_said() -> None:
     ("known", "gone", "refused"), [(12, 10, False), (12, 11, True), (100, 20, False), (100, 21, True)]
 )
 def test_up_to_ten_or_a_fifth_may_go_if_proven(known: int, gone: int, refused: bool) -> None:
-    verdict = deletions(situation(before=range(known), now=range(gone, known), gone=range(gone)))
+    verdict = deletions_verdict(situation(before=range(known), now=range(gone, known), gone=range(gone)))
     assert verdict.refused is refused
     assert verdict.ids(WORKSPACES) == (frozenset() if refused else ids(range(gone)))
 
@@ -93,23 +93,27 @@ def test_up_to_ten_or_a_fifth_may_go_if_proven(known: int, gone: int, refused: b
 )
 def test_of_what_lives_in_coder_three_or_a_twentieth_may_go(known: int, out: int, refused: bool) -> None:
     left_out = dict.fromkeys(range(out), LeftOut.TEMPLATE)
-    assert deletions(situation(before=range(known), now=range(out, known), left_out=left_out)).refused is refused
+    assert (
+        deletions_verdict(situation(before=range(known), now=range(out, known), left_out=left_out)).refused is refused
+    )
 
 
 def test_what_is_gone_and_what_is_left_out_are_judged_apart_and_released_together() -> None:
     out = dict.fromkeys(range(3), LeftOut.TEMPLATE)
-    assert not deletions(situation(before=range(30), now=range(13, 30), gone=range(3, 13), left_out=out)).refused
+    assert not deletions_verdict(
+        situation(before=range(30), now=range(13, 30), gone=range(3, 13), left_out=out)
+    ).refused
     evidence = situation(before=range(30), now=range(14, 30), gone=range(4, 14), left_out={**out, 3: LeftOut.PREBUILD})
-    assert deletions(evidence, allow_deletions=13).refused
-    assert not deletions(evidence, allow_deletions=14).refused
+    assert deletions_verdict(evidence, allow_deletions=13).refused
+    assert not deletions_verdict(evidence, allow_deletions=14).refused
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_never_all_of_a_kind_while_some_of_them_live(number: int) -> None:
     out = dict.fromkeys(range(number), LeftOut.TEMPLATE)
     evidence = situation(before=range(number), left_out=out)
-    assert "and never all of them" in deletions(evidence).text()
-    assert not deletions(evidence, allow_deletions=number).refused
+    assert "and never all of them" in deletions_verdict(evidence).text()
+    assert not deletions_verdict(evidence, allow_deletions=number).refused
 
 
 @pytest.mark.parametrize("whose", ["bob/laptop", "", "acme/prod#9c1f00aa"])
@@ -129,42 +133,44 @@ def test_what_entities_of_others_point_at_is_not_left_out_without_a_release(whos
         record=record,
         desired={TEMPLATES: ids(range(2, 5)), WORKSPACES: ids([0])},
     )
-    assert not deletions(evidence).refused, "our own rows are written by the same run"
+    assert not deletions_verdict(evidence).refused, "our own rows are written by the same run"
     beside = replace(evidence, held={**evidence.held, WORKSPACES: {**evidence.held[WORKSPACES], "theirs": foreign}})
-    verdict = deletions(beside)
+    verdict = deletions_verdict(beside)
     assert "1 of these are what entities of others point at, whose relations Port would empty: t001" in verdict.text()
-    assert not deletions(beside, allow_deletions=1).refused
+    assert not deletions_verdict(beside, allow_deletions=1).refused
 
 
 def test_what_went_in_the_last_day_is_taken_off_what_may_go_now() -> None:
     out = dict.fromkeys(range(2), LeftOut.TEMPLATE)
     evidence = situation(before=range(30), now=range(2, 30), left_out=out)
-    assert not deletions(replace(evidence, spent={WORKSPACES: 1})).refused
-    refusal = deletions(replace(evidence, spent={WORKSPACES: 2}))
+    assert not deletions_verdict(replace(evidence, spent={WORKSPACES: 1})).refused
+    refusal = deletions_verdict(replace(evidence, spent={WORKSPACES: 2}))
     assert "(1 alive in Coder may without a release, after 2 in the last day)" in refusal.text()
-    assert not deletions(replace(evidence, spent={TEMPLATES: 2})).refused
-    assert not deletions(situation(before=range(30), now=range(10, 30), gone=range(10), spent={WORKSPACES: 99})).refused
+    assert not deletions_verdict(replace(evidence, spent={TEMPLATES: 2})).refused
+    assert not deletions_verdict(
+        situation(before=range(30), now=range(10, 30), gone=range(10), spent={WORKSPACES: 99})
+    ).refused
 
 
 def test_only_what_lives_in_coder_and_went_without_a_release_is_counted_for_the_day() -> None:
     out = dict.fromkeys(range(2), LeftOut.TEMPLATE)
-    assert deletions(situation(before=range(30), now=range(9, 30), gone=range(2, 9), left_out=out)).spent() == {
+    assert deletions_verdict(situation(before=range(30), now=range(9, 30), gone=range(2, 9), left_out=out)).spent() == {
         WORKSPACES: 2
     }
     all_of_them = situation(before=range(2), left_out=out)
-    assert deletions(all_of_them).spent() == {}
-    assert deletions(all_of_them, allow_deletions=2).spent() == {}
+    assert deletions_verdict(all_of_them).spent() == {}
+    assert deletions_verdict(all_of_them, allow_deletions=2).spent() == {}
 
 
 def test_the_limits_are_those_of_the_settings() -> None:
     evidence = situation(before=range(30), now=range(6, 30), gone=range(6))
     tight = Limits.model_validate({"deleted": 2, "deletedPercent": 10, "leftOut": 0, "leftOutPercent": 0})
-    assert not deletions(evidence).refused
-    assert deletions(replace(evidence, limits=tight)).refused
-    assert not deletions(replace(evidence, limits=tight.model_copy(update={"deleted_percent": 20}))).refused
+    assert not deletions_verdict(evidence).refused
+    assert deletions_verdict(replace(evidence, limits=tight)).refused
+    assert not deletions_verdict(replace(evidence, limits=tight.model_copy(update={"deleted_percent": 20}))).refused
     one_out = situation(before=range(30), now=range(1, 30), left_out={0: LeftOut.TEMPLATE})
-    assert deletions(replace(one_out, limits=tight)).refused
-    assert not deletions(replace(one_out, limits=tight.model_copy(update={"left_out_percent": 4}))).refused
+    assert deletions_verdict(replace(one_out, limits=tight)).refused
+    assert not deletions_verdict(replace(one_out, limits=tight.model_copy(update={"left_out_percent": 4}))).refused
 
 
 def test_the_environment_variable_that_narrows_the_scope_is_named() -> None:
@@ -172,14 +178,15 @@ def test_the_environment_variable_that_narrows_the_scope_is_named() -> None:
     evidence = situation(before=range(30), now=range(9, 30), left_out=out)
     told = replace(evidence, narrowed_by={LeftOut.ORGANIZATION: " (the environment has X=y)"})
     assert (
-        "9 alive in Coder, outside of the organizations in scope (the environment has X=y): " in deletions(told).text()
+        "9 alive in Coder, outside of the organizations in scope (the environment has X=y): "
+        in deletions_verdict(told).text()
     )
 
 
 @pytest.mark.parametrize("identifier", ["my-copy", "1", numbered(171).upper(), f"{{{numbered(7)}}}", numbered(7)[:-1]])
 def test_a_copy_under_an_impossible_identifier_stays_and_stops_nobody(identifier: str) -> None:
     copied = {each.identifier: each for each in [renamed(in_port(7)[WORKSPACES][numbered(7)], identifier)]}
-    verdict = deletions(situation(before=[1], now=[1], port={WORKSPACES: copied}))
+    verdict = deletions_verdict(situation(before=[1], now=[1], port={WORKSPACES: copied}))
     assert not verdict.refused
     assert verdict.ids(WORKSPACES) == frozenset()
     assert verdict.kinds[WORKSPACES].kept == {identifier: Whose.COPY}
@@ -190,17 +197,17 @@ def test_a_copy_under_an_id_of_another_kind_stays_too() -> None:
     evidence = situation(
         now=[1], record=record, desired={TEMPLATES: ids([5]), WORKSPACES: ids([1])}, port=in_port(1, 5)
     )
-    verdict = deletions(replace(evidence, gone=refs([5])))
+    verdict = deletions_verdict(replace(evidence, gone=refs([5])))
     assert verdict.ids(WORKSPACES) == frozenset()
     assert verdict.kinds[WORKSPACES].kept == {numbered(5): Whose.COPY}
 
 
 def test_what_no_record_has_goes_only_with_proof() -> None:
     unknown = situation(before=[1], now=[1], port=in_port(1, 7))
-    assert deletions(unknown).kinds[WORKSPACES].kept == {numbered(7): Whose.OURS}
-    assert not deletions(unknown).refused
-    assert deletions(replace(unknown, gone=refs([7]))).ids(WORKSPACES) == ids([7])
-    assert deletions(situation(before=[1], now=[1], left_out={7: LeftOut.TEMPLATE}, port=in_port(1, 7))).ids(
+    assert deletions_verdict(unknown).kinds[WORKSPACES].kept == {numbered(7): Whose.OURS}
+    assert not deletions_verdict(unknown).refused
+    assert deletions_verdict(replace(unknown, gone=refs([7]))).ids(WORKSPACES) == ids([7])
+    assert deletions_verdict(situation(before=[1], now=[1], left_out={7: LeftOut.TEMPLATE}, port=in_port(1, 7))).ids(
         WORKSPACES
     ) == ids([7])
 
@@ -208,32 +215,32 @@ def test_what_no_record_has_goes_only_with_proof() -> None:
 def test_an_older_mark_without_a_record_goes_only_if_coder_says_so() -> None:
     port = in_port(1, 7, managed_by=MARK.stack)
     alive = situation(before=[1], now=[1], left_out={7: LeftOut.TEMPLATE}, port=port)
-    assert deletions(alive).kinds[WORKSPACES].kept == {numbered(7): Whose.OURS_BY_NAME}
-    assert deletions(situation(before=[1], now=[1], gone=[7], port=port)).ids(WORKSPACES) == ids([7])
+    assert deletions_verdict(alive).kinds[WORKSPACES].kept == {numbered(7): Whose.OURS_BY_NAME}
+    assert deletions_verdict(situation(before=[1], now=[1], gone=[7], port=port)).ids(WORKSPACES) == ids([7])
 
 
 def test_what_is_of_another_coder_deployment_never_goes_and_no_release_is_offered() -> None:
     port = in_port(1, 7, coder_deployment="another")
     owner = Owner(MARK, {WORKSPACES: ids([1])}, deployment=CONTEXT.deployment_id)
-    kept = deletions(situation(now=[1], owner=owner, gone=[7], port=port))
+    kept = deletions_verdict(situation(now=[1], owner=owner, gone=[7], port=port))
     assert kept.ids(WORKSPACES) == frozenset()
     assert kept.kinds[WORKSPACES].kept == {numbered(7): Whose.ELSEWHERE}
-    recorded = deletions(situation(owner=owner, port=port), allow_deletions=9, forget_unproven=9)
+    recorded = deletions_verdict(situation(owner=owner, port=port), allow_deletions=9, forget_unproven=9)
     assert recorded.refused
     assert "--" not in recorded.text() and "another Coder deployment" in recorded.text()
 
 
 def test_a_state_that_lost_its_memory_deletes_nothing_that_lives_in_coder() -> None:
     out = {1: LeftOut.TEMPLATE}
-    assert deletions(situation(before=[1, 2], now=[2], left_out=out, remembers=False)).refused
+    assert deletions_verdict(situation(before=[1, 2], now=[2], left_out=out, remembers=False)).refused
     orphan = situation(before=[2], now=[2], left_out=out, port=in_port(1, 2), remembers=False)
-    assert not deletions(orphan).refused
-    assert deletions(orphan).ids(WORKSPACES) == frozenset()
+    assert not deletions_verdict(orphan).refused
+    assert deletions_verdict(orphan).ids(WORKSPACES) == frozenset()
 
 
 def test_another_state_of_the_same_name_is_somebody_else() -> None:
     theirs = in_port(1, 2, managed_by=str(replace(MARK, state="ffffffff")))
-    verdict = deletions(situation(before=[1], gone=[1, 2], port=theirs))
+    verdict = deletions_verdict(situation(before=[1], gone=[1, 2], port=theirs))
     assert not verdict.refused
     assert verdict.kinds[WORKSPACES].handed_over == ids([1])
     assert verdict.ids(WORKSPACES) == frozenset()
@@ -252,7 +259,7 @@ def test_another_state_of_the_same_name_is_somebody_else() -> None:
 def test_a_rename_hides_nothing_that_the_state_has(mark: Mark) -> None:
     owner = Owner(MARK, {WORKSPACES: ids(range(40))}, names=frozenset({"coderport/before"}))
     evidence = situation(owner=owner, port=in_port(*range(40), managed_by=str(mark)))
-    refusal = deletions(evidence)
+    refusal = deletions_verdict(evidence)
     assert "40 of 40 would go" in refusal.text()
     assert not refusal.kinds[WORKSPACES].handed_over
 
@@ -266,15 +273,15 @@ def actions(**fields: Any) -> Evidence:
 def test_actions_pass_the_guard_like_everything_else() -> None:
     stay = frozenset(f"f{number}" for number in range(9, 20))
     unread = actions(desired={ACTION: stay})
-    assert "9 whose form Coder did not show" in deletions(unread).text()
-    assert deletions(unread, allow_deletions=99).refused
-    assert not deletions(unread, forget_unproven=9).refused
+    assert "9 whose form Coder did not show" in deletions_verdict(unread).text()
+    assert deletions_verdict(unread, allow_deletions=99).refused
+    assert not deletions_verdict(unread, forget_unproven=9).refused
     gone = replace(unread, gone=frozenset(Ref(ACTION, f"f{number}") for number in range(9)))
-    assert not deletions(gone).refused
+    assert not deletions_verdict(gone).refused
     lost = actions(left_out={}, desired={ACTION: frozenset()})
     lost = replace(lost, left_out={Ref(ACTION, each): LeftOut.ACTIONS for each in lost.actions})
-    assert "The settings ask for no actions." in deletions(lost).text()
-    assert not deletions(lost, allow_deletions=20).refused
+    assert "The settings ask for no actions." in deletions_verdict(lost).text()
+    assert not deletions_verdict(lost, allow_deletions=20).refused
 
 
 def test_the_limit_counts_templates_and_workspaces_apart_and_the_release_all_together() -> None:
@@ -286,26 +293,26 @@ def test_the_limit_counts_templates_and_workspaces_apart_and_the_release_all_tog
         desired={WORKSPACES: ids(range(12, 40)), TEMPLATES: ids(range(103, 110))},
         seen={TEMPLATES: 7, WORKSPACES: 28},
     )
-    assert deletions(evidence, allow_deletions=14).refused
-    verdict = deletions(evidence, allow_deletions=15)
+    assert deletions_verdict(evidence, allow_deletions=14).refused
+    verdict = deletions_verdict(evidence, allow_deletions=15)
     assert not verdict.refused
     assert verdict.ids(TEMPLATES) == ids(range(100, 103))
 
 
 def test_one_unproven_is_refused_and_released_by_its_own_number_only() -> None:
     evidence = situation(before=range(100), now=range(1, 100))
-    assert deletions(evidence).refused
-    assert deletions(evidence, allow_deletions=1000).refused
-    verdict = deletions(evidence, forget_unproven=1)
+    assert deletions_verdict(evidence).refused
+    assert deletions_verdict(evidence, allow_deletions=1000).refused
+    verdict = deletions_verdict(evidence, forget_unproven=1)
     assert not verdict.refused
     assert verdict.ids(WORKSPACES) == ids([0])
 
 
 def test_a_release_for_the_unproven_releases_no_proven_ones() -> None:
     evidence = situation(before=range(30), now=range(12, 30), gone=range(11))
-    assert deletions(evidence, forget_unproven=1000).refused
-    assert deletions(evidence, allow_deletions=11).refused
-    assert not deletions(evidence, allow_deletions=11, forget_unproven=1).refused
+    assert deletions_verdict(evidence, forget_unproven=1000).refused
+    assert deletions_verdict(evidence, allow_deletions=11).refused
+    assert not deletions_verdict(evidence, allow_deletions=11, forget_unproven=1).refused
 
 
 def test_the_text_of_a_refusal() -> None:
@@ -320,7 +327,7 @@ def test_the_text_of_a_refusal() -> None:
         weakness="The token may not open dormant workspaces.",
         seen={TEMPLATES: 0, WORKSPACES: 18},
     )
-    assert deletions(evidence).text().splitlines() == [
+    assert deletions_verdict(evidence).text().splitlines() == [
         "This run would delete more than a run may by itself, and entities whose objects may still exist.",
         "templates: 1 of 1 would go (none of these may without a release)",
         "  Coder showed no templates at all.",
@@ -342,29 +349,29 @@ def test_the_text_of_a_refusal() -> None:
 
 def test_a_weak_token_is_not_blamed_for_what_is_proven() -> None:
     evidence = situation(before=range(20), now=range(11, 20), gone=range(11), weakness="The token is weak.")
-    assert "weak" not in deletions(evidence).text()
+    assert "weak" not in deletions_verdict(evidence).text()
 
 
 def test_an_empty_read_deletes_only_what_coder_says_was_deleted() -> None:
-    assert not deletions(situation(before=range(3), gone=range(3))).refused
-    refusal = deletions(situation(before=range(3), gone=range(2)))
+    assert not deletions_verdict(situation(before=range(3), gone=range(3))).refused
+    refusal = deletions_verdict(situation(before=range(3), gone=range(2)))
     assert refusal.refused
     assert "Coder showed no workspaces at all." in refusal.text()
 
 
 def test_what_only_the_state_knows_counts() -> None:
-    assert deletions(situation(before=[1], port={})).refused
+    assert deletions_verdict(situation(before=[1], port={})).refused
 
 
 def test_what_others_hold_in_port_is_never_a_candidate() -> None:
     others = in_port(1, managed_by="coderport/prod")
-    assert deletions(situation(port=others)).ids(WORKSPACES) == frozenset()
+    assert deletions_verdict(situation(port=others)).ids(WORKSPACES) == frozenset()
     unmarked = in_port(1, managed_by=None)
-    assert deletions(situation(port=unmarked)).ids(WORKSPACES) == frozenset()
+    assert deletions_verdict(situation(port=unmarked)).ids(WORKSPACES) == frozenset()
 
 
 def test_what_another_stack_took_over_is_left_to_it() -> None:
-    verdict = deletions(situation(before=[1, 2], gone=[1, 2], port=in_port(1, managed_by="coderport/prod")))
+    verdict = deletions_verdict(situation(before=[1, 2], gone=[1, 2], port=in_port(1, managed_by="coderport/prod")))
     assert not verdict.refused
     assert verdict.ids(WORKSPACES) == ids([2])
     assert verdict.kinds[WORKSPACES].handed_over == ids([1])
@@ -372,8 +379,8 @@ def test_what_another_stack_took_over_is_left_to_it() -> None:
 
 def test_an_emptied_mark_does_not_hide_a_disappearance() -> None:
     evidence = situation(before=[1], port=in_port(1, managed_by=None))
-    assert deletions(evidence).refused
-    assert deletions(replace(evidence, gone=refs([1]))).ids(WORKSPACES) == ids([1])
+    assert deletions_verdict(evidence).refused
+    assert deletions_verdict(replace(evidence, gone=refs([1]))).ids(WORKSPACES) == ids([1])
 
 
 @dataclass(frozen=True)
@@ -440,7 +447,7 @@ def permitted(verdict: Any) -> frozenset[Ref]:
 @unhurried
 @given(fleets(), releases)
 def test_nothing_unproven_goes_without_its_release(fleet: Fleet, allowed: int) -> None:
-    verdict = deletions(fleet.evidence, allow_deletions=allowed)
+    verdict = deletions_verdict(fleet.evidence, allow_deletions=allowed)
     accounted = fleet.evidence.gone | fleet.evidence.left_out.keys()
     assert permitted(verdict) <= accounted
     assert not permitted(verdict) & fleet.exists_unseen
@@ -449,7 +456,7 @@ def test_nothing_unproven_goes_without_its_release(fleet: Fleet, allowed: int) -
 @unhurried
 @given(fleets(), releases, releases)
 def test_only_what_this_stack_had_and_does_not_want_may_go(fleet: Fleet, allowed: int, forgotten: int) -> None:
-    verdict = deletions(fleet.evidence, allow_deletions=allowed, forget_unproven=forgotten)
+    verdict = deletions_verdict(fleet.evidence, allow_deletions=allowed, forget_unproven=forgotten)
     for kind in (TEMPLATES, WORKSPACES):
         port = fleet.evidence.held[kind]
         mine = {key for key, each in port.items() if each.properties["managed_by"] == str(MARK)}
@@ -460,7 +467,7 @@ def test_only_what_this_stack_had_and_does_not_want_may_go(fleet: Fleet, allowed
 @unhurried
 @given(fleets())
 def test_more_than_the_limit_goes_only_with_the_release(fleet: Fleet) -> None:
-    verdict = deletions(fleet.evidence, forget_unproven=1000)
+    verdict = deletions_verdict(fleet.evidence, forget_unproven=1000)
     over = [
         kind
         for kind in verdict.kinds.values()
@@ -474,18 +481,18 @@ def test_more_than_the_limit_goes_only_with_the_release(fleet: Fleet) -> None:
 @unhurried
 @given(fleets())
 def test_the_number_printed_is_exactly_sufficient(fleet: Fleet) -> None:
-    refusal = deletions(fleet.evidence)
+    refusal = deletions_verdict(fleet.evidence)
     printed = {name: int(number) for name, number in re.findall(r"--(\S+) (\d+)", refusal.text())}
     given_numbers = {
         "allow_deletions": printed.get("allow-deletions", 0),
         "forget_unproven": printed.get("forget-unproven", 0),
     }
     assert refusal.refused is any(given_numbers.values())
-    assert not deletions(fleet.evidence, **given_numbers).refused
+    assert not deletions_verdict(fleet.evidence, **given_numbers).refused
     for name, number in given_numbers.items():
         if number:
-            assert deletions(fleet.evidence, **{**given_numbers, name: number - 1}).refused
-            assert not deletions(fleet.evidence, **{**given_numbers, name: number + 7}).refused
+            assert deletions_verdict(fleet.evidence, **{**given_numbers, name: number - 1}).refused
+            assert not deletions_verdict(fleet.evidence, **{**given_numbers, name: number + 7}).refused
 
 
 @unhurried
@@ -505,5 +512,5 @@ def test_the_verdict_does_not_depend_on_the_order_of_anything(fleet: Fleet, shuf
         left_out=shuffled(evidence.left_out),
         seen=shuffled(evidence.seen),
     )
-    assert deletions(again) == deletions(evidence)
-    assert deletions(again).text() == deletions(evidence).text()
+    assert deletions_verdict(again) == deletions_verdict(evidence)
+    assert deletions_verdict(again).text() == deletions_verdict(evidence).text()

@@ -17,7 +17,7 @@ from coderport.catalog.values import Entity, LeftOut, Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.coder.reading.snapshot import Fate, Known, Snapshot, read_snapshot
-from coderport.guard.deletions import DeletionVerdict, Evidence, deletions
+from coderport.guard.deletions import DeletionVerdict, Evidence, deletions_verdict
 from coderport.guard.ownership import Owner
 from coderport.kinds.desired import desired
 from coderport.kinds.filters import Filters
@@ -67,7 +67,7 @@ def judged(snapshot: Snapshot, known: Known) -> tuple[DeletionVerdict, Evidence]
         left_out=wanted.left_out,
         seen={"coder_template": len(snapshot.templates), "coder_workspace": len(snapshot.workspaces)},
     )
-    return deletions(evidence), evidence
+    return deletions_verdict(evidence), evidence
 
 
 def test_nothing_that_exists_is_ever_permitted_to_go(figure: Callable[[str], None]) -> None:

@@ -211,7 +211,7 @@ def test_what_is_derived_ends_with_the_read_and_no_number_of_it_needs_a_release(
         left_out={},
         seen={},
     )
-    assert deletions.deletions(evidence).refused
+    assert deletions.deletions_verdict(evidence).refused
     group = replace(kinds.KIND_OF[GROUP], ends="derived")
     monkeypatch.setattr(deletions, "KIND_OF", {**kinds.KIND_OF, GROUP: group})
-    assert not deletions.deletions(evidence).refused
+    assert not deletions.deletions_verdict(evidence).refused

@@ -8,7 +8,7 @@ from catalog_samples import CONTEXT, MARK, held, holding, numbered, workspace
 
 from coderport.catalog.values import Entity
 from coderport.guard.ownership import Owner
-from coderport.guard.verdict import Verdict, ownership
+from coderport.guard.verdict import Verdict, ownership_verdict
 from coderport.kinds.workspace import workspace_entity
 from coderport.port.models import PortEntity
 
@@ -24,7 +24,7 @@ def verdict(
     before: Mapping[str, frozenset[str]] | None = None,
     take_over: bool = False,
 ) -> Verdict:
-    return ownership(desired, port, owner=Owner(MARK, before or {}), take_over=take_over)
+    return ownership_verdict(desired, port, owner=Owner(MARK, before or {}), take_over=take_over)
 
 
 def test_free_identifiers_and_our_own_are_ours_to_write() -> None:

@@ -13,7 +13,7 @@ from coderport.catalog.answers.pages import MINE
 from coderport.catalog.answers.values import Part
 from coderport.catalog.values import LeftOut, Ref
 from coderport.guard.definitions import Claim, answers_verdict
-from coderport.guard.deletions import ANSWER, DeletionVerdict, Evidence, deletions
+from coderport.guard.deletions import ANSWER, DeletionVerdict, Evidence, deletions_verdict
 from coderport.guard.ownership import Mark, Owner
 from coderport.guard.verdict import Verdict
 from coderport.planning.answers import declared_parts
@@ -79,7 +79,7 @@ def going(leaving: frozenset[str], left_out: Mapping[str, LeftOut], **releases: 
         seen={},
         answers=KEYS,
     )
-    return deletions(evidence, **releases)
+    return deletions_verdict(evidence, **releases)
 
 
 def test_a_few_that_are_not_asked_for_may_go_and_all_of_them_need_a_release() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from coderport.adoption.values import Adoption, T, W
 from coderport.guard.ownership import MANAGED_BY, Mark
-from coderport.guard.verdict import SHOWN, Verdict, together
+from coderport.guard.verdict import SHOWN, Verdict, combined
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
 from coderport.terminal.remedy import COMMAND
@@ -19,7 +19,7 @@ from coderport.terminal.text import line
 
 def verdict_on(adoption: Adoption, limits: Limits, stack: str, *, allow_deletions: int = 0) -> Verdict:
     """Whether nothing of others would be taken, and no more goes than may; `stack` is the name of the stack."""
-    return together(_foreign(adoption, stack), _deletions(adoption, limits, allow_deletions))
+    return combined(_foreign(adoption, stack), _deletions(adoption, limits, allow_deletions))
 
 
 def _foreign(adoption: Adoption, stack: str) -> Verdict:

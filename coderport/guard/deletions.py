@@ -125,7 +125,7 @@ class DeletionVerdict(Verdict):
         return {name: len(kind.left_out) for name, kind in self.kinds.items() if kind.left_out}
 
 
-def deletions(evidence: Evidence, *, allow_deletions: int = 0, forget_unproven: int = 0) -> DeletionVerdict:
+def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_unproven: int = 0) -> DeletionVerdict:
     """Whether what this run would remove may go.
 
     Refused are more accounted disappearances of a kind than may go by themselves, and any that nothing accounts for: a

@@ -34,12 +34,12 @@ class Verdict:
         return "\n\n".join(self.reasons)
 
 
-def together(*verdicts: Verdict) -> Verdict:
+def combined(*verdicts: Verdict) -> Verdict:
     """One verdict that refuses what any of them refuses, with all their reasons."""
     return Verdict(tuple(chain.from_iterable(verdict.reasons for verdict in verdicts)))
 
 
-def identity(
+def identity_verdict(
     deployment: str,
     port_organization: str,
     *,
@@ -57,7 +57,7 @@ def identity(
     return Verdict(tuple(reasons))
 
 
-def ownership(
+def ownership_verdict(
     desired: Sequence[Entity], held: Mapping[str, Mapping[str, Held]], *, owner: Owner, take_over: bool
 ) -> Verdict:
     """Whether every identifier that this stack wants is free in Port, already its own, or may be taken over.
@@ -118,7 +118,7 @@ def _other(what: str, before: str, now: str, key: str) -> str:
             f"This stack belongs to another {what}:",
             f"  until now  {before}",
             f"  this run   {now}",
-            f"If that is a mistake, put {key} right. If it is meant, give the new one a stack of its own:",
+            f"If that is a mistake, correct {key}. If it is meant, give the new one a stack of its own:",
             f"  {COMMAND} up --stack NAME",
         )
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from coderport.catalog.values import Held, LeftOut, Ref
 from coderport.guard.allowance import Spent, spent_after, spent_lately
-from coderport.guard.deletions import DeletionVerdict, Evidence, deletions
+from coderport.guard.deletions import DeletionVerdict, Evidence, deletions_verdict
 from coderport.guard.ownership import Owner
 from coderport.settings import Limits
 
@@ -95,7 +95,7 @@ class Deletions:
             spent=spent_lately(self._spent, now),
             limits=self._limits_now(blueprint, len(owner.holds(held[blueprint])), now),
         )
-        return deletions(evidence)
+        return deletions_verdict(evidence)
 
     def _limits_now(self, blueprint: str, ours: int, now: datetime) -> Limits:
         """The limits of a run, less what Coder's deletions have taken in the last ten minutes."""

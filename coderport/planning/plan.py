@@ -18,10 +18,10 @@ from coderport.coder.reading.snapshot import Snapshot
 from coderport.errors import Refusal
 from coderport.guard.allowance import spent_after, spent_lately
 from coderport.guard.definitions import Claim, actions_verdict, answers_verdict, blueprints_verdict, demands_verdict
-from coderport.guard.deletions import ACTION, ANSWER, DeletionVerdict, Disappearances, Evidence, deletions
+from coderport.guard.deletions import ACTION, ANSWER, DeletionVerdict, Disappearances, Evidence, deletions_verdict
 from coderport.guard.leaving import leaving_actions
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner
-from coderport.guard.verdict import Verdict, identity, ownership, together
+from coderport.guard.verdict import Verdict, combined, identity_verdict, ownership_verdict
 from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, kinds_of
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import filters_of
@@ -137,7 +137,7 @@ def judge(
     snapshot = read.snapshot
     deployment = snapshot.deployment.deployment_id
     wanted = wanted_of(settings, past, read, now)
-    same = identity(
+    same = identity_verdict(
         deployment,
         held.organization.id,
         deployment_before=memory.deployment,
@@ -146,16 +146,16 @@ def judge(
     if same.refused:  # everything below would only say the same in more words
         raise refusal(same)
     owner = replace(past.owner(deployment), takes_over=settings.take_over)
-    owned = ownership(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
+    owned = ownership_verdict(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
     actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
     answers = answers_of(settings, snapshot)
-    going = deletions(
+    going = deletions_verdict(
         _evidence(settings, past, read, wanted, actions, answers, owner, now, of_siblings),
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
     blueprints = _blueprints(settings, memory, held, read, going)
-    verdict = together(
+    verdict = combined(
         *_definitions(settings, past, blueprints, wanted, actions, answers),
         owned,
         going,
