@@ -18,12 +18,12 @@ from coderport.coder.people import DELETIONS_PAGE, PAGE, People, same_address
 Answer = tuple[int, Any]
 
 
-def asked(answer: Callable[[httpx.Request], Answer], email: str) -> bool:
+def asked(answer: Callable[[httpx.Request], Answer], email: str) -> bool | None:
     def handler(request: httpx.Request) -> httpx.Response:
         status, body = answer(request)
         return httpx.Response(status, content=json.dumps(body), headers={"content-type": "application/json"})
 
-    async def run() -> bool:
+    async def run() -> bool | None:
         transport = httpx.MockTransport(handler)
         async with CoderClient("https://coder.example.com", "a-token", transport=transport) as client:
             return await People(client).was_deleted(email)
@@ -57,7 +57,7 @@ def test_a_deleted_user_is_known_by_the_audit_log_and_read_by_id() -> None:
             return 200, user(1, "A@x.io")
         return 404, {"message": "Resource not found"}
 
-    assert asked(answer, "a@x.io") and asked(answer, "b@x.io") and not asked(answer, "c@x.io")
+    assert asked(answer, "a@x.io") and asked(answer, "b@x.io") and asked(answer, "c@x.io") is False
 
 
 def test_all_pages_of_the_log_are_looked_through() -> None:
@@ -69,6 +69,23 @@ def test_all_pages_of_the_log_are_looked_through() -> None:
         return 200, {"audit_logs": [{"resource_id": numbered(8), "diff": {"email": {"old": "a@x.io"}}}]}
 
     assert asked(answer, "a@x.io") and not asked(answer, "b@x.io")
+
+
+def test_an_empty_log_and_one_that_is_too_long_tell_nothing() -> None:
+    def empty(request: httpx.Request) -> Answer:
+        return 200, {"audit_logs": [], "count": 0}
+
+    def without_deletions(request: httpx.Request) -> Answer:
+        return 200, {"audit_logs": [] if "q" in request.url.params else [{"resource_id": numbered(1), "diff": {}}]}
+
+    def endless(request: httpx.Request) -> Answer:
+        if request.url.path != "/api/v2/audit":
+            return 404, {"message": "Resource not found"}
+        return 200, {"audit_logs": [{"resource_id": numbered(7), "diff": {}}] * DELETIONS_PAGE}
+
+    assert asked(empty, "a@x.io") is None
+    assert asked(without_deletions, "a@x.io") is False
+    assert asked(endless, "a@x.io") is None
 
 
 def test_a_token_that_may_not_read_the_log_is_told_apart_from_a_server_without_one() -> None:

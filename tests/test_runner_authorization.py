@@ -480,7 +480,10 @@ def test_deleting_is_refused_where_the_run_has_no_approval_that_the_settings_ask
 
 @pytest.mark.parametrize("left", ["audit log", "catalog", "nothing"])
 def test_the_fallback_user_is_not_for_people_whom_coder_had_before(lab: RunnerLab, left: str) -> None:
-    """The audit log still names them, or it does not go back so far and the catalog has their workspaces."""
+    """The audit log still names them, or it does not and the catalog has their workspaces. Without either nobody knows.
+
+    A log that is empty and answered with 200 is that of a Coder that records nothing.
+    """
     fallback, gone = f"fallback-{left[:3]}", f"gone-{left[:3]}"
     lab.coder.create_user(fallback)
     lab.coder.create_user(gone)
@@ -497,8 +500,36 @@ def test_the_fallback_user_is_not_for_people_whom_coder_had_before(lab: RunnerLa
     allow(lab, fallback_user=fallback)
     seen = lab.do(CREATE, by=person, template=lab.any_template(), name="ghost")
     made = [each for each in lab.coder.workspace_ids() if lab.held(each).name == "ghost"]
-    if left == "nothing":
-        assert seen.ended is Ended.SUCCESS and len(made) == 1
-    else:
-        assert seen.ended is Ended.FAILURE and "has none any more" in seen.summary
-        assert made == []
+    assert seen.ended is Ended.FAILURE
+    assert ("its audit log is empty" if left == "nothing" else "has none any more") in seen.summary
+    assert made == []
+
+
+def test_the_log_of_one_organization_does_not_tell_whom_coder_had(lab: RunnerLab) -> None:
+    """It is answered with 200, and the lines on users are missing: those are of no organization."""
+    lab.coder.create_user("narrow")
+    allow(lab, fallback_user="narrow")
+    lab.coder.faults.add(kind="status", method="POST", path="/authcheck", status=200, body={"log": False})
+    seen = lab.do(CREATE, by="nobody@example.com", template=lab.any_template(), name="narrowed")
+    assert seen.ended is Ended.FAILURE and "needs to read the whole audit log" in seen.summary
+    assert not [each for each in lab.coder.workspace_ids() if lab.held(each).name == "narrowed"]
+
+
+def test_an_approval_does_not_outlive_the_account_of_who_gave_it(lab: RunnerLab) -> None:
+    lab.port.add_user("root@example.com", roles=("Admin",))
+    lab.port.add_user("leaver@example.com", roles=("Admin",))
+    workspace = lab.workspace()
+    allow(lab, approve_delete=True)
+    lab.declare_actions()
+    try:
+        waiting = [lab.ask(DELETE, entity=workspace, confirmation="dev") for _ in range(2)]
+        lab.port.approve(waiting[0], by="leaver@example.com")
+        lab.port.remove_user("leaver@example.com")
+        refused = lab.execute(waiting[0])
+        assert refused.ended is Ended.FAILURE and "in your Port organization no more" in refused.summary
+        assert lab.coder.workspace_ids() == {workspace}
+        lab.port.approve(waiting[1], by="root@example.com")
+        assert lab.execute(waiting[1]).ended is Ended.SUCCESS
+    finally:
+        allow(lab, approve_delete=False)
+        lab.declare_actions()

@@ -76,19 +76,21 @@ class People:
         by_name = await self.user(user.username) if user is not None else None
         return user if user is not None and by_name is not None and by_name.id == user.id else None
 
-    async def was_deleted(self, email: str) -> bool:
+    async def may_read_whole_log(self) -> bool:
+        """Whether the audit log is read whole. An admin of an organization sees that one's lines: none on users."""
+        return (await self._client.authcheck({"log": {"resource_type": "audit_log"}}))["log"]
+
+    async def was_deleted(self, email: str) -> bool | None:
         """Whether Coder once had a user of that address and deleted it, as far as its audit log goes back.
 
         No list has deleted users, but the log names them by id, and by id they can still be read. Needs the right to
-        read the audit log (CoderForbidden without it, CoderNotFound on a server that has no such log).
+        read the audit log (CoderForbidden without it, CoderNotFound on a server that has no such log). None where it
+        cannot be known: the log is empty, as where nothing is recorded, or has more deletions than are looked through.
         """
         asked: set[str] = set()
         for offset in range(0, MOST_DELETIONS, DELETIONS_PAGE):
             params: dict[str, str | int] = {"q": _DELETIONS, "limit": DELETIONS_PAGE, "offset": offset}
-            data = (await self._client._request("GET", "/audit", params=params, repeat=True)).data
-            rows = data.get("audit_logs") if isinstance(data, Mapping) else None
-            if not isinstance(rows, list):
-                raise CoderAnswerError("Coder answered GET /audit without the list that belongs there")
+            rows = await self._log(params)
             for row in rows:
                 user_id = str(row.get("resource_id", "")) if isinstance(row, Mapping) else ""
                 if not user_id or user_id in asked:
@@ -98,8 +100,16 @@ class People:
                 if same_address(_deleted_address(row) or (user.email if user is not None else ""), email):
                     return True
             if len(rows) < DELETIONS_PAGE:
-                break
-        return False
+                records_anything = bool(asked) or bool(await self._log({"limit": 1}))
+                return False if records_anything else None
+        return None
+
+    async def _log(self, params: dict[str, str | int]) -> list[Any]:
+        data = (await self._client._request("GET", "/audit", params=params, repeat=True)).data
+        rows = data.get("audit_logs") if isinstance(data, Mapping) else None
+        if not isinstance(rows, list):
+            raise CoderAnswerError("Coder answered GET /audit without the list that belongs there")
+        return rows
 
     async def template_users(self, template_id: str) -> frozenset[str] | None:
         """The ids of the users whose groups may use a template; None where everybody in its organization may.

@@ -49,6 +49,8 @@ class Run:
     """Whether one of Port's integrations carries it out: that sets its link and external id, and ends it by the id."""
     approved: bool = False
     """Whether somebody approved it: `approval.state` of the run; where all approvers must, it was begun by the last."""
+    approver: str = ""
+    """The id of whoever approved it, as `created_by`; empty where the run does not say."""
 
     @property
     def waits_for_approval(self) -> bool:
@@ -69,9 +71,10 @@ class Run:
         inputs = row.get("properties") or {}
         if not isinstance(inputs, Mapping):
             raise PortError(f"Port sent the action run {identifier} with inputs that are no object")
-        approval = row.get("approval")
+        approval = _mapping(row.get("approval"))
         return cls(
-            approved=str(_mapping(approval).get("state")) in _APPROVED,
+            approved=str(approval.get("state")) in _APPROVED,
+            approver=str(approval.get("userId") or ""),
             id=identifier,
             status=status,
             action=action,
@@ -80,7 +83,7 @@ class Run:
             entity=_identifier(row.get("entity")),
             inputs=dict(inputs),
             has_link=bool(row.get("link")),
-            impersonated=_acted_as_another(row) or _acted_as_another(row.get("approval")),
+            impersonated=_acted_as_another(row) or _acted_as_another(approval),
             by_integration=_mapping(row.get("payload")).get("type") == "INTEGRATION_ACTION",
         )
 
@@ -169,12 +172,23 @@ class Runs:
         A run names them by Port's id, and `GET /v1/users` has the e-mail beside the id. Nothing in the run's inputs
         or in its payload has a say.
         """
-        if not run.created_by:
+        return await self._email(run.created_by)
+
+    async def approver_left(self, run: Run) -> bool:
+        """Whether the run was approved by a person who is in the organization no more.
+
+        The ids of people have a bar (`auth0|…`), those of the API's clients have none: a client is no person who could
+        leave.
+        """
+        return "|" in run.approver and await self._email(run.approver) is None
+
+    async def _email(self, user_id: str) -> str | None:
+        if not user_id:
             return None
         reply = await self._session.call("GET", _USERS, "reading the users")
         for row in reply.rows("users"):
             email = row.get("email") if isinstance(row, Mapping) else None
-            if isinstance(email, str) and email and run.created_by in (row.get("id"), email):
+            if isinstance(email, str) and email and user_id in (row.get("id"), email):
                 return email
         return None
 

@@ -78,27 +78,37 @@ async def owner_of_new(person: Person, people: People, actions: Actions, port: P
 async def _require_never_known(person: Person, people: People, port: PortClient) -> None:
     """Refused if Coder had a user of that address before: the fallback is for those who have never been there.
 
-    Coder's audit log names deleted users; the catalog may still have their workspaces.
+    Coder's audit log names deleted users; the catalog may still have their workspaces. Who is in neither was never
+    there, as long as the whole log can be read and records anything.
     """
     try:
         left = await people.was_deleted(person.email)
+        whole = left or await people.may_read_whole_log()
     except CoderNotFound:
         raise Refused(
             f"Whether Coder had and deleted a user with the e-mail {person.email} cannot be known: it has no audit "
             "log. Without one there is no fallback user: sign in to Coder once, or ask those who run it."
         ) from None
     except CoderForbidden:
+        whole = False
+    if not whole:
         raise Refused(
             f"Whether Coder had and deleted a user with the e-mail {person.email} cannot be seen with the runner's "
-            "token: for the fallback user it needs to read the audit log, as the role auditor may."
-        ) from None
+            "token: for the fallback user it needs to read the whole audit log, as the role auditor may."
+        )
     if not left:
         async for entity in port.entities(WORKSPACE.identifier):
-            left = left or same_address(str(entity.properties.get("owner_email") or ""), person.email)
+            left = same_address(str(entity.properties.get("owner_email") or ""), person.email) or left
     if left:
         raise Refused(
             f"Coder had a user with the e-mail {person.email} and has none any more. The fallback user is not for "
             "people whose access to Coder was taken away: ask those who run it."
+        )
+    if left is None:
+        raise Refused(
+            f"Whether Coder had and deleted a user with the e-mail {person.email} cannot be known: its audit log is "
+            "empty, or names more deleted users than are looked through. Without it there is no fallback user: sign in "
+            "to Coder once, or ask those who run it."
         )
 
 
@@ -157,12 +167,22 @@ def require_confirmed(person: Person, workspace: Workspace, order: Order) -> Non
         )
 
 
-def require_approved(run: Run, actions: Actions) -> None:
-    """Refused where deleting needs an approval by the settings and the run, as Port holds it, has none."""
-    if actions.approve_delete and not run.approved:
+async def require_approved(run: Run, runs: Runs, actions: Actions) -> None:
+    """Refused where deleting needs an approval by the settings and the run, as Port holds it, has none that counts.
+
+    That of a person who has been removed from Port since does not. Port judged whether they might give it.
+    """
+    if not actions.approve_delete:
+        return
+    if not run.approved:
         raise Refused(
             "Deleting needs an approval (coderport:actions.approveDelete), and Port has none for this run. Was the "
             "approval taken out of the action by hand? The next `up` puts it back; then press the button again."
+        )
+    if await runs.approver_left(run):
+        raise Refused(
+            "This run was approved by somebody who is in your Port organization no more, so nothing was deleted. Press "
+            "the button again, and have somebody else approve it."
         )
 
 

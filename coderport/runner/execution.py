@@ -194,15 +194,16 @@ class _Execution:
             if self._order.operation is not Operation.DELETE:
                 raise Refused("The workspace was deleted in Coder.") from None
             return await self._deleted_already(person, workspace_id)
-        self._require_allowed(person, workspace)
+        await self._require_allowed(person, workspace)
         self._touched = workspace_id
         return await operations.ON_WORKSPACE[self._order.operation](bench, workspace)
 
-    def _require_allowed(self, person: Person, workspace: Workspace) -> None:
+    async def _require_allowed(self, person: Person, workspace: Workspace) -> None:
         """Refused unless the person may do this to the workspace."""
         if self._order.operation is Operation.DELETE:
             require_confirmed(person, workspace, self._order)
-            require_approved(self._run, self._context.actions)
+            actions = self._context.actions
+            await self._follower.patiently(lambda: require_approved(self._run, self._runs, actions))
         else:
             require_owner(person, workspace)
 
@@ -216,7 +217,7 @@ class _Execution:
                     "The workspace is gone in Coder, and whose it was cannot be seen there any more. The next run of "
                     "coderport takes it out of the catalog."
                 ) from None
-            self._require_allowed(person, workspace)
+            await self._require_allowed(person, workspace)
         self._touched = workspace_id
         return Done("Deleted", "The workspace was deleted in Coder already.")
 

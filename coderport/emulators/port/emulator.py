@@ -194,6 +194,11 @@ class PortEmulator:
             self._store.users[email] = user
             return user.shown(self.organization_id)
 
+    def remove_user(self, email: str) -> None:
+        """Take a person out of the organization. What they did keeps the id that they had."""
+        with self._store.lock:
+            del self._store.users[email]
+
     def set_secret(self, name: str, value: str) -> None:
         """A secret of the organization, for ``.secrets`` of payloads."""
         with self._store.lock:
