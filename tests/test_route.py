@@ -176,13 +176,16 @@ def test_what_a_proxy_refuses_is_told_with_its_name_and_without_its_password(
     assert PASSWORD not in str(raised.value)
 
 
+HASTY = Patience(first_contact=1.0, pause=0.05)
+
+
 def test_a_proxy_where_nobody_listens_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with proxy_to() as proxy:
         address = f"http://127.0.0.1:{proxy.port}"
     monkeypatch.setenv("https_proxy", address)
 
     async def asked() -> None:
-        async with PortClient("https://port.corp.example", "id", TOKEN, patience=Patience(first_contact=0.0)) as client:
+        async with PortClient("https://port.corp.example", "id", TOKEN, patience=HASTY) as client:
             await client.blueprint("workspace")
 
     with pytest.raises(PortUnreachable) as raised:

@@ -146,6 +146,7 @@ def test_a_run_that_was_left_is_taken_up_at_once(lab: RunnerLab) -> None:
     again = Beats(then=lambda: taken.append(again.seconds), when=is_taken_up)
     seen = lab.execute(run, clock=again.clock(), patience=PATIENT)
     assert seen.ended is Ended.SUCCESS, seen.summary
+    taken.append(again.seconds)  # it may have been over before it waited again
     assert taken[0] < 100 and lab.builds("alice/made") == [("start", "succeeded")]
 
 
