@@ -13,15 +13,11 @@ from coderport.catalog.actions.values import Action
 from coderport.catalog.answers.arguments import aggregations_args, page_args, scorecard_args
 from coderport.catalog.answers.values import Answer
 from coderport.catalog.blueprint import Blueprint, Property, PropertyType
-from coderport.catalog.values import Entity, Ref, Related, Value, resource_name
-from coderport.kinds.all import BY_IDENTIFIER, KIND_OF
-from coderport.kinds.refused import Place
+from coderport.kinds.all import KIND_OF
 from coderport.planning.plan import Plan
+from coderport.program.entities import Entities, Refusals
 from coderport.program.registrations import Registrations, spared
 from coderport.settings import Settings
-
-Refusals = dict[Place, list[Entity]]
-"""By property, the entities that are in Port without their value of it."""
 
 
 async def declare(plan: Plan, settings: Settings) -> Refusals:
@@ -30,15 +26,11 @@ async def declare(plan: Plan, settings: Settings) -> Refusals:
     Returns when all of it is registered with success, and raises where a part of it is not. What it returns are the
     values that the provider left out because Port does not take them.
     """
-    refused: Refusals = {}
     with spared():
-        registrations = Registrations()
-        await _begun(plan, settings, registrations, refused)
-        await registrations.all_succeeded()
-    return refused
+        return await _declared(plan, settings, Registrations())
 
 
-async def _begun(plan: Plan, settings: Settings, registrations: Registrations, refused: Refusals) -> None:
+async def _declared(plan: Plan, settings: Settings, registrations: Registrations) -> Refusals:
     secrets = settings.secrets_from_config
     provider = await registrations.begin(
         lambda: port.Provider(
@@ -70,14 +62,11 @@ async def _begun(plan: Plan, settings: Settings, registrations: Registrations, r
         declared_action = await registrations.begin(partial(_action, action, after_blueprints))
         await registrations.begin(partial(_permissions, action, declared_action, after_blueprints))
     await _answers(plan, registrations, after_blueprints)
-    related_to = {each.target for blueprint in BY_IDENTIFIER.values() for each in blueprint.relations}
-    identifiers: dict[Ref, pulumi.Input[str]] = {}
+    entities = Entities(registrations, provider, blueprints)
     for entity in plan.entities:
-        blueprint_id = blueprints.get(entity.blueprint, entity.blueprint)
-        make = partial(_entity, entity, blueprint_id, identifiers, options)
-        resource = await registrations.begin(make, partial(_look_for_refused, entity, refused))
-        if entity.blueprint in related_to:
-            identifiers[entity.ref] = resource.identifier
+        await entities.begin(entity)
+    await registrations.all_succeeded()
+    return entities.refused
 
 
 async def _answers(plan: Plan, registrations: Registrations, options: pulumi.ResourceOptions) -> None:
@@ -96,16 +85,6 @@ def _answer(answer: Answer, options: pulumi.ResourceOptions) -> pulumi.CustomRes
     if answer.kind == "scorecard":
         return port.Scorecard(answer.identifier, **scorecard_args(answer), opts=options)
     return port.Page(answer.identifier, **page_args(answer), opts=options)
-
-
-async def _look_for_refused(entity: Entity, refused: Refusals, resource: port.Entity) -> None:
-    """The outputs of an entity have what Port took of its properties."""
-    written = await resource.properties.future()
-    lists = written.array_props if written is not None else None
-    bags = (written.string_props, written.number_props, written.boolean_props) if written is not None else ()
-    taken = set().union(*(bag or () for bag in bags), (lists.string_items or ()) if lists is not None else ())
-    for name in entity.properties.keys() - taken:
-        refused.setdefault((entity.blueprint, name), []).append(entity)
 
 
 def _blueprint(
@@ -179,54 +158,3 @@ def _permissions(action: Action, declared: port.Action, options: pulumi.Resource
     """Who may run the action and approve its runs."""
     args = permissions_args(declared.identifier, action.permissions)
     return port.ActionPermissions(action.identifier, **args, opts=options)
-
-
-def _entity(
-    entity: Entity,
-    blueprint: pulumi.Input[str],
-    identifiers: Mapping[Ref, pulumi.Input[str]],
-    options: pulumi.ResourceOptions,
-) -> port.Entity:
-    return port.Entity(
-        resource_name(entity.blueprint, entity.identifier),
-        identifier=entity.identifier,
-        blueprint=blueprint,
-        title=entity.title,
-        properties=_values(entity.properties),
-        relations=_relations(entity, identifiers),
-        opts=options,
-    )
-
-
-def _relations(entity: Entity, identifiers: Mapping[Ref, pulumi.Input[str]]) -> port.EntityRelationsArgs | None:
-    """The relations as outputs of the entities that they lead to; what this stack does not declare is named."""
-
-    def related(target: str, value: Related) -> pulumi.Input[str] | list[pulumi.Input[str]]:
-        if isinstance(value, str):
-            return identifiers.get(Ref(target, value), value)
-        return [identifiers.get(Ref(target, each), each) for each in value]
-
-    leads_to = {each.identifier: each.target for each in BY_IDENTIFIER[entity.blueprint].relations}
-    found = {key: related(leads_to[key], value) for key, value in entity.relations.items()}
-    single = {key: value for key, value in found.items() if not isinstance(value, list)}
-    many = {key: value for key, value in found.items() if isinstance(value, list)}
-    if not found:
-        return None
-    return port.EntityRelationsArgs(single_relations=single or None, many_relations=many or None)
-
-
-def _values(properties: Mapping[str, Value]) -> port.EntityPropertiesArgs:
-    strings = {key: value for key, value in properties.items() if isinstance(value, str)}
-    booleans = {key: value for key, value in properties.items() if isinstance(value, bool)}
-    lists = {key: value for key, value in properties.items() if isinstance(value, list)}
-    numbers = {
-        key: float(value)
-        for key, value in properties.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    }
-    return port.EntityPropertiesArgs(
-        string_props=strings or None,
-        number_props=numbers or None,
-        boolean_props=booleans or None,
-        array_props=port.EntityPropertiesArrayPropsArgs(string_items=lists) if lists else None,
-    )
