@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 from lab import Lab, in_state, laboratory
+from pulumi.automation import CommandResult
+from pulumi.automation.errors import CommandError
 
 from coderport.commands.drift import DriftOutcome, drift
 from coderport.commands.sync import preview, sync
 from coderport.engine import CliInfo
+from coderport.engine.start import EngineCommand
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
@@ -69,6 +72,29 @@ def test_where_nothing_differs_the_engine_is_not_started_and_nothing_written(lab
     assert (outcome.result, outcome.port_writes, tally.engine_ran) == ("unchanged", 0, False)
     assert outcome.kinds.workspace.unchanged == len(lab.coder.workspace_ids())
     assert state.stat().st_mtime_ns == before
+
+
+def test_where_the_environment_names_the_backend_the_cli_is_not_asked_for_it(
+    lab: Lab, cli: CliInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For Pulumi the variable goes before the project and the login: each command would pay for the same answer."""
+    asked: list[str] = []
+    run = EngineCommand.run
+
+    def recorded(self: EngineCommand, args: list[str], *rest: Any, **named: Any) -> CommandResult:
+        asked.append(args[0])
+        return run(self, args, *rest, **named)
+
+    monkeypatch.setattr(EngineCommand, "run", recorded)
+    stack = Stack("lab", cli, directory=lab.folder, local_state=lab.folder)
+    assert stack.preview()[0].result == "unchanged"
+    assert "preview" in asked and "whoami" not in asked
+    workspace = stack._stack.workspace
+    with_login = {key: value for key, value in workspace.env_vars.items() if key != "PULUMI_BACKEND_URL"}
+    monkeypatch.setattr(workspace, "env_vars", with_login)
+    with pytest.raises(CommandError):  # this home has no login
+        stack._chosen_backend()
+    assert asked[-1] == "whoami"
 
 
 def test_everything_that_can_differ_is_put_right_in_one_targeted_run(lab: Lab) -> None:

@@ -59,3 +59,52 @@ def test_a_run_imports_no_room_of_another_command(tmp_path: Path, cli: CliInfo, 
 def test_the_program_and_the_provider_import_no_room_of_a_command(tmp_path: Path, cli: CliInfo) -> None:
     assert not loaded(tmp_path, cli, "-c", "import coderport.program.main") & (OTHERS | {"commands", "stack"})
     assert not loaded(tmp_path, cli, "-c", "import coderport.provider.server") & (OTHERS - {"provider"})
+
+
+def names(program: str) -> set[str]:
+    """The modules of Pulumi's SDK that a program has imported at its end."""
+    program += "; import sys; print(*(each for each in sys.modules if each.split('.')[0] == 'pulumi'))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+BEGIN = "from coderport.provider.starting import import_messages; import_messages(); import coderport.provider.server"
+SDK = {"pulumi", "pulumi.runtime", "pulumi.automation"}
+
+
+def test_the_provider_takes_only_its_messages_from_the_sdk() -> None:
+    assert all(each.startswith("pulumi.runtime.proto") for each in names(BEGIN))
+    assert "pulumi.runtime.proto.provider_pb2" in names(BEGIN)
+
+
+def test_who_needs_the_sdk_after_the_messages_has_it_whole() -> None:
+    assert names(f"{BEGIN}; import pulumi; pulumi.Output.from_input(1)") >= SDK
+
+
+def test_a_provider_that_is_traced_has_the_sdk_whole() -> None:
+    assert names(f"import os; os.environ['TRACEPARENT'] = '00-{'1' * 32}-{'2' * 16}-00'; {BEGIN}") >= SDK
+
+
+def test_messages_that_cannot_be_had_alone_come_with_the_sdk() -> None:
+    """As if one of them imported more of the SDK."""
+    program = (
+        "import coderport.provider.starting as starting; real = starting.importlib.import_module; "
+        "starting.importlib.import_module = lambda name: real(name) and real('pulumi.runtime.nothing')"
+    )
+    assert names(f"{program}; {BEGIN}") >= SDK
+
+
+def test_the_plugin_starts_so(tmp_path: Path) -> None:
+    with (tmp_path / "imported").open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-X", "importtime", "-m", "coderport.provider"],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True,
+        )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        port = process.stdout.readline()
+        process.kill()
+    assert port.strip().isdigit()
+    imported = (tmp_path / "imported").read_text()
+    assert "pulumi.runtime.proto.provider_pb2" in imported and "pulumi.automation" not in imported

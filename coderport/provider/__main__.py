@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import sys
 
+from coderport.provider.starting import import_messages, uncollected
+
 
 def main(arguments: list[str]) -> None:
     """Serve the provider; the engine gives its own address as the last argument."""
     parent = os.getppid()
     try:
-        import asyncio
+        with uncollected():
+            import_messages()
+            import asyncio
 
-        from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS, RELATIONS_WITH_TARGET
-        from coderport.provider.process import serve
-        from coderport.provider.server import PortProvider
-        from coderport.transport.loopback import spare
+            from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS, RELATIONS_WITH_TARGET
+            from coderport.provider.process import serve
+            from coderport.provider.server import PortProvider
+            from coderport.transport.loopback import spare
     except ModuleNotFoundError as error:
         # Whatever environment was active when the engine was started is the one that we were started in.
         sys.exit(f"pulumi-resource-port: {sys.executable} lacks coderport's requirements ({error.name} is missing)")

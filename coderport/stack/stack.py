@@ -310,7 +310,7 @@ class Stack:
             yield []
             return
         workspace = self._stack.workspace
-        backend = workspace.who_am_i().url or ""
+        backend = self._chosen_backend()
         folder = folder_of(backend, Path(workspace.work_dir))
         if folder is not None:
             with held(folder, self.project, self.bare_name) as notes:
@@ -338,8 +338,15 @@ class Stack:
     @functools.cached_property
     def _checkpoints(self) -> dict[str, str]:
         """No checkpoints where each would rewrite the whole state (any backend but Pulumi Cloud); found out once."""
-        on_cloud = urlsplit(self._stack.workspace.who_am_i().url or "").scheme in {"http", "https"}
+        on_cloud = urlsplit(self._chosen_backend()).scheme in {"http", "https"}
         return {} if on_cloud else {"PULUMI_SKIP_CHECKPOINTS": "true"}
+
+    def _chosen_backend(self) -> str:
+        """The backend as it was chosen: `PULUMI_BACKEND_URL`, or what the CLI says of the project and the login.
+
+        The variable goes before both (`GetCurrentCloudURL` of the CLI), so where it is set the CLI is not asked.
+        """
+        return self._stack.workspace.env_vars.get("PULUMI_BACKEND_URL") or self.backend
 
     def _outcome(
         self,
