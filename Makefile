@@ -1,5 +1,5 @@
 # Every target does its own set-up: a virtual environment with pinned packages, and the Pulumi CLI where it is needed.
-.PHONY: help demo test lint emulate conformance openapi bench bench-small clean runtime dev
+.PHONY: help demo test lint emulate conformance openapi site bench bench-small clean runtime dev
 .NOTPARALLEL:
 unexport PYTHONHOME PYTHONPATH
 python := .venv/bin/python
@@ -11,6 +11,7 @@ help:
 	@echo "make emulate   Coder and Port emulated on the ports of the dev stack, in the foreground"
 	@echo "make conformance  the probes of conformance, asked of the emulators"
 	@echo "make openapi   both emulators held to the OpenAPI documents, where those are at hand"
+	@echo "make site      the site of docs/, into site/; every link has to lead somewhere"
 	@echo "make bench     what a run costs at 1,000, 10,000 and 20,000 workspaces: half an hour (bench-small: 4 minutes)"
 	@echo "make clean     removes .venv, .coderport and caches"
 
@@ -32,6 +33,11 @@ conformance: runtime
 openapi: dev
 	$(python) -m pytest -rs tests/test_openapi.py
 
+site:
+	@scripts/setup requirements-site.txt
+	@NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 test: dev
 	@$(python) -m coderport engine
 	$(python) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
@@ -49,4 +55,4 @@ dev:
 	@scripts/setup requirements-dev.txt
 
 clean:
-	rm -rf .venv .coderport .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .coderport site .mypy_cache .pytest_cache .ruff_cache .hypothesis

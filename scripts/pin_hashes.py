@@ -15,7 +15,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ("requirements-build.txt", "requirements.txt", "requirements-dev.txt", "requirements-oldest.txt")
+FILES = (
+    "requirements-build.txt",
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-oldest.txt",
+    "requirements-site.txt",
+)
 UV = "uv==0.13.9"
 NEWEST = "3.13"
 """The newest Python that is tested: of several pins of one package, it takes each."""

@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".github" / "workflows"
 OURS = ROOT / ".github" / "actions"
-NAMES = ("coder-action", "preview", "tests", "up")
+NAMES = ("coder-action", "preview", "site", "tests", "up")
 ACTIONS = ("approved", "converge", "setup")
 GITHUB_COMMENT_LIMIT = 65_536
 
@@ -101,6 +101,7 @@ def test_each_job_has_the_least_permissions_and_a_time_limit() -> None:
         "tests.oldest-sdk": {"contents": "read"},
         "tests.conformance": {"contents": "read"},
         "preview.preview": {"contents": "read"},
+        "site.site": {"contents": "read"},
         "preview.comment": {"pull-requests": "write"},
         "up.up": {"actions": "read", "contents": "read"},
         "up.shards": {"actions": "read", "contents": "read"},
@@ -119,7 +120,7 @@ def test_the_job_that_may_write_has_no_checkout_and_no_secret() -> None:
 
 def test_no_checkout_keeps_credentials() -> None:
     checkouts = [step for _, step in steps() if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 7
+    assert len(checkouts) == 8
     assert all(step["with"]["persist-credentials"] == "false" for step in checkouts)
 
 
@@ -423,7 +424,7 @@ def test_the_commit_that_was_approved_is_looked_for_before_anything_is_checked_o
 
 def test_every_python_keeps_the_downloads_of_pip() -> None:
     pythons = [step for _, step in steps() if step.get("uses", "").startswith("actions/setup-python@")]
-    assert len(pythons) == 4
+    assert len(pythons) == 5
     for each in pythons:
         assert (each["with"]["cache"], each["with"]["cache-dependency-path"]) == ("pip", "requirements*.txt")
 
