@@ -26,9 +26,10 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2_grpc
 
 from benchmarks.checkout import STACK
+from coderport.catalog.resource_types import ENTITY
 from coderport.engine import obtain_cli
 from coderport.kinds.workspace import WORKSPACE
-from coderport.planning.difference import ENTITY, Difference, part_of
+from coderport.planning.difference import Difference, part_of
 from coderport.program.declaration import declare
 from coderport.report.account import Account
 from coderport.settings import Releases

@@ -24,10 +24,11 @@ from pulumi.runtime.proto import provider_pb2
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.values import permissions_to_port, to_port
 from coderport.catalog.blueprint import to_port as blueprint_to_port
+from coderport.catalog.resource_types import ACTION, BLUEPRINT, ENTITY
 from coderport.catalog.values import Entity, resource_name
 from coderport.errors import CoderportError
 from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
-from coderport.planning.difference import ACTION, BLUEPRINT, ENTITY, Resource
+from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, recalled, unreadable
 from coderport.planning.plan import Plan
 from coderport.port.client import PortClient

@@ -18,6 +18,8 @@ from coderport.catalog.actions.values import Action, permissions_to_port, to_por
 from coderport.catalog.blueprint import targets
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.digest import digest
+from coderport.catalog.resource_types import ACTION, BLUEPRINT, ENTITY
+from coderport.catalog.resource_types import ACTION_PERMISSIONS as PERMISSIONS
 from coderport.catalog.values import Entity, resource_name
 from coderport.coder.models import Template, Workspace
 from coderport.coder.parameters import TemplateForm
@@ -28,10 +30,6 @@ from coderport.guard.verdict import Verdict
 from coderport.kinds.all import BLUEPRINTS, BY_IDENTIFIER, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.kinds.inventory import inventory_of
 from coderport.planning.difference import (
-    ACTION,
-    BLUEPRINT,
-    ENTITY,
-    PERMISSIONS,
     Difference,
     Resource,
     difference_of,

@@ -159,14 +159,13 @@ def test_every_setting_arrives(coder: CoderEmulator) -> None:
         builds = Builds(client)
         await builds.extend(workspace, deadline)
         await builds.put_autostart(workspace, "30 9 * * 1-5")
-        await builds.put_autoupdates(workspace, "always")
         await builds.put_dormant(workspace, True)
         await builds.put_dormant(workspace, True)  # 304
 
     talk(coder, work)
     held = coder.workspace(workspace)
     assert held.build.deadline == deadline.replace(microsecond=0)
-    assert (held.autostart_schedule, held.automatic_updates) == ("30 9 * * 1-5", "always")
+    assert held.autostart_schedule == "30 9 * * 1-5"
     assert held.dormant_at is not None
 
     async def off(client: CoderClient) -> None:

@@ -18,7 +18,6 @@ from coderport.engine import (
     CliUnavailable,
     drop_real_life,
     engine_environment,
-    ensure_cli,
     obtain_cli,
 )
 from coderport.engine.build import build_cli
@@ -106,12 +105,6 @@ def test_a_fit_cli_on_path_is_used_without_a_word(machine: Machine) -> None:
     path = machine.pulumi(machine.bin / "pulumi", "3.272.0")
     assert machine.obtain() == CliInfo(path, "3.272.0", "PATH")
     assert machine.said == []
-
-
-def test_ensure_cli_gives_the_path(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = machine.pulumi(machine.bin / "pulumi", "3.272.0")
-    monkeypatch.setenv("PATH", str(machine.bin))
-    assert ensure_cli(machine.said.append) == path
 
 
 @pytest.mark.parametrize("version", ["3.249.9", "4.0.0"])

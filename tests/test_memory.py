@@ -16,6 +16,7 @@ from coderport.catalog.values import Ref
 from coderport.guard.deletions import ACTION
 from coderport.guard.ownership import Mark
 from coderport.planning.memory import (
+    FORMAT,
     Memory,
     MemoryUnreadableError,
     completed,
@@ -23,6 +24,7 @@ from coderport.planning.memory import (
     rebuilt,
     recalled,
     unpacked,
+    unreadable,
 )
 
 IDS = st.frozensets(
@@ -87,6 +89,17 @@ def test_no_outputs_are_a_first_run() -> None:
 def test_outputs_that_cannot_be_understood_are_never_taken_for_a_first_run(outputs: dict[str, object]) -> None:
     with pytest.raises(MemoryUnreadableError):
         recalled(outputs)
+
+
+def test_what_a_newer_version_wrote_asks_for_that_version_and_for_no_older_state() -> None:
+    with pytest.raises(MemoryUnreadableError) as caught:
+        recalled({"coderport": {"format": FORMAT + 1}})
+    text = str(unreadable("prod", caught.value))
+    assert f"a newer version of coderport wrote it (format {FORMAT + 1}" in text
+    assert "Run that version of coderport" in text and "stack import" not in text
+    with pytest.raises(MemoryUnreadableError) as caught:
+        recalled({"coderport": {"format": 0}})
+    assert "stack import" in str(unreadable("prod", caught.value))
 
 
 def test_a_memory_of_format_1_has_ids_and_no_digests() -> None:

@@ -17,12 +17,13 @@ from catalog_samples import numbered, template, workspace
 from engine_model import SETTINGS, World
 
 from coderport.catalog.blueprint import to_port
+from coderport.catalog.resource_types import ENTITY
 from coderport.catalog.values import Entity
 from coderport.coder.models import Workspace
 from coderport.engine.resources import Resources
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.kinds.all import BLUEPRINTS
-from coderport.planning.difference import ENTITY, Resource
+from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, completed, rebuilt
 from coderport.planning.past import Past
 from coderport.port.models import PortEntity

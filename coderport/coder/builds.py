@@ -247,10 +247,6 @@ class Builds:
         """Put it to sleep or wake it; nothing happens where it is so already (304)."""
         await self._put(workspace_id, "dormant", {"dormant": dormant})
 
-    async def put_autoupdates(self, workspace_id: str, updates: str) -> None:
-        """Set automatic updates: `always` or `never`."""
-        await self._put(workspace_id, "autoupdates", {"automatic_updates": updates})
-
     async def _put(self, workspace_id: str, setting: str, body: Mapping[str, Any]) -> None:
         await self._client._request("PUT", f"/workspaces/{workspace_id}/{setting}", body=body, repeat=True)
 

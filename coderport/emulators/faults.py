@@ -113,10 +113,7 @@ class Faults:
             ]
 
     def strike(self, method: str, target: str) -> tuple[float, Fault | None]:
-        """Seconds to wait for this request, and the fault that then answers it (None.
-
-        The application does).
-        """
+        """Seconds to wait for this request, and the fault that then answers it; None where the application does."""
         wait = self.latency_ms
         if not self._rules:
             return wait / 1000, None

@@ -5,7 +5,7 @@ What drives it through the Automation API (`start`, `stack`) is not named here: 
 
 from __future__ import annotations
 
-from coderport.engine.cli import CliInfo, ensure_cli, find_cli, obtain_cli
+from coderport.engine.cli import CliInfo, find_cli, obtain_cli
 from coderport.engine.environment import drop_real_life, engine_environment
 from coderport.engine.errors import CliUnavailable
 
@@ -14,7 +14,6 @@ __all__ = [
     "CliUnavailable",
     "drop_real_life",
     "engine_environment",
-    "ensure_cli",
     "find_cli",
     "obtain_cli",
 ]

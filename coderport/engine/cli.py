@@ -43,11 +43,6 @@ class CliInfo:
     origin: str
 
 
-def ensure_cli(progress: Progress) -> Path:
-    """The path of a fit Pulumi CLI, got first if there is none; see `obtain_cli`."""
-    return obtain_cli(progress).path
-
-
 def obtain_cli(
     progress: Progress,
     *,

@@ -128,7 +128,7 @@ class DeletionVerdict(Verdict):
 def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_unproven: int = 0) -> DeletionVerdict:
     """Whether what this run would remove may go.
 
-    Refused are more accounted disappearances of a kind than may go by themselves, and any that nothing accounts for: a
+    Refused: more accounted-for deletions of a kind than its limit, and any deletion that nothing accounts for. So a
     read that shows nothing at all deletes only what Coder says was deleted. `allow_deletions` lets up to so many
     accounted ones go, `forget_unproven` up to so many others, both over the whole run.
     """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from coderport.catalog.template_names import is_named
 
 if TYPE_CHECKING:
     from coderport.settings import Settings
@@ -25,22 +26,20 @@ class Filters:
 
     def takes(self, organization: str, template: str) -> bool:
         """Whether a template of that name, and so its workspaces, belongs into the catalog."""
-        names = (template.lower(), f"{organization}/{template}".lower())
-        if any(_matches(names, pattern) for pattern in self.exclude_templates):
+        if any(is_named(pattern, organization, template) for pattern in self.exclude_templates):
             return False
-        return not self.templates or any(_matches(names, pattern) for pattern in self.templates)
+        return not self.templates or any(is_named(pattern, organization, template) for pattern in self.templates)
 
     def excluding(self, organization: str, template: str) -> tuple[str, ...]:
         """The patterns of `exclude_templates` that a template of that name has."""
-        names = (template.lower(), f"{organization}/{template}".lower())
-        return tuple(pattern for pattern in self.exclude_templates if _matches(names, pattern))
+        return tuple(pattern for pattern in self.exclude_templates if is_named(pattern, organization, template))
 
     def idle(self, templates: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
         """The patterns that none of the templates (organization, name) has, by the setting that they stand in."""
-        names = [(template.lower(), f"{organization}/{template}".lower()) for organization, template in templates]
+        names = list(templates)
         given = {"templates": self.templates, "excludeTemplates": self.exclude_templates}
         idle = {
-            key: tuple(pattern for pattern in patterns if not any(_matches(name, pattern) for name in names))
+            key: tuple(pattern for pattern in patterns if not any(is_named(pattern, *name) for name in names))
             for key, patterns in given.items()
         }
         return {key: patterns for key, patterns in idle.items() if patterns}
@@ -49,7 +48,3 @@ class Filters:
 def filters_of(settings: Settings) -> Filters:
     """Which of the objects in scope belong into this stack's catalog."""
     return Filters(settings.include_prebuilds, settings.templates, settings.exclude_templates)
-
-
-def _matches(names: tuple[str, str], pattern: str) -> bool:
-    return fnmatchcase(names["/" in pattern], pattern.lower())

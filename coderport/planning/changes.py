@@ -11,11 +11,12 @@ from coderport.catalog.agreement import differences as blueprint_differences
 from coderport.catalog.answers.agreement import differences as answer_differences
 from coderport.catalog.answers.agreement import live_of
 from coderport.catalog.answers.values import TYPES, split
+from coderport.catalog.resource_types import ACTION, BLUEPRINT, ENTITY
+from coderport.catalog.resource_types import ACTION_PERMISSIONS as PERMISSIONS
 from coderport.catalog.values import LeftOut, resource_name
 from coderport.guard.deletions import ACTION as ACTIONS
 from coderport.guard.deletions import ANSWER
 from coderport.kinds.all import KIND_OF, difference
-from coderport.planning.difference import ACTION, BLUEPRINT, ENTITY, PERMISSIONS
 from coderport.planning.plan import Plan
 from coderport.report.account import Account, Standing
 from coderport.report.change import PERMISSIONS_OF, Change, Operation

@@ -1,4 +1,4 @@
-"""What Port and the stack's state are not yet of what a plan wants: the size of a sync, and what a drift report shows.
+"""How Port and the stack's state still differ from a plan: the size of a sync, and what a drift report shows.
 
 Values in, values out. What is compared, and when two values mean the same, is what the provider goes by as well, so
 that a run over just this difference ends where a full `up` would.
@@ -20,6 +20,8 @@ from coderport.catalog.answers.agreement import differences as answer_difference
 from coderport.catalog.answers.agreement import live_of
 from coderport.catalog.answers.values import TYPES, Answer, split
 from coderport.catalog.blueprint import Blueprint, targets
+from coderport.catalog.resource_types import ACTION, BLUEPRINT, ENTITY
+from coderport.catalog.resource_types import ACTION_PERMISSIONS as PERMISSIONS
 from coderport.catalog.values import Entity, Ref, resource_name
 from coderport.guard.deletions import ACTION as ACTIONS
 from coderport.guard.deletions import ANSWER
@@ -28,11 +30,6 @@ from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
-
-ENTITY = "port:index/entity:Entity"
-ACTION = "port:index/action:Action"
-PERMISSIONS = "port:index/actionPermissions:ActionPermissions"
-BLUEPRINT = "port:index/blueprint:Blueprint"
 
 Resource = tuple[str, str]
 """A resource's type and name."""
@@ -43,7 +40,7 @@ Permissions = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class ChangedEntity:
-    """An entity that Port holds otherwise: `values` is {property or relation: (held, desired)}, a title as `$title`."""
+    """An entity that differs in Port: `values` is {property or relation: (held, desired)}, a title as `$title`."""
 
     entity: Entity
     held: PortEntity
@@ -52,7 +49,7 @@ class ChangedEntity:
 
 @dataclass(frozen=True)
 class ChangedAction:
-    """An action that Port lacks (`missing`) or holds otherwise, it or its permissions, or that the state holds so."""
+    """An action that is missing in Port, or that differs (itself or its permissions), in Port or in the state."""
 
     action: Action
     missing: bool
@@ -61,7 +58,7 @@ class ChangedAction:
 
 @dataclass(frozen=True)
 class ChangedAnswer:
-    """An answer that Port lacks (`missing`) or holds otherwise, or that the state holds so."""
+    """An answer that is missing in Port, or that differs, in Port or in the state."""
 
     answer: Answer
     missing: bool
@@ -72,10 +69,10 @@ class ChangedAnswer:
 class Difference:
     """All of it; mappings are by blueprint.
 
-    `unrecorded` is as desired in Port, but the state holds it otherwise or not at all: a run that was killed, or an
+    `unrecorded` is as desired in Port, but different or missing in the state: a run that was killed, or an
     action's run, wrote it. `leaving` and `leaving_actions` are in the state and desired no longer: the engine deletes
-    them. `orphans` are ours in Port, in no state and desired no longer: the engine cannot. `blueprints` holds what Port
-    lacks of ours or holds otherwise.
+    them. `orphans` are ours in Port, in no state and desired no longer: the engine cannot. `blueprints` holds what of
+    ours is missing or different in Port.
     """
 
     missing: tuple[Entity, ...] = ()

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from coderport.catalog import resource_types
 from coderport.catalog.answers.values import TYPES, split
 from coderport.catalog.digest import DIGEST, digest
 from coderport.catalog.values import Ref, is_id
@@ -43,8 +44,17 @@ class MemoryUnreadableError(ValueError):
     """The outputs of the stack are there but are not what coderport writes."""
 
 
+class MemoryOfNewerVersionError(MemoryUnreadableError):
+    """The outputs are those of a version that knows more than this one."""
+
+
 def unreadable(stack: str, error: MemoryUnreadableError) -> Refusal:
     """The refusal to go on without it, with what a person can do."""
+    if isinstance(error, MemoryOfNewerVersionError):
+        return Refusal(
+            f"What the stack {stack} declared before is not readable: {error}. Nothing was applied.\n"
+            "Run that version of coderport, or a later one."
+        )
     return Refusal(
         f"What the stack {stack} declared before is not readable: {error}. Nothing was applied. "
         "Restore the stack's last good state. A folder or bucket keeps those before it in .pulumi/backups; Pulumi "
@@ -149,9 +159,13 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
             raise MemoryUnreadableError("the stack has outputs, but none named `coderport`")
         return Memory()
     held = outputs["coderport"]
+    if _format(held) > FORMAT:
+        raise MemoryOfNewerVersionError(
+            f"a newer version of coderport wrote it (format {_format(held)}; this one reads up to {FORMAT})"
+        )
     try:
-        if int(held["format"]) not in range(1, FORMAT + 1):
-            raise MemoryUnreadableError(f"format {held['format']} was written by another version of coderport")
+        if int(held["format"]) < 1:
+            raise ValueError(f"no version wrote format {held['format']}")
         declared = {str(name): unpacked(value) for name, value in held["declared"].items()}
         actions: Mapping[str, str] = held.get("actions", {})
         answers: Mapping[str, str] = held.get("answers", {})
@@ -183,6 +197,12 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
         raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None
 
 
+def _format(held: Any) -> int:
+    """The format that the output names; 0 where it names none."""
+    number = held.get("format") if isinstance(held, Mapping) else None
+    return int(number) if isinstance(number, (int, float)) else 0
+
+
 def _state_of_older(held: Mapping[str, Any]) -> str:
     """The id of a state whose outputs have none yet: the same until a run has succeeded and recorded it."""
     return digest(held).hex()
@@ -211,13 +231,13 @@ def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
     for urn, outputs in resources.items():
         kind, _, name = urn.partition("::")[2].partition("::")[2].partition("::")
         kind = kind.rpartition("$")[2]
-        if kind == "port:index/action:Action":
+        if kind == resource_types.ACTION:
             actions.add(name)
         elif kind in words:
             answers.add(f"{words[kind]}/{name}")
-        elif kind == "port:index/blueprint:Blueprint":
+        elif kind == resource_types.BLUEPRINT:
             blueprints.add(name)
-        elif kind == "port:index/entity:Entity":
+        elif kind == resource_types.ENTITY:
             blueprint, _, identifier = name.partition("-")
             if blueprint not in KIND_OF or not KIND_OF[blueprint].is_identifier(identifier):
                 continue

@@ -1,4 +1,4 @@
-"""Python's search for garbage, made seldom while very many objects come to live."""
+"""The garbage collector, run rarely while very many objects are made."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from coderport.catalog import resource_types
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.provider import action_values
@@ -12,7 +13,7 @@ from coderport.provider.action_values import body, differences, merged
 from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import Found, Kind, Problem, Properties, Recorded
 
-TOKEN = "port:index/action:Action"
+TOKEN = resource_types.ACTION
 
 
 class ActionResource:

@@ -6,13 +6,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from coderport.catalog import resource_types
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
 from coderport.provider.translation import TEXT, Each, Field, Json, Shape, Trail, compared, same
 
-TOKEN = "port:index/aggregationProperties:AggregationProperties"
+TOKEN = resource_types.AGGREGATIONS
 
 _STAMPS = ("createdAt", "createdBy", "updatedAt", "updatedBy", "id")
 

@@ -1,9 +1,10 @@
 """Operations that arrive one by one and leave in bulk calls.
 
-A batch is sent when it is full, or when the engine has asked for nothing at all for a while: 50 ms, or twice the
-longest pause that it lately made, or up to 1 s as long as no more than a tenth of the run is spent so, that an engine
-on a busy machine still fills its batches. While other calls of the kind are under way the while is longer, because
-their answers free the engine to send more. Nothing waits for a fixed window.
+A batch is sent when it is full, or when the engine has been quiet for long enough. Long enough is
+
+- 50 ms, or twice the longest pause that the engine made lately;
+- up to 1 s, while such waits cost less than a tenth of the run: an engine on a busy machine fills its batches, too;
+- longer while other calls of the kind are under way, because their answers free the engine to send more.
 """
 
 from __future__ import annotations

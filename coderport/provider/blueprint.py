@@ -7,6 +7,7 @@ from typing import Any
 
 import stamina
 
+from coderport.catalog import resource_types
 from coderport.catalog.overlay import merged, restricted
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
@@ -17,7 +18,7 @@ from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Propertie
 from coderport.provider.times import stamps_of
 from coderport.terminal.remedy import CLI
 
-TOKEN = "port:index/blueprint:Blueprint"
+TOKEN = resource_types.BLUEPRINT
 
 _EMPTYING_SECONDS = 10.0
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from coderport.catalog import resource_types
 from coderport.port.client import PortClient
 from coderport.port.definitions import BlueprintGrants
 from coderport.provider.holdings import Holdings
@@ -13,7 +14,7 @@ from coderport.provider.permissions import SETS, SetOf
 from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
 from coderport.provider.translation import TEXT, Each, Field, Json, Shape, Trail, compared
 
-TOKEN = "port:index/blueprintPermissions:BlueprintPermissions"
+TOKEN = resource_types.BLUEPRINT_PERMISSIONS
 
 _META = ("icon", "identifier", "team", "title")
 _NEEDED = ("register", "unregister", "update", "updateMetadataProperties")

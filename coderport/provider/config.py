@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from coderport.errors import SettingsError
+from coderport.port.errors import EU_URL
 from coderport.provider.protocol import UNKNOWN, Problem, Properties
 from coderport.transport.address import server_address
 
@@ -67,5 +68,5 @@ def _wrong_address(url: str) -> str:
     try:
         server_address(url)
     except ValueError as error:
-        return f"it {error}, for example https://api.port.io"
+        return f"it {error}, for example {EU_URL}"
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from coderport.catalog import resource_types
 from coderport.port.client import PortClient
 from coderport.port.definitions import Definitions
 from coderport.port.errors import PortRejected
@@ -13,8 +14,8 @@ from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import Found, Kind, Problem, Properties, Recorded
 from coderport.provider.times import stamps_of
 
-SCORECARD_TOKEN = "port:index/scorecard:Scorecard"
-PAGE_TOKEN = "port:index/page:Page"
+SCORECARD_TOKEN = resource_types.SCORECARD
+PAGE_TOKEN = resource_types.PAGE
 
 FORMS: Mapping[str, Form] = {SCORECARD_TOKEN: SCORECARD, PAGE_TOKEN: PAGE}
 

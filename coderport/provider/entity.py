@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from coderport.catalog import resource_types
 from coderport.catalog.meaning import same_targets, same_value
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.port.bulk import TAKEN
@@ -23,7 +24,7 @@ from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
 from coderport.provider.times import now, stamps
 
-TOKEN = "port:index/entity:Entity"
+TOKEN = resource_types.ENTITY
 
 _STAYING_SHOWN = 5
 """A stack that hands an organization over takes thousands of entities out of its state at once."""
@@ -274,9 +275,9 @@ def _holds(held: PortEntity, body: Mapping[str, Any]) -> bool:
 
 
 def _address(state: Recorded) -> tuple[str, str]:
-    """(blueprint, identifier): of the outputs, because the engine keeps the first id through a rename.
+    """(blueprint, identifier), from the outputs: the resource's id keeps the first identifier after a rename.
 
-    Else of the id.
+    After an import, which has no outputs yet, from the id.
     """
     blueprint, identifier = state.outputs.get("blueprint"), state.outputs.get("identifier")
     if isinstance(blueprint, str) and isinstance(identifier, str):
@@ -323,9 +324,6 @@ def _foreseen(news: Properties, state: Recorded | None) -> Mapping[str, Any]:
 
 
 def _new_identifier() -> str:
-    """An identifier as Port would generate one.
-
-    Made here so that a repeated request means the same entity.
-    """
+    """An identifier as Port would generate one; made here, so that a repeated request means the same entity."""
     alphabet = string.ascii_letters + string.digits
     return "e_" + "".join(secrets.choice(alphabet) for _ in range(16))

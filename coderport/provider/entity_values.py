@@ -170,8 +170,8 @@ def _kind(want: Any, have: Any) -> Kind:
 def body(wish: Wanted, identifier: str, owned: Owned, held: PortEntity | None) -> dict[str, Any]:
     """The entity for a merging upsert.
 
-    What is wished for, and a null for each owned value that Port has too many. An icon cannot be cleared so: Port takes
-    no null for it (see `clears_icon`).
+    What is wished for, and a null for each value that is ours, that Port still has and that is no longer wanted. An
+    icon cannot be cleared so: Port takes no null for it (see `clears_icon`).
     """
     result: dict[str, Any] = {"identifier": identifier, "title": wish.title}
     if wish.icon is not None:

@@ -6,12 +6,13 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from coderport.catalog import resource_types
 from coderport.port.client import PortClient
 from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
 from coderport.provider.translation import TEXT, Field, Json, Shape, Trail, compared
 
-TOKEN = "port:index/actionPermissions:ActionPermissions"
+TOKEN = resource_types.ACTION_PERMISSIONS
 
 SETS = ("users", "roles", "teams")
 """Whom a right is given to."""

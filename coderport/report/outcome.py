@@ -11,6 +11,7 @@ from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.events import StepEventMetadata
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from coderport.catalog import resource_types
 from coderport.errors import CoderportError
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.report.account import Read, Standing
@@ -209,7 +210,7 @@ class Tally:
         if operation is None or step.type.startswith(_ENGINES_OWN):
             return
         name = step.urn.rsplit("::", 1)[-1]
-        kind = _kind_of_entity(name) if step.type == "port:index/entity:Entity" else OTHER
+        kind = _kind_of_entity(name) if step.type == resource_types.ENTITY else OTHER
         if kind != OTHER:
             self._entities += 1
             watcher().advanced(ENGINE, "entities", self._entities)

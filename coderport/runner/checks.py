@@ -10,25 +10,27 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-from coderport.catalog.actions.declared import CREATE_FROM_PREFIX, LONGEST_TTL_HOURS, OFF
+from coderport.catalog.actions.declared import (
+    CREATE_FROM_PREFIX,
+    LONGEST_TTL_HOURS,
+    OFF,
+    WORKSPACE_NAME,
+    WORKSPACE_NAME_LENGTH,
+)
+from coderport.catalog.values import is_id
 from coderport.coder.builds import ACTIVE
 from coderport.coder.models import Template, Workspace
 from coderport.port.runs import Run
 from coderport.runner.values import Operation, Order, Refused, RunContext
 
-_NAME = re.compile(r"[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_TEMPLATES_OWN = re.compile(rf"{CREATE_FROM_PREFIX}({_UUID.pattern})")
-_NAME_LENGTH = 32
 _RESERVED = frozenset({"new", "create"})
 
 
 def order_of(run: Run) -> Order | None:
     """What the run asks for; None if its action is not one of ours."""
     inputs = {key: value for key, value in run.inputs.items() if value is not None}
-    own = _TEMPLATES_OWN.fullmatch(run.action)
-    if own is not None:
-        return Order(Operation.CREATE, inputs, template_id=own[1])
+    if (own := _template_of(run.action)) is not None:
+        return Order(Operation.CREATE, inputs, template_id=own)
     try:
         return Order(Operation(run.action), inputs)
     except ValueError:
@@ -37,12 +39,13 @@ def order_of(run: Run) -> Order | None:
 
 def is_ours(action: str) -> bool:
     """Whether the action of that identifier is one of those that this project declares."""
-    return action in {each.value for each in Operation} or _TEMPLATES_OWN.fullmatch(action) is not None
+    return action in {each.value for each in Operation} or _template_of(action) is not None
 
 
-def is_id(text: str) -> bool:
-    """Whether it can be an id in Coder."""
-    return _UUID.fullmatch(text) is not None
+def _template_of(action: str) -> str | None:
+    """The id of the template whose own form the action is; None for every other action."""
+    prefix, identifier = action[: len(CREATE_FROM_PREFIX)], action[len(CREATE_FROM_PREFIX) :]
+    return identifier if prefix == CREATE_FROM_PREFIX and is_id(identifier) else None
 
 
 # ---------------------------------------------------------------- inputs
@@ -58,10 +61,10 @@ def require_known(order: Order, known: Collection[str]) -> None:
 def workspace_name(order: Order) -> str:
     """The name for a new workspace, by Coder's rule."""
     name = _text(order, "name", "")
-    if not _NAME.fullmatch(name) or len(name) > _NAME_LENGTH or name.lower() in _RESERVED:
+    if not re.fullmatch(WORKSPACE_NAME, name) or len(name) > WORKSPACE_NAME_LENGTH or name.lower() in _RESERVED:
         raise Refused(
-            f"{name!r} cannot be the name of a workspace: it has up to {_NAME_LENGTH} letters, digits and single "
-            "hyphens between them, and is not `new` or `create`."
+            f"{name!r} cannot be the name of a workspace: it has up to {WORKSPACE_NAME_LENGTH} letters, digits and "
+            "single hyphens between them, and is not `new` or `create`."
         )
     return name
 

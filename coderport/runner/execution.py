@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 
 from coderport.catalog.blueprint import Blueprint
+from coderport.catalog.values import is_id
 from coderport.coder.builds import Builds
 from coderport.coder.errors import CoderError, CoderForbidden, CoderGone, CoderNotFound
 from coderport.coder.models import Workspace
@@ -239,7 +240,7 @@ class _Execution:
             return None
         creates = self._order.operation is Operation.CREATE
         workspace_id = await self._created_id(bench) if creates else self._run.entity
-        if workspace_id is None or not checks.is_id(workspace_id):
+        if workspace_id is None or not is_id(workspace_id):
             return None
         try:
             builds = await self._builds.builds(workspace_id, limit=1)
@@ -290,7 +291,7 @@ class _Execution:
         held = await self._context.port.entity(blueprint.identifier, identifier)
         if held is None:
             raise Refused(f"Port has no {kind} {identifier} (any more).")
-        if not held.properties.get("managed_by") or not checks.is_id(identifier):
+        if not held.properties.get("managed_by") or not is_id(identifier):
             raise Refused(f"This {kind} is not kept by coderport, so nobody knows which workspace it stands for.")
         if (held.properties.get("coder_deployment") or "") != bench.deployment.id:
             raise Refused(f"This {kind} belongs to another Coder deployment than the one that runs these actions.")

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from coderport.port.errors import EU_URL, US_URL
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -92,6 +94,4 @@ def _root(url: str) -> str:
 
 def region_url(said: str) -> str:
     """The address of a region of Port that is named in short; any other text as it is."""
-    return {"": "https://api.port.io", "eu": "https://api.port.io", "us": "https://api.us.port.io"}.get(
-        said.strip().lower(), said.strip()
-    )
+    return {"": EU_URL, "eu": EU_URL, "us": US_URL}.get(said.strip().lower(), said.strip())

@@ -25,6 +25,7 @@ import yaml
 from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
+from coderport.catalog.resource_types import ENTITY
 from coderport.catalog.values import resource_name
 from coderport.engine import CliInfo, engine_environment
 from coderport.engine.channels import keep_apart
@@ -38,7 +39,7 @@ from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mended
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.history.store import PROJECT_FOLDER
-from coderport.planning.difference import ENTITY, Resource
+from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
 from coderport.project import CHECKOUT, brought, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables

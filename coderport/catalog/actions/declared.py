@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from typing import Final, Literal, Protocol
 
 from coderport.catalog.actions.forms import (
@@ -31,6 +30,7 @@ from coderport.catalog.actions.values import (
     Webhook,
 )
 from coderport.catalog.identifiers import TEMPLATES
+from coderport.catalog.template_names import is_named
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 
@@ -55,7 +55,9 @@ INSTALLATION: Final = "github-ocean"
 """The installation id of Port's GitHub integration where nobody gave it another: its kind."""
 
 _DESCRIPTION_LIMIT = 200
-_NAME = r"^[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*$"
+WORKSPACE_NAME = r"[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*"
+"""A workspace's name by Coder's rule, beside its length."""
+WORKSPACE_NAME_LENGTH = 32
 _CRON = r"(?:CRON_TZ=[A-Za-z0-9_+/-]+ )?[0-9*,/-]+ [0-9*,/-]+ \* \* [A-Za-z0-9*,/-]+"
 
 
@@ -96,9 +98,8 @@ def wants_form(settings: ActionSettings, template: Template) -> bool:
     """
     if settings.backend == "off" or template.deprecated or settings.templates == "none":
         return False
-    names = (template.name.lower(), f"{template.organization_name}/{template.name}".lower())
     return settings.templates == "all" or any(
-        fnmatchcase(names["/" in pattern], pattern.lower()) for pattern in settings.templates
+        is_named(pattern, template.organization_name, template.name) for pattern in settings.templates
     )
 
 
@@ -184,7 +185,7 @@ class _Maker:
                 START,
                 "Start",
                 "Starts the workspace with the version that it had",
-                (parameters and (parameters,)) or (),
+                (parameters,) if parameters else (),
                 (Rule("status", "in", ("stopped", "failed", "canceled")), awake),
             ),
             self._existing(
@@ -340,11 +341,11 @@ _NAME_INPUT = Input(
     "name",
     "string",
     "Name",
-    "1 to 32 letters, digits and single hyphens, not used by another workspace of yours",
+    f"1 to {WORKSPACE_NAME_LENGTH} letters, digits and single hyphens, not used by another workspace of yours",
     required=True,
-    pattern=_NAME,
+    pattern=f"^{WORKSPACE_NAME}$",
     min_length=1,
-    max_length=32,
+    max_length=WORKSPACE_NAME_LENGTH,
 )
 _CREATION_INPUTS = (
     Input(

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from coderport.catalog import resource_types
+
 Json = dict[str, Any]
 Part = Literal["aggregations", "scorecards", "pages"]
 AnswerKind = Literal["aggregations", "scorecard", "page"]
@@ -14,9 +16,9 @@ PART_OF: Final[Mapping[AnswerKind, Part]] = {"aggregations": "aggregations", "sc
 """Which part of `coderport:answers` declares a kind."""
 
 TYPES: Final[Mapping[AnswerKind, str]] = {
-    "aggregations": "port:index/aggregationProperties:AggregationProperties",
-    "scorecard": "port:index/scorecard:Scorecard",
-    "page": "port:index/page:Page",
+    "aggregations": resource_types.AGGREGATIONS,
+    "scorecard": resource_types.SCORECARD,
+    "page": resource_types.PAGE,
 }
 """The type of its resource."""
 
