@@ -19,9 +19,9 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 from pulumi.runtime.settings import SETTINGS, Settings, configure, set_root_resource
 from through_sdk import ThroughSdk
 
+from coderport.catalog.resource_types import ENTITY
 from coderport.catalog.values import Entity, Ref
 from coderport.kinds.all import BY_IDENTIFIER
-from coderport.planning.difference import ENTITY
 from coderport.program.entities import Entities
 from coderport.program.registrations import Registrations, spared
 

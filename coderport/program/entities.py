@@ -23,10 +23,10 @@ from pulumi.runtime import rpc
 from pulumi.runtime.proto import resource_pb2, source_pb2
 from pulumi.runtime.settings import get_monitor, get_root_resource, grpc_error_to_exception
 
+from coderport.catalog.resource_types import ENTITY
 from coderport.catalog.values import Entity, Ref, Related, Value, resource_name
 from coderport.kinds.all import BY_IDENTIFIER
 from coderport.kinds.refused import Place
-from coderport.planning.difference import ENTITY
 from coderport.program.registrations import Registrations
 
 Refusals = dict[Place, list[Entity]]
