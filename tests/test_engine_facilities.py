@@ -16,14 +16,18 @@ from coderport.engine import CliInfo
 
 pytestmark = pytest.mark.in_order
 
-VERSION, TEMPLATE, WORKSPACE = "coder_template_version", "coder_template", "coder_workspace"
-NEW = (VERSION,)
+TEMPLATE, WORKSPACE, VERSION = "coder_template", "coder_workspace", "coder_template_version"
+PROVISIONER, PRESET = "coder_provisioner_daemon", "coder_prebuild_preset"
+PROXY, LICENCE = "coder_workspace_proxy", "coder_licence"
+NEW = (VERSION, PROVISIONER, PRESET, PROXY, LICENCE)
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("facilities")
-    with laboratory(folder, cli, workspaces=4, templates=2, users=3, organizations=1) as lab:
+    sizes = {"workspaces": 4, "templates": 2, "users": 3, "organizations": 1, "prebuilds": 2}
+    with laboratory(folder, cli, flavour="newest", **sizes) as lab:
+        lab.coder.create_proxy("sydney")
         lab.stack.configure({"kinds": "all"})
         yield lab
 
@@ -49,6 +53,10 @@ def test_the_first_run_shows_them_and_the_second_writes_nothing(lab: Lab) -> Non
     for identifier in lab.ids(WORKSPACE):
         build = lab.coder.workspace(identifier).build
         assert held(lab, WORKSPACE, identifier)["relations"]["version"] == build.version_id
+    for identifier in lab.ids(PRESET):
+        assert held(lab, PRESET, identifier)["relations"]["template"] == identifier.partition(":")[0]
+    for identifier in lab.ids(PROVISIONER):
+        assert held(lab, PROVISIONER, identifier)["relations"]["organization"] == lab.coder.organization("default").id
     outcome, tally = lab.up()
     assert (outcome.result, outcome.port_writes) == ("unchanged", 0), tally.changes
     outcome, tally = sync(lab.stack)
@@ -72,10 +80,37 @@ def test_a_promotion_takes_the_template_to_a_new_version_and_the_old_one_stays_w
 def test_without_a_licence_they_stay_as_they_are(lab: Lab) -> None:
     before = all_of(lab)
     lab.coder.set_licensed(False)
-    outcome, tally = lab.stack.up()
-    assert (outcome.result, outcome.port_writes) == ("unchanged", 0), (outcome.message, tally.changes)
-    assert all_of(lab) == before
+    outcome, tally = lab.up()
+    assert (outcome.kinds.licence.deleted, outcome.kinds.changed) == (1, 1), tally.changes  # Coder has none any more
+    (licence,) = (each for each in before if each.startswith(LICENCE))
+    assert all_of(lab) == {key: each for key, each in before.items() if key != licence}
+    assert "Proxies were not read: Coder says: Workspace Proxy is a Premium feature." in " ".join(tally.warnings)
     lab.coder.set_licensed(True)
+    assert lab.up()[0].kinds.licence.created == 1
+
+
+def test_with_a_weaker_token_what_it_does_not_see_stays(lab: Lab) -> None:
+    before = all_of(lab)
+    lab.stack.configure({"coderSessionToken": lab.coder.create_token("template-admin")})
+    lab.up()
+    kept = (PROVISIONER, LICENCE)
+    assert {key: each for key, each in all_of(lab).items() if key.startswith(kept)} == {
+        key: each for key, each in before.items() if key.startswith(kept)
+    }
+    assert all_of(lab).keys() == before.keys()
+    lab.stack.configure({"coderSessionToken": lab.coder.token})
+    lab.up()
+
+
+def test_signs_of_life_are_written_once_a_refresh_period(lab: Lab) -> None:
+    before = {each: held(lab, PROVISIONER, each)["properties"]["last_seen_at"] for each in lab.ids(PROVISIONER)}
+    outcome, tally = lab.up()
+    assert (outcome.result, outcome.port_writes) == ("unchanged", 0), tally.changes
+    lab.stack.configure({"volatileRefresh": "0"})
+    outcome, tally = sync(lab.stack)
+    assert outcome.kinds.provisioner.updated == len(before), tally.changes
+    assert all(held(lab, PROVISIONER, each)["properties"]["last_seen_at"] > seen for each, seen in before.items())
+    lab.stack.configure({"volatileRefresh": "24h"})
 
 
 def test_switched_off_they_go_under_the_guard_with_their_blueprints(lab: Lab) -> None:

@@ -17,7 +17,7 @@ from coderport.engine import CliInfo
 pytestmark = pytest.mark.in_order
 
 TOY = Path(__file__).with_name("toy_kind.py")
-HEADLINE = "from coderport.kinds import "
+HEADLINE = "from coderport.kinds import (\n"
 LAST = "        workspace.KIND,\n"
 
 
@@ -30,7 +30,7 @@ class Cats:
         shutil.copy(TOY, kinds / "toy_kind.py")
         text = (kinds / "all.py").read_text()
         assert HEADLINE in text and LAST in text
-        text = text.replace(HEADLINE, f"{HEADLINE}toy_kind, ").replace(LAST, f"{LAST}        toy_kind.KIND,\n")
+        text = text.replace(HEADLINE, f"{HEADLINE}    toy_kind,\n").replace(LAST, f"{LAST}        toy_kind.KIND,\n")
         (kinds / "all.py").write_text(text)
         self._file = kinds / "cats.json"
         (checkout.folder / "Pulumi.cats.yaml").write_text("config:\n  coderport:kinds:\n    - cats\n")

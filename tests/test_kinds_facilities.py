@@ -7,17 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 from catalog_samples import CONTEXT
-from coder_talk import Api
+from coder_talk import Api, Deploy
 
-from coderport.catalog.values import Entity, LeftOut, Ref
+from coderport.catalog.values import Entity, LeftOut, OrganizationNames, Ref
 from coderport.coder.client import CoderClient
+from coderport.coder.facilities import Licence
+from coderport.coder.models import read_as
 from coderport.coder.reading.fate import Fate
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.kinds.filters import Filters
 from coderport.kinds.inventory import Inventory, read_inventory
 from coderport.kinds.kind import Chosen, Reading
 
-VERSION = "coder_template_version"
+VERSION, PROVISIONER, PRESET = "coder_template_version", "coder_provisioner_daemon", "coder_prebuild_preset"
+PROXY, LICENCE = "coder_workspace_proxy", "coder_licence"
 EVERYTHING = Filters()
 GHOST = "00000000-0000-4000-8000-00000000dead"
 
@@ -37,12 +40,14 @@ def read(
 
 def shown(found: Inventory, name: str, filters: Filters = EVERYTHING) -> dict[str, Entity]:
     """The entities of that kind where Port has all that they could lead to."""
-    kind = KIND_OF[name]
+    kind, known = KIND_OF[name], {each.id: each for each in found.snapshot.organizations}
+    names = {key: OrganizationNames(each.name, each.display_name) for key, each in known.items()}
+    context = replace(CONTEXT, organizations=names)
     everything = Chosen({Ref(each, one) for each, listing in found.listings.items() for one in listing.rows})
     return {
-        identifier: kind.entity(row, CONTEXT, everything)
+        identifier: kind.entity(row, context, everything)
         for identifier, row in found.listings[name].rows.items()
-        if kind.left_out(row, filters, CONTEXT, everything) is None
+        if kind.left_out(row, filters, context, everything) is None
     }
 
 
@@ -120,13 +125,200 @@ def test_the_versions_of_a_template_that_is_left_out_are_left_out_as_well(api: A
     assert KIND_OF[VERSION].left_out(row, left, CONTEXT, Chosen()) is LeftOut.TEMPLATE
 
 
-def reading_of(api: Api, name: str, snapshot: Any, known: frozenset[str]) -> Any:
+def reading_of(
+    api: Api,
+    name: str,
+    snapshot: Any,
+    known: frozenset[str],
+    client: type[CoderClient] = CoderClient,
+    token: str = "",
+) -> Any:
     """That kind's own read, beside a given read of templates and workspaces."""
 
     async def run() -> Any:
-        async with CoderClient(str(api.http.base_url), api.emulator.token) as coder:
+        async with client(str(api.http.base_url), token or api.emulator.token) as coder:
             kind = KIND_OF[name]
             assert kind.read is not None
             return await kind.read(Reading(coder, snapshot, False, known, lambda *_: None))
 
     return asyncio.run(run())
+
+
+# ---------------------------------------------------------------- provisioners
+
+
+def test_a_provisioner_says_what_it_is_and_what_it_did(api: Api) -> None:
+    coder = api.emulator
+    coder.set_provisioners(2)
+    workspace = coder.create_workspace()
+    assert api.build(workspace, transition="stop").status_code == 201
+    api.clock.now += 60
+    found = shown(read(api), PROVISIONER)
+    assert sorted(each.title for each in found.values()) == ["vm-0", "vm-1"]
+    entity = found[str(coder.workspace(workspace).build.worker_id)]
+    default = coder.organization("default")
+    values = {
+        "status": "idle", "version": coder.state.flavour.version, "key_name": "built-in",
+        "tags": ["scope=organization"], "previous_job_status": "succeeded", "organization_name": default.name,
+    }  # fmt: skip
+    assert {key: entity.properties[key] for key in values} == values
+    assert entity.relations == {"organization": default.id}
+
+
+def test_only_signs_of_life_move_between_two_reads(api: Api) -> None:
+    one = shown(read(api), PROVISIONER)
+    api.clock.now += 60
+    other = shown(read(api), PROVISIONER)
+    moved = {
+        key for each in one for key in one[each].properties if one[each].properties[key] != other[each].properties[key]
+    }
+    assert moved == {"last_seen_at"} == KIND_OF[PROVISIONER].volatile
+
+
+def test_provisioners_that_are_no_more_are_gone_in_any_number(api: Api) -> None:
+    api.emulator.set_provisioners(3)
+    known = frozenset(read(api).listings[PROVISIONER].rows)
+    api.emulator.set_provisioners(0)
+    assert read(api, {PROVISIONER: known}).listings[PROVISIONER].fates == dict.fromkeys(known, Fate.GONE)
+    assert KIND_OF[PROVISIONER].ends == "derived"
+
+
+def test_roles_without_jobs_do_not_see_provisioners(api: Api) -> None:
+    token = api.emulator.create_token("template-admin")
+    found = read(api, {PROVISIONER: frozenset({GHOST})}, token)
+    assert found.skipped[PROVISIONER].startswith("the token may not read every provisioner job,")
+    assert found.listings[PROVISIONER].fates == {}
+
+
+def test_a_coder_without_the_list_of_provisioners_skips_them(deploy: Deploy) -> None:
+    found = read(deploy(flavour="2.19"), {PROVISIONER: frozenset({GHOST})})
+    assert "this version of Coder has no such list" in found.skipped[PROVISIONER]
+    assert found.listings[PROVISIONER].fates == {}
+
+
+def test_a_right_to_read_provisioners_that_is_lost_on_the_way_ends_none(deploy: Deploy) -> None:
+    api = deploy(organizations=1)
+    coder = api.emulator
+    admin = coder.create_user("admin-for-now", roles=("owner",))
+    snapshot = read(api).snapshot
+
+    class Losing(CoderClient):
+        async def _request(self, method: str, path: str, **how: Any) -> Any:
+            answer = await super()._request(method, path, **how)
+            if path.endswith("provisionerdaemons"):
+                coder.set_user(admin, roles=frozenset())
+            return answer
+
+    listing = reading_of(api, PROVISIONER, snapshot, frozenset({GHOST}), Losing, coder.create_token(user=admin))
+    assert (listing.skipped, listing.fates) == ("the token lost the right to read them meanwhile", {})
+
+
+def test_provisioners_of_organizations_out_of_scope_are_not_gone(api: Api) -> None:
+    known = frozenset(read(api).listings[PROVISIONER].rows)
+    default = api.emulator.organization("default").name
+    others = tuple(each.name for each in api.emulator.state.organizations.values() if each.name != default)
+    listing = read(api, {PROVISIONER: known}, within=others).listings[PROVISIONER]
+    assert listing.outside.keys() == known
+    assert not listing.rows and not listing.fates
+
+
+# ---------------------------------------------------------------- presets
+
+
+def test_a_preset_counts_the_prebuilt_workspaces_of_its_name(deploy: Deploy) -> None:
+    api = deploy(prebuilds=3, flavour="2.30")
+    coder = api.emulator
+    pool = [each for each in coder.state.undeleted() if each.is_prebuild]
+    template = coder.template(pool[0].template_id)
+    preset = pool[0].build.preset_id
+    coder.fail(pool[0].id)
+    coder.set_build(pool[0].id, preset_id=preset)
+    (key,) = (each for each in shown(read(api), PRESET) if each.startswith(template.id))
+    entity = shown(read(api), PRESET)[key]
+    numbers = {"desired": 2, "running": 2, "ready": 2, "invalid": 1}
+    assert {each: entity.properties[each] for each in numbers} == numbers
+    assert entity.title == f"{template.display_name or template.name}/Standard"
+    assert entity.relations == {"template": template.id}
+    assert KIND_OF[PRESET].is_identifier(key) and not KIND_OF[PRESET].is_identifier(template.id)
+    coder.promote_version(template.id)
+    promoted = shown(read(api), PRESET)[key]
+    assert [promoted.properties[each] for each in numbers] == [2, 0, 0, 3]
+
+
+def test_a_claimed_workspace_counts_no_more(deploy: Deploy) -> None:
+    api = deploy(prebuilds=2, flavour="2.30")
+    before = sum(int(str(each.properties["running"])) for each in shown(read(api), PRESET).values())
+    api.emulator.claim_prebuild(next(each.username for each in api.emulator.state.users.values()), "mine")
+    after = sum(int(str(each.properties["running"])) for each in shown(read(api), PRESET).values())
+    assert (before, after) == (2, 1)
+
+
+def test_a_coder_that_does_not_say_how_many_are_prebuilt_skips_presets(deploy: Deploy) -> None:
+    found = read(deploy(flavour="2.20"), {PRESET: frozenset({f"{GHOST}:{'0' * 16}"})})
+    assert found.skipped[PRESET] == "this version of Coder does not say how many workspaces are prebuilt"
+    assert found.listings[PRESET].fates == {}
+
+
+# ---------------------------------------------------------------- proxies and licences
+
+
+def test_proxies_are_shown_with_what_is_wrong_with_them(api: Api) -> None:
+    coder = api.emulator
+    far = coder.create_proxy("sydney", status="unhealthy", errors=("no route",))
+    found = shown(read(api), PROXY)
+    assert found.keys() == {far, coder.deployment_id}
+    values = {"name": "sydney", "status": "unhealthy", "healthy": False, "errors": ["no route"]}
+    assert {key: found[far].properties[key] for key in values} == values
+    assert found[coder.deployment_id].properties["status"] == "ok"
+    api.clock.now += 60
+    assert shown(read(api), PROXY) == found
+
+
+def test_a_deleted_proxy_is_gone_and_one_that_never_was_is_not(api: Api) -> None:
+    far = api.emulator.create_proxy("sydney")
+    api.emulator.delete_proxy(far)
+    listing = read(api, {PROXY: frozenset({far, GHOST})}).listings[PROXY]
+    assert listing.fates == {far: Fate.GONE, GHOST: Fate.UNPROVEN}
+    assert far not in listing.rows
+
+
+def test_without_a_licence_proxies_are_skipped_with_coders_words(deploy: Deploy) -> None:
+    found = read(deploy(licensed=False), {PROXY: frozenset({GHOST})})
+    assert found.skipped[PROXY] == "Coder says: Workspace Proxy is a Premium feature. Contact sales"
+    assert found.listings[PROXY].fates == {}
+
+
+def test_a_licence_says_what_it_grants_to_how_many_and_when_it_ends(api: Api) -> None:
+    (entity,) = shown(read(api), LICENCE).values()
+    people = sum(not (user.system or user.deleted) for user in api.emulator.state.users.values())
+    values = {
+        "number": 1, "feature_set": "premium", "trial": False, "ends_at": "2035-01-01T00:00:00Z", "users": people,
+        "user_limit": 500,
+    }  # fmt: skip
+    assert {key: entity.properties[key] for key in values} == values
+    assert "workspace_proxy" in entity.properties["features"]  # type: ignore[operator]
+    assert "acme" not in str(entity)
+
+
+def test_a_licence_that_owners_see_no_more_is_gone_and_for_others_the_kind_is_skipped(api: Api) -> None:
+    known = {LICENCE: frozenset(read(api).listings[LICENCE].rows)}
+    weak = api.emulator.create_token("template-admin")
+    listing = read(api, known, weak).listings[LICENCE]
+    assert listing.skipped.startswith("the token may not read every license,") and listing.fates == {}
+    admin = api.emulator.create_token("organization-admin")
+    assert api.get("/licenses", admin) is None  # 200, as if there were none
+    api.emulator.set_licensed(False)
+    assert set(read(api, known).listings[LICENCE].fates.values()) == {Fate.GONE}
+
+
+def test_a_right_in_an_organization_is_none_to_what_belongs_to_no_organization(api: Api) -> None:
+    (inside, *_) = sorted(api.emulator.state.organizations)
+    admin = api.emulator.create_user("admin-of-one", organizations={inside: ("organization-admin",)})
+    found = read(api, token=api.emulator.create_token(user=admin))
+    assert LICENCE in found.skipped
+
+
+def test_times_of_a_licence_that_are_none_are_left_out() -> None:
+    for wrong in (None, "soon", True, 1e30, float("inf")):
+        row = {"id": 1, "uuid": GHOST, "claims": {"license_expires": wrong}}
+        assert read_as(Licence, row).claims.license_expires is None

@@ -76,6 +76,10 @@ PORT = (
     Explained(r"GET /v1/\{ours\}: not in the document \(4xx\)", "a probe asks for a route that does not exist"),
 )
 CODER = (
+    Explained(
+        r"GET /workspaceproxies 200: \. is dict, not type",
+        "enterprise/coderd/workspaceproxy.go answers one object of regions, and its comment says a list of those",
+    ),
     Explained(r".* is null, not type", "Go writes null for an empty pointer or list, which Swagger 2.0 cannot say"),
     Explained(
         r"GET /\w+\S* 200: .*has (default_org_member_roles|agents_allowed, allow_workspace|is_service_account)",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderAnswerError, CoderNotFound
+from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderNotFound
 from coderport.coder.models import CoderModel, Id, Job, Time, read_as
+from coderport.coder.parameters import Preset
 from coderport.transport.together import together
 
 
@@ -29,6 +34,114 @@ class TemplateVersion(CoderModel):
     created_at: Time = None
     created_by: Author = Author()
     job: Job = Job()
+
+
+class DaemonJob(CoderModel):
+    """What a provisioner does, or did last."""
+
+    id: str = ""
+    status: str = ""
+    template_name: str = ""
+
+
+class ProvisionerDaemon(CoderModel):
+    """A process that builds workspaces. `status` is idle, busy or offline; it says so itself every few seconds."""
+
+    id: Id
+    name: str
+    organization_id: Id
+    organization_name: str = ""
+    key_name: str = ""
+    version: str = ""
+    api_version: str = ""
+    status: str = ""
+    provisioners: tuple[str, ...] = ()
+    tags: Mapping[str, str] = {}
+    created_at: Time = None
+    last_seen_at: Time = None
+    current_job: DaemonJob | None = None
+    previous_job: DaemonJob | None = None
+
+
+class PrebuildPreset(Preset):
+    """A preset with the number of prebuilt workspaces that it asks for: None for none at all."""
+
+    desired: int | None = Field(
+        default=None, validation_alias=AliasChoices("DesiredPrebuildInstances", "desiredPrebuildInstances")
+    )
+    icon: str = Field(default="", validation_alias=AliasChoices("Icon", "icon"))
+
+
+class ProxyReport(CoderModel):
+    """What is wrong with a proxy."""
+
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class ProxyStatus(CoderModel):
+    """What the last look at a proxy found: ok, unreachable, unhealthy or unregistered."""
+
+    status: str = ""
+    report: ProxyReport = ProxyReport()
+
+
+class WorkspaceProxy(CoderModel):
+    """A proxy near its users, or the server itself, whose times Coder gives as now (so that they are not read)."""
+
+    id: Id
+    name: str
+    display_name: str = ""
+    icon_url: str = ""
+    path_app_url: str = ""
+    wildcard_hostname: str = ""
+    healthy: bool | None = None
+    version: str = ""
+    status: ProxyStatus = ProxyStatus()
+    deleted: bool = False
+
+
+def _of_seconds(value: object) -> datetime | None:
+    """The moment of a NumericDate (RFC 7519); None for what is no number of seconds in the calendar."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, timezone.utc)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+class Claims(CoderModel):
+    """What a licence grants, of its claims; those that name the account are not kept."""
+
+    license_expires: Annotated[datetime | None, BeforeValidator(_of_seconds)] = None
+    feature_set: str = ""
+    trial: bool = False
+
+
+class Licence(CoderModel):
+    """A licence of the deployment, expired ones as well. `number` is what Coder's command line calls it by."""
+
+    id: Id = Field(validation_alias="uuid")
+    number: int = Field(validation_alias="id")
+    uploaded_at: Time = None
+    claims: Claims = Claims()
+
+
+class Feature(CoderModel):
+    """A feature of the licences together; `limit` and `actual` where it is counted."""
+
+    enabled: bool = False
+    limit: int | None = None
+    actual: int | None = None
+
+
+class Entitlements(CoderModel):
+    """What all licences together grant; `warnings` and `errors` are sentences for the people who pay for them."""
+
+    features: Mapping[str, Feature] = {}
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 class Facilities:
@@ -63,3 +176,57 @@ class Facilities:
 
         found = await together(one(each) for each in sorted(set(ids)))
         return {each.id: each for each in found if each is not None}
+
+    async def daemons(self, organization_id: str) -> tuple[ProvisionerDaemon, ...]:
+        """All provisioners of an organization, those that have gone offline too, where Coder still knows them.
+
+        `limit=0` is all of them, in place of 50. Newer servers show the offline ones to who asks for them, and older
+        ones, which show them anyway, do not know the word. CoderNotFound for a token without the right, and before
+        2.20, which has no such list.
+        """
+        path = f"/organizations/{organization_id}/provisionerdaemons"
+        try:
+            rows = await self._rows(path, {"limit": 0, "offline": "true"})
+        except CoderBadRequest:
+            rows = await self._rows(path, {"limit": 0})
+        return tuple(read_as(ProvisionerDaemon, row) for row in rows)
+
+    async def presets(self, version_id: str) -> tuple[PrebuildPreset, ...] | None:
+        """The presets of a version; None where this version of Coder does not say how many of each are prebuilt."""
+        rows = await self._rows(f"/templateversions/{version_id}/presets")
+        told = {"DesiredPrebuildInstances", "desiredPrebuildInstances"}
+        if any(isinstance(row, Mapping) and not told.intersection(row) for row in rows):
+            return None
+        return tuple(read_as(PrebuildPreset, row) for row in rows)
+
+    async def proxies(self) -> tuple[WorkspaceProxy, ...]:
+        """The proxies, and the server itself as the first of them. CoderForbidden without a licence for them."""
+        path = "/workspaceproxies"
+        data = (await self._client._request("GET", path, repeat=True)).data
+        rows = data.get("regions") if isinstance(data, Mapping) else None
+        if not isinstance(rows, list):
+            raise CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
+        return tuple(read_as(WorkspaceProxy, row) for row in rows)
+
+    async def proxy(self, proxy_id: str) -> WorkspaceProxy | None:
+        """One proxy, also a deleted one, which says so; None where there is none or the token may not see it."""
+        try:
+            answer = await self._client._request("GET", f"/workspaceproxies/{proxy_id}", repeat=True)
+        except CoderNotFound:
+            return None
+        return read_as(WorkspaceProxy, answer.data)
+
+    async def licences(self) -> tuple[Licence, ...]:
+        """Those that the token may read, which is none for all but owners. CoderNotFound on a server without any."""
+        return tuple(read_as(Licence, row) for row in await self._rows("/licenses"))
+
+    async def entitlements(self) -> Entitlements:
+        """What the licences grant; everybody may read it."""
+        return read_as(Entitlements, (await self._client._request("GET", "/entitlements", repeat=True)).data)
+
+    async def _rows(self, path: str, params: Mapping[str, str | int] | None = None) -> Sequence[Any]:
+        """A list; Coder answers null for one without anything in it."""
+        data = (await self._client._request("GET", path, params=params, repeat=True)).data
+        if data is not None and not isinstance(data, list):
+            raise CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
+        return data or ()

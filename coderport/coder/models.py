@@ -9,7 +9,7 @@ kept at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, TypeVar
 
@@ -185,6 +185,7 @@ class Build(CoderModel):
     reason: str = ""
     template_version_id: str = ""
     template_version_name: str = ""
+    template_version_preset_id: str = ""
     initiator_id: str = ""
     initiator_name: str = ""
     daily_cost: int = 0
@@ -230,6 +231,8 @@ class Workspace(CoderModel):
     health: Health | None = None
     failing_agent_names: tuple[str, ...] = ()
     """Names of `health.failing_agents`, in their order; the id where the build's resources do not name it."""
+    agents_ready: bool = False
+    """Of an unclaimed prebuilt workspace: whether it has agents, and each has ended its startup."""
     latest_build: Build
 
     @model_validator(mode="before")
@@ -240,7 +243,8 @@ class Workspace(CoderModel):
         derived: dict[str, Any] = {**row, "failing_agent_names": _failing_agent_names(row)}
         if row.get("is_prebuild") is None:
             derived["is_prebuild"] = str(row.get("owner_id")).lower() == PREBUILDS_OWNER_ID
-        return derived
+        states = [agent.get("lifecycle_state") for agent in _agents(row)] if derived["is_prebuild"] else []
+        return {**derived, "agents_ready": bool(states) and set(states) == {"ready"}}
 
 
 def _failing_agent_names(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -248,16 +252,17 @@ def _failing_agent_names(row: Mapping[str, Any]) -> tuple[str, ...]:
     failing = health.get("failing_agents") if isinstance(health, Mapping) else None
     if not isinstance(failing, list) or not failing:
         return ()
+    names = {agent.get("id"): str(agent["name"]) for agent in _agents(row) if agent.get("name")}
+    return tuple(names.get(agent_id, str(agent_id)) for agent_id in failing)
+
+
+def _agents(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The agents of the latest build's resources."""
     build = row.get("latest_build")
     resources = build.get("resources") if isinstance(build, Mapping) else None
-    names = {
-        agent.get("id"): str(agent["name"])
-        for resource in (resources if isinstance(resources, list) else ())
-        if isinstance(resource, Mapping)
-        for agent in (resource["agents"] if isinstance(resource.get("agents"), list) else ())
-        if isinstance(agent, Mapping) and agent.get("name")
-    }
-    return tuple(names.get(agent_id, str(agent_id)) for agent_id in failing)
+    for resource in resources if isinstance(resources, list) else ():
+        agents = resource.get("agents") if isinstance(resource, Mapping) else None
+        yield from (each for each in (agents if isinstance(agents, list) else ()) if isinstance(each, Mapping))
 
 
 M = TypeVar("M", bound=CoderModel)

@@ -10,7 +10,18 @@ from coderport.catalog import meaning
 from coderport.catalog.blueprint import Blueprint, ordered
 from coderport.catalog.values import Entity, Held
 from coderport.errors import SettingsError
-from coderport.kinds import group, organization, template, template_version, user, workspace
+from coderport.kinds import (
+    group,
+    licence,
+    organization,
+    prebuild_preset,
+    provisioner_daemon,
+    template,
+    template_version,
+    user,
+    workspace,
+    workspace_proxy,
+)
 from coderport.kinds.kind import Kind
 
 
@@ -27,6 +38,10 @@ KINDS: tuple[Kind[Any], ...] = in_order(
         group.KIND,
         template_version.KIND,
         template.KIND,
+        prebuild_preset.KIND,
+        provisioner_daemon.KIND,
+        workspace_proxy.KIND,
+        licence.KIND,
         workspace.KIND,
     )
 )

@@ -8,7 +8,7 @@ from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import GROUPS, ORGANIZATIONS, USERS
 from coderport.catalog.values import Context, Entity, is_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
-from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, absent
+from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, absent, refused
 from coderport.kinds.mapping import (
     DEPLOYMENT,
     MANAGED_BY,
@@ -64,7 +64,7 @@ async def _read(reading: Reading) -> Listing[Group]:
     try:
         listed = {each.id: each for each in await reading.client.groups()}
     except CoderForbidden as error:
-        return Listing(NOTHING, skipped=f"Coder says: {error.reason.rstrip('.!') or 'forbidden'}")
+        return Listing(NOTHING, skipped=refused(error, "groups"))
     except CoderNotFound:
         return Listing(NOTHING, skipped="this version of Coder has no list of all groups")
     inside = {each.id for each in reading.snapshot.organizations}

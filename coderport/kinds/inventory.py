@@ -104,5 +104,5 @@ async def read_inventory(
 
 
 def _blind(kind: Kind[Any], missing: Sequence[str]) -> str:
-    rights = ", ".join(each.replace("_", " ") for each in missing)
+    rights = ", ".join(each.replace("_", " ").removesuffix("s") for each in missing)
     return f"the token may not read every {rights}, so Coder would show only some of them. A token of an owner may"

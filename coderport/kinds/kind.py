@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_id
-from coderport.coder.errors import CoderForbidden
+from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.coder.reading.fate import Fate
 from coderport.kinds.filters import Filters
 
@@ -78,6 +78,24 @@ async def absent(
         return fates
     still = await reading.client.authcheck({kind: {"resource_type": kind}})
     return {each: Fate.GONE if still[kind] and found[each] is None else Fate.UNPROVEN for each in fates}
+
+
+async def still_sees(reading: Reading, needs: frozenset[str]) -> bool:
+    """Whether the token reads every object in scope of these kinds (of `POST /authcheck`) now as well.
+
+    What a list lacks has ended only for a token that saw all when it was asked for and still does.
+    """
+    from coderport.coder.reading.breadth import measured_breadth  # the provider loads this module without a Coder
+
+    breadth = await measured_breadth(reading.client, reading.snapshot.breadth.scope, needs)
+    return all(breadth.covers(each) for each in needs)
+
+
+def refused(error: CoderForbidden | CoderNotFound, what: str) -> str:
+    """Why a kind is skipped: Coder's own words for a licence or right that lacks, or that it shows no such list."""
+    if isinstance(error, CoderForbidden):
+        return f"Coder says: {error.reason.rstrip('.!') or 'forbidden'}"
+    return f"Coder does not show the {what}: this token may not read them, or this version of Coder has no such list"
 
 
 @dataclass

@@ -15,6 +15,8 @@ from coderport.coder.models import Organization
 
 KINDS = ("organization", "template", "user", "workspace", "workspace_dormant")
 CHECKS_PER_REQUEST = 100
+OF_NO_ORGANIZATION = frozenset({"license", "user", "workspace_proxy"})
+"""Kinds of which no right in an organization shows all."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ async def measured_breadth(
     narrower = [
         (f"{kind}@{one.id}", {"resource_type": kind, "organization_id": one.id})
         for kind in kinds
-        if kind not in site and kind != "user"
+        if kind not in site and kind not in OF_NO_ORGANIZATION
         for one in scope
     ]
     granted: dict[str, set[str]] = {kind: set() for kind in kinds}

@@ -54,6 +54,7 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/regions": {"GET": deployment_routes.get_regions},
     "/licenses": {"GET": deployment_routes.list_licences},
     "/workspaceproxies": {"GET": deployment_routes.list_proxies},
+    "/workspaceproxies/{proxy}": {"GET": deployment_routes.get_proxy},
     "/insights/templates": {"GET": deployment_routes.get_template_insights},
     "/insights/user-activity": {"GET": deployment_routes.get_user_activity},
     "/audit": {"GET": audit_routes.list_audit},

@@ -9,7 +9,7 @@ from coderport.emulators.coder import builds
 from coderport.emulators.coder.audit import note_workspace
 from coderport.emulators.coder.parameters import made_up_values
 from coderport.emulators.coder.prebuilds import claim
-from coderport.emulators.coder.records import Build, Group, Organization, Template, User, Version, Workspace
+from coderport.emulators.coder.records import Build, Group, Organization, Proxy, Template, User, Version, Workspace
 from coderport.emulators.coder.seed import add_version
 from coderport.emulators.coder.state import State
 from coderport.emulators.coder.workspace_routes import set_dormant
@@ -203,7 +203,9 @@ class Deployment:
             self._set(self.workspace(workspace).build, fields)
             self.state.place(self.workspace(workspace))
 
-    def _set(self, record: Workspace | Template | User | Group | Version | Build, fields: dict[str, Any]) -> None:
+    def _set(
+        self, record: Workspace | Template | User | Group | Proxy | Version | Build, fields: dict[str, Any]
+    ) -> None:
         for key, value in fields.items():
             if key not in {field.name for field in fields_of(record)} or key in ("id", "rev"):
                 raise EmulatorError(f"a {type(record).__name__.lower()} has no field {key!r} to set")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from starlette.responses import Response
 
 from coderport.emulators.coder.http import Call, forbidden, invalid, json_response, not_found
 from coderport.emulators.coder.member_routes import require_licence
 from coderport.emulators.coder.reading import organization_of, user_of
+from coderport.emulators.coder.records import Proxy
 from coderport.emulators.coder.template_routes import template_of
-from coderport.emulators.coder.written import Json, read_time, stamp
+from coderport.emulators.coder.written import Json, derived_id, read_time, stamp
 
 _FEATURES = (
     "access_control", "advanced_template_scheduling", "appearance", "audit_log", "browser_only",
@@ -26,6 +27,9 @@ _APPS = (
     ("SFTP", "sftp", "/icon/terminal.svg"),
 )
 _DAYS_OF_USE = 61
+_LICENSED_USERS = 500
+_LICENCE_BEGAN = datetime(2025, 1, 1, tzinfo=timezone.utc)
+_LICENCE_ENDS = datetime(2035, 1, 1, tzinfo=timezone.utc)
 
 
 def get_entitlements(call: Call) -> Response:
@@ -37,6 +41,8 @@ def get_entitlements(call: Call) -> Response:
         for name in _FEATURES
     }
     features["user_limit"]["actual"] = people
+    if state.licensed:
+        features["user_limit"]["limit"] = _LICENSED_USERS
     return json_response(
         {
             "features": features,
@@ -123,19 +129,65 @@ def get_deployment_stats(call: Call) -> Response:
 
 
 def list_licences(call: Call) -> Response:
-    """``GET /licenses``: null without one, for who may read them."""
-    if not call.subject.may("read", "license"):
-        raise not_found()
-    if not call.state.licensed:
+    """``GET /licenses``: those that the token may read, and null where that is none (`enterprise/coderd/licenses.go`).
+
+    The claims are those of the signed licence, verbatim; their names are those of `enterprise/coderd/license`.
+    """
+    if not call.state.licensed or not call.subject.may("read", "license"):
         return json_response(None)
-    licence = {"id": 1, "uuid": call.state.deployment_id, "uploaded_at": stamp(call.state.now()), "claims": {}}
+    claims = {
+        "iss": "test@coder.com", "iat": int(_LICENCE_BEGAN.timestamp()), "nbf": int(_LICENCE_BEGAN.timestamp()),
+        "exp": int(_LICENCE_ENDS.timestamp()), "license_expires": int(_LICENCE_ENDS.timestamp()),
+        "account_type": "salesforce", "account_id": "acme", "trial": False, "feature_set": "premium", "version": 3,
+        "features": {"user_limit": _LICENSED_USERS}, "require_telemetry": False,
+    }  # fmt: skip
+    licence = {
+        "id": 1, "uuid": derived_id(call.state.deployment_id, "licence"), "uploaded_at": stamp(_LICENCE_BEGAN),
+        "claims": claims,
+    }  # fmt: skip
     return json_response([licence])
 
 
 def list_proxies(call: Call) -> Response:
-    """``GET /workspaceproxies``: none beside the server, with a licence."""
+    """``GET /workspaceproxies``: the server itself, and those beside it (`enterprise/coderd/workspaceproxy.go`)."""
     require_licence(call, "Workspace Proxy")
-    return json_response({"regions": []})
+    proxies = [each for each in call.state.proxies.values() if not each.deleted]
+    return json_response({"regions": [_primary(call), *(_proxy_json(each, call.state.now()) for each in proxies)]})
+
+
+def get_proxy(call: Call) -> Response:
+    """``GET /workspaceproxies/{proxy}``: by id a deleted one too, by name not (`queries/proxies.sql`)."""
+    require_licence(call, "Workspace Proxy")
+    wanted = call.path["proxy"]
+    if wanted in (call.state.deployment_id, "primary"):
+        return json_response(_primary(call))
+    for each in call.state.proxies.values():
+        if each.id == wanted or (each.name == wanted and not each.deleted):
+            return json_response(_proxy_json(each, call.state.now()))
+    raise not_found()
+
+
+def _primary(call: Call) -> Json:
+    """The server as a proxy: always healthy, and made now, each time that it is asked for."""
+    now = call.state.now()
+    primary = Proxy(
+        call.state.deployment_id, "primary", now, now, "Default", "/emojis/1f3e1.png", f"http://{call.host}",
+        version=call.state.flavour.version,
+    )  # fmt: skip
+    return _proxy_json(primary, now)
+
+
+def _proxy_json(proxy: Proxy, now: datetime) -> Json:
+    return {
+        "id": proxy.id, "name": proxy.name, "display_name": proxy.display_name, "icon_url": proxy.icon,
+        "healthy": proxy.status == "ok", "path_app_url": proxy.url, "wildcard_hostname": proxy.wildcard_hostname,
+        "derp_enabled": True, "derp_only": False, "created_at": stamp(proxy.created_at),
+        "updated_at": stamp(proxy.updated_at), "deleted": proxy.deleted, "version": proxy.version,
+        "status": {
+            "status": proxy.status, "checked_at": stamp(now),
+            "report": {"errors": list(proxy.errors), "warnings": list(proxy.warnings)},
+        },
+    }  # fmt: skip
 
 
 def list_provisioner_keys(call: Call) -> Response:

@@ -63,11 +63,16 @@ def get_job(call: Call) -> Response:
 
 
 def list_daemons(call: Call) -> Response:
-    """``GET /organizations/{organization}/provisionerdaemons``: who may not read jobs may not read these either."""
+    """``GET /organizations/{organization}/provisionerdaemons``: who may not read jobs may not read these either.
+
+    Those of the server itself are in the default organization (`coderd/coderd.go`). `offline` shows those that have
+    gone, too, where the server knows the word: here there are none.
+    """
     organization = _organization(call)
     limit = _limit(call, ("limit", "status", "ids", "tags", *(("offline", "max_age") if _newer_keys(call) else ())))
     ids, tags = _ids(call), _tags(call)
-    daemons = [daemon_json(call.state, id, organization.id) for id in call.state.daemon_ids]
+    ids_there = call.state.daemon_ids if organization.is_default else []
+    daemons = [daemon_json(call.state, id, organization.id) for id in ids_there]
     found = [row for row in daemons if (not ids or row["id"] in ids) and _has_tags(row["tags"], tags)]
     return json_response(found[:limit] if limit else found)
 

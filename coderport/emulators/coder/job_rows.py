@@ -116,13 +116,12 @@ def daemon_json(state: State, id: str, organization_id: str) -> Json:
     """A provisioner daemon: what it does, and what it did before."""
     current = next((job for job, daemon in state.at_work.items() if daemon == id), None)
     last = state.jobs.last_of(id)
-    now = stamp(state.now())
     return {
         "id": id,
         "organization_id": organization_id,
         "key_id": BUILT_IN_KEY,
-        "created_at": now,
-        "last_seen_at": now,
+        "created_at": stamp(state.organizations[organization_id].created_at),  # it began with the server
+        "last_seen_at": stamp(state.now()),
         "name": _daemon_name(state, id),
         "version": state.flavour.version,
         "api_version": "1.3",

@@ -8,7 +8,7 @@ from typing import Any
 
 from coderport.emulators.coder.audit import note
 from coderport.emulators.coder.deployment import Deployment
-from coderport.emulators.coder.records import Group, Organization, User
+from coderport.emulators.coder.records import Group, Organization, Proxy, User
 from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
 from coderport.emulators.kit import EmulatorError
 
@@ -52,6 +52,26 @@ class Members(Deployment):
         """Delete a group for good."""
         with self.state.lock:
             del self.state.groups[group]
+
+    def create_proxy(self, name: str, **fields: Any) -> str:
+        """A workspace proxy beside the server; returns its id."""
+        with self.state.lock:
+            now, version = self.state.now(), self.state.flavour.version
+            made = Proxy(
+                self.state.new_id(), name, now, now, name.title(), url=f"https://{name}.example.com", version=version,
+            )  # fmt: skip
+            self._set(made, fields)
+            self.state.proxies[made.id] = made
+            return made.id
+
+    def set_proxy(self, proxy: str, **fields: Any) -> None:
+        """Set fields of a proxy's record, such as its `status`."""
+        with self.state.lock:
+            self._set(self.state.proxies[proxy], fields)
+
+    def delete_proxy(self, proxy: str) -> None:
+        """Delete a proxy: it is in no list any more, and still read by id."""
+        self.set_proxy(proxy, deleted=True)
 
     def set_licensed(self, licensed: bool) -> None:
         """Give the deployment a licence, or withdraw it."""

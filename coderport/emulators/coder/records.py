@@ -171,6 +171,25 @@ class Version(Record):
 
 
 @dataclass(eq=False)
+class Proxy(Record):
+    """A workspace proxy beside the server itself. A deleted one is in no list and found by no name, but read by id."""
+
+    id: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    display_name: str = ""
+    icon: str = ""
+    url: str = ""
+    wildcard_hostname: str = ""
+    version: str = ""
+    status: str = "ok"
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    deleted: bool = False
+
+
+@dataclass(eq=False)
 class Group(Record):
     """A group beside that of everybody; `members` are ids of users."""
 

@@ -117,6 +117,7 @@ class Subject:
             or any(_grants(_ORGANIZATION.get(role, frozenset()), action, kind) for role in roles)
             or (owner == self.user.id and (kind in _OWN or (kind == "user" and action in ("read", "update_personal"))))
             or (kind in _MEMBERS_READ and action == "read" and (organization in mine or any_organization))
+            or (kind == "workspace_proxy" and action == "read")  # the role of every member (coderd/rbac/roles.go)
             # Who manages members has to know that people exist, in every organization.
             or (kind == "user" and action == "read" and bool(_KNOW_PEOPLE & frozenset().union(*mine.values())))
         )

@@ -185,17 +185,18 @@ def parameter_json(state: State, parameter: Parameter) -> Json:
     }
 
 
-def preset_json(preset: Preset) -> Json:
-    """A preset with the Go-cased keys that are on the wire."""
-    return {
+def preset_json(state: State, preset: Preset) -> Json:
+    """A preset with the Go-cased keys that are on the wire; the newer ones came with the fields of 2025."""
+    row: Json = {
         "ID": preset.id,
         "Name": preset.name,
         "Parameters": [{"Name": name, "Value": value} for name, value in preset.parameters.items()] or None,
-        "Default": preset.default,
-        "DesiredPrebuildInstances": preset.prebuilds,
-        "Description": "",
-        "Icon": "",
     }
+    if state.flavour.prebuild_fields:
+        row |= {
+            "Default": preset.default, "DesiredPrebuildInstances": preset.prebuilds, "Description": "", "Icon": "",
+        }  # fmt: skip
+    return row
 
 
 def workspace_json(state: State, workspace: Workspace, requester_id: str = "", fresh: bool = False) -> Json:

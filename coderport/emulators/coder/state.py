@@ -20,6 +20,7 @@ from coderport.emulators.coder.records import (
     DryRun,
     Group,
     Organization,
+    Proxy,
     Template,
     Token,
     User,
@@ -60,6 +61,7 @@ class State:
         self.deployment_id = self.new_id()
         self.organizations: dict[str, Organization] = {}
         self.groups: dict[str, Group] = {}
+        self.proxies: dict[str, Proxy] = {}
         self.users: dict[str, User] = {}
         self.tokens: dict[str, Token] = {}
         self.templates: dict[str, Template] = {}

@@ -352,5 +352,5 @@ def _null_string(value: str | None) -> dict[str, object]:
 
 def get_presets(call: Call) -> Response:
     """``GET /templateversions/{version}/presets``: null where there are none."""
-    presets = [preset_json(preset) for preset in version_of(call).presets]
+    presets = [preset_json(call.state, preset) for preset in version_of(call).presets]
     return json_response(presets or None)

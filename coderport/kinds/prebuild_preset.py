@@ -1,0 +1,177 @@
+"""Presets of which Coder keeps prebuilt workspaces.
+
+A preset has another id in each version of its template. So it is known by its template and its name, and stays the same
+entity when a version is promoted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from coderport.catalog.blueprint import Blueprint, Property, Relation
+from coderport.catalog.identifiers import PRESETS, TEMPLATES
+from coderport.catalog.values import Context, Entity, LeftOut, Ref
+from coderport.coder.errors import CoderForbidden, CoderNotFound
+from coderport.kinds.filters import Filters
+from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, refused
+from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, picture, related
+from coderport.transport.together import together
+
+if TYPE_CHECKING:
+    from coderport.coder.facilities import PrebuildPreset
+    from coderport.coder.models import Template, Workspace
+
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-f]{16}")
+_UNBUILT = frozenset({"failed", "canceled"})
+
+PRESET = Blueprint(
+    identifier=PRESETS,
+    title="Coder Prebuild Preset",
+    icon="Box",
+    description="A preset of which Coder keeps prebuilt workspaces",
+    properties=(
+        Property("name", "string", "Name", description="Name of the preset, unique in its template"),
+        Property("description", "string", "Description", description="What the template says of it"),
+        Property("icon_url", "string", "Icon", format="url", description="Picture of the preset"),
+        Property("is_default", "boolean", "Default", description="Whether it is the one that a form begins with"),
+        Property("desired", "number", "Desired", description="How many prebuilt workspaces there should be"),
+        Property(
+            "running",
+            "number",
+            "Running",
+            description="How many unclaimed ones of the active version are running",
+        ),
+        Property("ready", "number", "Ready", description="How many of these have agents that are ready to be used"),
+        Property(
+            "invalid",
+            "number",
+            "Invalid",
+            description="How many unclaimed ones nobody can claim: of another version, or with a build that failed",
+        ),
+        Property("template_name", "string", "Template Name", description="Name of its template"),
+        DEPLOYMENT,
+        MANAGED_BY,
+    ),
+    relations=(Relation("template", "Template", TEMPLATES, description="The preset's template", with_target=True),),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A preset of the active version of a template, and how many unclaimed workspaces there are of it."""
+
+    template: Template
+    preset: PrebuildPreset
+    running: int
+    ready: int
+    invalid: int
+
+
+def identifier_of(template_id: str, name: str) -> str:
+    """What the preset of that name is known by, in whichever version of its template."""
+    return f"{template_id}:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+async def _read(reading: Reading) -> Listing[Row]:
+    """The presets of each active version, and those of older ones that unclaimed workspaces still have."""
+    from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for it
+
+    snapshot, facilities = reading.snapshot, Facilities(reading.client)
+    templates = {**snapshot.templates, **snapshot.outside_templates}
+    prebuilt = [each for each in snapshot.workspaces.values() if each.is_prebuild]
+    active = {each.active_version_id for each in templates.values()} - {""}
+    older = {each.latest_build.template_version_id for each in prebuilt} - active - {""}
+
+    async def of(version_id: str) -> tuple[PrebuildPreset, ...] | None:
+        try:
+            return await facilities.presets(version_id)
+        except CoderNotFound:
+            if version_id in active:
+                raise
+            return ()
+
+    ids = sorted(active | older)
+    try:
+        presets = dict(zip(ids, await together(of(each) for each in ids), strict=True))
+    except (CoderForbidden, CoderNotFound) as error:
+        return Listing(NOTHING, skipped=refused(error, "presets of each template"))
+    if None in presets.values():
+        return Listing(NOTHING, skipped="this version of Coder does not say how many workspaces are prebuilt")
+    names = {one.id: one.name for several in presets.values() for one in several or ()}
+    counts = Counter(_counted(prebuilt, names, templates))
+    rows = {
+        identifier_of(template.id, preset.name): Row(
+            template, preset, *(counts[template.id, preset.name, what] for what in ("running", "ready", "invalid"))
+        )
+        for template in templates.values()
+        for preset in presets.get(template.active_version_id) or ()
+    }
+    wanted = {key: each for key, each in sorted(rows.items()) if each.preset.desired is not None}
+    return Listing(
+        {key: each for key, each in wanted.items() if each.template.id in snapshot.templates},
+        {key: each for key, each in wanted.items() if each.template.id not in snapshot.templates},
+    )
+
+
+def _counted(
+    prebuilt: list[Workspace], names: dict[str, str], templates: dict[str, Template]
+) -> list[tuple[str, str, str]]:
+    """Each unclaimed workspace as what it counts for.
+
+    A claim takes the active version, a build that succeeded and agents that are ready (`queries/prebuilds.sql`).
+    """
+    found = []
+    for each in prebuilt:
+        build, template = each.latest_build, templates.get(each.template_id)
+        name = names.get(build.template_version_preset_id)
+        if template is None or name is None:
+            continue
+        place = (template.id, name)
+        if build.template_version_id != template.active_version_id or build.status in _UNBUILT:
+            found.append((*place, "invalid"))
+        elif build.status == "running":
+            found.append((*place, "running"))
+            found += [(*place, "ready")] if each.agents_ready else []
+    return found
+
+
+def _entity(row: Row, context: Context, chosen: Chosen) -> Entity:
+    template, preset = row.template, row.preset
+    return entity_of(
+        PRESET.identifier,
+        identifier_of(template.id, preset.name),
+        f"{template.display_name or template.name}/{preset.name}",
+        {
+            "name": preset.name,
+            "description": preset.description,
+            "icon_url": picture(context, preset.icon),
+            "is_default": preset.default,
+            "desired": preset.desired,
+            "running": row.running,
+            "ready": row.ready,
+            "invalid": row.invalid,
+            "template_name": template.name,
+        },
+        related(PRESET, {"template": template.id}, chosen.shown),
+        context,
+    )
+
+
+def _left_out(row: Row, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:
+    return LeftOut.TEMPLATE if Ref(TEMPLATES, row.template.id) in chosen.left_out else None
+
+
+KIND: Kind[Row] = Kind(
+    blueprint=PRESET,
+    words=("preset", "presets"),
+    needs=frozenset({"template", "workspace"}),
+    read=_read,
+    entity=_entity,
+    left_out=_left_out,
+    is_identifier=lambda identifier: _IDENTIFIER.fullmatch(identifier) is not None,
+    ends="derived",
+)
