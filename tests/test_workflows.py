@@ -572,3 +572,25 @@ def test_long_output_is_cut_at_its_beginning(tmp_path: Path) -> None:
     said = rendered(tmp_path, 0, json.dumps(RESULT), "x" * 100_000 + "the end")
     assert len(said) < 20_000
     assert "the end" in said
+
+
+def times(field: str, size: int) -> int:
+    """How often a field of cron's comes up in so many: `*`, a number, and steps over all or a range."""
+    first, _, step = field.partition("/")
+    low, _, high = ("0", "", str(size - 1)) if first == "*" else first.partition("-")
+    return len(range(int(low), int(high or low) + 1, int(step or 1)))
+
+
+def test_the_cost_of_each_schedule_is_what_it_comes_to() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text().split("## What it costs", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `([^`]+)` \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|", page, re.MULTILINE)
+    assert len(rows) == 4
+    for schedule, *shown in rows:
+        minute, hour, *days = schedule.split()
+        assert days == ["*", "*", "*"]
+        jobs = 30 * times(minute, 60) * times(hour, 24)
+        assert [int(each.replace(",", "")) for each in shown] == [jobs, jobs, 2 * jobs]
+    of_init = (ROOT / "coderport" / "setup" / "templates" / "coderport.yml").read_text()
+    assert {workflow("up")["on"]["schedule"][0]["cron"], *re.findall(r'cron: "(.*)"', of_init)} <= {
+        row[0] for row in rows
+    }
