@@ -29,7 +29,7 @@ from benchmarks.project import project
 from benchmarks.rivals import at_once, ocean, one_by_one
 from benchmarks.rows import Results, Row
 from coderport.engine import CliInfo, drop_real_life, obtain_cli
-from coderport.stack.stack import ROOT
+from coderport.stack.project_file import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
 PARTS = ("project", "memory", "one-by-one", "ocean", "churn")

@@ -34,7 +34,8 @@ from coderport.program.declaration import declare
 from coderport.report.account import Account
 from coderport.settings import Releases
 from coderport.stack.comparison import compare
-from coderport.stack.stack import PARALLEL, Stack, project_name
+from coderport.stack.project_file import project_name
+from coderport.stack.stack import PARALLEL, Stack
 
 
 def main() -> None:

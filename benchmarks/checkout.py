@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.processes import Measured, measured
 from benchmarks.servers import Servers
 from coderport.engine import CliInfo, engine_environment
-from coderport.stack.stack import ROOT
+from coderport.stack.project_file import ROOT
 
 FOLDER = ROOT / ".coderport" / "bench"
 STACK = "bench"

@@ -19,7 +19,7 @@ from benchmarks.processes import measured
 from benchmarks.rows import Row
 from benchmarks.servers import TEMPLATES, Servers, served
 from coderport.engine import CliInfo
-from coderport.stack.stack import ROOT
+from coderport.stack.project_file import ROOT
 
 OCEAN_VERSION = "0.55.4"
 _OCEAN_PYTHON = (3, 12)

@@ -20,7 +20,7 @@ from benchmarks.errors import BenchError
 from benchmarks.processes import processor_seconds
 from coderport.emulators.pair import Pair
 from coderport.emulators.port import PortEmulator
-from coderport.stack.stack import ROOT
+from coderport.stack.project_file import ROOT
 
 LATENCY_MS = 20
 TEMPLATES = 50

@@ -38,7 +38,7 @@ from coderport.provider.server import PortProvider
 from coderport.report.account import FOLDER, Account
 from coderport.report.outcome import Outcome, Tally
 from coderport.settings import Releases, Settings
-from coderport.stack.stack import judged
+from coderport.stack.result import outcome_of
 from simulation.process import CURRENT, Process, wait
 
 PROJECT = "coderport"
@@ -146,11 +146,11 @@ class WorldStack:
         if run.errors:
             tally.errors.extend(run.errors)
             return self._failed("; ".join(run.errors), account, tally)
-        return judged(tally, account, None, "converged"), tally
+        return outcome_of(tally, account, None, "converged"), tally
 
     def _failed(self, why: str, account: Account, tally: Tally) -> tuple[Outcome, Tally]:
         error = CommandError(SimpleNamespace(stdout="", stderr=why, code=1, __str__=lambda _: why))  # type: ignore[arg-type]
-        return judged(tally, account, error, "converged"), tally
+        return outcome_of(tally, account, error, "converged"), tally
 
 
 class Run:

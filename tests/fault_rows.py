@@ -10,7 +10,7 @@ from typing import Any, Literal
 import broken_servers
 from lab import Lab
 
-from coderport.stack.stack import ROOT
+from coderport.stack.project_file import ROOT
 
 Server = Literal["Coder", "Port"]
 Fault = Mapping[str, Any]

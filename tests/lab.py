@@ -23,7 +23,8 @@ from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.memory import Memory
 from coderport.report.change import Change
 from coderport.report.outcome import Counts, Outcome, Tally
-from coderport.stack.stack import Stack, project_copy
+from coderport.stack.project_file import project_copy
+from coderport.stack.stack import Stack
 
 Json = dict[str, Any]
 

@@ -31,7 +31,8 @@ from coderport.kinds.all import ALWAYS
 from coderport.kinds.template import TEMPLATE
 from coderport.runner.service.server import running
 from coderport.runner.service.settings import ServiceSettings
-from coderport.stack.stack import Stack, project_copy
+from coderport.stack.project_file import project_copy
+from coderport.stack.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[1]
 NOWHERE = "http://127.0.0.1:9"

@@ -27,7 +27,7 @@ from coderport.kinds.all import BLUEPRINTS
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome
-from coderport.stack.stack import ROOT
+from coderport.stack.project_file import ROOT
 
 pytestmark = pytest.mark.in_order
 

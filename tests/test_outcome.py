@@ -14,7 +14,7 @@ from coderport.errors import CoderportError
 from coderport.report.account import Account, Read, collected, variables
 from coderport.report.change import Change
 from coderport.report.outcome import Outcome, Tally, failed
-from coderport.stack.stack import judged
+from coderport.stack.result import outcome_of
 
 READ = Read(coder_templates=50, coder_workspaces=10_000, port_entities=10_049)
 
@@ -31,7 +31,7 @@ def ended(account: Account | None = None) -> tuple[Outcome, Tally]:
         read=READ,
         seconds={"read_port": 2.5, "read_coder": 4.0, "read": 4.125, "judge": 0.25},
     )
-    return judged(tally, given, None, "converged"), tally
+    return outcome_of(tally, given, None, "converged"), tally
 
 
 def test_the_account_of_a_run_has_the_program_and_every_provider_process(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from coderport.report.account import Account, Failure, Read
 from coderport.report.change import PERMISSIONS_OF, Change, Operation, ordered, spelled_out, summed_up
 from coderport.report.outcome import Outcome, Tally, failed
 from coderport.report.page import page, rows_of
-from coderport.stack.stack import judged
+from coderport.stack.result import outcome_of
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -55,7 +55,7 @@ def outcome(*changes: Change, failure: Failure | None = None, held_back: tuple[C
         tally.count(each)
     account = Account(read=Read(coder_templates=1, coder_workspaces=2), failure=failure)
     account.changes = {str(number): each for number, each in enumerate(held_back)}
-    return judged(tally, account, None, "changes")
+    return outcome_of(tally, account, None, "changes")
 
 
 def shown(found: Outcome, *, whole: bool) -> str:

@@ -26,7 +26,8 @@ from coderport.planning.plan import Plan, judge, refusal
 from coderport.report.account import Account
 from coderport.report.outcome import Outcome, Tally, kind_of
 from coderport.settings import Releases, Settings, load_releases
-from coderport.stack.stack import Stack, judged
+from coderport.stack.result import outcome_of
+from coderport.stack.stack import Stack
 from coderport.terminal import ending
 from coderport.terminal.ending import Interrupted, writes_text
 from coderport.terminal.remedy import CLI, COMMAND
@@ -88,7 +89,7 @@ def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next
             f"{len(done.stayed)} entities that were to go have been changed or related to meanwhile, and stay. "
             "The same command judges them again."
         )
-    outcome = judged(tally, account, None, "converged" if apply_it else "changes")
+    outcome = outcome_of(tally, account, None, "converged" if apply_it else "changes")
     return _with(outcome, report, done), tally, following
 
 

@@ -33,7 +33,8 @@ from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.project import CHECKOUT
 from coderport.report.outcome import Counts, Outcome
-from coderport.stack.stack import Stack, project_copy
+from coderport.stack.project_file import project_copy
+from coderport.stack.stack import Stack
 from coderport.terminal.remedy import COMMAND
 from coderport.transport.loopback import drop_network
 

@@ -28,7 +28,8 @@ from coderport.report.outcome import Outcome, Tally, kind_of
 from coderport.report.page import Row
 from coderport.settings import load_releases
 from coderport.stack.comparison import Comparison, comparison_of
-from coderport.stack.stack import Stack, judged
+from coderport.stack.result import outcome_of
+from coderport.stack.stack import Stack
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.text import line
 
@@ -124,7 +125,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
         tally.warnings.append(f"A run would be refused now.\n{compared.verdict.text()}")
     others = sum(row.kind in ("blueprint", "action", *TYPES) for row in rows)
     count_unchanged(tally, compared, ((row.kind, row.identifier) for row in rows), others)
-    outcome = judged(tally, account, None, "unchanged")
+    outcome = outcome_of(tally, account, None, "unchanged")
     if rows:
         outcome = outcome.model_copy(update={"result": "drifted", "exit_code": UnexpectedChanges.exit_code})
     return _with(rows, outcome), tally
@@ -206,7 +207,7 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
     if found.nothing:
         tally = Tally(preview=False)
         count_unchanged(tally, compared)
-        return judged(tally, account, None, "converged"), tally
+        return outcome_of(tally, account, None, "converged"), tally
     keep_part(stack, compared, found, account)
     after = replace(remembered(memory, found), spent=compared.plan.memory.spent)
     return run_part(stack, compared, found, after, account)

@@ -8,7 +8,8 @@ from pathlib import Path
 from coderport.engine import find_cli
 from coderport.errors import SettingsError
 from coderport.settings import Settings, printed_settings
-from coderport.stack.stack import Stack, project_name
+from coderport.stack.project_file import project_name
+from coderport.stack.stack import Stack
 from coderport.transport.route import route_to
 
 

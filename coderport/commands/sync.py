@@ -27,7 +27,8 @@ from coderport.report.change import PERMISSIONS_OF, Change, Operation
 from coderport.report.outcome import Counts, Outcome, Tally, kind_of
 from coderport.settings import load_releases
 from coderport.stack.comparison import Comparison, comparison_of
-from coderport.stack.stack import Stack, judged
+from coderport.stack.result import outcome_of
+from coderport.stack.stack import Stack
 from coderport.terminal import ending
 from coderport.terminal.ending import Interrupted, told
 
@@ -59,7 +60,7 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
     tally.warnings.extend(compared.plan.notes)
     if compared.found.nothing:
         count_unchanged(tally, compared)
-        return judged(tally, account, None, "converged"), tally
+        return outcome_of(tally, account, None, "converged"), tally
     return run_part(stack, compared, compared.found, compared.plan.memory, account)
 
 
@@ -80,7 +81,7 @@ def preview(stack: Stack) -> tuple[Outcome, Tally]:
     for change in changes(compared):
         tally.count(change)
     count_unchanged(tally, compared)
-    return judged(tally, account, None, "changes"), tally
+    return outcome_of(tally, account, None, "changes"), tally
 
 
 def keep_part(stack: Stack, compared: Comparison, found: Difference, account: Account) -> None:
@@ -146,7 +147,7 @@ def failed(error: CoderportError | Interrupted, account: Account, tally: Tally) 
     """The end of a run that was stopped before the engine began; what it asked and did until then counts."""
     message = told(error.cause, account.port_writes) if isinstance(error, Interrupted) else str(error)
     account.failure = Failure(exit_code=error.exit_code, message=message)
-    return judged(tally, account, None, "unchanged"), tally
+    return outcome_of(tally, account, None, "unchanged"), tally
 
 
 def changes(compared: Comparison) -> Iterator[Change]:

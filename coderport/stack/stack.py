@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import runpy
 import shutil
 import sys
@@ -21,67 +20,38 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
 from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
-from coderport.catalog.resource_types import ENTITY
-from coderport.catalog.values import resource_name
 from coderport.engine import CliInfo, engine_environment
 from coderport.engine.channels import keep_apart
 from coderport.engine.errors import EngineError
 from coderport.engine.holding import folder_of, held
 from coderport.engine.lock import StackLocked, explained, this_machine, unlock
-from coderport.engine.refusals import known_refusal, last_words
+from coderport.engine.refusals import known_refusal
 from coderport.engine.resources import Resources, outputs_by_urn, read_by
 from coderport.engine.stack import EngineStack
 from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mended
-from coderport.errors import CoderportError, Refusal, SettingsError
+from coderport.errors import CoderportError, SettingsError
 from coderport.history.store import PROJECT_FOLDER
 from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
-from coderport.project import CHECKOUT, brought, program_of, project_folder
+from coderport.project import CHECKOUT, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
-from coderport.report.change import Change, ordered
-from coderport.report.outcome import Outcome, Result, Tally, kind_of
+from coderport.report.outcome import Outcome, Result, Tally
 from coderport.settings import Settings, settings_of
+from coderport.stack.project_file import project_name
+from coderport.stack.result import outcome_of, words_of
 from coderport.terminal.ending import asked, told, wait_for_others
 from coderport.terminal.progress import ENGINE, watcher
 from coderport.terminal.remedy import CLI, COMMAND
 
-ROOT = brought("")
-"""Where the files lie that coderport brings: the checkout, or a folder of the installed package."""
 SUCCEEDED = "succeeded"
 PARALLEL = 128
 """Operations in flight: six bulk writes. The engine's default of 4 × cores would cap one at 8 entities on 2 cores."""
 
-_OPERATION_FAILED = "update failed"
 _CONFIG_REJECTED = "validating stack config"
-_KILLED = re.compile(r"^\s*code: -(\d+)$", re.MULTILINE)
-
-
-def project_copy(directory: Path) -> Path:
-    """A folder with the project's `Pulumi.yaml` for a stack that must not touch the checkout (demo, tests).
-
-    The provider's path is made absolute; the program stays the one that coderport brings.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    text = brought("Pulumi.yaml").read_text(encoding="utf-8")
-    (directory / "Pulumi.yaml").write_text(
-        text.replace("path: plugins/port", f"path: {brought('plugins/port')}"), encoding="utf-8"
-    )
-    return directory
-
-
-def project_name(directory: Path | None = None) -> str:
-    """The name that the project's `Pulumi.yaml` gives it; it is the first half of what entities name."""
-    directory = directory or project_folder()
-    try:
-        name = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise SettingsError(f"{directory / 'Pulumi.yaml'} names no project: {error}") from None
-    return str(name)
 
 
 class StackMissing(SettingsError):
@@ -289,7 +259,7 @@ class Stack:
     def _refused(self, what: str, error: CommandError, otherwise: type[CoderportError] = EngineError) -> CoderportError:
         """The CLI's error as ours: of a known kind, or else as `otherwise` with its own words."""
         known = known_refusal(self.name, str(error))
-        return known or otherwise(f"The stack {self.name} {what}: {_last_words(error)}")
+        return known or otherwise(f"The stack {self.name} {what}: {words_of(error)}")
 
     def refresh(self) -> None:
         """Takes what Port holds into the state, without the program."""
@@ -393,14 +363,14 @@ class Stack:
             shutil.rmtree(folder, ignore_errors=True)
         if (cause := asked()) is not None and error is not None:
             account.failure = Failure(exit_code=cause.exit_code, message=told(cause, account.port_writes))
-            return judged(tally, account, error, changed), tally
+            return outcome_of(tally, account, error, changed), tally
         if locked is not None:
             account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
         if error is not None and not tally.engine_ran and (known := known_refusal(self.name, str(error))):
             account.failure = Failure(exit_code=known.exit_code, message=str(known))
         if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
             account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
-        return judged(tally, account, error, changed), tally
+        return outcome_of(tally, account, error, changed), tally
 
     def _unlocked(self, run: Callable[[], None], tally: Tally) -> None:
         """Runs; where only a dead run's lock is in the way, clears it and runs once more."""
@@ -418,7 +388,7 @@ class Stack:
             self.settings()
         except SettingsError as wrong:
             return str(wrong)
-        return _last_words(error)
+        return words_of(error)
 
 
 def _main(directory: Path) -> None:
@@ -426,52 +396,3 @@ def _main(directory: Path) -> None:
     if CHECKOUT is not None and str(CHECKOUT) not in sys.path:
         sys.path.insert(0, str(CHECKOUT))
     runpy.run_path(str(program_of(directory)), run_name="__main__")
-
-
-def judged(tally: Tally, account: Account, error: CommandError | None, changed: Result) -> Outcome:
-    """How a run ended, by what the engine counted and what program and provider left in the account."""
-    result: Result
-    exit_code, total = 0, account.elapsed
-    for blueprint, identifiers in account.orphans.items():
-        for identifier in identifiers:
-            resource = f"{ENTITY}::{resource_name(blueprint, identifier)}"
-            gone = Change("deleted", kind_of(blueprint), identifier, identifier=identifier)
-            tally.count(account.changes.get(resource, gone), resource)
-    if account.failure is not None:
-        exit_code = account.failure.exit_code
-        result = "refused" if exit_code == Refusal.exit_code else "failed"
-        message = account.failure.message
-    elif error is not None:
-        result, exit_code = "failed", CoderportError.exit_code
-        said = [text for text in tally.errors if text != _OPERATION_FAILED]
-        message = "\n".join(said) or _last_words(error)
-    else:
-        result = changed if tally.kinds.changed else "unchanged"
-        message = ""
-    rest = {"engine" if tally.engine_ran else "cli": round(max(0.0, total - account.phases), 3)}
-    seconds = {**account.seconds, **rest, "total": round(total, 3)}
-    return Outcome(
-        result=result,
-        kinds=tally.kinds,
-        read=account.read,
-        coder_requests=account.coder_requests,
-        port_requests=account.port_requests,
-        port_writes=account.port_writes,
-        retries=account.retries,
-        seconds=seconds,
-        message=message,
-        changes=tuple(tally.changes),
-        withheld=tuple(ordered(account.changes.values())) if result == "refused" else (),
-        exit_code=exit_code,
-    )
-
-
-def _last_words(error: CommandError) -> str:
-    """What the CLI said on stderr, or the error lines of its output."""
-    text = str(error)
-    if killed := _KILLED.search(text):
-        return (
-            f"The engine was ended by signal {killed[1]} before it was done. What it wrote to Port stands, "
-            "and the next run does the rest."
-        )
-    return last_words(text)
