@@ -15,7 +15,7 @@ from coderport.engine import CliInfo
 from coderport.engine.holding import held
 from coderport.engine.lock import HolderState, Lock, Machine, StackLocked, holder_state, locks, this_machine, unlock
 from coderport.engine.start import EngineCommand
-from coderport.engine.torn import mended
+from coderport.engine.torn import mend
 
 SINCE = datetime(2026, 11, 21, 5, 2, 15, tzinfo=timezone.utc)
 SAID = """
@@ -138,10 +138,10 @@ def test_an_empty_checksum_beside_a_state_goes_and_nothing_else(tmp_path: Path) 
     states.mkdir(parents=True)
     for name, text in {"lab.json": "{}", "lab.json.attrs": "", "dev.json": "{}", "dev.json.attrs": "{}"}.items():
         (states / name).write_text(text)
-    assert mended(f"{(tmp_path / 'of mine').as_uri()}?no_tmp_dir=true", Path("/elsewhere")) == 1
+    assert mend(f"{(tmp_path / 'of mine').as_uri()}?no_tmp_dir=true", Path("/elsewhere")) == 1
     assert sorted(each.name for each in states.iterdir()) == ["dev.json", "dev.json.attrs", "lab.json"]
-    assert mended("file://./of%20mine", tmp_path) == 0
-    assert mended("s3://states", tmp_path) == 0
+    assert mend("file://./of%20mine", tmp_path) == 0
+    assert mend("s3://states", tmp_path) == 0
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import yaml
 
 from coderport.doctor.check import Check, failed
 from coderport.engine import CliInfo, find_cli
+from coderport.engine.backend import folder_of
 from coderport.engine.lock import HolderState, Machine, explained, holder_state, locks_in, this_machine
 from coderport.errors import CoderportError
 from coderport.project import project_folder
@@ -125,10 +125,10 @@ def _last_run(stack: Stack) -> Check:
 
 def lock_check(backend: str, stack: Stack, machine: Machine) -> Check:
     """Whether a run holds the stack, or a dead one left its lock. Only a folder can be looked at without taking one."""
-    if not backend.startswith("file://"):
+    root = folder_of(backend, stack.directory)
+    if root is None:
         said = f"Not looked at: only a folder shows its locks, and this backend is {backend}."
         return Check(subject=SUBJECT, name="lock", grade="skip", said=said)
-    root = stack.directory / Path(unquote(urlsplit(backend).path)).expanduser()
     found = locks_in(root / ".pulumi" / "locks" / "organization" / stack.project / stack.bare_name)
     if not found:
         return Check(subject=SUBJECT, name="lock", grade="pass", said="Nobody holds the stack.")

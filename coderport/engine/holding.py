@@ -16,20 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from coderport.engine.lock import StackLocked, explained, this_machine, unlock
 from coderport.errors import CoderportError
 
 _FRACTION = re.compile(r"\.\d+")
 _BY_PROJECT = re.compile(r"^version: [1-9]", re.MULTILINE)
-
-
-def folder_of(backend: str, directory: Path) -> Path | None:
-    """The folder of a folder backend, a relative one below `directory`; None for any other backend."""
-    if not backend.startswith("file://"):
-        return None
-    return directory / Path(unquote(urlsplit(backend.removeprefix("file://")).path)).expanduser()
 
 
 @contextmanager

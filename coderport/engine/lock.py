@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from coderport.engine.backend import is_folder
 from coderport.errors import CoderportError
 from coderport.terminal.remedy import CLI
 
@@ -103,7 +104,7 @@ def locks_in(folder: Path) -> tuple[Lock, ...]:
 
 def holder_state(lock: Lock, machine: Machine) -> HolderState:
     """Whether the process of the lock lives, where this machine can tell."""
-    if lock.host != machine.name or (machine.pooled and not _in_folder(lock)):
+    if lock.host != machine.name or (machine.pooled and not is_folder(lock.url)):
         return HolderState.UNSEEN
     if machine.booted and machine.opened and machine.booted < lock.since < machine.opened - _SLACK:
         return HolderState.UNSEEN  # taken in another container of this name, or in this one before it was started again
@@ -124,7 +125,7 @@ def unlock(stack: str, said: str, cancel: Callable[[], None] | None = None, *, m
     found = locks(said)
     if not found or any(holder_state(lock, machine) is not HolderState.DEAD for lock in found):
         raise StackLocked(explained(stack, found, machine))
-    if all(_in_folder(lock) for lock in found):
+    if all(is_folder(lock.url) for lock in found):
         for lock in found:
             Path(unquote(urlsplit(lock.url).path)).unlink(missing_ok=True)
     elif cancel is not None:
@@ -165,10 +166,6 @@ def this_machine() -> Machine:
         opened=_started(1),
         pooled=bool(os.environ.get("CI")),  # the runners of a hosted CI are copies of one image, name included
     )
-
-
-def _in_folder(lock: Lock) -> bool:
-    return lock.url.startswith("file://")
 
 
 def _started(pid: int) -> datetime | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coderport.engine.holding import folder_of
+from coderport.engine.backend import folder_of
 
 COMPLAINT = "failed to load checkpoint: EOF"
 """What the CLI (3.250) says of such a state."""
 
 
-def mended(backend: str, directory: Path) -> int:
+def mend(backend: str, directory: Path) -> int:
     """Deletes the empty checksum files of the states in a folder backend; how many there were.
 
     A relative backend is one below `directory`. Any other backend has none.

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from coderport.engine import CliInfo, engine_environment
+from coderport.engine.backend import is_cloud
 from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal, last_words
 from coderport.errors import SettingsError
@@ -175,7 +176,7 @@ def _selected(cli: CliInfo, folder: Path) -> str:
 
 
 def _is_cloud() -> bool:
-    return os.environ.get("PULUMI_BACKEND_URL", "").startswith("https://") or "PULUMI_ACCESS_TOKEN" in os.environ
+    return is_cloud(os.environ.get("PULUMI_BACKEND_URL", "")) or "PULUMI_ACCESS_TOKEN" in os.environ
 
 
 def _set(stack: Stack, cli: CliInfo, key: str, value: str, *, secret: bool) -> None:

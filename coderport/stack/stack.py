@@ -18,21 +18,21 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pulumi import automation
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackAlreadyExistsError, StackNotFoundError
 
 from coderport.engine import CliInfo, engine_environment
+from coderport.engine.backend import folder_of, is_cloud
 from coderport.engine.channels import keep_apart
 from coderport.engine.errors import EngineError
-from coderport.engine.holding import folder_of, held
+from coderport.engine.holding import held
 from coderport.engine.lock import StackLocked, explained, this_machine, unlock
 from coderport.engine.refusals import known_refusal
 from coderport.engine.resources import Resources, outputs_by_urn, read_by
 from coderport.engine.stack import EngineStack
 from coderport.engine.start import EngineCommand
-from coderport.engine.torn import COMPLAINT, mended
+from coderport.engine.torn import COMPLAINT, mend
 from coderport.errors import CoderportError, SettingsError
 from coderport.history.store import PROJECT_FOLDER
 from coderport.planning.difference import Resource
@@ -113,7 +113,7 @@ class Stack:
         except ConcurrentUpdateError as locked:
             self._healed.append(unlock(self.name, str(locked)))
         except CommandError as error:
-            if COMPLAINT not in str(error) or not mended(workspace.who_am_i().url or "", Path(workspace.work_dir)):
+            if COMPLAINT not in str(error) or not mend(workspace.who_am_i().url or "", Path(workspace.work_dir)):
                 raise
             self._healed.append("A run that was killed left its state without a checksum; the state is whole.")
         return EngineStack(self.name, workspace, create=create)
@@ -287,7 +287,7 @@ class Stack:
             with held(folder, self.project, self.bare_name) as notes:
                 yield notes
             return
-        if urlsplit(backend).scheme in {"http", "https"}:
+        if is_cloud(backend):
             stacks: list[dict[str, Any]] = json.loads(self._asked("a list", "stack", "ls"))
             name = self._stack.name
             if any(each.get("updateInProgress") for each in stacks if each.get("name") in (name, self.bare_name)):
@@ -309,8 +309,7 @@ class Stack:
     @functools.cached_property
     def _checkpoints(self) -> dict[str, str]:
         """No checkpoints where each would rewrite the whole state (any backend but Pulumi Cloud); found out once."""
-        on_cloud = urlsplit(self._chosen_backend()).scheme in {"http", "https"}
-        return {} if on_cloud else {"PULUMI_SKIP_CHECKPOINTS": "true"}
+        return {} if is_cloud(self._chosen_backend()) else {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
     def _chosen_backend(self) -> str:
         """The backend as it was chosen: `PULUMI_BACKEND_URL`, or what the CLI says of the project and the login.
