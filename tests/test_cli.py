@@ -14,7 +14,7 @@ from lab import Json
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
-from coderport.report.outcome import Counts
+from coderport.report.outcome import Counts, Outcome
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,8 @@ def checkout(begun: tuple[Checkout, Json]) -> Checkout:
 
 def test_up_creates_the_stack_and_ends_with_one_json_object(begun: tuple[Checkout, Json]) -> None:
     outcome = begun[1]
-    assert set(outcome) == {
-        "result", "kinds", "read", "coder_requests", "port_requests", "port_writes", "retries", "seconds", "message"
-    }  # fmt: skip
+    assert set(outcome) == {name for name, field in Outcome.model_fields.items() if not field.exclude}
+    assert sum(each["operation"] == "created" and each["kind"] == "workspace" for each in outcome["changes"]) == 12
     assert outcome["result"] == "converged"
     assert outcome["kinds"]["workspace"] == Counts(created=12).model_dump()
     assert outcome["kinds"]["template"]["created"] == 3

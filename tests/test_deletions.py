@@ -344,6 +344,7 @@ def test_the_text_of_a_refusal() -> None:
         "If that is right, allow it for one run:",
         "  --allow-deletions 13   (or CODERPORT_ALLOW_DELETIONS=13)",
         "  --forget-unproven 4   (or CODERPORT_FORGET_UNPROVEN=4)",
+        f"  python -m coderport up --stack {MARK.stack.split('/')[1]} --allow-deletions 13 --forget-unproven 4",
     ]
 
 

@@ -18,10 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from coderport.commands.acts import show, write_page
+from coderport.commands.acts import offer, show, write_page
 from coderport.commands.drift import Drifted, DriftOutcome
 from coderport.commands.drift import rows_of as rows_of_drift
 from coderport.errors import CoderportError
+from coderport.planning.planfile import loaded
+from coderport.port.errors import catalog_of
 from coderport.report.account import Account, Failure, Read
 from coderport.report.change import PERMISSIONS_OF, Change, Operation, ordered, spelled_out, summed_up
 from coderport.report.outcome import Outcome, Tally, failed
@@ -272,3 +274,26 @@ def test_a_comment_of_very_many_changes_leaves_room_for_others() -> None:
     ]
     said = comment("prod", 0, outcome(*many).model_dump_json(), "")
     assert len(said) < 25_000 and "characters more" in said
+
+
+def test_a_run_ends_with_the_address_of_ports_catalog() -> None:
+    done = outcome().model_copy(update={"result": "converged", "catalog": catalog_of("https://api.us.port.io/v1")})
+    assert shown(done, whole=False).splitlines()[-1] == "To see it in Port: https://app.us.port.io/organization/catalog"
+    assert catalog_of("https://api.port.io") == "https://app.port.io/organization/catalog"
+    assert catalog_of("http://127.0.0.1:9/v1") == ""
+    assert "To see it" not in shown(outcome(), whole=False)
+
+
+def test_a_preview_ends_with_the_command_that_does_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CODERPORT_ALLOW_DELETIONS", "12")
+    screen = io.StringIO()
+    console = Console(file=screen, width=200)
+    offer(outcome(GONE), Account(), "prod", None, console)
+    offer(outcome(GONE), Account(), "prod", tmp_path / "a plan.json", console)
+    refused = outcome(failure=Failure(exit_code=3, message="no"))
+    offer(refused, Account(), "prod", tmp_path / "none.json", console)
+    said = screen.getvalue()
+    assert "  python -m coderport up --stack prod --allow-deletions 12\n" in said
+    assert f"  python -m coderport up --stack prod --plan '{tmp_path}/a plan.json'\n" in said
+    assert loaded(tmp_path / "a plan.json").allow_deletions == 12
+    assert "No plan was written" in said and not (tmp_path / "none.json").exists()

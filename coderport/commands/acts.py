@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,13 +14,17 @@ from rich.table import Table
 
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
-from coderport.report.account import requests_text
+from coderport.planning.planfile import PlanFile, planned
+from coderport.report.account import Account, requests_text
 from coderport.report.change import Change, Operation, spelled_out, summed_up
 from coderport.report.outcome import Outcome, Tally, failed
 from coderport.report.page import Row, page, rows_of
+from coderport.settings import load_releases
+from coderport.stack.project_file import project_name
 from coderport.stack.stack import Stack
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.progress import shown_on
+from coderport.terminal.remedy import COMMAND
 from coderport.terminal.text import json_line
 
 SHOWN_CHANGES = 20
@@ -80,6 +85,8 @@ def show(outcome: Outcome, tally: Tally, console: Console, *, whole: bool = Fals
     console.print(f"{outcome.result} in {seconds.get('total', 0.0):.1f} s: {phases}")
     console.print(f"read {_enumerated(read.of_coder)} from Coder, {read.port_entities:,} entities from Port")
     console.print(requests_text(outcome.coder_requests, outcome.port_requests, outcome.port_writes, outcome.retries))
+    if outcome.result == "converged" and outcome.catalog:
+        console.print(f"To see it in Port: {outcome.catalog}")
 
 
 def _show_changes(changes: Sequence[Change], console: Console, *, whole: bool) -> None:
@@ -94,6 +101,40 @@ def write_page(outcome: Outcome, command: str, stack: str, file: Path, rows: Seq
     """Writes the outcome as a page for a browser, with the rows, or else with its changes."""
     shown = rows_of(outcome.withheld or outcome.changes) if rows is None else rows
     _write("page", page(outcome, shown, command=command, stack=stack, now=datetime.now(timezone.utc)), file)
+
+
+def offer(outcome: Outcome, account: Account, stack: str, file: Path | None, console: Console) -> None:
+    """Writes what a preview found to change as a plan, where there is a file for it, and says what to do next."""
+    if outcome.result not in ("changes", "unchanged"):
+        if file is not None:
+            console.print(f"No plan was written to {file}.", style="red")
+        return
+    if file is not None:
+        releases = load_releases(os.environ)
+        plan = PlanFile(
+            stack=mark_of(stack),
+            made_at=datetime.now(timezone.utc),
+            allow_deletions=releases.allow_deletions,
+            forget_unproven=releases.forget_unproven,
+            changes=planned(account.changes, account.stamps),
+        )
+        _write("plan", f"{plan.model_dump_json(indent=1)}\n", file)
+        console.print(
+            f"To do exactly this, or nothing:\n  {COMMAND} up --stack {stack} --plan {shlex.quote(str(file))}"
+        )
+    elif outcome.result == "changes":
+        console.print(f"To do it:\n  {COMMAND} up --stack {stack}{_released()}")
+
+
+def _released() -> str:
+    """The releases of this run, as options."""
+    given = load_releases(os.environ).model_dump().items()
+    return "".join(f" --{name.replace('_', '-')} {number}" for name, number in given if number)
+
+
+def mark_of(stack: str) -> str:
+    """project/stack, as entities name it."""
+    return f"{project_name()}/{stack.rpartition('/')[2]}"
 
 
 def write_summary(outcome: Outcome, file: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -129,20 +130,27 @@ def preview(
     summary: Summary = None,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", callback=_writable, help="Write a plan, which `up --plan FILE` keeps to."),
+    ] = None,
     fast: Annotated[bool, typer.Option(help="Compare without the engine, in the time of a `sync`.")] = False,
     expect_no_changes: Annotated[bool, typer.Option(help="Exit with 4 if anything would change.")] = False,
 ) -> None:
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
-    from coderport.commands.acts import converge, write_page
+    from coderport.commands.acts import converge, offer, write_page
     from coderport.commands.consoles import account
     from coderport.commands.sync import preview as previewed
+    from coderport.report.account import Account
     from coderport.stack.stack import Stack
 
     _release(allow_deletions, forget_unproven)
-    act = previewed if fast else Stack.preview
-    outcome = converge(stack, "Previewing", act, account(stderr=json), whole=whole)
+    found, console = Account(), account(stderr=json)
+    act = partial(previewed if fast else Stack.preview, account=found)
+    outcome = converge(stack, "Previewing", act, console, whole=whole)
     if html is not None:
         write_page(outcome, "preview", stack, html)
+    offer(outcome, found, stack, out, console)
     _tell(outcome, json, summary)
     if expect_no_changes and outcome.result == "changes":
         raise UnexpectedChanges(f"{outcome.kinds.changed:,} changes, and none were expected.")
@@ -152,18 +160,30 @@ def preview(
 @app.command()
 def up(
     stack: StackName,
+    plan: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Do exactly what this plan of `preview --out` has, or refuse."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also at a terminal.")] = False,
     json: AsJson = False,
     summary: Summary = None,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
 ) -> None:
-    """Make Port's catalog match Coder."""
+    """Make Port's catalog match Coder. At a terminal it shows first what it would do, and asks."""
     from coderport.commands.acts import converge
+    from coderport.commands.consent import consented, keep_to
     from coderport.commands.consoles import account
     from coderport.stack.stack import Stack
 
+    console = account(stderr=json)
+    if plan is not None:
+        if allow_deletions is not None or forget_unproven is not None:
+            raise typer.BadParameter("A --plan has the releases that it was made with.")
+        keep_to(stack, plan.absolute())
     _release(allow_deletions, forget_unproven)
-    outcome = converge(stack, "Converging", Stack.up, account(stderr=json))
+    before = None if plan or yes or json else consented(stack, console)
+    outcome = before or converge(stack, "Converging", Stack.up, console)
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 

@@ -22,6 +22,7 @@ from coderport.kinds.all import BLUEPRINTS
 from coderport.planning.changes import names_of, outlook, why_of
 from coderport.planning.difference import Difference, part_of, targets_of
 from coderport.planning.memory import Memory
+from coderport.planning.planfile import stamps_of
 from coderport.report.account import Account, Failure
 from coderport.report.change import PERMISSIONS_OF, Change, Operation
 from coderport.report.outcome import Counts, Outcome, Tally, kind_of
@@ -64,14 +65,18 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
     return run_part(stack, compared, compared.found, compared.plan.memory, account)
 
 
-def preview(stack: Stack) -> tuple[Outcome, Tally]:
-    """What `sync` would do now, judged by the same guard and without the engine; writes nothing."""
-    account = Account()
+def preview(stack: Stack, account: Account | None = None) -> tuple[Outcome, Tally]:
+    """What `sync` would do now, judged by the same guard and without the engine; writes nothing.
+
+    `account` takes in what was found.
+    """
+    account = account or Account()
     tally = Tally(preview=True)
     try:
         releases = load_releases(os.environ)
         compared = comparison_of(stack, releases, account)
-        outlook(compared.plan).leave_in(account)
+        outlook(compared.plan, compared.permissions).leave_in(account)
+        account.stamps = stamps_of(compared.plan, account.changes)
         compared.insist()
     except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)

@@ -15,6 +15,7 @@ from coderport.guard.ownership import DEPLOYMENT, Owner, Whose
 from coderport.guard.verdict import SHOWN, Verdict
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.settings import Limits
+from coderport.terminal.remedy import COMMAND
 from coderport.terminal.text import short
 
 ACTION = "action"
@@ -156,6 +157,10 @@ def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_un
         lines.append(f"  --allow-deletions {accounted}   (or CODERPORT_ALLOW_DELETIONS={accounted})")
     if unknown and not elsewhere:
         lines.append(f"  --forget-unproven {unproven}   (or CODERPORT_FORGET_UNPROVEN={unproven})")
+    if not elsewhere:
+        release = f" --allow-deletions {accounted}" if too_many else ""
+        release += f" --forget-unproven {unproven}" if unknown else ""
+        lines.append(f"  {COMMAND} up --stack {evidence.owner.mark.stack.rpartition('/')[2]}{release}")
     return DeletionVerdict(("\n".join(lines),), kinds)
 
 
@@ -276,31 +281,31 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
         return
     plural = KIND_OF[kind.kind].words[1] if kind.kind in KIND_OF else _DECLARED[kind.kind]
     total = kind.accounted + len(kind.unproven)
-    yield f"{plural}: {total} of {kind.ours} would go{_permitted(kind, evidence)}"
+    yield f"{plural}: {total:,} of {kind.ours:,} would go{_permitted(kind, evidence)}"
     if not kind.seen:
         declared = kind.kind in _DECLARED
         yield f"  The settings ask for no {plural}." if declared else f"  Coder showed no {plural} at all."
     held = evidence.held.get(kind.kind, {})
     if kind.gone:
-        yield f"  {len(kind.gone)} deleted in Coder: {_names(kind.gone, held)}"
+        yield f"  {len(kind.gone):,} deleted in Coder: {_names(kind.gone, held)}"
     for reason in LeftOut:
         ids = [key for key, why in kind.left_out.items() if why is reason]
         if ids:
             by = evidence.narrowed_by.get(reason, "")
             lives = "" if reason in (LeftOut.ACTIONS, LeftOut.ANSWERS) else "alive in Coder, "
-            yield f"  {len(ids)} {lives}{reason.value}{by}: {_names(ids, held)}"
+            yield f"  {len(ids):,} {lives}{reason.value}{by}: {_names(ids, held)}"
     if kind.needed:
         yield (
-            f"  {len(kind.needed)} of these are what entities of others point at, whose relations Port would empty: "
+            f"  {len(kind.needed):,} of these are what entities of others point at, whose relations Port would empty: "
             + _names(kind.needed, held)
         )
     if kind.unproven:
         why = _UNSEEN.get(kind.kind, "not shown by Coder")
-        yield f"  {len(kind.unproven)} {why}, which does not say either that they were deleted: " + _names(
+        yield f"  {len(kind.unproven):,} {why}, which does not say either that they were deleted: " + _names(
             kind.unproven, held
         )
     if kind.elsewhere:
-        yield f"  {len(kind.elsewhere)} of these are of another Coder deployment: {_names(kind.elsewhere, held)}"
+        yield f"  {len(kind.elsewhere):,} of these are of another Coder deployment: {_names(kind.elsewhere, held)}"
 
 
 def _permitted(kind: Disappearances, evidence: Evidence) -> str:
@@ -309,12 +314,12 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
     if kind.unproven and not kind.accounted:
         said.append("none of these may without a release")
     if kind.gone:
-        said.append(f"{kind.limit} deleted in Coder may without a release")
+        said.append(f"{kind.limit:,} deleted in Coder may without a release")
     if kind.left_out:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
         lives = "left out by the settings" if kind.kind in _DECLARED else "alive in Coder"
-        said.append(f"{kind.allowance} {lives} may without a release{used}")
+        said.append(f"{kind.allowance:,} {lives} may without a release{used}")
         if not kind.remaining:
             said.append("and never all of them")
     return f" ({'; '.join(said)})"
@@ -322,5 +327,5 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
 
 def _names(identifiers: Iterable[str], held: Mapping[str, Held]) -> str:
     names = sorted(short((each.title or key) if (each := held.get(key)) else key) for key in identifiers)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -134,16 +134,16 @@ def _holder(held: Held, owner: Owner) -> str:
 
 
 def _first(lines: Sequence[str]) -> list[str]:
-    more = [f"  and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    more = [f"  and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
     return [*lines[:SHOWN], *more]
 
 
 def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def listed(headline: str, found: Iterable[object], shown: int = 12) -> str:
     """The headline and what was found, one a line; the first `shown` of many."""
     lines = [f"  {each}" for each in found]
-    more = [f"  and {len(lines) - shown} more"] if len(lines) > shown else []
+    more = [f"  and {len(lines) - shown:,} more"] if len(lines) > shown else []
     return "\n".join((headline, *lines[:shown], *more))

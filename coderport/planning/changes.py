@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from coderport.catalog.actions.agreement import differences as action_differences
+from coderport.catalog.actions.agreement import permission_differences
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.agreement import differences as blueprint_differences
 from coderport.catalog.answers.agreement import differences as answer_differences
@@ -17,6 +18,7 @@ from coderport.catalog.values import LeftOut, resource_name
 from coderport.guard.deletions import ACTION as ACTIONS
 from coderport.guard.deletions import ANSWER
 from coderport.kinds.all import KIND_OF, difference
+from coderport.planning.difference import Permissions
 from coderport.planning.plan import Plan
 from coderport.report.account import Account, Standing
 from coderport.report.change import PERMISSIONS_OF, Change, Operation
@@ -26,8 +28,8 @@ from coderport.report.outcome import kind_of
 class Outlook(NamedTuple):
     """By `type::name` of the resource: how it stood in Port before, and what the plan changes of it there.
 
-    Permissions stand as their action does, for only a comparison reads them: the same is then said to be held. What
-    another stack has taken over is released. What Port lacks has no standing.
+    Permissions that were not read stand as their action does: the same is then said to be held. What another stack has
+    taken over is released. What Port lacks has no standing.
     """
 
     standing: dict[str, Standing]
@@ -38,10 +40,13 @@ class Outlook(NamedTuple):
         account.standing, account.changes = self.standing, self.changes
 
 
-def outlook(plan: Plan) -> Outlook:
-    """What the plan will change in Port. What only enters the state, or leaves it, changes nothing there."""
+def outlook(plan: Plan, permissions: Permissions | None = None) -> Outlook:
+    """What the plan will change in Port. What only enters the state, or leaves it, changes nothing there.
+
+    `permissions` are those that Port holds, where they were read.
+    """
     found = Outlook({}, {})
-    _declared(plan, found)
+    _declared(plan, permissions, found)
     for entity in plan.entities:
         key = f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}"
         kind, held = kind_of(entity.blueprint), plan.held.entities.get(entity.blueprint, {}).get(entity.identifier)
@@ -61,7 +66,7 @@ def outlook(plan: Plan) -> Outlook:
     return found
 
 
-def _declared(plan: Plan, found: Outlook) -> None:
+def _declared(plan: Plan, permissions: Permissions | None, found: Outlook) -> None:
     """Blueprints, actions with their permissions, and answers."""
 
     def add(key: str, kind: str, title: str, identifier: str, differing: Collection[Finding] | None) -> None:
@@ -87,8 +92,10 @@ def _declared(plan: Plan, found: Outlook) -> None:
         name, key = action.identifier, f"{ACTION}::{action.identifier}"
         its, of_them = plan.held.actions.get(name), f"{PERMISSIONS}::{name}"
         add(key, "action", action.title, name, None if its is None else action_differences(action, its))
-        if its is None:
-            found.changes[of_them] = Change("created", PERMISSIONS_OF, name, identifier=name)
+        if its is None or permissions is not None:
+            who = (permissions or {}).get(name, {})
+            differing = None if its is None else permission_differences(name, action.permissions, who)
+            add(of_them, PERMISSIONS_OF, name, name, differing)
         else:
             found.standing[of_them] = "held" if found.standing[key] == "same" else "different"
     for answer in plan.answers:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from coderport.catalog.blueprint import Blueprint
-from coderport.catalog.values import LeftOut
+from coderport.catalog.values import Entity, LeftOut
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import Disappearances
-from coderport.guard.ownership import MANAGED_BY, Mark, Whose
+from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.guard.verdict import SHOWN
 from coderport.kinds.all import KIND_OF
 from coderport.kinds.filters import Filters
@@ -19,6 +19,7 @@ from coderport.planning.installation import note_of
 from coderport.planning.memory import Memory
 from coderport.port.integrations import Integration
 from coderport.settings import ENVIRONMENT, NAMESPACE, Settings
+from coderport.terminal.remedy import CLI
 from coderport.terminal.text import short
 
 
@@ -51,6 +52,22 @@ def narrowed_by(settings: Settings) -> dict[LeftOut, str]:
     elif "actions" not in settings.model_fields_set:
         found[LeftOut.ACTIONS] = f" (it is not set, and the environment has no {ENVIRONMENT['actions']})"
     return found
+
+
+def notes_on_taking_over(settings: Settings, desired: Iterable[Entity], held: Holdings, owner: Owner) -> Iterator[str]:
+    """As long as `takeOver` is set: how many entities it is for, and how to take it out again."""
+    if not settings.take_over:
+        return
+    foreign = sum(
+        (its := held.entities.get(each.blueprint, {}).get(each.identifier)) is not None
+        and owner.whose(its) not in (Whose.OURS, Whose.OURS_BY_NAME)
+        for each in desired
+    )
+    what = f"{foreign:,} entities of others are taken over" if foreign else "no entity is left that it is for"
+    yield (
+        f"coderport:takeOver is still true: {what}. With it, a run also takes what somebody else writes later. "
+        f"When a run has converged, take it out:\n  {CLI} config rm coderport:takeOver --stack {settings.of_stack}"
+    )
 
 
 def notes_of_skipped(read: Inventory) -> Iterator[str]:

@@ -32,7 +32,7 @@ from coderport.kinds.unread import notes as notes_of_unread
 from coderport.planning.answers import answers_of, reasons_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
-from coderport.planning.notes import narrowed_by, notes_of_skipped, notes_on, notes_on_leaving
+from coderport.planning.notes import narrowed_by, notes_of_skipped, notes_on, notes_on_leaving, notes_on_taking_over
 from coderport.planning.past import Past, known_of
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
@@ -195,6 +195,7 @@ def judge(
         ),
         notes=(
             *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings), filters_of(settings)),
+            *notes_on_taking_over(settings, wanted.entities, held, replace(owner, takes_over=False)),
             *notes_of_skipped(read),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),

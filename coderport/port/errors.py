@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from coderport.errors import CoderportError
 
 EU_URL = "https://api.port.io"
 US_URL = "https://api.us.port.io"
+_IN_BROWSER = {host: host.replace("api.", "app.", 1) for host in ("api.port.io", "api.us.port.io", "api.getport.io")}
+"""Where people see what is behind an API (`portWebDomain` of Port's Backstage plugin; "Catalog" in its guides)."""
+
+
+def catalog_of(base_url: str) -> str:
+    """The address of Port's catalog for a browser; empty for an API that is none of Port's own."""
+    host = _IN_BROWSER.get(urlsplit(base_url).hostname or "")
+    return f"https://{host}/organization/catalog" if host else ""
 
 
 class PortError(CoderportError):

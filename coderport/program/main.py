@@ -30,10 +30,11 @@ from coderport.planning.changes import outlook
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, rebuilt, recalled, unreadable
 from coderport.planning.past import Past
 from coderport.planning.plan import Plan, refusal
+from coderport.planning.planfile import PLAN, kept_to, loaded, stamps_of
 from coderport.program.declaration import declare
 from coderport.program.orphans import delete_orphans
 from coderport.program.refused import reasons, remembered
-from coderport.program.survey import read_port, survey, with_former_kinds
+from coderport.program.survey import read_permissions, read_port, survey, with_former_kinds
 from coderport.report.account import FOLDER, Account, Failure
 from coderport.settings import Settings, load_releases, settings_of
 from coderport.terminal.ending import Interrupted, unless_asked, waited_for
@@ -84,15 +85,35 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
         now=datetime.now(timezone.utc),
         account=account,
     )
-    outlook(plan).leave_in(account)
+    await _foreseen(plan, settings, account)
     if verdict.refused:
         raise refusal(verdict)
+    _keep_to_plan(account)
     account.again = bool(plan.leaving) and not pulumi.runtime.is_dry_run()
     if not pulumi.runtime.is_dry_run():
         await _kept(plan, memory, settings, account)
     _remember_spent(memory, plan.memory)
     await _without_orphans(plan, settings, account)
     return memory, settings, plan
+
+
+async def _foreseen(plan: Plan, settings: Settings, account: Account) -> None:
+    """What the plan changes in Port; for a preview, or a run that is to keep to a plan, permissions included."""
+    shown = pulumi.runtime.is_dry_run() and FOLDER in os.environ
+    exact = shown or PLAN in os.environ
+    permissions = await read_permissions(settings, plan, account) if exact else None
+    outlook(plan, permissions).leave_in(account)
+    if exact:
+        account.stamps = stamps_of(plan, account.changes)
+
+
+def _keep_to_plan(account: Account) -> None:
+    """Refusal where there is a plan to keep to, and this run would do anything else."""
+    if file := os.environ.get(PLAN):
+        verdict = kept_to(loaded(Path(file)), Path(file), account.changes, account.stamps)
+        if verdict.refused:
+            raise refusal(verdict)
+        account.kept_to_plan = True
 
 
 def _remember_spent(before: Memory, after: Memory) -> None:

@@ -25,7 +25,7 @@ from coderport.planning.memory import Memory
 from coderport.planning.past import Past, known_of
 from coderport.planning.plan import Plan, declares_actions, judge
 from coderport.planning.siblings import read_templates, templates_of_siblings
-from coderport.port.errors import PortUnreachable
+from coderport.port.errors import PortUnreachable, catalog_of
 from coderport.report.account import Account
 from coderport.servers import opened_coder, opened_port
 from coderport.settings import Releases, Settings
@@ -89,6 +89,7 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
                 client, kinds, actions=wanted, answers=parts, stack=settings.of_stack, progress=progress
             )
     account.read.port_entities = sum(map(len, held.entities.values()))
+    account.catalog = catalog_of(settings.port_base_url)
     return held
 
 

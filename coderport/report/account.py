@@ -72,7 +72,9 @@ class Account(BaseModel):
     `orphans` are, by blueprint, the entities that the program deletes itself because no state knows them. `standing`
     says of resources, by `type::name`, how they stood in Port before, and `changes` what of Port changes with them (see
     `coderport.planning.changes`), also where the guard refuses it. `waited` are the seconds in which a server failed.
-    `again` asks the command for one more pass: this has prepared the state for it.
+    `stamps` are digests of the changes, for a plan file (see `coderport.planning.planfile`); `kept_to_plan` says that
+    a run was held against one. `catalog` is where people see what a run wrote, in a browser. `again` asks the command
+    for one more pass: this has prepared the state for it.
     """
 
     coder_requests: int = 0
@@ -85,8 +87,11 @@ class Account(BaseModel):
     orphans: dict[str, list[str]] = {}
     standing: dict[str, Standing] = {}
     changes: dict[str, Change] = {}
+    stamps: dict[str, str] = {}
+    kept_to_plan: bool = False
     failure: Failure | None = None
     again: bool = False
+    catalog: str = ""
     _began: float = PrivateAttr(default_factory=perf_counter)
     _waits: Waits = PrivateAttr(default_factory=Waits)
     _waited_elsewhere: float = PrivateAttr(default=0.0)
@@ -149,7 +154,9 @@ class Account(BaseModel):
             self.orphans[blueprint] = [*self.orphans.get(blueprint, ()), *identifiers]
         self.standing = {**self.standing, **later.standing}
         self.changes = {**self.changes, **later.changes}
+        self.stamps = {**self.stamps, **later.stamps}
         self.failure = later.failure or self.failure
+        self.catalog = later.catalog or self.catalog
 
     def leave(self, environ: Mapping[str, str] = os.environ) -> None:
         """Writes the account where the command that started this run looks for it, if there is one."""

@@ -93,7 +93,7 @@ class Outcome(BaseModel):
     """The JSON object of `--json` and `--summary`. `seconds` is wall-clock per phase; retries count as requests too.
 
     `changes` are what was done or, in a preview, would be; `withheld` what a run would have done that a guard refused;
-    `warnings` what else people were told.
+    `warnings` what else people were told. `catalog` is the address of Port's catalog for a browser, where it is known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -111,6 +111,7 @@ class Outcome(BaseModel):
     changes: tuple[Change, ...] = ()
     withheld: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
+    catalog: str = ""
     exit_code: int = Field(exclude=True)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from coderport.guard.verdict import Verdict
-from coderport.planning.difference import Difference, difference_of
+from coderport.planning.difference import Difference, Permissions, difference_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory, rebuilt
 from coderport.planning.past import Past
@@ -35,6 +35,7 @@ class Comparison:
     plan: Plan
     verdict: Verdict
     found: Difference
+    permissions: Permissions
     misfits: tuple[str, ...]
 
     def insist(self) -> None:
@@ -81,7 +82,7 @@ async def compare(stack: Stack, releases: Releases, account: Account) -> Compari
         with account.phase("judge", shown="compare"):
             found = difference_of(plan, before.memory, permissions)
             reasons = tuple(misfits(settings, before, found, last_result))
-    return Comparison(settings, before.memory, plan, verdict, found, reasons)
+    return Comparison(settings, before.memory, plan, verdict, found, permissions, reasons)
 
 
 async def past_of(stack: Stack, memory: Memory, held: Holdings, settings: Settings, account: Account) -> Past:

@@ -54,6 +54,7 @@ def outcome_of(tally: Tally, account: Account, error: CommandError | None, chang
         seconds=seconds,
         message=message,
         changes=tuple(tally.changes),
+        catalog=account.catalog,
         withheld=tuple(ordered(account.changes.values())) if result == "refused" else (),
         exit_code=exit_code,
     )

@@ -37,6 +37,7 @@ from coderport.errors import CoderportError, SettingsError
 from coderport.history.store import PROJECT_FOLDER
 from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
+from coderport.planning.planfile import PLAN
 from coderport.project import CHECKOUT, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
 from coderport.report.outcome import Outcome, Result, Tally
@@ -137,13 +138,18 @@ class Stack:
         """Sets one encrypted config value in the namespace of the project."""
         self._stack.set_config(key, automation.ConfigValue(value, secret=True))
 
-    def preview(self, *, on_line: Callable[[str], None] | None = None) -> tuple[Outcome, Tally]:
-        """What `up` would do now, judged by the same guard; never raises for a refusal or a failed read."""
+    def preview(
+        self, *, on_line: Callable[[str], None] | None = None, account: Account | None = None
+    ) -> tuple[Outcome, Tally]:
+        """What `up` would do now, judged by the same guard; never raises for a refusal or a failed read.
+
+        `account` takes in what was found.
+        """
 
         def run(**options: Any) -> None:
             self._stack.preview(parallel=PARALLEL, suppress_outputs=True, **options)
 
-        return self._outcome(run, Tally(preview=True), Account(), changed="changes", on_line=on_line)
+        return self._outcome(run, Tally(preview=True), account or Account(), changed="changes", on_line=on_line)
 
     def up(
         self,
@@ -337,7 +343,9 @@ class Stack:
 
             def passes() -> None:
                 run(on_event=tally.add, on_output=on_line, color="never")
-                if (first := collected(folder)).again:
+                if (first := collected(folder)).kept_to_plan:
+                    os.environ.pop(PLAN, None)  # another pass has less to do: the plan was for the first
+                if first.again:
                     for path in folder.iterdir():
                         path.unlink()
                     tally.passed(first.standing, first.changes)

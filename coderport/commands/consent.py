@@ -1,0 +1,50 @@
+"""Whether a run may begin: a person at the terminal is asked, a plan is kept to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from coderport.commands.acts import converge, mark_of
+from coderport.commands.sync import preview
+from coderport.errors import SettingsError
+from coderport.planning.planfile import PLAN, loaded
+from coderport.report.outcome import Outcome
+from coderport.settings import RELEASES
+from coderport.setup.asking import Person, is_terminal
+from coderport.terminal.text import short
+
+DECLINED = "Nothing was applied: you did not say yes. `--yes` asks nothing."
+
+
+def consented(stack: str, console: Console) -> Outcome | None:
+    """None where the run may begin: nobody is at a terminal, or somebody has seen what it would do and said yes.
+
+    Otherwise how the command ends. In CI nobody is asked, whatever the terminal. What is shown is found without the
+    engine. What changes in Coder until the run reads it is done as well, under the guard: only a plan is kept to.
+    """
+    if not is_terminal() or os.environ.get("CI"):
+        return None
+    seen = converge(stack, "Looking at what changes by", preview, console)
+    if seen.result not in ("changes", "unchanged"):
+        return seen
+    if seen.result == "unchanged" or Person(at_all=True).may("Do this now?", otherwise=False):
+        return None
+    console.print(DECLINED, style="yellow")
+    return seen.model_copy(update={"message": DECLINED, "exit_code": 1})
+
+
+def keep_to(stack: str, file: Path) -> None:
+    """Has the run of the stack do exactly what is in the plan, with the releases that it was made with, or refuse.
+
+    SettingsError where the file is no plan, or one for another stack. The program reads it again: it may be a process
+    of its own.
+    """
+    plan = loaded(file)
+    if plan.stack != mark_of(stack):
+        raise SettingsError(f"{file} is a plan for the stack {short(plan.stack)}, not for {mark_of(stack)}.")
+    os.environ[PLAN] = str(file)
+    for name, variable in RELEASES.items():
+        os.environ[variable] = str(getattr(plan, name))

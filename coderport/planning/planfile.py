@@ -1,0 +1,149 @@
+"""A plan that was looked at, as a file: what it changes in Port, and whether that is still what a run would do.
+
+The file names each change and has a digest of what was read of it and is to be written. No value is in it, and so no
+secret. Pulumi has plan files of its own (`preview --save-plan`): they are experimental, they hold the whole of every
+resource, and they compare with the state, where this project compares with Port.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from coderport.catalog.actions.values import permissions_to_port
+from coderport.catalog.actions.values import to_port as action_to_port
+from coderport.catalog.answers.values import TYPES
+from coderport.catalog.blueprint import to_port as blueprint_to_port
+from coderport.catalog.resource_types import ACTION, BLUEPRINT, ENTITY
+from coderport.catalog.resource_types import ACTION_PERMISSIONS as PERMISSIONS
+from coderport.catalog.values import resource_name
+from coderport.errors import SettingsError
+from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.guard.verdict import SHOWN, Verdict
+from coderport.planning.plan import Plan
+from coderport.report.change import Change, Operation, ordered
+from coderport.terminal.remedy import COMMAND
+from coderport.terminal.text import short
+
+PLAN: Final = "CODERPORT_PLAN"
+"""The environment variable that names the file which a run has to keep to."""
+
+
+class Planned(BaseModel):
+    """One change of a plan. `stamp` is a digest of what was read of the thing and is to be written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    operation: Operation
+    kind: str
+    title: str
+    stamp: str
+
+
+class PlanFile(BaseModel):
+    """What a preview left for `up --plan`. `stack` is project/stack, `changes` are by `type::name` of the resource.
+
+    The releases are those that the preview was judged with: they are a part of what was looked at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    stack: str
+    made_at: datetime
+    allow_deletions: int = 0
+    forget_unproven: int = 0
+    changes: Mapping[str, Planned]
+
+
+def loaded(file: Path) -> PlanFile:
+    """The plan in the file; SettingsError where it cannot be read or is none."""
+    try:
+        return PlanFile.model_validate_json(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The plan {file} cannot be read: {error.strerror or error}") from None
+    except (ValidationError, UnicodeDecodeError):
+        raise SettingsError(
+            f"{file} is no plan that this version of coderport can apply. Make it anew, by:\n"
+            f"  {COMMAND} preview --stack NAME --out {shlex.quote(file.name)}"
+        ) from None
+
+
+def planned(changes: Mapping[str, Change], stamps: Mapping[str, str]) -> dict[str, Planned]:
+    """The changes as a plan file has them."""
+    return {
+        key: Planned(operation=each.operation, kind=each.kind, title=each.title, stamp=stamps[key])
+        for key, each in sorted(changes.items())
+    }
+
+
+def stamps_of(plan: Plan, changes: Mapping[str, Change]) -> dict[str, str]:
+    """By `type::name` a digest of each of the plan's changes: what Port held, where it differs, and what is desired.
+
+    The id of the state is in none of them: a stack has it from its first run on, and a plan may be older.
+    """
+    desired = dict(_desired(plan))
+    return {key: stamp_of(each, desired.get(key)) for key, each in changes.items()}
+
+
+def _desired(plan: Plan) -> Iterator[tuple[str, Any]]:
+    for blueprint in plan.blueprints:
+        yield f"{BLUEPRINT}::{blueprint.identifier}", blueprint_to_port(blueprint)
+    for action in plan.actions:
+        yield f"{ACTION}::{action.identifier}", action_to_port(action)
+        yield f"{PERMISSIONS}::{action.identifier}", permissions_to_port(action.permissions)
+    for answer in plan.answers:
+        yield f"{TYPES[answer.kind]}::{answer.identifier}", asdict(answer)
+    for entity in plan.entities:
+        body = (entity.title, _unmarked(entity.properties), entity.relations)
+        yield f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}", body
+
+
+def stamp_of(change: Change, desired: Any) -> str:
+    """A digest of the change: what was read, and what is to be written."""
+    values = {key: (held, _unmarked({key: wanted})[key]) for key, (held, wanted) in change.values.items()}
+    told = (change.operation, values, change.findings, change.why, desired)
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=list).encode()).hexdigest()
+
+
+def _unmarked(properties: Mapping[str, Any]) -> dict[str, Any]:
+    mark = Mark.read(properties.get(MANAGED_BY))
+    return {**properties, MANAGED_BY: mark.stack} if mark is not None else {**properties}
+
+
+def kept_to(plan: PlanFile, file: Path, changes: Mapping[str, Change], stamps: Mapping[str, str]) -> Verdict:
+    """Whether a run would do now exactly what is in the plan; if not, what is different, and what to do."""
+    now = planned(changes, stamps)
+    found = {
+        "that the plan does not have": [now[key] for key in now.keys() - plan.changes.keys()],
+        "of the plan that are not to be made any more": [plan.changes[key] for key in plan.changes.keys() - now.keys()],
+        "of the plan with other values": [
+            now[key] for key in now.keys() & plan.changes.keys() if now[key].stamp != plan.changes[key].stamp
+        ],
+    }
+    if not any(found.values()):
+        return Verdict()
+    lines = [f"Coder or Port is not as it was when this plan was made, at {plan.made_at:%Y-%m-%d %H:%M:%S %Z}:"]
+    for words, several in found.items():
+        if several:
+            lines.append(f"{len(several):,} {'change' if len(several) == 1 else 'changes'} {words}:")
+            named = ordered(Change(each.operation, each.kind, each.title) for each in several)
+            lines += [f"  {each.operation} {short(each.name)}" for each in named[:SHOWN]]
+            lines += [f"  and {len(several) - SHOWN:,} more"] if len(several) > SHOWN else []
+    release = "".join(
+        f" --{name.replace('_', '-')} {number}"
+        for name in ("allow_deletions", "forget_unproven")
+        if (number := getattr(plan, name))
+    )
+    stack = plan.stack.rpartition("/")[2]
+    command = f"{COMMAND} preview --stack {stack} --all --out {shlex.quote(file.name)}{release}"
+    lines += ["Make it anew and look at it:", f"  {command}"]
+    return Verdict(("\n".join(lines),))
