@@ -16,7 +16,7 @@ RUN scripts/setup requirements.txt
 FROM packages AS cli
 COPY --from=go /usr/local/go /usr/local/go
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/go-build --mount=type=cache,target=/root/go \
+RUN --mount=type=cache,target=/cache/go-build --mount=type=cache,target=/root/go \
     PATH="$PATH:/usr/local/go/bin" XDG_CACHE_HOME=/cache .venv/bin/python -m coderport engine && \
     mv /cache/coderport/pulumi/*/bin/pulumi /usr/local/bin/pulumi
 

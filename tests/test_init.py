@@ -205,6 +205,8 @@ def test_the_workflow_lies_at_the_top_of_the_repository_and_is_sound(tmp_path: P
     read = yaml.safe_load(file.path.read_text())
     steps = read["jobs"]["coderport"]["steps"]
     assert [each["working-directory"] for each in steps if "run" in each] == ["catalogs/coder"] * 2
+    [python] = [each["with"] for each in steps if "setup-python" in each.get("uses", "")]
+    assert (python["cache"], python["cache-dependency-path"]) == ("pip", "catalogs/coder/requirements.txt")
     with_secrets = [each["name"] for each in steps if "secrets." in str(each)]
     assert with_secrets == ["Run"], "the step that fetches packages gets none"
     zizmor = Path(sys.executable).parent / "zizmor"

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout
+from pulumi.automation import CommandResult, LocalWorkspace
+from pulumi.automation.errors import CommandError, StackNotFoundError
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
+from coderport.stack.stack import Stack, project_copy
 
 pytestmark = pytest.mark.dear
 
@@ -31,6 +34,7 @@ SAID = {
     "Legacy DIY state is deprecated, please upgrade your state to project mode": "state upgrade --yes",
     "unknown secrets provider type 'foo' (supported values: default,…)": "none that Pulumi has",
     "a stack name may only contain alphanumeric, hyphens, underscores, or periods: …": "stands alone",
+    "could not create stack: user: Current requires cgo or $USER set in environment": "export USER=",
     "configuring environments: backend does not support environments": "ESC",
 }
 OUT_OF_ORDER = {
@@ -42,6 +46,7 @@ OUT_OF_ORDER = {
     "could not create secrets manager for new stack: secrets (code=Unknown): operation error KMS: …": "provider",
     "could not create secrets manager for new stack: missing google credentials: unable to find …": "provider",
     'write ".pulumi/meta.yaml": blob (key ".pulumi/meta.yaml") (code=Unknown): mkdir /x: permission denied': "may not",
+    "saving stack config: open /opt/coderport/Pulumi.prod.yaml: read-only file system": "commit the file",
     "unable to open bucket file:///x?no_tmp_dir=true: stat /x: permission denied": "may not be read or written",
     "unable to open bucket file:///x?no_tmp_dir=true: stat /x: no such file or directory": "reached",
     'read ".pulumi/meta.yaml": blob (key ".pulumi/meta.yaml") (code=Unknown): operation error S3: …': "reached",
@@ -66,6 +71,23 @@ def test_what_is_out_of_order_is_an_error_of_the_engine(said: str) -> None:
 
 def test_anything_else_is_told_in_the_words_of_the_cli() -> None:
     assert known_refusal("dev", "stderr: error: something new\n") is None
+
+
+def test_a_stack_that_is_not_there_in_a_backend_that_names_itself_to_nobody_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, cli: CliInfo, tmp_path: Path
+) -> None:
+    """`serve` began without $USER for a user that the machine does not know, and ended with a traceback."""
+
+    def missing(*_: object) -> None:
+        raise StackNotFoundError(CommandResult(stdout="", stderr="error: no stack named 'prod' found", code=255))
+
+    def nameless(_: object) -> None:
+        raise CommandError(CommandResult(stdout="", stderr="error: user: Current requires cgo or $USER set", code=255))
+
+    monkeypatch.setattr(Stack, "_opened", missing)
+    monkeypatch.setattr(LocalWorkspace, "who_am_i", nameless)
+    with pytest.raises(SettingsError, match="export USER="):
+        Stack("prod", cli, directory=project_copy(tmp_path), local_state=tmp_path, create=False)
 
 
 @pytest.fixture(scope="module")

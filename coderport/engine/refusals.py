@@ -96,6 +96,17 @@ _KINDS = (
         EngineError,
     ),
     _kind(
+        r"requires cgo or \$USER",
+        "Pulumi wants a name for whoever runs it, and this machine has none for the number of the user, as happens in "
+        "a container. Give it one:\n  export USER=coderport",
+    ),
+    _kind(
+        "saving stack config",
+        "The file of the stack {stack}, Pulumi.NAME.yaml, cannot be written. Pulumi keeps the salt of the passphrase "
+        "there, from the first run on that has one: make that run where the file can be written, and commit the file.",
+        EngineError,
+    ),
+    _kind(
         "permission denied|read-only file system|AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch",
         "Pulumi's state may not be read or written by this account. PULUMI_BACKEND_URL, or the login, says where "
         f"it is kept:\n  {CLI} whoami -v",

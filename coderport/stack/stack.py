@@ -101,9 +101,17 @@ class Stack:
             )
             self._stack = self._opened(workspace, create)
         except StackNotFoundError:
-            raise StackMissing(self.project, name, workspace.who_am_i().url or "the backend") from None
+            raise self._missing(workspace) from None
         except CommandError as error:
             raise self._refused("cannot be opened", error) from None
+
+    def _missing(self, workspace: automation.LocalWorkspace) -> CoderportError:
+        """What to tell where there is no such stack. Asking the backend for its name may fail, too."""
+        try:
+            backend = workspace.who_am_i().url
+        except CommandError as error:
+            return self._refused("cannot be opened", error)
+        return StackMissing(self.project, self.name, backend or "the backend")
 
     def _opened(self, workspace: automation.LocalWorkspace, create: bool) -> EngineStack:
         """The stack; a run that was killed while it made it, or wrote its state, may have left something in the way."""
