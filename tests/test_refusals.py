@@ -17,7 +17,8 @@ from coderport.engine import CliInfo
 from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
-from coderport.stack.stack import Stack, project_copy
+from coderport.stack.project_file import project_copy
+from coderport.stack.stack import Stack
 
 pytestmark = pytest.mark.dear
 
