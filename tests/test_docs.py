@@ -125,6 +125,19 @@ def test_every_link_between_the_pages_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} → {target}"
 
 
+def anchors(page: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a page: letters, digits and hyphens, lower case."""
+    found = re.findall(r"^#+ (.+?)\s*$", re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in found}
+
+
+def test_every_anchor_in_a_link_is_a_heading_there() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]:
+        for target, anchor in re.findall(r"\]\((?!https?://)([^)#\s]*)#([^)\s]+)\)", page.read_text()):
+            led = page.parent / target if target else page
+            assert anchor in anchors(led.read_text()), f"{page.name} → {target}#{anchor}"
+
+
 def test_the_page_of_doctor_names_every_check() -> None:
     page = (ROOT / "docs" / "doctor.md").read_text()
     listed = set(re.findall(r"`([\w -]+)`", "\n".join(re.findall(r"^\|[^|]*\| ([^|]+) \|", page, re.MULTILINE))))

@@ -21,6 +21,7 @@ from typed import command_lines, understood
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.settings import RELEASES
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -56,10 +57,10 @@ def test_the_jobs_run_commands_that_there_are() -> None:
 def test_each_kind_of_pipeline_has_one_job_and_forks_have_none() -> None:
     when = {name: job(name)["rules"][0]["if"] for name in ("preview", "up", "sync")}
     kinds = {name: re.findall(r'\$CI_PIPELINE_SOURCE == "(\w+)"', text) for name, text in when.items()}
-    assert kinds == {"preview": ["merge_request_event"], "up": ["push"], "sync": ["schedule"]}
+    assert kinds == {"preview": ["merge_request_event"], "up": ["push", "web"], "sync": ["schedule"]}
     assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID" in when["preview"]
     writes = [each["if"] for each in GITLAB["workflow"]["rules"] if "merge_request_event" not in each["if"]]
-    assert len(writes) == 2 and all("$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in each for each in writes)
+    assert len(writes) == 3 and all("$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in each for each in writes)
 
 
 @pytest.mark.parametrize("name", ["up", "sync"])
@@ -72,6 +73,11 @@ def test_a_run_that_writes_meets_no_other_and_ends_in_order_before_it_would_be_k
     assert limits is not None and found["timeout"] == "2h"
     assert int(limits[2]) * 60 + int(limits[1]) < 7200
     assert found["artifacts"]["paths"] == [understood(next(command_lines(line)))[1]["summary"].name]
+
+
+def test_a_release_by_hand_is_a_variable_that_the_command_reads() -> None:
+    text = (ROOT / "deploy" / "gitlab-ci.yml").read_text()
+    assert set(re.findall(r"CODERPORT_(?:ALLOW|FORGET)\w+", text)) == set(RELEASES.values())
 
 
 def test_the_files_that_the_jobs_name_are_there() -> None:
