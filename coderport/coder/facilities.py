@@ -177,18 +177,21 @@ class Facilities:
         found = await together(one(each) for each in sorted(set(ids)))
         return {each.id: each for each in found if each is not None}
 
-    async def daemons(self, organization_id: str) -> tuple[ProvisionerDaemon, ...]:
-        """All provisioners of an organization, those that have gone offline too, where Coder still knows them.
+    async def daemons(self, organization_id: str, ids: Iterable[str] = ()) -> tuple[ProvisionerDaemon, ...]:
+        """All provisioners of an organization, or those of the ids, and the offline ones too that Coder still knows.
 
         `limit=0` is all of them, in place of 50. Newer servers show the offline ones to who asks for them, and older
         ones, which show them anyway, do not know the word. CoderNotFound for a token without the right, and before
         2.20, which has no such list.
         """
         path = f"/organizations/{organization_id}/provisionerdaemons"
+        asked: dict[str, str | int] = {"limit": 0}
+        if ids:
+            asked["ids"] = ",".join(ids)
         try:
-            rows = await self._rows(path, {"limit": 0, "offline": "true"})
+            rows = await self._rows(path, {**asked, "offline": "true"})
         except CoderBadRequest:
-            rows = await self._rows(path, {"limit": 0})
+            rows = await self._rows(path, asked)
         return tuple(read_as(ProvisionerDaemon, row) for row in rows)
 
     async def presets(self, version_id: str) -> tuple[PrebuildPreset, ...] | None:

@@ -56,19 +56,22 @@ class Row:
 
 
 async def _read(reading: Reading) -> Listing[Row]:
-    """One list, of those that ended too. What it lacks was deleted, for a token that reads them before and after it."""
+    """One list, of those that ended too. What two of them lack was deleted, for a token that reads them all."""
     from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for it
 
     facilities = Facilities(reading.client)
     try:
-        listed = await facilities.licences()
+        listed = {each.id: each for each in await facilities.licences()}
         granted = await facilities.entitlements()
+        if reading.known - listed.keys():
+            listed |= {each.id: each for each in await facilities.licences()}
     except (CoderForbidden, CoderNotFound) as error:
         return Listing(NOTHING, skipped=refused(error, "licences"))
-    unseen = reading.known - {each.id for each in listed}
+    unseen = reading.known - listed.keys()
     if unseen and not await still_sees(reading, NEEDS):
         return Listing(NOTHING, skipped="the token lost the right to read them meanwhile")
-    return Listing({each.id: Row(each, granted) for each in listed}, fates=dict.fromkeys(sorted(unseen), Fate.GONE))
+    rows = {key: Row(each, granted) for key, each in sorted(listed.items())}
+    return Listing(rows, fates=dict.fromkeys(sorted(unseen), Fate.GONE))
 
 
 def _entity(row: Row, context: Context, chosen: Chosen) -> Entity:

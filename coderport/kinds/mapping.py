@@ -126,6 +126,11 @@ def picture(context: Context, icon: str) -> str | None:
     text = quote(_BARE_PERCENT.sub("%25", icon), safe="/:?#@!$&'()*+,;=%~")
     if text.startswith("/") and not text.startswith("//"):
         return _url(context, text) if _is_public(text) else None
+    return site(text)
+
+
+def site(text: str) -> str | None:
+    """The address of a server or of something on it, if it is one that anybody may have."""
     if not text.startswith(("http://", "https://")):
         return None
     try:

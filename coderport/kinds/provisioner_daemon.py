@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 NEEDS = frozenset({"provisioner_daemon", "provisioner_jobs"})
 """Who may not read jobs gets 404 for the daemons as well (recorded from 2.20)."""
+IDS_PER_REQUEST = 50
 
 PROVISIONER = Blueprint(
     identifier=PROVISIONERS,
@@ -76,21 +78,31 @@ PROVISIONER = Blueprint(
 
 
 async def _read(reading: Reading) -> Listing[ProvisionerDaemon]:
-    """A list of each organization. Coder forgets a daemon a week after its last sign of life: then no list has it."""
+    """A list of each organization, and a question by id for what the lists lack.
+
+    Coder forgets a daemon a week after its last sign of life. Then neither has it.
+    """
     from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for it
 
     facilities = Facilities(reading.client)
     inside = [each.id for each in reading.snapshot.organizations]
 
-    async def of(organizations: list[str]) -> dict[str, ProvisionerDaemon]:
-        lists = await together(facilities.daemons(each) for each in organizations)
+    async def of(organizations: Iterable[str], ids: Sequence[str] = ()) -> dict[str, ProvisionerDaemon]:
+        lists = await together(facilities.daemons(each, ids) for each in organizations)
         return {each.id: each for rows in lists for each in sorted(rows, key=lambda one: one.id)}
 
     try:
         listed, outside = await of(inside), {}
+        others: list[str] = []
         if reading.narrowed and reading.known - listed.keys():
             visible = await reading.client.organizations()
-            outside = await of([each.id for each in visible if each.id not in inside])
+            others = [each.id for each in visible if each.id not in inside]
+            outside = await of(others)
+        unseen = sorted(reading.known - listed.keys() - outside.keys())
+        for start in range(0, len(unseen), IDS_PER_REQUEST):
+            ids = unseen[start : start + IDS_PER_REQUEST]
+            listed |= await of(inside, ids)
+            outside |= await of(others, ids)
     except (CoderForbidden, CoderNotFound) as error:
         return Listing(NOTHING, skipped=refused(error, "provisioners of each organization"))
     if reading.known - listed.keys() - outside.keys() and not await still_sees(reading, NEEDS):

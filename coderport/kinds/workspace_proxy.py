@@ -10,7 +10,7 @@ from coderport.catalog.values import Context, Entity
 from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.coder.reading.fate import Fate
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, refused
-from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, picture
+from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, picture, site
 
 if TYPE_CHECKING:
     from coderport.coder.facilities import WorkspaceProxy
@@ -73,7 +73,7 @@ def _entity(proxy: WorkspaceProxy, context: Context, chosen: Chosen) -> Entity:
             "errors": list(proxy.status.report.errors),
             "warnings": list(proxy.status.report.warnings),
             "version": proxy.version,
-            "url": picture(context, proxy.path_app_url),
+            "url": site(proxy.path_app_url),
             "wildcard_hostname": proxy.wildcard_hostname,
         },
         {},
