@@ -46,8 +46,8 @@ def comment(stack: str, code: int, stdout: str, stderr: str, address: str = "") 
         if result.get("message"):
             parts.append(fenced(beginning(str(result["message"]), LONGEST_MESSAGE)))
         parts.extend(changes_of(result))
-    if re.fullmatch(r"https://[\w./-]+", address, re.ASCII):
-        parts.append(f"[All of it as a page]({address}), property by property, for five days.")
+    if re.fullmatch(r"https://[\w.:/-]+", address, re.ASCII):
+        parts.append(f"[All of it as a page]({address}), property by property, as long as the artifact is kept.")
     log = f"{before}\n{stderr}".strip("\n")
     if log:
         parts.append(f"<details><summary>Output</summary>\n\n{fenced(_end(log, LONGEST_LOG))}\n\n</details>")

@@ -43,6 +43,11 @@ def planned(lab: Lab, file: Path, *, quickly: bool = False) -> Outcome:
     return outcome
 
 
+def told(outcome: Outcome) -> list[object]:
+    """All that an outcome says of its changes."""
+    return [[each, each.identifier, each.values, each.findings, each.why] for each in outcome.changes]
+
+
 async def by_hand(lab: Lab, action: str) -> None:
     """A colleague lets others run the action."""
     async with opened_port(lab.stack.settings(), Account()) as port:
@@ -92,9 +97,11 @@ def test_a_plan_is_done_exactly_or_not_at_all(lab: Lab, tmp_path: Path, monkeypa
     keep_to("lab", file)
     assert f"updated permissions of {action}" in lab.refused().message
 
-    # looked at once more, it is done
+    # looked at once more, with the engine and without it, it is done
     monkeypatch.delenv(PLAN, raising=False)
+    quickly = planned(lab, tmp_path / "quickly.json", quickly=True)
     seen = planned(lab, file)
+    assert told(quickly) == told(seen) and loaded(tmp_path / "quickly.json").changes == loaded(file).changes
     (permissions,) = [each for each in seen.changes if each.kind == "permissions of"]
     assert "in Port" in permissions.findings[0], "a preview has old and new of permissions as well"
     keep_to("lab", file)

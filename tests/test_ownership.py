@@ -10,6 +10,7 @@ from coderport.catalog.values import Entity
 from coderport.guard.ownership import Owner
 from coderport.guard.verdict import Verdict, ownership_verdict
 from coderport.kinds.workspace import workspace_entity
+from coderport.planning.notes import notes_on_taking_over
 from coderport.port.models import PortEntity
 
 
@@ -73,3 +74,11 @@ def test_another_stacks_mark_on_what_this_stack_declared_before_is_refused() -> 
     port = holding(held(named(1), managed_by="coderport/prod"))
     before = {"coder_workspace": frozenset({numbered(1)})}
     assert verdict([named(1)], port, before=before).refused
+
+
+def test_as_long_as_taking_over_is_on_a_run_says_for_what_and_how_to_end_it() -> None:
+    port = holding(held(named(1), managed_by="coderport/prod"), held(named(2)))
+    for desired, what in (([named(1), named(2)], "1 entity of others is"), ([named(2)], "no entity is left that it")):
+        (note,) = notes_on_taking_over(desired, port, Owner(MARK, {}))
+        assert f"coderport:takeOver is still true: {what}" in note
+        assert note.splitlines()[-1] == "  python -m coderport pulumi -- config rm coderport:takeOver --stack dev"

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from coderport.commands import consent
 from coderport.commands.consent import keep_to
 from coderport.errors import SettingsError
 from coderport.planning.planfile import PlanFile, kept_to, loaded, planned, stamp_of
@@ -87,3 +89,10 @@ def test_a_plan_of_another_stack_is_wrong_usage(tmp_path: Path) -> None:
     file.write_text(plan(CHANGES).model_dump_json(), encoding="utf-8")
     with pytest.raises(SettingsError, match=r"a plan for the stack coderport/prod, not for coderport/test"):
         keep_to("test", file)
+
+
+@pytest.mark.parametrize(("terminal", "ci"), [(False, ""), (True, "true"), (False, "true")])
+def test_nobody_is_asked_without_a_terminal_or_in_ci(monkeypatch: pytest.MonkeyPatch, terminal: bool, ci: str) -> None:
+    monkeypatch.setattr(consent, "is_terminal", lambda: terminal)
+    monkeypatch.setenv("CI", ci)
+    assert consent.consented("a stack that nobody opens", Console(quiet=True)) is None

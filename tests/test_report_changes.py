@@ -297,3 +297,10 @@ def test_a_preview_ends_with_the_command_that_does_it(monkeypatch: pytest.Monkey
     assert f"  python -m coderport up --stack prod --plan '{tmp_path}/a plan.json'\n" in said
     assert loaded(tmp_path / "a plan.json").allow_deletions == 12
     assert "No plan was written" in said and not (tmp_path / "none.json").exists()
+
+
+def test_on_a_narrow_screen_the_counts_stand_below_each_other() -> None:
+    screen = io.StringIO()
+    show(outcome(RENAMED, GONE), Tally(preview=True), Console(file=screen, width=40, soft_wrap=True))
+    assert "workspace\n  created: 0\n  updated: 1\n  deleted: 1\n  unchanged: 0\n" in screen.getvalue()
+    assert "…" not in screen.getvalue()

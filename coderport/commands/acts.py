@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
@@ -25,6 +24,7 @@ from coderport.stack.stack import Stack
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.progress import shown_on
 from coderport.terminal.remedy import COMMAND
+from coderport.terminal.tables import show_table
 from coderport.terminal.text import json_line
 
 SHOWN_CHANGES = 20
@@ -79,7 +79,9 @@ def show(outcome: Outcome, tally: Tally, console: Console, *, whole: bool = Fals
     if outcome.message:
         console.print(outcome.message, style="red")
     if outcome.result not in ("refused", "failed") or outcome.kinds.changed:
-        console.print(_table(outcome))
+        shown = outcome.kinds.columns
+        rows = [(kind, *(getattr(counts, each) for each in shown)) for kind, counts in outcome.kinds.root.items()]
+        show_table(("", *shown), rows, console)
     read, seconds = outcome.read, outcome.seconds
     phases = ", ".join(f"{phase.replace('_', ' ')} {seconds[phase]:.1f} s" for phase in seconds if phase not in _WHOLE)
     console.print(f"{outcome.result} in {seconds.get('total', 0.0):.1f} s: {phases}")
@@ -159,14 +161,3 @@ def _write(what: str, text: str, file: Path) -> None:
 def _enumerated(numbers: Mapping[str, int]) -> str:
     *before, last = (f"{number:,} {words}" for words, number in numbers.items())
     return f"{', '.join(before)} and {last}" if before else last
-
-
-def _table(outcome: Outcome) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    shown = outcome.kinds.columns
-    for heading in shown:
-        table.add_column(heading, justify="right")
-    for kind, counts in outcome.kinds.root.items():
-        table.add_row(kind, *(f"{getattr(counts, column):,}" for column in shown))
-    return table

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from coderport.catalog.meaning import TITLE
 from coderport.history.images import EntityImage
 from coderport.history.record import Record
 from coderport.history.undoing import Undone
+from coderport.terminal.tables import show_table
 from coderport.terminal.text import json_line, short
 
 SHOWN = 20
@@ -21,16 +21,12 @@ _HOW = {"up": "up", "part": "sync or repair", "undo": "undo", "adopt": "adopt"}
 
 def show_history(records: Iterable[Record], console: Console) -> None:
     """A line for each run: its name, what it was, and how much it was about to create, change and delete."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("run")
-    table.add_column("by")
-    for heading in ("created", "changed", "deleted", "definitions"):
-        table.add_column(heading, justify="right")
+    rows: list[tuple[str | int, ...]] = []
     for each in records:
         counts = (each.count("created"), each.count("changed"), each.count("deleted"), len(each.definitions))
-        table.add_row(each.run, _HOW[each.how], *(f"{number:,}" for number in counts))
-    if table.row_count:
-        console.print(table)
+        rows.append((each.run, _HOW[each.how], *counts))
+    if rows:
+        show_table(("run", "by", "created", "changed", "deleted", "definitions"), rows, console)
     else:
         console.print("No run is kept yet: the history begins with the next run that changes something in Port.")
 

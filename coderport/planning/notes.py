@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from coderport.catalog.blueprint import Blueprint
-from coderport.catalog.values import Entity, LeftOut
+from coderport.catalog.values import Entity, Held, LeftOut
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import Disappearances
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
@@ -54,19 +54,21 @@ def narrowed_by(settings: Settings) -> dict[LeftOut, str]:
     return found
 
 
-def notes_on_taking_over(settings: Settings, desired: Iterable[Entity], held: Holdings, owner: Owner) -> Iterator[str]:
-    """As long as `takeOver` is set: how many entities it is for, and how to take it out again."""
-    if not settings.take_over:
-        return
+def notes_on_taking_over(
+    desired: Iterable[Entity], held: Mapping[str, Mapping[str, Held]], owner: Owner
+) -> Iterator[str]:
+    """Where `takeOver` is set: how many entities it is for, and how to take it out again."""
     foreign = sum(
-        (its := held.entities.get(each.blueprint, {}).get(each.identifier)) is not None
+        (its := held.get(each.blueprint, {}).get(each.identifier)) is not None
         and owner.whose(its) not in (Whose.OURS, Whose.OURS_BY_NAME)
         for each in desired
     )
-    what = f"{foreign:,} entities of others are taken over" if foreign else "no entity is left that it is for"
+    others = "1 entity of others is" if foreign == 1 else f"{foreign:,} entities of others are"
+    what = f"{others} taken over" if foreign else "no entity is left that it is for"
     yield (
-        f"coderport:takeOver is still true: {what}. With it, a run also takes what somebody else writes later. "
-        f"When a run has converged, take it out:\n  {CLI} config rm coderport:takeOver --stack {settings.of_stack}"
+        f"coderport:takeOver is still true: {what}. With it, a run also takes what somebody else writes later. When a "
+        "run has converged, take it out:\n"
+        f"  {CLI} config rm coderport:takeOver --stack {owner.mark.stack.rpartition('/')[2]}"
     )
 
 

@@ -195,7 +195,11 @@ def judge(
         ),
         notes=(
             *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings), filters_of(settings)),
-            *notes_on_taking_over(settings, wanted.entities, held, replace(owner, takes_over=False)),
+            *(
+                notes_on_taking_over(wanted.entities, held.entities, past.owner(deployment))
+                if settings.take_over
+                else ()
+            ),
             *notes_of_skipped(read),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),
