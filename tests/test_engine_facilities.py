@@ -18,8 +18,8 @@ pytestmark = pytest.mark.in_order
 
 TEMPLATE, WORKSPACE, VERSION = "coder_template", "coder_workspace", "coder_template_version"
 PROVISIONER, PRESET = "coder_provisioner_daemon", "coder_prebuild_preset"
-PROXY, LICENCE = "coder_workspace_proxy", "coder_licence"
-NEW = (VERSION, PROVISIONER, PRESET, PROXY, LICENCE)
+PROXY, LICENCE, FAILURE = "coder_workspace_proxy", "coder_licence", "coder_failed_build"
+NEW = (VERSION, PROVISIONER, PRESET, PROXY, LICENCE, FAILURE)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]
     sizes = {"workspaces": 4, "templates": 2, "users": 3, "organizations": 1, "prebuilds": 2}
     with laboratory(folder, cli, flavour="newest", **sizes) as lab:
         lab.coder.create_proxy("sydney")
+        lab.coder.fail(sorted(lab.coder.workspace_ids())[0])
         lab.stack.configure({"kinds": "all"})
         yield lab
 

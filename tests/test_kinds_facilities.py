@@ -20,7 +20,7 @@ from coderport.kinds.inventory import Inventory, read_inventory
 from coderport.kinds.kind import Chosen, Reading
 
 VERSION, PROVISIONER, PRESET = "coder_template_version", "coder_provisioner_daemon", "coder_prebuild_preset"
-PROXY, LICENCE = "coder_workspace_proxy", "coder_licence"
+PROXY, LICENCE, FAILURE = "coder_workspace_proxy", "coder_licence", "coder_failed_build"
 EVERYTHING = Filters()
 GHOST = "00000000-0000-4000-8000-00000000dead"
 
@@ -346,3 +346,35 @@ def test_what_a_list_has_lost_on_the_way_is_not_gone(api: Api) -> None:
         listing = reading_of(api, name, found.snapshot, known, Losing)
         assert asked
         assert (listing.rows.keys(), listing.fates, listing.skipped) == (known, {}, "")
+
+
+# ---------------------------------------------------------------- failed builds
+
+
+def test_a_build_that_failed_says_why_until_a_newer_one_comes(api: Api) -> None:
+    coder = api.emulator
+    workspace = coder.create_workspace()
+    coder.fail(workspace, "no room left " + "x" * 3000)
+    row = coder.workspace(workspace)
+    build = row.build.id
+    entity = shown(read(api), FAILURE)[build]
+    assert str(entity.properties["error"]).startswith("no room left") and len(str(entity.properties["error"])) == 2000
+    assert (entity.properties["transition"], entity.properties["build_number"]) == ("start", row.build.number)
+    assert entity.relations == {"workspace": workspace, "version": row.build.version_id}
+    coder.start(workspace)
+    listing = read(api, {FAILURE: frozenset({build})}).listings[FAILURE]
+    assert (build in listing.rows, listing.fates) == (False, {build: Fate.GONE})
+
+
+def test_where_workspaces_were_missed_no_failure_has_ended(api: Api) -> None:
+    snapshot = replace(read(api).snapshot, short=1)
+    listing = reading_of(api, FAILURE, snapshot, frozenset({GHOST}))
+    assert listing.skipped.startswith("the read of workspaces missed some")
+
+
+def test_the_failure_of_a_workspace_that_is_left_out_is_left_out_as_well(api: Api) -> None:
+    workspace = api.emulator.create_workspace()
+    api.emulator.fail(workspace)
+    row = read(api).listings[FAILURE].rows[api.emulator.workspace(workspace).build.id]
+    chosen = Chosen(left_out={Ref("coder_workspace", workspace): LeftOut.TEMPLATE})
+    assert KIND_OF[FAILURE].left_out(row, EVERYTHING, CONTEXT, chosen) is LeftOut.TEMPLATE

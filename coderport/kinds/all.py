@@ -11,6 +11,7 @@ from coderport.catalog.blueprint import Blueprint, ordered
 from coderport.catalog.values import Entity, Held
 from coderport.errors import SettingsError
 from coderport.kinds import (
+    failed_build,
     group,
     licence,
     organization,
@@ -42,6 +43,7 @@ KINDS: tuple[Kind[Any], ...] = in_order(
         provisioner_daemon.KIND,
         workspace_proxy.KIND,
         licence.KIND,
+        failed_build.KIND,
         workspace.KIND,
     )
 )

@@ -80,6 +80,12 @@ async def absent(
     return {each: Fate.GONE if still[kind] and found[each] is None else Fate.UNPROVEN for each in fates}
 
 
+def is_whole(snapshot: Snapshot) -> bool:
+    """Whether the read of templates and workspaces showed all, so that what it shows of none of them is nowhere."""
+    fates = {*snapshot.template_fates.values(), *snapshot.workspace_fates.values()}
+    return snapshot.whole and Fate.UNPROVEN not in fates
+
+
 async def still_sees(reading: Reading, needs: frozenset[str]) -> bool:
     """Whether the token reads every object in scope of these kinds (of `POST /authcheck`) now as well.
 

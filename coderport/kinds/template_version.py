@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import ORGANIZATIONS, VERSIONS
 from coderport.catalog.values import Context, Entity, LeftOut
-from coderport.coder.reading.fate import Fate
 from coderport.kinds.filters import Filters
-from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading
+from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, is_whole
 from coderport.kinds.mapping import (
     DEPLOYMENT,
     MANAGED_BY,
@@ -101,7 +100,7 @@ async def _read(reading: Reading) -> Listing[Row]:
     used = Counter(each.latest_build.template_version_id for each in workspaces.values())
     active = {each.active_version_id for each in templates.values()}
     wanted = (_inside(snapshot) | reading.known) & {*used, *active}
-    if not _is_whole(snapshot):
+    if not is_whole(snapshot):
         wanted |= reading.known
     found = await Facilities(reading.client).versions(
         wanted, lambda done: reading.progress("versions", done, len(wanted))
@@ -124,12 +123,6 @@ def _inside(snapshot: Snapshot) -> set[str]:
     found = {each.active_version_id for each in snapshot.templates.values()}
     found |= {each.latest_build.template_version_id for each in snapshot.workspaces.values()}
     return found - {""}
-
-
-def _is_whole(snapshot: Snapshot) -> bool:
-    """Whether what was not seen in use is not in use."""
-    fates = {*snapshot.template_fates.values(), *snapshot.workspace_fates.values()}
-    return snapshot.whole and Fate.UNPROVEN not in fates
 
 
 def _entity(row: Row, context: Context, chosen: Chosen) -> Entity:
