@@ -5,7 +5,7 @@ unexport PYTHONHOME PYTHONPATH
 python := .venv/bin/python
 
 help:
-	@echo "make demo      Coder and Port emulated, the real Pulumi engine: watch Port converge"
+	@echo "make demo      Coder and Port emulated, the real Pulumi engine: watch Port converge, in a browser (DEMO=--no-browser: without)"
 	@echo "make test      the tests"
 	@echo "make lint      ruff, mypy, zizmor"
 	@echo "make emulate   Coder and Port emulated on the ports of the dev stack, in the foreground"
@@ -16,7 +16,7 @@ help:
 	@echo "make clean     removes .venv, .coderport and caches"
 
 demo: runtime
-	@$(python) -m coderport demo
+	@$(python) -m coderport demo $(DEMO)
 
 emulate: runtime
 	@$(python) -m coderport emulate

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +18,9 @@ from coderport.emulators.page.app import BUNDLE, FILES, application
 from coderport.emulators.page.coder_side import MOST_ROWS
 from coderport.emulators.pair import Pair
 from coderport.emulators.port import PortEmulator
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from screenshots import DIGEST, NAMES, PICTURES, digest
 
 HERE = "http://127.0.0.1:17083"
 SCORECARD: Json = {
@@ -310,3 +315,16 @@ def test_a_pair_serves_the_page_where_it_is_asked_for() -> None:
         assert "emulated" in httpx.get(f"{pair.page_url}/page.js", timeout=300).text
     with Pair(workspaces=1) as pair:
         assert "page_url" not in pair.describe()
+
+
+# ------------------------------------------------------------ the pictures of it
+
+
+def test_the_pictures_show_the_page_as_it_is() -> None:
+    made_of = DIGEST.read_text(encoding="utf-8").strip()
+    assert made_of == digest(), "run .venv/bin/python scripts/screenshots.py (it needs Chromium and Playwright)"
+    assert {each.stem for each in PICTURES.glob("*.png")} == set(NAMES)
+    for name in NAMES:
+        picture = (PICTURES / f"{name}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG"), name
+        assert len(picture) < 200_000, f"{name} is to be small"

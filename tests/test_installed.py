@@ -55,6 +55,7 @@ def test_the_wheel_holds_the_package_and_no_tests(installed: Installed) -> None:
     names = ZipFile(installed.wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"coderport", f"coderport-{TAG}.dist-info"}
     of_the_tree = {str(each.relative_to(ROOT)) for each in (ROOT / "coderport").rglob("*.py")}
+    of_the_tree |= {str(each.relative_to(ROOT)) for each in (ROOT / "coderport/emulators/page/bundle").iterdir()}
     assert of_the_tree <= set(names)
 
 
@@ -110,9 +111,13 @@ def test_a_pulumi_project_of_somebody_else_is_left_alone(installed: Installed, c
 
 def test_the_demo_runs_whole_through_the_engine(installed: Installed, cli: CliInfo) -> None:
     path = f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}"
-    done = installed.run("demo", "--workspaces", "5", "--templates", "2", PATH=path)
+    done = installed.run("demo", "--browser", "--workspaces", "5", "--templates", "2", PATH=path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
+    assert "Watch it in a browser on this machine: http://127.0.0.1:" in done.stdout
+    assert re.search(r"~ workspace \S+ \(title\)", done.stdout), "the hand edit of the fifth act is corrected"
+    assert 'may not run action "coder_stop_workspace"' in done.stdout
+    assert "7 · Now yours" in done.stdout
     assert [each.name for each in installed.home.iterdir()] == [".cache"]
 
 

@@ -428,11 +428,15 @@ def pulumi(
 def demo(
     workspaces: Annotated[int, typer.Option(min=3, help="How many workspaces Coder has.")] = 40,
     templates: Annotated[int, typer.Option(min=2, help="How many templates Coder has.")] = 6,
+    browser: Annotated[
+        bool | None,
+        typer.Option("--browser/--no-browser", help="A page to watch it on; by default at a terminal, and not in CI."),
+    ] = None,
 ) -> None:
     """Show the whole on this machine: emulators, the real engine, four acts. Touches no account and no login."""
     from coderport.commands.demo import show
 
-    show(workspaces=workspaces, templates=templates)
+    show(workspaces=workspaces, templates=templates, browser=browser)
 
 
 @app.command()

@@ -22,10 +22,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from coderport.catalog.actions.declared import STOP
 from coderport.commands.acts import show as show_outcome
 from coderport.commands.consoles import people
+from coderport.commands.drift import drift
 from coderport.emulators.coder import CoderEmulator
+from coderport.emulators.page.coder_side import people as people_of
 from coderport.emulators.pair import Pair
+from coderport.emulators.port import Problem
 from coderport.engine import CliInfo, drop_real_life, obtain_cli
 from coderport.engine.cli import cache
 from coderport.errors import CoderportError
@@ -33,6 +37,7 @@ from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.project import CHECKOUT
 from coderport.report.outcome import Counts, Outcome
+from coderport.setup.asking import is_terminal
 from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack
 from coderport.terminal.remedy import COMMAND
@@ -60,8 +65,14 @@ class DemoError(CoderportError):
     """A run did not do what the demo says that it does."""
 
 
-def show(*, workspaces: int, templates: int, browser: bool = False) -> None:
-    """Four acts with the real engine against the emulators, each checked for what it claims."""
+def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
+    """Four acts with the real engine against the emulators, each checked for what it claims.
+
+    With `browser` (None: where somebody is at a terminal, and no CI) it has a page, waits before each act for the
+    person who looks at it, shows two acts more and then leaves the emulators to them.
+    """
+    if browser is None:
+        browser = is_terminal() and not os.environ.get("CI")
     console = people()
     cli = obtain_cli(console.print)
     drop_real_life(os.environ)
@@ -70,15 +81,21 @@ def show(*, workspaces: int, templates: int, browser: bool = False) -> None:
         shutil.rmtree(FOLDER, ignore_errors=True)
         with stage(FOLDER, cli, workspaces=workspaces, templates=templates, page=browser) as (pair, stack):
             console.print(pair.banner())
+            if pair.page_url is not None:
+                console.print(f"Watch it in a browser on this machine: {pair.page_url}/")
+            wait = _Audience(console, here=browser)
+            wait("The catalog on the page is empty. Enter goes on.")
             _headline(console, "1 · The first run: Port is empty")
             first = _run(stack, pair, console)
             _expect(first.result == "converged", "the first run should converge")
             console.print(_catalog(pair))
 
+            wait("The page shows all of Coder in Port's catalog. Enter goes on.")
             _headline(console, "2 · Again: nothing has changed, so nothing is written")
             second = _run(stack, pair, console)
             _expect(second.result == "unchanged" and second.port_writes == 0, "the second run should change nothing")
 
+            wait("What happens next lights up on the left at once, and on the right with the run. Enter goes on.")
             _headline(console, "3 · Things happen in Coder, and exactly those reach Port")
             happened = _things_happen(pair.coder)
             for line in happened.lines:
@@ -92,12 +109,15 @@ def show(*, workspaces: int, templates: int, browser: bool = False) -> None:
             )
             _expect(third.kinds.template == Counts(updated=1, unchanged=templates - 1), "1 template should change")
 
+            wait("Next is a run of an action: its log is on the page under Runs. Enter goes on.")
             _headline(console, "4 · Somebody presses *Create Coder Workspace* in Port")
             for line in _button_pressed(pair):
                 console.print(f"  {line}")
             fourth = _run(stack, pair, console)
             _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
             _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
+            if browser:
+                _more_acts(pair, stack, console, wait)
     shown = FOLDER.relative_to(CHECKOUT) if CHECKOUT else FOLDER
     console.print(f"\nThe state of this demo is in {shown}; the emulators are gone.")
     if CHECKOUT is None:
@@ -107,6 +127,51 @@ def show(*, workspaces: int, templates: int, browser: bool = False) -> None:
     console.print("Next: the README, for a real Coder and Port; or `make emulate`, and in another terminal:")
     state = shlex.quote(FOLDER.parent.as_uri())
     console.print(f"  PULUMI_BACKEND_URL={state} PULUMI_CONFIG_PASSPHRASE=dev {COMMAND} up --stack dev")
+
+
+class _Audience:
+    """Waits for Enter of the person who watches the page; where nobody does, for nothing."""
+
+    def __init__(self, console: Console, *, here: bool) -> None:
+        self._console, self._here = console, here
+
+    def __call__(self, text: str) -> bool:
+        """Whether the person goes on, which they do with Enter; the end of input (Ctrl-D) is no."""
+        if self._here:
+            self._console.print(f"\n{text}", style="cyan")
+            self._here = sys.stdin.readline() != ""
+        return self._here
+
+
+def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> None:
+    """What is for the page only: a hand edit, a person without the right, and then whatever its buttons do."""
+    wait("Next somebody edits Port by hand. Enter goes on.")
+    _headline(console, "5 · A hand edit in Port, and its repair")
+    edited = min(pair.port.entities(WORKSPACE.identifier), key=lambda each: str(each["title"]))
+    edit = {"identifier": edited["identifier"], "title": "Edited by hand"}
+    pair.port.put_entity(WORKSPACE.identifier, edit, by="somebody")
+    console.print(f"  {edited['title']} is now called {edit['title']}")
+    wait("The page shows the edit. Enter goes on.")
+    outcome, tally = drift(stack, repair=True)
+    show_outcome(outcome, tally, console)
+    held = pair.port.entity(WORKSPACE.identifier, edited["identifier"]) or {}
+    _expect(held.get("title") == edited["title"], "the repair should give the workspace its title again")
+
+    _headline(console, "6 · Another person may not stop that workspace")
+    owner = pair.coder.user(pair.coder.workspace(edited["identifier"]).owner_id).email
+    other = next(email for email in people_of(pair.coder) if email != owner)
+    pair.port.add_user(other)
+    try:
+        pair.port.run_action(STOP, by=other, entity=edited["identifier"])
+    except Problem as problem:
+        console.print(f"  Port says: {problem.message}")
+    else:
+        _expect(False, "only the owner and admins may stop a workspace")
+
+    _headline(console, "7 · Now yours")
+    while wait("Press buttons on the page; Enter here is a run, Ctrl-D ends the demo."):
+        pair.port.reset_requests()
+        show_outcome(*stack.up(), console)
 
 
 @contextmanager

@@ -35,7 +35,10 @@ def overview(store: Store) -> Json:
             {"identifier": name, "title": _title(held), "count": len(held.rows)}
             for name, held in sorted(store.blueprints.items())
         ],
-        "pages": [{"identifier": name, "title": body["title"]} for name, body in store.pages.items()],
+        "pages": sorted(
+            ({"identifier": name, "title": body["title"]} for name, body in store.pages.items()),
+            key=lambda page: str(page["title"]),
+        ),
         "actions": sum(_is_button(action) for action in store.actions.values()),
         "runs": len(store.runs),
         "people": sorted(store.users),
@@ -78,8 +81,9 @@ def entity_page(store: Store, blueprint: str, identifier: str, user: User | None
 
 
 def hub(store: Store, user: User | None) -> Json:
-    """The self-service hub: every action that a person starts."""
-    return {"actions": [_button(store, each, user, None) for each in store.actions.values() if _is_button(each)]}
+    """The self-service hub: every action that a person starts, those that create something first."""
+    buttons = [_button(store, each, user, None) for each in store.actions.values() if _is_button(each)]
+    return {"actions": sorted(buttons, key=lambda each: (each["operation"] != "CREATE", each["title"]))}
 
 
 def all_runs(store: Store) -> Json:

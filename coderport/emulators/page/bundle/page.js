@@ -2,6 +2,7 @@
 import { views } from "./views.js";
 
 const POLL = 700; // milliseconds between two looks at what is shown
+const LIT = 3000; // and how long what has changed lights up, as in page.css
 
 /** An element. Children are elements or texts; of the properties `class` and `data-…` are attributes. */
 export function el(tag, properties = {}, ...children) {
@@ -42,10 +43,10 @@ export const me = { email: sessionStorage.getItem("as") ?? "" };
 
 /** A part of the page that shows what one address answers, and is drawn anew when that has changed. */
 class Panel {
-  constructor(place) { this.place = place; this.seen = new Map(); }
+  constructor(place) { this.place = place; this.seen = new Map(); this.lit = new Map(); }
 
   show(path, draw) {
-    this.path = path; this.draw = draw; this.tag = null; this.seen.clear(); this.first = true;
+    this.path = path; this.draw = draw; this.tag = null; this.seen.clear(); this.lit.clear(); this.first = true;
     return this.look();
   }
 
@@ -73,15 +74,19 @@ class Panel {
 
   /** Marks what is new or different since the last drawing, by the keys of rows and the texts of their cells. */
   flash() {
-    const now = new Map(), tables = [...this.place.querySelectorAll("table")];
+    const now = new Map(), tables = [...this.place.querySelectorAll("table")], time = performance.now();
     for (const row of this.place.querySelectorAll("[data-key]")) {
-      const texts = [...row.children].map((cell) => (cell.querySelector(".text") ?? cell).textContent);
       const key = `${tables.indexOf(row.closest("table"))} ${row.dataset.key}`; // one entity may be in several tables
+      const texts = [...row.children].map((cell) => (cell.querySelector(".text") ?? cell).textContent);
       const before = this.seen.get(key);
       now.set(key, texts);
-      if (this.first) continue;
-      if (!before) for (const cell of row.children) cell.classList.add("changed");
-      else texts.forEach((text, at) => { if (text !== before[at]) row.children[at].classList.add("changed"); });
+      texts.forEach((text, at) => {
+        if (!this.first && text !== before?.[at]) this.lit.set(`${key} ${at}`, time);
+        const since = time - (this.lit.get(`${key} ${at}`) ?? -LIT);
+        if (since >= LIT) return;
+        row.children[at].classList.add("changed");
+        row.children[at].style.animationDelay = `-${since}ms`; // a second drawing goes on where the first one was
+      });
     }
     this.seen = now;
   }
@@ -176,21 +181,30 @@ async function become(email) {
 
 const place = () => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
 
+/** Where nothing was chosen yet, the blueprint with the most entities is open; while Port fills that may change. */
+let opened;
+
+function open(blueprint) {
+  opened = blueprint;
+  port.path = null;
+  portBody.replaceChildren();
+  if (blueprint) views.table(port, portBody, [blueprint]);
+  else portBody.append(el("p", { class: "quiet" }, "Port is empty. The first run fills it."));
+}
+
 function drawOverview(value) {
+  const most = Math.max(...value.blueprints.map((each) => each.count));
+  const fullest = value.blueprints.find((each) => each.count === most)?.identifier ?? null;
   const chosen = [el("option", { value: "" }, "nobody"), ...value.people.map((each) => el("option", { value: each }, each))];
   if (document.activeElement !== people) { people.replaceChildren(...chosen); people.value = me.email; }
   const here = location.hash;
-  const entry = (to, text) => { const made = link(to, text); if (made.hash === here) made.className = "here"; return el("span", { "data-key": to.join("/") }, made); };
+  const entry = (to, text) => { const made = link(to, text); if (made.hash === here || (!place().length && to[0] === "table" && to[1] === fullest)) made.className = "here"; return el("span", { "data-key": to.join("/") }, made); };
   const entries = [
     ...value.blueprints.map((each) => entry(["table", each.identifier], `${each.title} (${each.count.toLocaleString("en")})`)),
     ...value.pages.map((each) => entry(["page", each.identifier], each.title)),
     entry(["hub"], `Self-service (${value.actions})`), entry(["runs"], `Runs (${value.runs})`),
   ];
-  if (!place().length) {
-    const first = value.blueprints.find((each) => each.identifier === "coder_workspace") ?? value.blueprints[0];
-    if (first) location.replace("#/table/" + encodeURIComponent(first.identifier));
-    else portBody.replaceChildren(el("p", { class: "quiet" }, "Port is empty. The first run fills it."));
-  }
+  if (!place().length && opened !== fullest) open(fullest);
   return entries;
 }
 
@@ -199,6 +213,7 @@ function route() {
   overview.tag = null;
   overview.look().catch(() => {});
   const draw = views[view];
+  opened = undefined;
   port.path = null;
   portBody.replaceChildren();
   if (draw) draw(port, portBody, rest);
