@@ -117,6 +117,36 @@ def test_a_large_deployment_is_split_by_template() -> None:
     assert listings(coder) == 2 + 6 + 1
 
 
+def test_where_templates_would_need_many_more_requests_small_pages_that_overlap_are_read() -> None:
+    coder = Calm()
+    rows = coder.filled(templates=30, each=2)
+    snapshot = read(coder, page_limit=20)
+    assert snapshot.workspaces.keys() == {row.id for row in rows}
+    assert snapshot.whole
+    assert listings(coder) == 2 + 5 + 1, "pages of 20 that have 10 in common"
+
+
+def test_a_row_that_moves_a_place_between_two_pages_is_not_lost() -> None:
+    coder = Calm()
+    rows = coder.filled(templates=30, each=2)
+    rows[0].running = True  # listed before all others
+
+    def at_the(number: int) -> Callable[[], None]:
+        def happen() -> None:
+            if number > 1:
+                coder.on["/workspaces?"] = at_the(number - 1)
+            else:
+                rows[0].running = False
+
+        return happen
+
+    coder.on["/workspaces?"] = at_the(4)  # two counts and the first page come before it
+    snapshot = read(coder, page_limit=20)
+    assert snapshot.workspaces.keys() == {row.id for row in rows}
+    assert snapshot.whole
+    assert listings(coder) == 2 + 5 + 1, "no second pass was needed"
+
+
 def test_a_template_larger_than_a_page_is_walked_past_short_and_empty_pages() -> None:
     coder = Calm()
     template, hidden = coder.add_template("big"), coder.add_template("hidden")
