@@ -1,13 +1,13 @@
 """Listing the workspaces of one scope: as little of Coder's time as possible, and few rows lost.
 
 Where everything fits on one page, that page is one SQL statement and needs nothing else. Else Coder's price decides,
-measured on 2.20 (see the emulator's `prices`): 0.85 ms for each row, and for each request 14 µs for every workspace that
-exists, because it counts them all. Split by template, which a workspace never changes, most parts are one statement and
-lose nothing; that is taken while it needs few more requests than pages would. Otherwise the scope is walked in small
-pages side by side that overlap: a row that moves by a few places meanwhile is not lost. A part that is larger than a
-page is walked too, until `offset >= count` (a short or empty page in the middle is not the end), and again while it
-holds fewer ids than it counts. Rows that no part holds, because their template was renamed, created or is unreadable,
-are looked for by walking the whole scope. `ledger` judges.
+measured on 2.20 (see the emulator's `prices`): 0.85 ms for each row, and for each request 14 µs for every workspace
+that exists, because it counts them all. Split by template, which a workspace never changes, most parts are one
+statement and lose nothing; that is taken while it needs few more requests than pages would. Otherwise the scope is
+walked in small pages side by side that overlap: a row that moves by a few places meanwhile is not lost. A part that
+is larger than a page is walked too, until `offset >= count` (a short or empty page in the middle is not the end), and
+again while it holds fewer ids than it counts. Rows that no part holds, because their template was renamed, created or
+is unreadable, are looked for by walking the whole scope. `ledger` judges.
 """
 
 from __future__ import annotations
