@@ -41,6 +41,11 @@ export async function post(path, body) {
 /** Who the person at the page is, for Port: an e-mail address, or nobody. */
 export const me = { email: sessionStorage.getItem("as") ?? "" };
 
+/** Between the two halves of a click: a button that is replaced meanwhile would not be clicked. */
+let pressed = false;
+addEventListener("pointerdown", () => { pressed = true; }, true);
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { pressed = false; }), true);
+
 /** A part of the page that shows what one address answers, and is drawn anew when that has changed. */
 class Panel {
   constructor(place) { this.place = place; this.seen = new Map(); this.lit = new Map(); }
@@ -66,8 +71,9 @@ class Panel {
     this.first = false;
   }
 
-  /** Something is being typed or chosen here, which a new drawing would take away. */
+  /** Something is being typed, chosen or pressed here, which a new drawing would take away. */
   isBusy() {
+    if (pressed) return true;
     const active = document.activeElement;
     return this.place.contains(active) && active.matches("input, select, textarea");
   }
