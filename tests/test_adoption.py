@@ -270,7 +270,8 @@ def test_siblings_and_what_coder_deleted_have_each_an_allowance_and_share_the_re
     assert not verdict_on(world.plan(), Limits(), "dev").refused
     world.gone.add(numbered(30))
     world.put(entity(numbered(30), W))
-    assert "--allow-deletions 21" in verdict_on(world.plan(), Limits(), "dev").text()
+    text = verdict_on(world.plan(), Limits(), "dev").text()
+    assert text.splitlines()[-1] == "  python -m coderport adopt --stack dev --apply --allow-deletions 21"
 
 
 @st.composite

@@ -50,26 +50,26 @@ def show_adoption(
 def _sections(report: Report) -> Iterator[tuple[str, Sequence[str]]]:
     settled = [each for each in report.renamed if each.identifier != each.template or each.takes]
     yield (
-        f"{len(settled)} templates renamed in place, so that relations to them stay:",
+        f"{len(settled):,} templates renamed in place, so that relations to them stay:",
         [_renamed(each) for each in settled],
     )
     yield (
-        f"{len(report.siblings)} siblings deleted, of other versions of the same templates:",
+        f"{len(report.siblings):,} siblings deleted, of other versions of the same templates:",
         [f"{line(each.title)} ({line(each.identifier)})" for each in report.siblings],
     )
     yield (
-        f"{len(report.moved)} entities whose relations move from a sibling to the one that stays:",
+        f"{len(report.moved):,} entities whose relations move from a sibling to the one that stays:",
         [f"{_named(each)}: {line(', '.join(each.relations))}" for each in report.moved],
     )
-    yield f"{len(report.gone)} entities deleted, of what Coder has deleted:", [_named(each) for each in report.gone]
+    yield f"{len(report.gone):,} entities deleted, of what Coder has deleted:", [_named(each) for each in report.gone]
     taken_over = Counter(each.blueprint for each in report.taken_over)
-    yield "Taken over by the next `up`, as they are:", [f"{number} of {name}" for name, number in taken_over.items()]
+    yield "Taken over by the next `up`, as they are:", [f"{number:,} of {name}" for name, number in taken_over.items()]
     yield (
         "What the next `up` does with definitions:",
         [f"{each.kind} {line(each.identifier)}: {line(each.next_up)}" for each in report.definitions],
     )
     yield (
-        f"{len(report.left)} entities left as they are:",
+        f"{len(report.left):,} entities left as they are:",
         [f"{_named(each)}: {line(each.why)}" for each in report.left],
     )
 

@@ -19,7 +19,7 @@ from coderport.terminal.text import line
 
 def verdict_on(adoption: Adoption, limits: Limits, stack: str, *, allow_deletions: int = 0) -> Verdict:
     """Whether nothing of others would be taken, and no more goes than may; `stack` is the name of the stack."""
-    return combined(_foreign(adoption, stack), _deletions(adoption, limits, allow_deletions))
+    return combined(_foreign(adoption, stack), _deletions(adoption, limits, stack, allow_deletions))
 
 
 def _foreign(adoption: Adoption, stack: str) -> Verdict:
@@ -27,8 +27,8 @@ def _foreign(adoption: Adoption, stack: str) -> Verdict:
         return Verdict()
     number = len(adoption.foreign)
     lines = [
-        f"Port holds {number} {'entity' if number == 1 else 'entities'} of templates and workspaces of this stack that "
-        "somebody else has signed:",
+        f"Port holds {number:,} {'entity' if number == 1 else 'entities'} of templates and workspaces of this stack "
+        "that somebody else has signed:",
         *(f"  {each.blueprint} {line(each.title or each.identifier)} ({each.identifier}): {_signed(each)}"
           for each in adoption.foreign[:SHOWN]),
         *([f"  and {number - SHOWN} more"] if number > SHOWN else []),
@@ -46,7 +46,7 @@ def _signed(entity: PortEntity) -> str:
     return f"managed by {line(str(mark))}" if mark else "of another Coder deployment"
 
 
-def _deletions(adoption: Adoption, limits: Limits, allowed: int) -> Verdict:
+def _deletions(adoption: Adoption, limits: Limits, stack: str, allowed: int) -> Verdict:
     siblings = len(adoption.siblings)
     gone = {blueprint: [each for each in adoption.gone if each.blueprint == blueprint] for blueprint in (T, W)}
     limit = {blueprint: limits.for_deleted(adoption.held.get(blueprint, 0)) for blueprint in (T, W)}
@@ -57,18 +57,19 @@ def _deletions(adoption: Adoption, limits: Limits, allowed: int) -> Verdict:
     lines = ["This would delete more than a run may by itself."]
     if siblings:
         lines.append(
-            f"siblings of templates: {siblings} of {adoption.held.get(T, 0)} entities would go "
+            f"siblings of templates: {siblings:,} of {adoption.held.get(T, 0):,} entities would go "
             f"({limit[T]} may without a release): {_names(adoption.siblings)}"
         )
     for blueprint, plural in ((T, "templates"), (W, "workspaces")):
         if gone[blueprint]:
             lines.append(
-                f"{plural} that were deleted in Coder: {len(gone[blueprint])} of {adoption.held.get(blueprint, 0)} "
+                f"{plural} that were deleted in Coder: {len(gone[blueprint]):,} of {adoption.held.get(blueprint, 0):,} "
                 f"entities would go ({limit[blueprint]} may without a release): {_names(gone[blueprint])}"
             )
     lines += [
         "If that is right, allow it for one run:",
         f"  --allow-deletions {total}   (or CODERPORT_ALLOW_DELETIONS={total})",
+        f"  {COMMAND} adopt --stack {stack} --apply --allow-deletions {total}",
     ]
     return Verdict(("\n".join(lines),))
 

@@ -31,6 +31,7 @@ from coderport.stack.comparison import Comparison, comparison_of
 from coderport.stack.result import outcome_of
 from coderport.stack.stack import Stack
 from coderport.terminal.ending import Interrupted
+from coderport.terminal.remedy import COMMAND
 from coderport.terminal.text import line
 
 SHOWN_DRIFT = 50
@@ -81,6 +82,8 @@ def report_drift(
         return outcome, tally
 
     outcome = converge(name, "Comparing Port with what is desired of", act, console, whole=whole)
+    if outcome.result == "drifted":
+        console.print(f"To correct exactly that:\n  {COMMAND} drift --stack {name} --repair")
     if html is not None:
         write_page(outcome, "drift", name, html, rows_of(outcome))
     return outcome

@@ -25,7 +25,7 @@ from coderport.settings import Limits, Releases, Settings, load_releases
 from coderport.stack.stack import Stack
 from coderport.terminal import ending
 from coderport.terminal.ending import says, writes_text
-from coderport.terminal.remedy import CLI
+from coderport.terminal.remedy import CLI, COMMAND
 from coderport.terminal.text import line
 
 
@@ -76,7 +76,7 @@ async def _undo(
             )
         now = await read_now(client, record, later)
         found = await _without_targets_of_others(client, undo_of(record, now))
-        await _insist(client, found, owner, settings.guard, releases)
+        await _insist(client, found, owner, settings.guard, releases, f"{record.run} --stack {stack.name}")
         if not apply_it or found.nothing:
             return Undone(record, found)
         if not settings.keep_runs:
@@ -151,8 +151,13 @@ def _later(store: Store, run: str) -> dict[Place, str]:
     return found
 
 
-async def _insist(client: PortClient, found: Undo, owner: Owner, limits: Limits, releases: Releases) -> None:
-    """Raises Refusal where an undo deletes more entities of a blueprint than a run may without a release."""
+async def _insist(
+    client: PortClient, found: Undo, owner: Owner, limits: Limits, releases: Releases, arguments: str
+) -> None:
+    """Raises Refusal where an undo deletes more entities of a blueprint than a run may without a release.
+
+    `arguments` are those of the command, for the one that is allowed to.
+    """
     going = Counter(each.blueprint for each in found.delete)
     total = sum(going.values())
     if total <= releases.allow_deletions:
@@ -162,14 +167,15 @@ async def _insist(client: PortClient, found: Undo, owner: Owner, limits: Limits,
         ours = len(owner.holds({each.identifier: each async for each in client.entities(blueprint)}))
         limit = limits.for_deleted(ours)
         if number > limit or number >= ours > 0:
-            lines.append(f"{blueprint}: {number} of {ours} would go ({limit} may without a release)")
+            lines.append(f"{blueprint}: {number:,} of {ours:,} would go ({limit:,} may without a release)")
     if lines:
         raise Refusal(
             "Refused, nothing was changed.\n\nThe undo deletes what that run created, and that is more than a run may "
             "delete by itself.\n"
             + "\n".join(lines)
             + f"\nIf that is right, allow it for one run:\n  --allow-deletions {total}   "
-            + f"(or CODERPORT_ALLOW_DELETIONS={total})"
+            + f"(or CODERPORT_ALLOW_DELETIONS={total})\n"
+            + f"  {COMMAND} undo {arguments} --apply --allow-deletions {total}"
         )
 
 

@@ -104,7 +104,7 @@ def demands_verdict(
         more = f" and {len(waiting) - SHOWN} more" if len(waiting) > SHOWN else ""
         reasons.append(
             listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
-            + f"\nSo Port would refuse {len(waiting)} of its entities: {', '.join(waiting[:SHOWN])}{more}."
+            + f"\nSo Port would refuse {len(waiting):,} of its entities: {', '.join(waiting[:SHOWN])}{more}."
             + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or give it a default."
         )
     return Verdict(tuple(reasons))

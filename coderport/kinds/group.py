@@ -69,7 +69,7 @@ async def _read(reading: Reading) -> Listing[Group]:
         return Listing(NOTHING, skipped="this version of Coder has no list of all groups")
     inside = {each.id for each in reading.snapshot.organizations}
     if missing := inside - listed.keys():
-        return Listing(NOTHING, skipped=f"Coder's list of groups lacks {len(missing)} of those that must be there")
+        return Listing(NOTHING, skipped=f"Coder's list of groups lacks {len(missing):,} of those that must be there")
     fates = await absent(reading, "group", reading.known - listed.keys(), reading.client.group)
     return Listing(
         {key: each for key, each in sorted(listed.items()) if each.organization_id in inside},

@@ -106,7 +106,7 @@ async def _read(reading: Reading) -> Listing[Row]:
         wanted, lambda done: reading.progress("versions", done, len(wanted))
     )
     if lost := sorted(reading.known & wanted - found.keys()):
-        return Listing(NOTHING, skipped=f"Coder did not show {len(lost)} of the versions in use, such as {lost[0]}")
+        return Listing(NOTHING, skipped=f"Coder did not show {len(lost):,} of the versions in use, such as {lost[0]}")
     rows = {
         key: Row(each, *names.get(each.template_id, ("", "")), active=key in active, workspaces=used[key])
         for key, each in sorted(found.items())

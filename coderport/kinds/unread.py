@@ -44,17 +44,17 @@ def notes(kept: Mapping[str, int]) -> Iterator[str]:
     """What a person should know of it, by property the number of entities that keep theirs."""
     if number := kept.get("owner_email"):
         yield (
-            f"The owners of {number} workspaces were not among the users that Coder showed. Their owner_email stays as "
-            "Port has it."
+            f"The owners of {number:,} workspaces were not among the users that Coder showed. Their owner_email stays "
+            "as Port has it."
         )
     if number := kept.get("organization_display_name"):
         yield (
-            f"The organizations of {number} templates and workspaces were not among those that Coder showed. Their "
+            f"The organizations of {number:,} templates and workspaces were not among those that Coder showed. Their "
             "names stay as Port has them."
         )
     for _, key in _NAMES:
         if number := kept.get(key):
-            yield f"Coder did not show {key} of {number} templates and workspaces, which stays as Port has it."
+            yield f"Coder did not show {key} of {number:,} templates and workspaces, which stays as Port has it."
 
 
 def _unread(entity: Entity, context: Context) -> Iterator[tuple[str, str]]:

@@ -123,7 +123,7 @@ def _narrowed(narrowed: Mapping[LeftOut, str], kinds: Mapping[str, Disappearance
     for reason, words in narrowed.items():
         number = sum(why is reason for kind in kinds.values() for why in kind.left_out.values())
         if number:
-            yield f"{number} of this stack's entities are {reason.value}{words}."
+            yield f"{number:,} of this stack's entities are {reason.value}{words}."
 
 
 def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings, own: Mark) -> Iterator[str]:
@@ -135,7 +135,7 @@ def _handed_over(kinds: Mapping[str, Disappearances], held: Holdings, own: Mark)
         if (mark := Mark.read(held.entities[blueprint][identifier].properties.get(MANAGED_BY))) is not None
     )
     for taker, number in sorted(takers.items()):
-        yield f"{number} of this stack's entities belong to {taker} now: they leave this stack and stay in Port."
+        yield f"{number:,} of this stack's entities belong to {taker} now: they leave this stack and stay in Port."
 
 
 _KEPT = {
@@ -158,7 +158,7 @@ def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
         if found:
             more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             yield (
-                f"Entities in Port ({len(found)}) {words}. They stay; delete them in Port if nobody needs them: "
+                f"Entities in Port ({len(found):,}) {words}. They stay; delete them in Port if nobody needs them: "
                 f"{', '.join(found[:SHOWN])}{more}"
             )
 

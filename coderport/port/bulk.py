@@ -133,8 +133,8 @@ class Bulk:
             if left:
                 raise Again(
                     PortError(
-                        f"Port answered that the deletion of {len(rest)} entities of blueprint {blueprint} went well, "
-                        f"and {len(left)} of them are still there ({', '.join(left[:3])}, …)"
+                        f"Port answered that the deletion of {len(rest):,} entities of blueprint {blueprint} went well"
+                        f", and {len(left):,} of them are still there ({', '.join(left[:3])}, …)"
                     )
                 )
 
@@ -153,7 +153,7 @@ class Bulk:
         self, blueprint: str, route: str, items: Sequence[Any], query: Mapping[str, str], changes: bool
     ) -> Reply:
         verb = "deleting " if "delete" in route else ""
-        what = f"{verb}{len(items)} entities of blueprint {blueprint}"
+        what = f"{verb}{len(items):,} entities of blueprint {blueprint}"
         if len(items) == 1:
             named = items[0]["identifier"] if isinstance(items[0], Mapping) else items[0]
             what = f"{verb}entity {blueprint}:{named}"

@@ -36,6 +36,7 @@ async def swept(
         if len(found) >= count:
             return found
     raise PortError(
-        f"Port counts {count} entities of blueprint {blueprint}, and its search shows {len(found)} of them. What it "
-        "does not show would be written over, so nothing more is done. Run again; if it stays so, Port has to mend it."
+        f"Port counts {count:,} entities of blueprint {blueprint}, and its search shows {len(found):,} of them. What "
+        "it does not show would be written over, so nothing more is done. Run again; if it stays so, Port has to "
+        "mend it."
     )

@@ -195,7 +195,8 @@ class Tally:
             operation = _in_port(step.operation, standing.get(resource))
             settled, done = replace(step, operation=operation), self._before.get(urn)
             if (its := changes.get(resource)) is not None and its.operation == operation:
-                settled = replace(settled, values=its.values, findings=its.findings, why=its.why)
+                names = its.details or settled.details
+                settled = replace(settled, details=names, values=its.values, findings=its.findings, why=its.why)
             if done is not None and operation not in ("deleted", "released"):
                 settled = replace(done, details=tuple(dict.fromkeys((*done.details, *step.details))))
             self._steps[urn] = settled

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 def writes_text(number: int) -> str:
     """So many requests that write, in words."""
-    return "1 request that writes" if number == 1 else f"{number} requests that write"
+    return "1 request that writes" if number == 1 else f"{number:,} requests that write"
 
 
 @dataclass(frozen=True)

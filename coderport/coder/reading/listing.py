@@ -100,7 +100,7 @@ class Scope:
         offset = 0
         while offset < count:
             if count > MAX_PAGES * limit:
-                raise CoderAnswerError(f"Coder counts {count} workspaces, which no read can walk")
+                raise CoderAnswerError(f"Coder counts {count:,} workspaces, which no read can walk")
             offsets = range(offset, max(count - overlap, offset + 1), limit - overlap)
             for page in await together(self._page(query, at, limit) for at in offsets):
                 ids.update(row.id for row in page.rows)
