@@ -242,6 +242,13 @@ class Runner:
             f"with open({str(self.calls)!r}, 'a') as calls:\n    print(json.dumps(sys.argv[1:]), file=calls)\n{body}",
         )
 
+    def real_python(self) -> None:
+        """The project's Python in its place, with the packages that it has (a link to it would have none)."""
+        python = self.folder / ".venv/bin/python"
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+        python.chmod(0o755)
+
     def run(self, script: str, **environment: str) -> int:
         return subprocess.run(
             ["bash", "-e", "-c", script],
@@ -260,10 +267,7 @@ class Runner:
 
     def page(self, **environment: str) -> str:
         """What the job's page shows after the step that writes it."""
-        python = self.folder / ".venv/bin/python"
-        python.unlink(missing_ok=True)
-        python.parent.mkdir(parents=True, exist_ok=True)
-        python.symlink_to(sys.executable)
+        self.real_python()
         (self.folder / "scripts").symlink_to(ROOT / "scripts")
         assert self.run(shared("converge", "Write the summary"), **environment) == 0
         return (self.folder / "summary").read_text()
@@ -288,8 +292,7 @@ def test_whatever_the_preview_exits_with_its_comment_is_written(runner: Runner, 
     )
     assert runner.run(script("preview", "preview", "Preview"), STACK="prod") == 0
     assert runner.output.read_text() == f"code={code}\n"
-    (runner.folder / ".venv/bin/python").unlink()
-    (runner.folder / ".venv/bin/python").symlink_to(sys.executable)
+    runner.real_python()
     (runner.folder / "scripts").symlink_to(ROOT / "scripts")
     assert runner.run(script("preview", "preview", "Write the comment"), STACK="prod", CODE=str(code)) == 0
     written = (runner.folder / "comment" / "prod.md").read_text()
