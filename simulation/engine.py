@@ -96,6 +96,12 @@ class WorldStack:
         """The settings that a run has now."""
         return self._settings()
 
+    def releases(self) -> Releases:
+        """What the command line allows."""
+        process = CURRENT.get()
+        assert process is not None
+        return process.releases
+
     def memory(self) -> Memory:
         """What the stack remembers."""
         try:
@@ -434,8 +440,6 @@ def everywhere() -> Iterator[None]:
             "resources_of": lambda _: run().stack.resources(),
         }.items():
             patches.enter_context(mock.patch(f"coderport.program.main.{name}", value))
-        for module in ("sync", "drift"):
-            patches.enter_context(mock.patch(f"coderport.commands.{module}.load_releases", releases))
         # A history as a whole is one such block, and blocks of several processes at once would not nest.
         patches.enter_context(mock.patch("coderport.stack.comparison.seldom_collected", nullcontext))
         patches.enter_context(mock.patch.object(Account, "leave", accounted))

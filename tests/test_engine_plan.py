@@ -23,7 +23,6 @@ from coderport.planning.planfile import PLAN, loaded
 from coderport.report.account import Account
 from coderport.report.outcome import Outcome
 from coderport.servers import opened_port
-from coderport.settings import RELEASES
 
 QUIET = Console(quiet=True)
 
@@ -39,7 +38,7 @@ def planned(lab: Lab, file: Path, *, quickly: bool = False) -> Outcome:
     """A preview that leaves a plan."""
     found = Account()
     outcome, _ = partial(fast, lab.stack, found)() if quickly else lab.stack.preview(account=found)
-    offer(outcome, found, lab.stack.name, file, QUIET)
+    offer(outcome, found, lab.stack.name, file, QUIET, lab.stack.releases())
     return outcome
 
 
@@ -55,16 +54,18 @@ async def by_hand(lab: Lab, action: str) -> None:
 
 
 def test_a_plan_is_done_exactly_or_not_at_all(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (PLAN, *RELEASES.values()):  # what `keep_to` sets is gone with the test
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
     file = tmp_path / "plan.json"
+
+    def keep() -> None:
+        """As the command line says it to the program."""
+        for name, value in keep_to("lab", file).items():
+            monkeypatch.setenv(name, value)
 
     # the first run: what is planned before the state has a name for its entities
     before = planned(lab, file)
     text = file.read_text(encoding="utf-8")
     assert not any(secret in text for secret in (lab.coder.token, lab.port.client_secret))
-    keep_to("lab", file)
+    keep()
     outcome, tally = lab.up()
     assert outcome.result == "converged"
     assert [(each.operation, each.identifier) for each in tally.changes] == [
@@ -79,7 +80,7 @@ def test_a_plan_is_done_exactly_or_not_at_all(lab: Lab, tmp_path: Path, monkeypa
     monkeypatch.delenv(PLAN, raising=False)
     planned(lab, file, quickly=True)
     lab.coder.rename_workspace(renamed, "afterwards")
-    keep_to("lab", file)
+    keep()
     refused = lab.refused()
     assert "1 change that the plan does not have:" in refused.message and "afterwards" in refused.message
     assert "preview --stack lab --all --out plan.json" in refused.message
@@ -88,13 +89,13 @@ def test_a_plan_is_done_exactly_or_not_at_all(lab: Lab, tmp_path: Path, monkeypa
     monkeypatch.delenv(PLAN, raising=False)
     planned(lab, file)
     lab.port.put_entity("coder_workspace", {"identifier": renamed, "title": "by hand"})
-    keep_to("lab", file)
+    keep()
     assert "1 change of the plan with other values:" in lab.refused().message
     monkeypatch.delenv(PLAN, raising=False)
     planned(lab, file)
     action = "coder_create_workspace"
     asyncio.run(by_hand(lab, action))
-    keep_to("lab", file)
+    keep()
     assert f"updated permissions of {action}" in lab.refused().message
 
     # looked at once more, with the engine and without it, it is done
@@ -104,7 +105,7 @@ def test_a_plan_is_done_exactly_or_not_at_all(lab: Lab, tmp_path: Path, monkeypa
     assert told(quickly) == told(seen) and loaded(tmp_path / "quickly.json").changes == loaded(file).changes
     (permissions,) = [each for each in seen.changes if each.kind == "permissions of"]
     assert "in Port" in permissions.findings[0], "a preview has old and new of permissions as well"
-    keep_to("lab", file)
+    keep()
     outcome, _ = lab.up()
     assert (outcome.kinds.workspace.updated, outcome.kinds.workspace.deleted, outcome.kinds.other.updated) == (2, 1, 1)
     monkeypatch.delenv(PLAN, raising=False)

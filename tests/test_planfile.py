@@ -95,4 +95,4 @@ def test_a_plan_of_another_stack_is_wrong_usage(tmp_path: Path) -> None:
 def test_nobody_is_asked_without_a_terminal_or_in_ci(monkeypatch: pytest.MonkeyPatch, terminal: bool, ci: str) -> None:
     monkeypatch.setattr(consent, "is_terminal", lambda: terminal)
     monkeypatch.setenv("CI", ci)
-    assert consent.consented("a stack that nobody opens", Console(quiet=True)) is None
+    assert consent.consented("a stack that nobody opens", Console(quiet=True), {}) is None

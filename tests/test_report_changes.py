@@ -28,6 +28,7 @@ from coderport.report.account import Account, Failure, Read
 from coderport.report.change import PERMISSIONS_OF, Change, Operation, ordered, spelled_out, summed_up
 from coderport.report.outcome import Outcome, Tally, failed
 from coderport.report.page import page, rows_of
+from coderport.settings import Releases
 from coderport.stack.result import outcome_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -284,14 +285,14 @@ def test_a_run_ends_with_the_address_of_ports_catalog() -> None:
     assert "To see it" not in shown(outcome(), whole=False)
 
 
-def test_a_preview_ends_with_the_command_that_does_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CODERPORT_ALLOW_DELETIONS", "12")
+def test_a_preview_ends_with_the_command_that_does_it(tmp_path: Path) -> None:
+    releases = Releases(allow_deletions=12)
     screen = io.StringIO()
     console = Console(file=screen, width=200)
-    offer(outcome(GONE), Account(), "prod", None, console)
-    offer(outcome(GONE), Account(), "prod", tmp_path / "a plan.json", console)
+    offer(outcome(GONE), Account(), "prod", None, console, releases)
+    offer(outcome(GONE), Account(), "prod", tmp_path / "a plan.json", console, releases)
     refused = outcome(failure=Failure(exit_code=3, message="no"))
-    offer(refused, Account(), "prod", tmp_path / "none.json", console)
+    offer(refused, Account(), "prod", tmp_path / "none.json", console, releases)
     said = screen.getvalue()
     assert "  python -m coderport up --stack prod --allow-deletions 12\n" in said
     assert f"  python -m coderport up --stack prod --plan '{tmp_path}/a plan.json'\n" in said

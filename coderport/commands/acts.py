@@ -18,7 +18,7 @@ from coderport.report.account import Account, requests_text
 from coderport.report.change import Change, Operation, spelled_out, summed_up
 from coderport.report.outcome import Outcome, Tally, failed
 from coderport.report.page import Row, page, rows_of
-from coderport.settings import load_releases
+from coderport.settings import Releases
 from coderport.stack.project_file import project_name
 from coderport.stack.stack import Stack
 from coderport.terminal.ending import Interrupted
@@ -50,13 +50,21 @@ def print_json(outcome: Outcome) -> None:
 Act = Callable[[Stack], tuple[Outcome, Tally]]
 
 
-def converge(name: str, headline: str, act: Act, console: Console, *, whole: bool = False) -> Outcome:
+def converge(
+    name: str,
+    headline: str,
+    act: Act,
+    console: Console,
+    *,
+    whole: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> Outcome:
     """Opens the stack, does `act` on it and shows what came of it; a failure is an outcome too.
 
-    With `whole` every change is shown, old and new.
+    With `whole` every change is shown, old and new. `variables` are what the command line says (see `Stack`).
     """
     try:
-        stack = Stack(name, obtain_cli(console.print))
+        stack = Stack(name, obtain_cli(console.print), variables=variables)
         console.print(f"{headline} stack {name}", style="bold")
         with shown_on(console):
             outcome, tally = act(stack)
@@ -105,14 +113,18 @@ def write_page(outcome: Outcome, command: str, stack: str, file: Path, rows: Seq
     _write("page", page(outcome, shown, command=command, stack=stack, now=datetime.now(timezone.utc)), file)
 
 
-def offer(outcome: Outcome, account: Account, stack: str, file: Path | None, console: Console) -> None:
-    """Writes what a preview found to change as a plan, where there is a file for it, and says what to do next."""
+def offer(
+    outcome: Outcome, account: Account, stack: str, file: Path | None, console: Console, releases: Releases
+) -> None:
+    """Writes what a preview found to change as a plan, where there is a file for it, and says what to do next.
+
+    `releases` are those of the preview: the plan keeps them, and the next command needs them again.
+    """
     if outcome.result not in ("changes", "unchanged"):
         if file is not None:
             console.print(f"No plan was written to {file}.", style="red")
         return
     if file is not None:
-        releases = load_releases(os.environ)
         plan = PlanFile(
             stack=mark_of(stack),
             made_at=datetime.now(timezone.utc),
@@ -125,12 +137,12 @@ def offer(outcome: Outcome, account: Account, stack: str, file: Path | None, con
             f"To do exactly this, or nothing:\n  {COMMAND} up --stack {stack} --plan {shlex.quote(str(file))}"
         )
     elif outcome.result == "changes":
-        console.print(f"To do it:\n  {COMMAND} up --stack {stack}{_released()}")
+        console.print(f"To do it:\n  {COMMAND} up --stack {stack}{_released(releases)}")
 
 
-def _released() -> str:
-    """The releases of this run, as options."""
-    given = load_releases(os.environ).model_dump().items()
+def _released(releases: Releases) -> str:
+    """The releases as options."""
+    given = releases.model_dump().items()
     return "".join(f" --{name.replace('_', '-')} {number}" for name, number in given if number)
 
 

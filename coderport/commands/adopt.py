@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal
@@ -25,7 +24,7 @@ from coderport.errors import CoderportError
 from coderport.planning.plan import Plan, judge, refusal
 from coderport.report.account import Account
 from coderport.report.outcome import Outcome, Tally, kind_of
-from coderport.settings import Releases, Settings, load_releases
+from coderport.settings import Releases, Settings
 from coderport.stack.result import outcome_of
 from coderport.stack.stack import Stack
 from coderport.terminal import ending
@@ -33,7 +32,9 @@ from coderport.terminal.ending import Interrupted, writes_text
 from coderport.terminal.remedy import CLI, COMMAND
 
 
-def come_over(name: str, *, apply_it: bool, again: str, console: Console) -> Outcome:
+def come_over(
+    name: str, *, apply_it: bool, again: str, console: Console, variables: Mapping[str, str] | None = None
+) -> Outcome:
     """Takes an older catalog over, or shows what that does; `again` is the command line that does it."""
 
     def act(stack: Stack) -> tuple[Outcome, Tally]:
@@ -41,7 +42,8 @@ def come_over(name: str, *, apply_it: bool, again: str, console: Console) -> Out
         show_adoption(outcome, following, console, applied=apply_it, again=again)
         return outcome, tally
 
-    return converge(name, "Coming over with" if apply_it else "Looking at what coming over does with", act, console)
+    headline = "Coming over with" if apply_it else "Looking at what coming over does with"
+    return converge(name, headline, act, console, variables=variables)
 
 
 def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next | None]:
@@ -54,7 +56,7 @@ def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next
     report: Report | None = None
     following: Next | None = None
     try:
-        releases, settings = load_releases(os.environ), stack.settings()
+        releases, settings = stack.releases(), stack.settings()
         now = datetime.now(timezone.utc)
         with stack.held(for_writing=apply_it) as notes:
             tally.warnings.extend(notes)

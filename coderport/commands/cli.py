@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -142,15 +143,16 @@ def preview(
     from coderport.commands.consoles import account
     from coderport.commands.sync import preview as previewed
     from coderport.report.account import Account
+    from coderport.settings import load_releases
     from coderport.stack.stack import Stack
 
-    _release(allow_deletions, forget_unproven)
+    variables = _releases(allow_deletions, forget_unproven)
     found, console = Account(), account(stderr=json)
     act = partial(previewed if fast else Stack.preview, account=found)
-    outcome = converge(stack, "Previewing", act, console, whole=whole)
+    outcome = converge(stack, "Previewing", act, console, whole=whole, variables=variables)
     if html is not None:
         write_page(outcome, "preview", stack, html)
-    offer(outcome, found, stack, out, console)
+    offer(outcome, found, stack, out, console, load_releases({**os.environ, **variables}))
     _tell(outcome, json, summary)
     if expect_no_changes and outcome.result == "changes":
         raise UnexpectedChanges(f"{outcome.kinds.changed:,} changes, and none were expected.")
@@ -177,13 +179,13 @@ def up(
     from coderport.stack.stack import Stack
 
     console = account(stderr=json)
+    variables = _releases(allow_deletions, forget_unproven)
     if plan is not None:
-        if allow_deletions is not None or forget_unproven is not None:
+        if variables:
             raise typer.BadParameter("A --plan has the releases that it was made with.")
-        keep_to(stack, plan.absolute())
-    _release(allow_deletions, forget_unproven)
-    before = None if plan or yes or json else consented(stack, console)
-    outcome = before or converge(stack, "Converging", Stack.up, console)
+        variables = keep_to(stack, plan.absolute())
+    before = None if plan or yes or json else consented(stack, console, variables)
+    outcome = before or converge(stack, "Converging", Stack.up, console, variables=variables)
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
@@ -201,8 +203,8 @@ def sync(
     from coderport.commands.consoles import account
     from coderport.commands.sync import sync as synced
 
-    _release(allow_deletions, forget_unproven)
-    outcome = converge(stack, "Syncing", synced, account(stderr=json))
+    variables = _releases(allow_deletions, forget_unproven)
+    outcome = converge(stack, "Syncing", synced, account(stderr=json), variables=variables)
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
@@ -222,8 +224,10 @@ def drift(
     from coderport.commands.consoles import account
     from coderport.commands.drift import report_drift
 
-    _release(allow_deletions, forget_unproven)
-    outcome = report_drift(stack, repair=repair, console=account(stderr=json), whole=whole, html=html)
+    variables = _releases(allow_deletions, forget_unproven)
+    outcome = report_drift(
+        stack, repair=repair, console=account(stderr=json), whole=whole, html=html, variables=variables
+    )
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
@@ -240,10 +244,10 @@ def adopt(
     from coderport.commands.adopt import come_over
     from coderport.commands.consoles import people
 
-    _release(allow_deletions, None)
+    variables = _releases(allow_deletions)
     release = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
     again = f"python -m coderport adopt --stack {stack} --apply{release}"
-    outcome = come_over(stack, apply_it=apply, again=again, console=people(stderr=json))
+    outcome = come_over(stack, apply_it=apply, again=again, console=people(stderr=json), variables=variables)
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
@@ -278,8 +282,8 @@ def undo(
     from coderport.commands.history import undo as undo_run
     from coderport.history.screen import as_json, show_undo
 
-    _release(allow_deletions, None)
-    done = undo_run(_existing(stack), run, apply_it=apply)
+    variables = _releases(allow_deletions)
+    done = undo_run(_existing(stack, variables), run, apply_it=apply)
     again = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
     show_undo(done, people(stderr=json), command=f"python -m coderport undo {run} --stack {stack} --apply{again}")
     if json:
@@ -496,12 +500,12 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _existing(name: str) -> Stack:
+def _existing(name: str, variables: Mapping[str, str] | None = None) -> Stack:
     from coderport.commands.consoles import people
     from coderport.engine import obtain_cli
     from coderport.stack.stack import Stack
 
-    return Stack(name, obtain_cli(people(stderr=True).print), create=False)
+    return Stack(name, obtain_cli(people(stderr=True).print), create=False, variables=variables)
 
 
 def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
@@ -513,10 +517,9 @@ def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
         write_summary(outcome, summary)
 
 
-def _release(allow_deletions: int | None, forget_unproven: int | None) -> None:
-    """The program reads the releases from the environment, so that plain `pulumi up` has them too."""
+def _releases(allow_deletions: int | None, forget_unproven: int | None = None) -> dict[str, str]:
+    """The releases of the command line, by the variable that each stands for."""
     from coderport.settings import RELEASES
 
-    for field, value in {"allow_deletions": allow_deletions, "forget_unproven": forget_unproven}.items():
-        if value is not None:
-            os.environ[RELEASES[field]] = str(value)
+    given = {"allow_deletions": allow_deletions, "forget_unproven": forget_unproven}
+    return {RELEASES[field]: str(value) for field, value in given.items() if value is not None}

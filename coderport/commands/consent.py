@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from coderport.terminal.text import short
 DECLINED = "Nothing was applied: you did not say yes. `--yes` asks nothing."
 
 
-def consented(stack: str, console: Console) -> Outcome | None:
+def consented(stack: str, console: Console, variables: Mapping[str, str]) -> Outcome | None:
     """None where the run may begin: nobody is at a terminal, or somebody has seen what it would do and said yes.
 
     Otherwise how the command ends. In CI nobody is asked, whatever the terminal. What is shown is found without the
@@ -27,7 +28,7 @@ def consented(stack: str, console: Console) -> Outcome | None:
     """
     if not is_terminal() or os.environ.get("CI"):
         return None
-    seen = converge(stack, "Looking at what changes by", preview, console)
+    seen = converge(stack, "Looking at what changes by", preview, console, variables=variables)
     if seen.result not in ("changes", "unchanged"):
         return seen
     if seen.result == "unchanged" or Person(at_all=True).may("Do this now?", otherwise=False):
@@ -36,8 +37,8 @@ def consented(stack: str, console: Console) -> Outcome | None:
     return seen.model_copy(update={"message": DECLINED, "exit_code": 1})
 
 
-def keep_to(stack: str, file: Path) -> None:
-    """Has the run of the stack do exactly what is in the plan, with the releases that it was made with, or refuse.
+def keep_to(stack: str, file: Path) -> dict[str, str]:
+    """The variables with which a run of the stack does exactly what is in the plan, with its releases, or refuses.
 
     SettingsError where the file is no plan, or one for another stack. The program reads it again: it may be a process
     of its own.
@@ -45,6 +46,4 @@ def keep_to(stack: str, file: Path) -> None:
     plan = loaded(file)
     if plan.stack != mark_of(stack):
         raise SettingsError(f"{file} is a plan for the stack {short(plan.stack)}, not for {mark_of(stack)}.")
-    os.environ[PLAN] = str(file)
-    for name, variable in RELEASES.items():
-        os.environ[variable] = str(getattr(plan, name))
+    return {PLAN: str(file), **{variable: str(getattr(plan, name)) for name, variable in RELEASES.items()}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,6 @@ from coderport.report.account import Account
 from coderport.report.change import value_text
 from coderport.report.outcome import Outcome, Tally, kind_of
 from coderport.report.page import Row
-from coderport.settings import load_releases
 from coderport.stack.comparison import Comparison, comparison_of
 from coderport.stack.result import outcome_of
 from coderport.stack.stack import Stack
@@ -66,7 +64,13 @@ class DriftOutcome(Outcome):
 
 
 def report_drift(
-    name: str, *, repair: bool, console: Console, whole: bool = False, html: Path | None = None
+    name: str,
+    *,
+    repair: bool,
+    console: Console,
+    whole: bool = False,
+    html: Path | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Compares the stack's part of Port with what is desired and shows what drifted; `repair` corrects it.
 
@@ -81,7 +85,7 @@ def report_drift(
             console.print(f"… and {len(outcome.drift) - len(shown):,} more (--all shows them)")
         return outcome, tally
 
-    outcome = converge(name, "Comparing Port with what is desired of", act, console, whole=whole)
+    outcome = converge(name, "Comparing Port with what is desired of", act, console, whole=whole, variables=variables)
     if outcome.result == "drifted":
         console.print(f"To correct exactly that:\n  {COMMAND} drift --stack {name} --repair")
     if html is not None:
@@ -112,7 +116,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     tally = Tally(preview=not repair)
     rows: tuple[Drifted, ...] = ()
     try:
-        releases = load_releases(os.environ)
+        releases = stack.releases()
         compared = comparison_of(stack, releases, account)
         found = compared.found.drift()
         rows = tuple(drifted(compared, found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,7 +20,7 @@ from coderport.planning.memory import Memory
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
-from coderport.settings import Limits, Releases, Settings, load_releases
+from coderport.settings import Limits, Releases, Settings
 from coderport.stack.stack import Stack
 from coderport.terminal import ending
 from coderport.terminal.ending import says, writes_text
@@ -46,7 +45,7 @@ def undo(stack: Stack, run: str, *, apply_it: bool) -> Undone:
     Raises Refusal where it would delete more than a run may, or where the stack works with another Port by now, and
     StackLocked where it is to be done while another run of the stack is under way.
     """
-    settings, releases = stack.settings(), load_releases(os.environ)
+    settings, releases = stack.settings(), stack.releases()
     with stack.held(for_writing=apply_it):
         memory = stack.memory()
         store = store_of(stack, settings, memory)

@@ -6,7 +6,6 @@ in a targeted run; where a part will not do, a full `up` runs instead, and the r
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -26,7 +25,6 @@ from coderport.planning.planfile import stamps_of
 from coderport.report.account import Account, Failure
 from coderport.report.change import PERMISSIONS_OF, Change, Operation
 from coderport.report.outcome import Counts, Outcome, Tally, kind_of
-from coderport.settings import load_releases
 from coderport.stack.comparison import Comparison, comparison_of
 from coderport.stack.result import outcome_of
 from coderport.stack.stack import Stack
@@ -48,7 +46,7 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
     account = Account()
     tally = Tally(preview=False)
     try:
-        releases = load_releases(os.environ)
+        releases = stack.releases()
         compared = comparison_of(stack, releases, account)
         compared.insist()
         if compared.misfits:
@@ -73,7 +71,7 @@ def preview(stack: Stack, account: Account | None = None) -> tuple[Outcome, Tall
     account = account or Account()
     tally = Tally(preview=True)
     try:
-        releases = load_releases(os.environ)
+        releases = stack.releases()
         compared = comparison_of(stack, releases, account)
         outlook(compared.plan, compared.permissions).leave_in(account)
         account.stamps = stamps_of(compared.plan, account.changes)

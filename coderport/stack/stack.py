@@ -41,7 +41,7 @@ from coderport.planning.planfile import PLAN
 from coderport.project import CHECKOUT, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
 from coderport.report.outcome import Outcome, Result, Tally
-from coderport.settings import Settings, settings_of
+from coderport.settings import Releases, Settings, load_releases, settings_of
 from coderport.stack.project_file import project_name
 from coderport.stack.result import outcome_of, words_of
 from coderport.terminal.ending import asked, told, wait_for_others
@@ -72,6 +72,7 @@ class Stack:
 
     It is created on first use, or with `create=False` refused if there is none.
 
+    `variables` are what the command line says to the program (releases, a plan); they go before the environment.
     With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `program` stands in
     for the project's `__main__.py`.
     """
@@ -85,8 +86,10 @@ class Stack:
         local_state: Path | None = None,
         program: Callable[[], Any] | None = None,
         create: bool = True,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
+        self._variables = dict(variables or {})
         self.directory = directory = directory or project_folder()
         self.project = project_name(directory)
         self._healed: list[str] = []
@@ -233,6 +236,10 @@ class Stack:
         values = {key: (each.value, each.secret) for key, each in config.items()}
         return settings_of(values, self.project, os.environ, stack=self.name)
 
+    def releases(self) -> Releases:
+        """What a person allowed for one run, on the command line or in the environment."""
+        return load_releases({**os.environ, **self._variables})
+
     def memory(self) -> Memory:
         """What the stack remembers of its last run, by one call of the CLI (`outputs` of the Automation API makes two).
 
@@ -342,7 +349,7 @@ class Stack:
         on_line: Callable[[str], None] | None,
     ) -> tuple[Outcome, Tally]:
         folder = Path(tempfile.mkdtemp(prefix="coderport-"))
-        shared = {**variables(folder, account), PROJECT_FOLDER: str(self.directory)}
+        shared = {**variables(folder, account), PROJECT_FOLDER: str(self.directory), **self._variables}
         error: CommandError | None = None
         locked: StackLocked | None = None
         try:
