@@ -12,6 +12,7 @@ import pytest
 from checkout import ROOT, Checkout
 from lab import Json
 
+from coderport.commands.demo import released_by
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.report.outcome import Counts, Outcome
@@ -144,6 +145,13 @@ def test_the_demo_prints_what_the_readme_shows(checkout: Checkout) -> None:
 def comparable(line: str) -> str:
     """A line without what differs from run to run: seconds, ports, and how often a busy machine flushed a batch."""
     return re.sub(r"\d+\.\d s|127\.0\.0\.1:\d+|Port \d+ requests, \d+ of them", "#", line.rstrip())
+
+
+def test_the_demo_takes_the_line_that_a_refusal_prints() -> None:
+    assert released_by(".venv/bin/python -m coderport up --stack demo --allow-deletions 15\n") == {
+        "CODERPORT_ALLOW_DELETIONS": "15"
+    }
+    assert released_by("\n") == {}
 
 
 def test_emulate_prints_where_everything_is_until_it_is_interrupted(checkout: Checkout) -> None:

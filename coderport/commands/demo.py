@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.project import CHECKOUT
 from coderport.report.outcome import Counts, Outcome
+from coderport.settings import RELEASES
 from coderport.setup.asking import is_terminal
 from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack
@@ -46,6 +48,8 @@ from coderport.transport.loopback import drop_network
 FOLDER = (CHECKOUT / ".coderport" if CHECKOUT else cache(os.environ)) / "demo"
 ACTIONS = {"backend": "github", "repository": "acme/coderport"}
 ANSWERS = ["aggregations", "scorecards", "pages"]
+_MANY = 15
+"""Workspaces that are deleted at once, more than a run may delete by itself."""
 _SHOWN = ("status", "template_version", "outdated")
 
 
@@ -69,7 +73,7 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
     """Four acts with the real engine against the emulators, each checked for what it claims.
 
     With `browser` (None: where somebody is at a terminal, and no CI) it has a page, waits before each act for the
-    person who looks at it, shows two acts more and then leaves the emulators to them.
+    person who looks at it, shows three acts more and then leaves the emulators to them.
     """
     if browser is None:
         browser = is_terminal() and not os.environ.get("CI")
@@ -135,16 +139,18 @@ class _Audience:
     def __init__(self, console: Console, *, here: bool) -> None:
         self._console, self._here = console, here
 
-    def __call__(self, text: str) -> bool:
-        """Whether the person goes on, which they do with Enter; the end of input (Ctrl-D) is no."""
-        if self._here:
-            self._console.print(f"\n{text}", style="cyan")
-            self._here = sys.stdin.readline() != ""
-        return self._here
+    def __call__(self, text: str) -> str | None:
+        """The line that the person goes on with, mostly an empty one; None where their input has ended (Ctrl-D)."""
+        if not self._here:
+            return None
+        self._console.print(f"\n{text}", style="cyan")
+        line = sys.stdin.readline()
+        self._here = line != ""
+        return line if self._here else None
 
 
 def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> None:
-    """What is for the page only: a hand edit, a person without the right, and then whatever its buttons do."""
+    """What is for the page only: a hand edit, a person without the right, a refusal, then whatever its buttons do."""
     wait("Next somebody edits Port by hand. Enter goes on.")
     _headline(console, "5 · A hand edit in Port, and its repair")
     edited = min(pair.port.entities(WORKSPACE.identifier), key=lambda each: str(each["title"]))
@@ -152,8 +158,7 @@ def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> N
     pair.port.put_entity(WORKSPACE.identifier, edit, by="somebody")
     console.print(f"  {edited['title']} is now called {edit['title']}")
     wait("The page shows the edit. Enter goes on.")
-    outcome, tally = drift(stack, repair=True)
-    show_outcome(outcome, tally, console)
+    show_outcome(*drift(stack, repair=True), console)
     held = pair.port.entity(WORKSPACE.identifier, edited["identifier"]) or {}
     _expect(held.get("title") == edited["title"], "the repair should give the workspace its title again")
 
@@ -168,10 +173,46 @@ def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> N
     else:
         _expect(False, "only the owner and admins may stop a workspace")
 
-    _headline(console, "7 · Now yours")
-    while wait("Press buttons on the page; Enter here is a run, Ctrl-D ends the demo."):
-        pair.port.reset_requests()
-        show_outcome(*stack.up(), console)
+    doomed = sorted(pair.coder.workspace_ids())[:_MANY]
+    if len(doomed) < _MANY:
+        console.print(f"\nThe act with {_MANY} deletions needs more workspaces.")
+    else:
+        wait(f"Next {_MANY} workspaces are deleted at once. Enter goes on.")
+        _headline(console, f"7 · {_MANY} deletions at once are refused, and then released")
+        for each in doomed:
+            pair.coder.delete_workspace(each)
+        outcome = _shown_run(stack, console, {})
+        _expect(outcome.result == "refused" and outcome.port_writes == 0, "so many deletions should be refused")
+        wait("Port still has them. Somebody says that it is right: Enter allows them for one run.")
+        outcome = _shown_run(stack, console, released_by(f"--allow-deletions {_MANY}"))
+        _expect(outcome.kinds.workspace.deleted == _MANY, "what was released should be deleted")
+
+    _headline(console, "8 · Now yours")
+    text = (
+        "Press buttons on the page; Enter here is a run. One that is refused prints a line that allows it: paste that "
+        "here. Ctrl-D ends the demo."
+    )
+    while (line := wait(text)) is not None:
+        _shown_run(stack, console, released_by(line))
+
+
+def released_by(line: str) -> dict[str, str]:
+    """The variables of the releases that a line names by their options, as a refusal prints them."""
+    options = {f"--{name.replace('_', '-')}": variable for name, variable in RELEASES.items()}
+    words = line.split()
+    return {options[each]: number for each, number in pairwise(words) if each in options}
+
+
+def _shown_run(stack: Stack, console: Console, releases: Mapping[str, str]) -> Outcome:
+    """A run with these releases, which no later run has; a refusal is shown like any other end."""
+    os.environ.update(releases)
+    try:
+        outcome, tally = stack.up()
+    finally:
+        for variable in releases:
+            del os.environ[variable]
+    show_outcome(outcome, tally, console)
+    return outcome
 
 
 @contextmanager
