@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,25 +18,33 @@ from coderport.coder.client import CoderClient
 from coderport.coder.facilities import Licence
 from coderport.coder.models import read_as
 from coderport.coder.reading.fate import Fate
+from coderport.emulators.coder import CoderEmulator
+from coderport.emulators.coder.written import derived_id
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.kinds.filters import Filters
 from coderport.kinds.inventory import Inventory, read_inventory
 from coderport.kinds.kind import Chosen, Reading
+from coderport.kinds.prebuild_preset import identifier_of
 
 VERSION, PROVISIONER, PRESET = "coder_template_version", "coder_provisioner_daemon", "coder_prebuild_preset"
 PROXY, LICENCE, FAILURE = "coder_workspace_proxy", "coder_licence", "coder_failed_build"
 EVERYTHING = Filters()
+HISTORIES = int(os.environ.get("KINDS_HISTORIES", "60"))
 GHOST = "00000000-0000-4000-8000-00000000dead"
 
 
 def read(
-    api: Api, known: dict[str, frozenset[str]] | None = None, token: str = "", within: tuple[str, ...] = ()
+    api: Api,
+    known: dict[str, frozenset[str]] | None = None,
+    token: str = "",
+    within: tuple[str, ...] = (),
+    client: type[CoderClient] = CoderClient,
 ) -> Inventory:
     async def ids() -> dict[str, frozenset[str]]:
         return known or {}
 
     async def run() -> Inventory:
-        async with CoderClient(str(api.http.base_url), token or api.emulator.token) as coder:
+        async with client(str(api.http.base_url), token or api.emulator.token) as coder:
             return await read_inventory(coder, KINDS, organizations=within, known=ids, progress=lambda *_: None)
 
     return asyncio.run(run())
@@ -378,3 +390,89 @@ def test_the_failure_of_a_workspace_that_is_left_out_is_left_out_as_well(api: Ap
     row = read(api).listings[FAILURE].rows[api.emulator.workspace(workspace).build.id]
     chosen = Chosen(left_out={Ref("coder_workspace", workspace): LeftOut.TEMPLATE})
     assert KIND_OF[FAILURE].left_out(row, EVERYTHING, CONTEXT, chosen) is LeftOut.TEMPLATE
+
+
+# ---------------------------------------------------------------- histories
+
+
+def alive(api: Api) -> dict[str, set[str]]:
+    """By kind what there is."""
+    state, coder = api.emulator.state, api.emulator
+    templates = [each for each in state.templates.values() if not each.deleted]
+    workspaces = list(state.undeleted())
+    return {
+        VERSION: {each.active_version_id for each in templates} | {each.build.version_id for each in workspaces},
+        PROVISIONER: set(state.daemon_ids),
+        PRESET: {
+            identifier_of(each.id, preset.name)
+            for each in templates
+            for preset in state.versions[each.active_version_id].presets
+        },
+        PROXY: {coder.deployment_id, *(key for key, each in state.proxies.items() if not each.deleted)},
+        LICENCE: {derived_id(coder.deployment_id, "licence")} if state.licensed else set(),
+        FAILURE: {each.build.id for each in workspaces if each.build.status == "failed"},
+    }
+
+
+class Lossy(CoderClient):
+    """A client of a Coder whose lists lose rows, each list once at most."""
+
+    chance = random.Random()
+
+    async def _request(self, method: str, path: str, **how: Any) -> Any:
+        answer = await super()._request(method, path, **how)
+        lists = ("provisionerdaemons", "workspaceproxies", "licenses", "presets")
+        lost = self.__dict__.setdefault("lost", set())
+        if not path.endswith(lists) or path in lost or self.chance.random() < 0.5:
+            return answer
+        lost.add(path)
+        rows = answer.data["regions"] if isinstance(answer.data, dict) else answer.data or []
+        kept = [each for each in rows if self.chance.random() < 0.5]
+        return replace(answer, data={"regions": kept} if isinstance(answer.data, dict) else kept)
+
+
+def something_happens(coder: CoderEmulator, chance: random.Random, name: str) -> None:
+    """One change of what there is."""
+    template, workspaces = chance.choice(sorted(coder.template_ids())), sorted(coder.workspace_ids())
+    workspace = chance.choice(workspaces)
+    proxies = sorted(key for key, each in coder.state.proxies.items() if not each.deleted)
+    changes: list[Callable[[], object]] = [
+        lambda: coder.promote_version(template),
+        lambda: coder.promote_version(template, presets=()),
+        lambda: coder.create_workspace(template=template),
+        lambda: coder.delete_workspace(workspace) if len(workspaces) > 2 else None,
+        lambda: coder.fail(workspace),
+        lambda: coder.update_workspace(workspace),
+        lambda: coder.set_provisioners(chance.randrange(4)),
+        lambda: coder.delete_proxy(proxies[0]) if proxies else coder.create_proxy(name),
+        lambda: coder.set_licensed(chance.random() < 0.7),
+    ]
+    chance.choice(changes)()
+
+
+def test_nothing_that_exists_is_called_gone_whatever_the_reads_lack(
+    deploy: Deploy, figure: Callable[[str], None]
+) -> None:
+    api = deploy(workspaces=4, templates=2, organizations=1, users=3, prebuilds=2, flavour="newest")
+    coder, ends, known = api.emulator, Counter[str](), {name: set[str]() for name in alive(api)}
+    for seed in range(HISTORIES):
+        Lossy.chance = chance = random.Random(seed)
+        for _ in range(3):
+            something_happens(coder, chance, f"proxy-{seed}")
+        there = alive(api)
+        for name, ids in there.items():
+            known[name] |= ids
+        if chance.random() < 0.3:
+            coder.drop_rows(*chance.sample(sorted(coder.workspace_ids()), 1))
+        found = read(api, {name: frozenset(ids) for name, ids in known.items()}, client=Lossy)
+        coder.clear_list_faults()
+        for name, ids in there.items():
+            listing = found.listings[name]
+            gone = {each for each, fate in listing.fates.items() if fate is Fate.GONE}
+            assert not gone & ids, f"seed {seed}: {name}"
+            assert not (listing.skipped and listing.fates)
+            ends[f"{name} gone"] += len(gone)
+            ends[f"{name} skipped"] += bool(listing.skipped)
+            known[name] -= gone
+    figure(f"facilities over {HISTORIES} histories: {dict(ends)}")
+    assert min(ends[f"{name} gone"] for name in known) > 0

@@ -77,7 +77,10 @@ def identifier_of(template_id: str, name: str) -> str:
 
 
 async def _read(reading: Reading) -> Listing[Row]:
-    """The presets of each active version, and those of older ones that unclaimed workspaces still have."""
+    """The presets of each active version, and those of older ones that unclaimed workspaces still have.
+
+    A known one that its template does not seem to have any more is asked for once more.
+    """
     from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for it
 
     snapshot, facilities = reading.snapshot, Facilities(reading.client)
@@ -94,21 +97,39 @@ async def _read(reading: Reading) -> Listing[Row]:
                 raise
             return ()
 
-    ids = sorted(active | older)
+    presets: dict[str, dict[str, PrebuildPreset]] = {}
+
+    async def ask(versions: set[str]) -> bool:
+        """Adds what these versions have; False where Coder does not say how many are prebuilt."""
+        ids = sorted(versions)
+        answers = await together(of(each) for each in ids)
+        for key, answer in zip(ids, answers, strict=True):
+            presets.setdefault(key, {}).update((each.id, each) for each in answer or ())
+        return None not in answers
+
+    def seen() -> set[str]:
+        return {
+            identifier_of(template.id, preset.name)
+            for template in templates.values()
+            for preset in presets.get(template.active_version_id, {}).values()
+        }
+
     try:
-        presets = dict(zip(ids, await together(of(each) for each in ids), strict=True))
+        told = await ask(active | older)
+        doubtful = {each.partition(":")[0] for each in reading.known - seen()} & templates.keys()
+        told = told and await ask({templates[each].active_version_id for each in doubtful} - {""})
     except (CoderForbidden, CoderNotFound) as error:
         return Listing(NOTHING, skipped=refused(error, "presets of each template"))
-    if None in presets.values():
+    if not told:
         return Listing(NOTHING, skipped="this version of Coder does not say how many workspaces are prebuilt")
-    names = {one.id: one.name for several in presets.values() for one in several or ()}
+    names = {one.id: one.name for several in presets.values() for one in several.values()}
     counts = Counter(_counted(prebuilt, names, templates))
     rows = {
         identifier_of(template.id, preset.name): Row(
             template, preset, *(counts[template.id, preset.name, what] for what in ("running", "ready", "invalid"))
         )
         for template in templates.values()
-        for preset in presets.get(template.active_version_id) or ()
+        for preset in presets.get(template.active_version_id, {}).values()
     }
     wanted = {key: each for key, each in sorted(rows.items()) if each.preset.desired is not None}
     return Listing(
