@@ -23,7 +23,7 @@ from coderport.catalog.resource_types import ENTITY
 from coderport.catalog.values import Entity, Ref
 from coderport.kinds.all import BY_IDENTIFIER
 from coderport.program.entities import Entities
-from coderport.program.registrations import Registrations, spared
+from coderport.program.registrations import Registrations, sparing_messages
 
 Request = resource_pb2.RegisterResourceRequest
 Response = resource_pb2.RegisterResourceResponse
@@ -124,7 +124,7 @@ def registered(way: Way, entities: list[Entity], answer: Answer, preview: bool =
 
     async def program() -> Any:
         registrations = Registrations(most=8)
-        with spared():
+        with sparing_messages():
             provider = await registrations.begin(lambda: port.Provider("port"))
             options = pulumi.ResourceOptions(provider=provider)
             blueprints: dict[str, pulumi.Input[str]] = {}

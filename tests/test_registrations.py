@@ -12,7 +12,7 @@ import pytest
 from pulumi.runtime.proto import engine_pb2
 from pulumi.runtime.settings import SETTINGS
 
-from coderport.program.registrations import Registrations, spared
+from coderport.program.registrations import Registrations, sparing_messages
 
 
 class Resource(pulumi.CustomResource):
@@ -123,7 +123,7 @@ def test_nothing_of_what_spares_time_outlasts_the_block() -> None:
     frames: list[int] = []
 
     async def scenario() -> None:
-        with spared():
+        with sparing_messages():
             pulumi.log.debug("nobody reads this")
             pulumi.log.warn("everybody reads this")
             (await Registrations().begin(lambda: Resource(frames))).ended.set_result("urn")

@@ -14,7 +14,7 @@ from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.answers.values import TYPES
 from coderport.catalog.values import Entity
 from coderport.commands.acts import converge, write_page
-from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, full, keep_part, run_part
+from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, keep_part, run_full, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.kinds.all import BLUEPRINTS
 from coderport.planning.changes import going_of, why_of
@@ -108,7 +108,7 @@ def _changed(each: Drifted) -> str:
 
 
 def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
-    """Reports what in Port is missing, changed or orphaned, and with `repair` puts right exactly that.
+    """Reports what in Port is missing, changed or orphaned, and with `repair` corrects exactly that.
 
     Never raises for a refusal or a failed read. A report is not refused: what the guard says to a run is a warning.
     """
@@ -206,11 +206,11 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
             f"  python -m coderport up --stack {stack.name}"
         )
     if found.for_engine > MOST_TARGETS:
-        return full(stack, f"{found.for_engine:,} resources have drifted", account)
+        return run_full(stack, f"{found.for_engine:,} resources have drifted", account)
     if found.blueprints and compared.found.going:
-        return full(stack, "a blueprint has drifted, and something that refers to it is to go", account)
+        return run_full(stack, "a blueprint has drifted, and something that refers to it is to go", account)
     if not memory.stack:
-        return full(stack, "the state has no outputs of this version of coderport", account)
+        return run_full(stack, "the state has no outputs of this version of coderport", account)
     if found.nothing:
         tally = Tally(preview=False)
         count_unchanged(tally, compared)

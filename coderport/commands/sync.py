@@ -50,9 +50,9 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
         compared = comparison_of(stack, releases, account)
         compared.insist()
         if compared.misfits:
-            return full(stack, "; ".join(compared.misfits), account)
+            return run_full(stack, "; ".join(compared.misfits), account)
         if compared.found.for_engine > MOST_TARGETS:
-            return full(stack, f"{compared.found.for_engine:,} resources differ", account)
+            return run_full(stack, f"{compared.found.for_engine:,} resources differ", account)
         keep_part(stack, compared, compared.found, account)
     except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)
@@ -122,13 +122,13 @@ def run_part(
 
     if not found.for_engine:  # only orphans go, under the engine's lock: it has to be pointed at something
         if not compared.plan.entities:
-            return full(stack, "entities go that no state holds, and nothing else is desired", account)
+            return run_full(stack, "entities go that no state holds, and nothing else is desired", account)
         found = replace(found, unrecorded=compared.plan.entities[-1:])
     program = program_of_part(part_of(compared.plan, found), compared.settings, compared.memory, after)
     outcome, tally = stack.up_part(program, targets_of(found), account)
     tally.warnings.extend(compared.plan.notes)
     if account.failure is None and (misfit := misfit_of(tally)):
-        return full(stack, misfit, account, tally)
+        return run_full(stack, misfit, account, tally)
     if outcome.exit_code == 0:
         count_unchanged(tally, compared)
     return outcome.model_copy(update={"kinds": tally.kinds}), tally
@@ -139,7 +139,7 @@ def misfit_of(tally: Tally) -> str:
     return next((reason for text in tally.errors for sign, reason in _MISFITS.items() if sign in text), "")
 
 
-def full(stack: Stack, reason: str, account: Account, before: Tally | None = None) -> tuple[Outcome, Tally]:
+def run_full(stack: Stack, reason: str, account: Account, before: Tally | None = None) -> tuple[Outcome, Tally]:
     """A full `up` where a part will not do, and why; what the run of the part did and said, `before`, counts too."""
     outcome, tally = stack.up(account=account, before=before)
     tally.warnings[:] = dict.fromkeys([f"This was a full run: {reason}.", *tally.warnings])

@@ -9,7 +9,7 @@ from typing import Any
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.reading.fate import Fate
-from coderport.coder.reading.snapshot import Known, Progress, Snapshot, read_snapshot
+from coderport.coder.reading.snapshot import Advance, Known, Snapshot, read_snapshot
 from coderport.kinds.all import KINDS
 from coderport.kinds.kind import NOTHING, Kind, Listing, Reading
 from coderport.kinds.template import TEMPLATE
@@ -75,7 +75,7 @@ async def read_inventory(
     *,
     organizations: Sequence[str] = (),
     known: Callable[[], Awaitable[KnownIds]],
-    progress: Progress,
+    progress: Advance,
 ) -> Inventory:
     """Reads Coder: templates and workspaces, then each other kind that the token sees in full; the rest are skipped.
 

@@ -19,7 +19,7 @@ from coderport.kinds.filters import Filters
 
 if TYPE_CHECKING:
     from coderport.coder.client import CoderClient
-    from coderport.coder.reading.snapshot import Progress, Snapshot
+    from coderport.coder.reading.snapshot import Advance, Snapshot
 
 Row = TypeVar("Row")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -56,7 +56,7 @@ class Reading:
     snapshot: Snapshot
     narrowed: bool
     known: frozenset[str]
-    progress: Progress
+    progress: Advance
 
 
 async def absent(

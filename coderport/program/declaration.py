@@ -16,7 +16,7 @@ from coderport.catalog.blueprint import Blueprint, Property, PropertyType
 from coderport.kinds.all import KIND_OF
 from coderport.planning.plan import Plan
 from coderport.program.entities import Entities, Refusals
-from coderport.program.registrations import Registrations, spared
+from coderport.program.registrations import Registrations, sparing_messages
 from coderport.settings import Settings
 
 
@@ -26,7 +26,7 @@ async def declare(plan: Plan, settings: Settings) -> Refusals:
     Returns when all of it is registered with success, and raises where a part of it is not. What it returns are the
     values that the provider left out because Port does not take them.
     """
-    with spared():
+    with sparing_messages():
         return await _declared(plan, settings, Registrations())
 
 

@@ -104,7 +104,7 @@ class Registrations:
 
 
 @contextmanager
-def spared() -> Iterator[None]:
+def sparing_messages() -> Iterator[None]:
     """Whatever is registered within the block costs no messages at debug level, and Python seldom looks for garbage.
 
     The SDK sends those messages whether they are asked for or not. All others reach the engine.

@@ -27,7 +27,7 @@ from coderport.coder.reading.proof import listed_by_id, template_fates, template
 from coderport.transport.together import together
 
 ORGANIZATION = "organization:"
-Progress = Callable[[str, int, int | None], None]
+Advance = Callable[[str, int, int | None], None]
 
 __all__ = ["Breadth", "Fate", "Known", "Snapshot", "read_snapshot"]
 
@@ -82,7 +82,7 @@ async def read_snapshot(
     *,
     organizations: Sequence[str] = (),
     known: Known | Callable[[], Awaitable[Known]] = Known(),
-    progress: Progress | None = None,
+    progress: Advance | None = None,
     page_limit: int = PAGE_LIMIT,
     needs: Collection[str] = (),
 ) -> Snapshot:
@@ -101,7 +101,7 @@ def _silent(phase: str, done: int, total: int | None) -> None:
 
 class _Read:
     def __init__(
-        self, client: CoderClient, known: Known | Callable[[], Awaitable[Known]], progress: Progress, page_limit: int
+        self, client: CoderClient, known: Known | Callable[[], Awaitable[Known]], progress: Advance, page_limit: int
     ) -> None:
         self.client = client
         self._known = known
