@@ -13,6 +13,7 @@ from rich.console import Console
 
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
+from coderport.guard.ownership import stack_mark
 from coderport.planning.planfile import PlanFile, planned
 from coderport.report.account import Account, requests_text
 from coderport.report.change import Change, Operation, spelled_out, summed_up
@@ -148,7 +149,7 @@ def _released(releases: Releases) -> str:
 
 def mark_of(stack: str) -> str:
     """project/stack, as entities name it."""
-    return f"{project_name()}/{stack.rpartition('/')[2]}"
+    return stack_mark(project_name(), stack)
 
 
 def write_summary(outcome: Outcome, file: Path) -> None:

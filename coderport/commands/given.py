@@ -7,6 +7,7 @@ from pathlib import Path
 
 from coderport.engine import find_cli
 from coderport.errors import SettingsError
+from coderport.guard.ownership import stack_mark
 from coderport.settings import Settings, printed_settings
 from coderport.stack.project_file import project_name
 from coderport.stack.stack import Stack
@@ -20,7 +21,7 @@ def settings_of(command: str, name: str, config: Path | None) -> tuple[Settings,
     """
     if config is not None:
         settings = printed_settings(config, project_name(), os.environ, stack=name)
-        return settings, f"{project_name()}/{name.rsplit('/', 1)[-1]}"
+        return settings, stack_mark(project_name(), name)
     cli = find_cli(os.environ)
     if cli is None:
         raise SettingsError(

@@ -27,6 +27,11 @@ def new_state_id() -> str:
     return secrets.token_hex(4)
 
 
+def stack_mark(project: str, stack: str) -> str:
+    """How entities name a stack: project/stack, without the organization that Pulumi Cloud puts before its name."""
+    return f"{project}/{stack.rpartition('/')[2]}"
+
+
 @dataclass(frozen=True)
 class Mark:
     """A value of `managed_by`: `stack` is project/stack, `state` the id of the state, empty in an older mark."""

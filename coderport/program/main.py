@@ -21,7 +21,7 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 
 from coderport.engine.resources import Resources, resources_of
 from coderport.errors import CoderportError, Refusal
-from coderport.guard.ownership import new_state_id
+from coderport.guard.ownership import new_state_id, stack_mark
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
 from coderport.history.store import PROJECT_FOLDER, Store
@@ -59,7 +59,7 @@ async def program() -> dict[str, Any]:
 
 async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account) -> None:
     """Keeps what this run changes and deletes in Port, in the stack's history."""
-    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    stack = stack_mark(pulumi.get_project(), pulumi.get_stack())
     # Pulumi names no folder to a program that a command serves inline: the command names it.
     folder = os.environ.get(PROJECT_FOLDER) or pulumi.get_root_directory()
     store = Store(settings.history, stack, state=plan.memory.state, project=Path(folder))
@@ -131,7 +131,7 @@ async def _without_orphans(plan: Plan, settings: Settings, account: Account) -> 
 
 
 async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
-    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    stack = stack_mark(pulumi.get_project(), pulumi.get_stack())
     held = await with_former_kinds(await read_port(settings, account), settings, memory, account)
     past = Past(memory, held, memory.mark(stack))
     return past if past.is_complete else past.completed(rebuilt(await _resources()))

@@ -34,6 +34,7 @@ from coderport.engine.stack import EngineStack
 from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mend
 from coderport.errors import CoderportError, SettingsError
+from coderport.guard.ownership import stack_mark
 from coderport.history.store import PROJECT_FOLDER
 from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
@@ -213,7 +214,7 @@ class Stack:
     @property
     def managed_by(self) -> str:
         """How entities of this stack name it: project/stack."""
-        return f"{self.project}/{self.bare_name}"
+        return stack_mark(self.project, self.name)
 
     @property
     def backend(self) -> str:
