@@ -17,7 +17,7 @@ from coderport.errors import CoderportError
 from coderport.guard.deletions import ACTION, ANSWER
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
-from coderport.kinds.all import BLUEPRINTS
+from coderport.kinds.all import BLUEPRINTS, BY_IDENTIFIER
 from coderport.planning.changes import names_of, outlook, why_of
 from coderport.planning.difference import Difference, part_of, targets_of
 from coderport.planning.memory import Memory
@@ -158,7 +158,7 @@ def changes(compared: Comparison) -> Iterator[Change]:
     found, plan = compared.found, compared.plan
     for name, findings in found.blueprints.items():
         done: Operation = "updated" if name in plan.held.blueprints else "created"
-        yield _of_declared(done, "blueprint", name, name, findings)
+        yield _of_declared(done, "blueprint", BY_IDENTIFIER[name].title, name, findings)
     for action in found.actions:
         title, identifier = action.action.title, action.action.identifier
         of_permissions = tuple(each for each in action.findings if ".permissions." in each.path)
@@ -200,7 +200,7 @@ def changes(compared: Comparison) -> Iterator[Change]:
 
 def _of_declared(done: Operation, kind: str, title: str, identifier: str, findings: tuple[Finding, ...] = ()) -> Change:
     texts = tuple(map(str, findings)) if done == "updated" else ()
-    return Change(done, kind, title, names_of(findings), identifier, findings=texts)
+    return Change(done, kind, title, names_of(findings) if texts else (), identifier, findings=texts)
 
 
 def count_unchanged(

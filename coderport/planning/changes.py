@@ -83,7 +83,7 @@ def _declared(plan: Plan, permissions: Permissions | None, found: Outlook) -> No
         add(
             f"{BLUEPRINT}::{name}",
             "blueprint",
-            name,
+            blueprint.title,
             name,
             None if live is None else blueprint_differences(blueprint, live),
         )

@@ -73,7 +73,7 @@ def loaded(file: Path) -> PlanFile:
     except (ValidationError, UnicodeDecodeError):
         raise SettingsError(
             f"{file} is no plan that this version of coderport can apply. Make it anew, by:\n"
-            f"  {COMMAND} preview --stack NAME --out {shlex.quote(file.name)}"
+            f"  {COMMAND} preview --stack NAME --out {shlex.quote(str(file))}"
         ) from None
 
 
@@ -144,6 +144,6 @@ def kept_to(plan: PlanFile, file: Path, changes: Mapping[str, Change], stamps: M
         if (number := getattr(plan, name))
     )
     stack = plan.stack.rpartition("/")[2]
-    command = f"{COMMAND} preview --stack {stack} --all --out {shlex.quote(file.name)}{release}"
+    command = f"{COMMAND} preview --stack {stack} --all --out {shlex.quote(str(file))}{release}"
     lines += ["Make it anew and look at it:", f"  {command}"]
     return Verdict(("\n".join(lines),))
