@@ -23,7 +23,11 @@ from rich.console import Console
 
 from benchmarks import curves, page
 from benchmarks.churn import churn
+from benchmarks.errors import RivalMissing
 from benchmarks.goals import MAIN, goals, ratios
+from benchmarks.live import FULL as LIVE
+from benchmarks.live import SMALL as LIVE_SMALL
+from benchmarks.live import Load, keep_measured
 from benchmarks.measuring import Notebook
 from benchmarks.project import project
 from benchmarks.rivals import at_once, ocean, one_by_one
@@ -32,7 +36,7 @@ from coderport.engine import CliInfo, drop_real_life, obtain_cli
 from coderport.stack.project_file import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
-PARTS = ("project", "memory", "one-by-one", "ocean", "churn")
+PARTS = ("project", "memory", "one-by-one", "ocean", "churn", "live")
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,11 @@ class Extent:
     reads: int
     results: Path
     documented: bool
+    live: Load
 
 
-FULL = Extent((1_000, 10_000, 20_000), 10_050, 20, RESULTS / "latest.json", True)
-SMALL = Extent((200, 1_000), 200, 5, RESULTS / "small.json", False)
+FULL = Extent((1_000, 10_000, 20_000), 10_050, 20, RESULTS / "latest.json", True, LIVE)
+SMALL = Extent((200, 1_000), 200, 5, RESULTS / "small.json", False, LIVE_SMALL)
 
 
 def main() -> int:
@@ -72,6 +77,8 @@ def main() -> int:
             begun = perf_counter()
             try:
                 part()
+            except RivalMissing as error:
+                console.print(f"{what} is left out: {error}", style="yellow", markup=False)
             except Exception as error:  # half an hour of other figures must not be lost for whatever it is
                 failures.append(f"{what}: {error}")
                 console.print(f"{what} could not be measured: {error}", style="red", markup=False)
@@ -89,10 +96,10 @@ def main() -> int:
 
 def _parts(
     extent: Extent, sizes: Sequence[int], only: Sequence[str], notebook: Notebook, cli: CliInfo
-) -> list[tuple[str, Callable[[], None]]]:
+) -> list[tuple[str, Callable[[], object]]]:
     """What is to be measured, in order: size by size, so that an interrupted benchmark has whole sizes."""
     main = MAIN if MAIN in sizes else max(sizes)
-    found: list[tuple[str, int, Callable[[], None]]] = []
+    found: list[tuple[str, int, Callable[[], object]]] = []
     for size in sizes:
         # What does nothing tells little more at sizes beyond the goals', and takes as long.
         found.append(("project", size, partial(project, size, notebook, cli, idle=size <= main)))
@@ -102,6 +109,7 @@ def _parts(
         found.append(("one-by-one", size, partial(one_by_one, size, notebook, extent.one_by_one)))
         if size == main:
             found.append(("churn", size, partial(churn, size, notebook, extent.reads)))
+            found.append(("live", extent.live.workspaces, partial(keep_measured, extent.live, notebook)))
     return [(f"{part} at {size:,}", measure) for part, size, measure in found if part in only]
 
 

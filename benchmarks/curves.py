@@ -67,11 +67,11 @@ def curves(rows: Iterable[Row], what: str) -> list[Curve]:
     return found
 
 
-def svg(title: str, unit: str, drawn: Sequence[Curve]) -> str:
+def svg(title: str, unit: str, drawn: Sequence[Curve], across: str = "workspaces") -> str:
     """The drawing. Axes are logarithmic with a line at each 1, 2 and 5; each curve has its name at its right end."""
     ticks_x = sorted({x for curve in drawn for x, _ in curve.points})
     ticks_y = _ticks([y for curve in drawn for _, y in curve.points])
-    across = _Scale(ticks_x[0], ticks_x[-1], _LEFT, _WIDTH - _RIGHT)
+    right = _Scale(ticks_x[0], ticks_x[-1], _LEFT, _WIDTH - _RIGHT)
     up = _Scale(ticks_y[0], ticks_y[-1], _HEIGHT - _BOTTOM, _TOP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
@@ -83,16 +83,16 @@ def svg(title: str, unit: str, drawn: Sequence[Curve]) -> str:
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,.10g}</text>')
     for value in ticks_x:
-        x = across.at(value)
+        x = right.at(value)
         parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
         parts.append(f'<text x="{x}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle">{value:,.0f}</text>')
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{_HEIGHT - 10}" text-anchor="middle">workspaces</text>')
+    parts.append(f'<text x="{middle}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(across)}</text>')
     parts.append(f'<text x="{_LEFT - 8}" y="{_TOP - 10}" text-anchor="end">{escape(unit)}</text>')
     places = _apart([up.at(curve.points[-1][1]) for curve in drawn])
     for number, (curve, place) in enumerate(zip(drawn, places, strict=True)):
         colour, dashes = number % 6, " beside" if curve.beside else ""
-        points = [(across.at(x), up.at(y)) for x, y in curve.points]
+        points = [(right.at(x), up.at(y)) for x, y in curve.points]
         line = " ".join(f"{x},{y}" for x, y in points)
         parts.append(f'<polyline class="curve c{colour}{dashes}" points="{line}"/>')
         parts.extend(f'<circle class="f{colour}" cx="{x}" cy="{y}" r="3.5"/>' for x, y in points)

@@ -22,18 +22,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
+from rich.console import Console
 
+from benchmarks import names
 from benchmarks.checkout import STACK, Checkout, checkout
 from benchmarks.curves import Curve, svg
 from benchmarks.errors import BenchError
+from benchmarks.measuring import Notebook
+from benchmarks.page import BEGIN, END
 from benchmarks.processes import processor_seconds
+from benchmarks.rows import Results, Row
 from benchmarks.servers import Servers
 from coderport.emulators.pair import Pair
 from coderport.emulators.port.emulator import PortEmulator
 from coderport.engine import obtain_cli
 from coderport.kinds.workspace import WORKSPACE
+from coderport.stack.project_file import ROOT
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LOOK_SECONDS = 0.02
@@ -169,6 +176,69 @@ class Measured:
     memory_mb: float
 
 
+@dataclass(frozen=True)
+class Load:
+    """A Coder of so many workspaces, with builds for so long; `name` is that of the results' files."""
+
+    name: str
+    workspaces: int
+    seconds: float
+    per_second: float
+
+
+FULL = Load("live", 10_000, 600.0, 5.0)
+SMALL = Load("live-small", 300, 60.0, 2.0)
+
+
+def keep_measured(load: Load, notebook: Notebook) -> Measured:
+    """Measures, keeps the figures and the curve in files of their own, and puts the rows into the notebook."""
+    found, builds = measure(load.workspaces, load.seconds, load.per_second)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{load.name}.json").write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+    (RESULTS / f"{load.name}.svg").write_text(lag_curve(builds), encoding="utf-8")
+    if load is FULL:
+        _document(found, builds)
+    notebook.put(rows_of(found))
+    return found
+
+
+def _document(found: Measured, builds: Lags) -> None:
+    """Shows the curve in docs/live.md, between the marks there."""
+    (ROOT / "docs" / "live-lag.svg").write_text(lag_curve(builds), encoding="utf-8")
+    document = ROOT / "docs" / "live.md"
+    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+    shown = (
+        f"{BEGIN}\n![The lag of builds: one of so many is slower](live-lag.svg)\n\n"
+        f"{found.workspaces:,} workspaces at the prices of a real Coder, {found.per_second:g} builds a second for "
+        f"{found.seconds / 60:g} minutes: half of the builds were in Port within {found.builds_p50} s, "
+        f"99 of 100 within {found.builds_p99} s.\n{END}"
+    )
+    document.write_text(f"{before}{shown}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def rows_of(found: Measured) -> Iterator[Row]:
+    """The figures of `live`; goals are judged by `benchmarks.goals`, at the size that they are set for."""
+    values: tuple[tuple[str, float | None, str], ...] = (
+        (names.LAG_HALF, found.builds_p50, "s"),
+        (names.LAG_MOST, found.builds_p99, "s"),
+        (names.LATE, found.builds_late, "builds"),
+        (names.RENAMES_MOST, found.renames_p99, "s"),
+        (names.A_MINUTE, found.coder_requests_most, "requests"),
+        (names.IDLE_CORE, found.idle_core, "of a core"),
+        (names.memory("service"), found.memory_mb, "MB"),
+    )
+    for what, value, unit in values:
+        if value is not None:
+            yield Row(names.figure(names.LIVE, what), found.workspaces, value, unit)
+
+
+def lag_curve(lags: Lags) -> str:
+    """The drawing of what share of the events is slower than how many seconds."""
+    shares = [1 - 0.5**power for power in range(1, 11)]
+    points = tuple((1 / (1 - share), lags.percentile(share) or 0.01) for share in shares)
+    return svg("Lag of builds: one of so many is slower", "s", [Curve("live", points)], across="one of so many")
+
+
 def measure(workspaces: int, seconds: float, per_second: float) -> tuple[Measured, Lags]:
     """One run: a first `up`, then `live` while things happen, then idle."""
     cli = obtain_cli(print)
@@ -210,22 +280,24 @@ def _peak_mb(pid: int) -> float:
 
 
 def main() -> None:
-    """Measures, prints the figures as JSON, and keeps them with a curve where the run was the full one."""
+    """Measures and prints the figures as JSON; those of a size of its own are not kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="300 workspaces, 2 builds a second, one minute")
     parser.add_argument("--workspaces", type=int)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--per-second", type=float)
     chosen = parser.parse_args()
-    size = (300, 60.0, 2.0) if chosen.small else (10_000, 600.0, 5.0)
-    found, builds = measure(chosen.workspaces or size[0], chosen.seconds or size[1], chosen.per_second or size[2])
-    print(json.dumps(asdict(found), indent=2))
-    name = "live-small" if chosen.small else "live"
-    (RESULTS / f"{name}.json").write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
-    shares = [1 - 0.5**power for power in range(1, 11)]
-    points = tuple((1 / (1 - share), builds.percentile(share) or 0.01) for share in shares)
-    drawn = svg("Lag of builds: one of so many is slower", "s", [Curve("live", points)])
-    (RESULTS / f"{name}.svg").write_text(drawn, encoding="utf-8")
+    load = SMALL if chosen.small else FULL
+    given = {"workspaces": chosen.workspaces, "seconds": chosen.seconds, "per_second": chosen.per_second}
+    if asked := {key: value for key, value in given.items() if value is not None}:
+        print(json.dumps(asdict(measure(**{**_size(load), **asked})[0]), indent=2))
+        return
+    results = Results(RESULTS / ("small.json" if chosen.small else "latest.json"), fresh=False)
+    print(json.dumps(asdict(keep_measured(load, Notebook(results, Console(stderr=True)))), indent=2))
+
+
+def _size(load: Load) -> dict[str, Any]:
+    return {"workspaces": load.workspaces, "seconds": load.seconds, "per_second": load.per_second}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import catalog, names
 from benchmarks.checkout import FOLDER, STACK, checkout
-from benchmarks.errors import BenchError
+from benchmarks.errors import RivalMissing
 from benchmarks.measuring import Notebook
 from benchmarks.processes import measured
 from benchmarks.rows import Row
@@ -101,7 +101,7 @@ def _upserted(python: Path, workspaces: int, servers: Servers, chosen: list[str]
 
 
 def ocean_python(notebook: Notebook) -> Path:
-    """The Python of a virtual environment with Ocean in it, made where there is none; BenchError where that fails."""
+    """The Python of a virtual environment with Ocean in it, made where there is none; RivalMissing where that fails."""
     folder = FOLDER / f"ocean-{OCEAN_VERSION}"
     python = folder / "bin" / "python"
     if (folder / "complete").exists():
@@ -109,7 +109,9 @@ def ocean_python(notebook: Notebook) -> Path:
     found = _python_for_ocean()
     if found is None:
         wanted = ".".join(map(str, _OCEAN_PYTHON))
-        raise BenchError(f"port-ocean needs Python {wanted}, and there is no python{wanted} on PATH or under ~/.pyenv")
+        raise RivalMissing(
+            f"port-ocean needs Python {wanted}, and there is no python{wanted} on PATH or under ~/.pyenv"
+        )
     notebook.console.print(f"Installing port-ocean {OCEAN_VERSION} (the first time only, up to a minute)")
     shutil.rmtree(folder, ignore_errors=True)
     for command in (
@@ -118,7 +120,7 @@ def ocean_python(notebook: Notebook) -> Path:
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BenchError(f"port-ocean {OCEAN_VERSION} cannot be installed: {done.stderr.strip()[-500:]}")
+            raise RivalMissing(f"port-ocean {OCEAN_VERSION} cannot be installed: {done.stderr.strip()[-500:]}")
     (folder / "complete").touch()
     return python
 

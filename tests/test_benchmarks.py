@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
+from benchmarks import __main__ as benchmark
 from benchmarks import names, page
 from benchmarks.catalog import Catalog
 from benchmarks.curves import Curve, curves, svg
+from benchmarks.errors import RivalMissing
 from benchmarks.goals import goals, ratios
+from benchmarks.live import Lags, lag_curve
 from benchmarks.measuring import writes_entities
 from benchmarks.names import figure
 from benchmarks.processes import PROGRAM
 from benchmarks.rows import Figures, Results, Row, judged, read
+from coderport.engine import CliInfo
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -138,3 +145,33 @@ def test_curves_are_made_of_what_was_measured() -> None:
         Curve("first up", ((10_000.0, 80.0),)),
         Curve("sync, no change", ((1_000.0, 2.0), (10_000.0, 5.0))),
     ]
+
+
+def test_goals_are_judged_only_at_the_size_that_they_are_set_for() -> None:
+    small = rows({200: {names.FIRST: 10.0, names.IDLE_FIRST: 1.0}, 1_000: {names.FIRST: 10.0, names.IDLE_FIRST: 1.0}})
+    small.append(Row(figure(names.LIVE, names.LAG_MOST), 300, 30.0, "s"))
+    assert [each.name for each in goals(Figures(small)) if "beside that at" not in each.name] == []
+
+
+def test_the_lag_of_live_is_judged_at_ten_thousand() -> None:
+    found = goals(Figures([Row(figure(names.LIVE, names.LAG_MOST), 10_000, 2.5, "s")]))
+    assert [(each.value, each.goal, each.met) for each in found] == [(2.5, 2.0, False)]
+
+
+def test_the_curve_of_the_lag_is_a_drawing_of_shares() -> None:
+    drawn = ElementTree.fromstring(lag_curve(Lags([0.5 + 0.01 * each for each in range(100)])))
+    assert "one of so many" in "".join(drawn.itertext())
+
+
+def test_a_rival_that_cannot_be_had_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise RivalMissing("there is no Python for it")
+
+    extent = replace(benchmark.SMALL, results=tmp_path / "small.json")
+    monkeypatch.setattr(benchmark, "SMALL", extent)
+    monkeypatch.setattr(benchmark, "ROOT", tmp_path)
+    monkeypatch.setattr(benchmark, "drop_real_life", lambda environment: None)
+    monkeypatch.setattr(benchmark, "obtain_cli", lambda say: CliInfo(tmp_path, "3", ""))
+    monkeypatch.setattr(benchmark, "ocean", missing)
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--small", "--only", "ocean"])
+    assert benchmark.main() == 0

@@ -115,9 +115,9 @@ def test_the_demo_runs_whole_through_the_engine(installed: Installed, cli: CliIn
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
     assert "Watch it in a browser on this machine: http://127.0.0.1:" in done.stdout
-    assert re.search(r"~ workspace \S+ \(title\)", done.stdout), "the hand edit of the fifth act is corrected"
+    assert re.search(r"~ workspace \S+ \(title\)", done.stdout), "the hand edit of the sixth act is corrected"
     assert 'may not run action "coder_stop_workspace"' in done.stdout
-    assert "8 · Now yours" in done.stdout
+    assert "9 · Now yours" in done.stdout
     assert [each.name for each in installed.home.iterdir()] == [".cache"]
 
 

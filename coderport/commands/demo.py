@@ -26,6 +26,7 @@ from rich.table import Table
 from coderport.catalog.actions.declared import STOP
 from coderport.commands.acts import show as show_outcome
 from coderport.commands.consoles import people
+from coderport.commands.demo_live import followed
 from coderport.commands.drift import drift
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.page.coder_side import people as people_of
@@ -70,7 +71,7 @@ class DemoError(CoderportError):
 
 
 def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
-    """Four acts with the real engine against the emulators, each checked for what it claims.
+    """Five acts with the real engine against the emulators, each checked for what it claims.
 
     With `browser` (None: where somebody is at a terminal, and no CI) it has a page, waits before each act for the
     person who looks at it, shows three acts more and then leaves the emulators to them.
@@ -120,6 +121,10 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
             fourth = _run(stack, pair, console)
             _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
             _expect(fourth.port_writes == 0, "the new workspace should only enter the state")
+
+            wait("Next is live, which needs no run. Enter goes on.")
+            _headline(console, "5 · A workspace is stopped in Coder, and live follows")
+            followed(stack, pair, console)
             if browser:
                 _more_acts(pair, stack, console, wait)
     shown = FOLDER.relative_to(CHECKOUT) if CHECKOUT else FOLDER
@@ -152,7 +157,7 @@ class _Audience:
 def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> None:
     """What is for the page only: a hand edit, a person without the right, a refusal, then whatever its buttons do."""
     wait("Next somebody edits Port by hand. Enter goes on.")
-    _headline(console, "5 · A hand edit in Port, and its repair")
+    _headline(console, "6 · A hand edit in Port, and its repair")
     edited = min(pair.port.entities(WORKSPACE.identifier), key=lambda each: str(each["title"]))
     edit = {"identifier": edited["identifier"], "title": "Edited by hand"}
     pair.port.put_entity(WORKSPACE.identifier, edit, by="somebody")
@@ -162,7 +167,7 @@ def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> N
     held = pair.port.entity(WORKSPACE.identifier, edited["identifier"]) or {}
     _expect(held.get("title") == edited["title"], "the repair should give the workspace its title again")
 
-    _headline(console, "6 · Another person may not stop that workspace")
+    _headline(console, "7 · Another person may not stop that workspace")
     owner = pair.coder.user(pair.coder.workspace(edited["identifier"]).owner_id).email
     other = next(email for email in people_of(pair.coder) if email != owner)
     pair.port.add_user(other)
@@ -178,7 +183,7 @@ def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> N
         console.print(f"\nThe act with {_MANY} deletions needs more workspaces.")
     else:
         wait(f"Next {_MANY} workspaces are deleted at once. Enter goes on.")
-        _headline(console, f"7 · {_MANY} deletions at once are refused, and then released")
+        _headline(console, f"8 · {_MANY} deletions at once are refused, and then released")
         for each in doomed:
             pair.coder.delete_workspace(each)
         outcome = _shown_run(stack, console, {})
@@ -187,7 +192,7 @@ def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> N
         outcome = _shown_run(stack, console, released_by(f"--allow-deletions {_MANY}"))
         _expect(outcome.kinds.workspace.deleted == _MANY, "what was released should be deleted")
 
-    _headline(console, "8 · Now yours")
+    _headline(console, "9 · Now yours")
     text = (
         "Press buttons on the page; Enter here is a run. One that is refused prints a line that allows it: paste that "
         "here. Ctrl-D ends the demo."
