@@ -21,7 +21,7 @@ from coderport.kinds.all import BLUEPRINTS, blueprints_of, kinds_of
 from coderport.provider.schema import OLDEST_SDK
 from coderport.report.account import Read
 from coderport.report.outcome import Counts, Kinds, Outcome, Result
-from coderport.settings import Actions, Settings
+from coderport.settings import Actions, Limits, Settings
 from coderport.why.answer import Topic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,6 +108,12 @@ def test_the_page_of_actions_names_every_key_of_their_settings_with_its_default(
         if default is not None:
             shown = str(default).lower() if isinstance(default, bool) else default
             assert rows[field.alias or name].strip() == f"`{shown}`"
+
+
+def test_the_page_of_settings_gives_every_limit_of_the_guard_with_its_default() -> None:
+    (row,) = re.findall(r"^\| `guard` \|.*$", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
+    defaults = {field.alias or name: field.default for name, field in Limits.model_fields.items()}
+    assert {name: int(number) for name, number in re.findall(r"`(\w+)` \((\d+)\)", row)} == defaults
 
 
 def test_the_versions_of_the_sdk_are_those_that_are_pinned_and_tested() -> None:
