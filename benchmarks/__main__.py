@@ -58,7 +58,7 @@ SMALL = Extent((200, 1_000), 200, 5, RESULTS / "small.json", False, LIVE_SMALL)
 def main() -> int:
     """Measures what was asked for; 1 if a part failed. Whether goals are met is shown, not judged."""
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n\n")[0])
-    options.add_argument("--small", action="store_true", help="small sizes, about four minutes, a results' file apart")
+    options.add_argument("--small", action="store_true", help="small sizes, about six minutes, a results' file apart")
     options.add_argument("--sizes", type=int, nargs="+", metavar="N", help="only these numbers of workspaces")
     options.add_argument("--only", choices=PARTS, nargs="+", metavar="PART", help=f"only these: {', '.join(PARTS)}")
     options.add_argument("--render", action="store_true", help="measure nothing, judge and draw what was measured")
