@@ -30,7 +30,7 @@ class Person:
 
 def is_terminal() -> bool:
     """Whether a person sits at standard input and output."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()  # one that was closed is None
 
 
 def missing(wanted: Iterable[Wanted]) -> SettingsError:
