@@ -271,7 +271,7 @@ def test_siblings_and_what_coder_deleted_have_each_an_allowance_and_share_the_re
     world.gone.add(numbered(30))
     world.put(entity(numbered(30), W))
     text = verdict_on(world.plan(), Limits(), "dev").text()
-    assert text.splitlines()[-1] == "  python -m coderport adopt --stack dev --apply --allow-deletions 21"
+    assert text.splitlines()[-1] == "  python -m coderport adopt --stack dev --allow-deletions 21"
 
 
 @st.composite

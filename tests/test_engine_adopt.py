@@ -280,8 +280,8 @@ def test_as_a_new_user_reads_it_and_pastes_what_is_printed(tmp_path: Path, cli: 
         refused = ground.command("adopt", "--summary", str(summary))
         assert refused.returncode == 3
         assert json.loads(summary.read_text())["result"] == "refused"
-        (release,) = re.findall(r"--allow-deletions \d+", refused.stdout)
-        shown = ground.command("adopt", *release.split())
+        (whole,) = re.findall(r"-m coderport (adopt .*--allow-deletions \d+)", refused.stdout)
+        shown = ground.command(*whole.split())
         assert shown.returncode == 0 and "Nothing was changed" in shown.stdout
         assert {each["identifier"] for each in pair.port.entities(T)} == old.all
         (again,) = re.findall(r"-m coderport (adopt .*--apply.*)", shown.stdout)

@@ -69,7 +69,7 @@ def _deletions(adoption: Adoption, limits: Limits, stack: str, allowed: int) -> 
     lines += [
         "If that is right, allow it for one run:",
         f"  --allow-deletions {total}   (or CODERPORT_ALLOW_DELETIONS={total})",
-        f"  {COMMAND} adopt --stack {stack} --apply --allow-deletions {total}",
+        f"  {COMMAND} adopt --stack {stack} --allow-deletions {total}",
     ]
     return Verdict(("\n".join(lines),))
 

@@ -174,7 +174,7 @@ async def _insist(
             + "\n".join(lines)
             + f"\nIf that is right, allow it for one run:\n  --allow-deletions {total}   "
             + f"(or CODERPORT_ALLOW_DELETIONS={total})\n"
-            + f"  {COMMAND} undo {arguments} --apply --allow-deletions {total}"
+            + f"  {COMMAND} undo {arguments} --allow-deletions {total}"
         )
 
 
