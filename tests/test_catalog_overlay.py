@@ -71,7 +71,7 @@ def edited(draw: st.DrawFn) -> tuple[Blueprint, dict[str, Any]]:
     live["schema"]["required"] = draw(st.lists(st.sampled_from(["name", "url", "tier"]), unique=True, max_size=2))
     live["schema"]["properties"]["tier"] = {"type": "string"}
     if draw(st.booleans()):
-        live["schema"]["properties"].pop("url")
+        live["schema"]["properties"].pop("url", None)
     return blueprint, live
 
 

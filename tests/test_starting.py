@@ -88,11 +88,14 @@ def test_a_provider_that_is_traced_has_the_sdk_whole() -> None:
 
 def test_messages_that_cannot_be_had_alone_come_with_the_sdk() -> None:
     """As if one of them imported more of the SDK."""
-    program = (
-        "import coderport.provider.starting as starting; real = starting.importlib.import_module; "
-        "starting.importlib.import_module = lambda name: real(name) and real('pulumi.runtime.nothing')"
-    )
-    assert names(f"{program}; {BEGIN}") >= SDK
+    program = """
+import coderport.provider.starting as starting
+real = starting.importlib.import_module
+def failing(name, package=None):
+    return real("pulumi.runtime.nothing") if name.startswith("pulumi.") else real(name, package)
+starting.importlib.import_module = failing
+"""
+    assert names(f"{program}{BEGIN}") >= SDK
 
 
 def test_the_plugin_starts_so(tmp_path: Path) -> None:

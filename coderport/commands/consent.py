@@ -14,7 +14,7 @@ from coderport.errors import SettingsError
 from coderport.planning.planfile import PLAN, loaded
 from coderport.report.outcome import Outcome
 from coderport.settings import RELEASES
-from coderport.setup.asking import Person, is_terminal
+from coderport.terminal.person import Person, is_terminal
 from coderport.terminal.text import short
 
 DECLINED = "Nothing was applied: you did not say yes. `--yes` asks nothing."

@@ -40,9 +40,9 @@ from coderport.kinds.workspace import WORKSPACE
 from coderport.project import CHECKOUT
 from coderport.report.outcome import Counts, Outcome
 from coderport.settings import RELEASES
-from coderport.setup.asking import is_terminal
 from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack
+from coderport.terminal.person import is_terminal
 from coderport.terminal.remedy import COMMAND
 from coderport.transport.loopback import drop_network
 

@@ -18,8 +18,8 @@ from coderport.engine.refusals import known_refusal, last_words
 from coderport.errors import SettingsError
 from coderport.project import CHECKOUT, folder_in_use, is_ours, work_in
 from coderport.settings import CoderAccess, PortAccess, problems_of
-from coderport.setup.asking import Person, is_terminal, missing
 from coderport.setup.files import ProjectFile, files_of, project_name_for, workflow_of
+from coderport.setup.missing import missing
 from coderport.setup.values import (
     ALL,
     CODER_TOKEN,
@@ -32,6 +32,7 @@ from coderport.setup.values import (
     region_url,
 )
 from coderport.stack.stack import Stack
+from coderport.terminal.person import Person, is_terminal
 
 _NAMESPACE = "coderport"
 _SECONDS = 120

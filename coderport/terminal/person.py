@@ -1,14 +1,10 @@
-"""Asking a person at the terminal. Without one nobody is asked, and what is missing is named with its flag."""
+"""A person at the terminal, who can be asked. Without one nobody is."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 
 import typer
-
-from coderport.errors import SettingsError
-from coderport.setup.values import Wanted
 
 
 class Person:
@@ -31,11 +27,3 @@ class Person:
 def is_terminal() -> bool:
     """Whether a person sits at standard input and output."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()  # one that was closed is None
-
-
-def missing(wanted: Iterable[Wanted]) -> SettingsError:
-    """The error for values that nobody gave and nobody can be asked for."""
-    lines = [f"  {each.flag}, or {' or '.join(each.variables)} in the environment: {each.question}" for each in wanted]
-    return SettingsError(
-        "\n".join(["These are needed, and there is no terminal to ask at:", *lines, "Nothing was written."])
-    )
