@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -59,37 +58,38 @@ async def until(enough: Callable[[], bool]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def watched(lives: Lives, seen: list[float], wrong: list[str]) -> None:
-    """Asks for the health again and again, with a connection of its own each time, as a probe does."""
-    while True:
-        url, begun = lives.now.url, time.monotonic()
-        try:
-            answer = await asyncio.wait_for(_health(url), 300)
-        except (OSError, asyncio.TimeoutError) as error:
-            answer = type(error).__name__.encode()
-        if answer.startswith(b"HTTP/1.1 200"):
-            seen.append(time.monotonic() - begun)
-        elif url == lives.now.url:  # not that of the one that was killed meanwhile
-            wrong.append(answer[:40].decode())
-        await asyncio.sleep(0.2)
+class Probe:
+    """The process of `service_probe`: it asks for the health as a probe does, with nothing else to do."""
 
+    def __init__(self, address: Path) -> None:
+        self.seen: list[float] = []
+        self.wrong: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "service_probe.py"), str(address)], stdout=subprocess.PIPE, text=True
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
-async def _health(url: str) -> bytes:
-    at = urlsplit(url)
-    reader, writer = await asyncio.open_connection(at.hostname, at.port)
-    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    answer = await reader.read()
-    writer.close()
-    return answer
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            seconds, said = line.rstrip("\n").split(" ", 1)
+            if said == "200":
+                self.seen.append(float(seconds))
+            else:
+                self.wrong.append(said)
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait(300)
+        self._reader.join(60)
 
 
 async def besieged(lives: Lives, deployment: Deployment, address: Path) -> dict[str, Any]:
-    seen: list[float] = []
-    wrong: list[str] = []
     address.write_text(lives.now.url, encoding="utf-8")
     strangers = Strangers(address)
     await until(lambda: strangers.made >= HALF_OPEN)
-    watching = asyncio.create_task(watched(lives, seen, wrong))
+    probe = Probe(address)
     begun = time.monotonic()
     limits = httpx.Limits(max_connections=50, max_keepalive_connections=0)
     async with httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(300, pool=None)) as client:
@@ -97,16 +97,16 @@ async def besieged(lives: Lives, deployment: Deployment, address: Path) -> dict[
             *(lives.send(client, compact({"run_id": run_id(number)}), signed) for number in range(RUNS))
         )
         await until(lambda: len(deployment.starts) >= RUNS // 4)
-        before, memory = len(wrong), _memory(lives.now.pid)
+        before, memory = len(probe.wrong), _memory(lives.now.pid)
         await asyncio.to_thread(lives.kill_and_start)
-        restarting = len(wrong) - before
         address.write_text(lives.now.url, encoding="utf-8")
+        await asyncio.sleep(1)
+        restarting = len(probe.wrong) - before
         sent = await sending
         await until(lambda: len(deployment.ends) == RUNS)
     seconds = time.monotonic() - begun
     await asyncio.sleep(5)
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    probe.end()
     strangers.leave()
     told = figures(httpx.get(f"{lives.now.url}/metrics", timeout=300).text)
     return {
@@ -116,11 +116,12 @@ async def besieged(lives: Lives, deployment: Deployment, address: Path) -> dict[
         "signed_requests": RUNS,
         "answers": dict(Counter(each.status for each in sent)),
         "health": {
-            "asked": len(seen),
-            "median_seconds": round(sorted(seen)[len(seen) // 2], 3),
-            "longest_seconds": round(max(seen), 3),
+            "asked": len(probe.seen),
+            "median_seconds": round(sorted(probe.seen)[len(probe.seen) // 2], 3),
+            "over_a_second": sum(each > 1 for each in probe.seen),
+            "longest_seconds": round(max(probe.seen), 3),
             "failed_while_it_was_killed_and_started": restarting,
-            "failed_otherwise": len(wrong) - restarting,
+            "failed_otherwise": len(probe.wrong) - restarting,
         },
         "memory_mib": {"before_the_kill": memory, "at_the_end": _memory(lives.now.pid)},
         "closed": {key.split('"')[1]: value for key, value in told.items() if "connections_closed" in key},
