@@ -10,8 +10,8 @@ from unittest import mock
 import test_live_follows as follows
 import test_live_rules as rules
 
+from coderport.coder.fate import Fate
 from coderport.coder.reading import proof
-from coderport.coder.reading.fate import Fate
 from coderport.guard.deletions import Disappearances
 from coderport.live import beginning, budget, catalog, deleting, identity, others, rereading, writing
 from coderport.live.feeds import jobs

@@ -16,8 +16,8 @@ from coder_talk import Api, Deploy
 from coderport.catalog.values import Entity, LeftOut, OrganizationNames, Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.facilities import Licence
+from coderport.coder.fate import Fate
 from coderport.coder.models import read_as
-from coderport.coder.reading.fate import Fate
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.coder.written import derived_id
 from coderport.kinds.all import KIND_OF, KINDS

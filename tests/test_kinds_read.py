@@ -16,8 +16,8 @@ from coder_talk import Api, Deploy
 
 from coderport.catalog.values import Entity, Ref
 from coderport.coder.client import CoderClient
+from coderport.coder.fate import Fate
 from coderport.coder.models import CoderPerson, Group, Organization
-from coderport.coder.reading.fate import Fate
 from coderport.guard import deletions
 from coderport.guard.deletions import Evidence
 from coderport.guard.ownership import Owner

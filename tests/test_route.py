@@ -25,6 +25,7 @@ from coderport.transport.route import goes_direct, route_to
 from coderport.transport.tls import tls_context
 
 TOKEN = "tok-en-0123456789"
+HASTY = Patience(first_contact=1.0, pause=0.05)
 CODER = "https://coder.corp.example"
 PASSWORD = "pr0xyPass"
 
@@ -174,9 +175,6 @@ def test_what_a_proxy_refuses_is_told_with_its_name_and_without_its_password(
     said = f"the proxy http://127.0.0.1:{proxy.port} (https_proxy) says: 407 Proxy Authentication Required"
     assert said in str(raised.value)
     assert PASSWORD not in str(raised.value)
-
-
-HASTY = Patience(first_contact=1.0, pause=0.05)
 
 
 def test_a_proxy_where_nobody_listens_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,12 @@ starting.importlib.import_module = failing
     assert names(f"{program}{BEGIN}") >= SDK
 
 
+def test_the_provider_loads_neither_settings_nor_the_client_of_coder() -> None:
+    program = f"{BEGIN}; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"pydantic", "coderport.settings", "coderport.coder.client"} & set(done.stdout.split())
+
+
 def test_the_plugin_starts_so(tmp_path: Path) -> None:
     with (tmp_path / "imported").open("w") as stderr:
         process = subprocess.Popen(

@@ -8,7 +8,7 @@ from typing import Any
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.values import Context, Entity
-from coderport.coder.reading.fate import Fate
+from coderport.coder.fate import Fate
 from coderport.kinds.kind import Chosen, Kind, Listing, Reading
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, related
 from coderport.kinds.template import TEMPLATE

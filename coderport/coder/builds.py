@@ -6,7 +6,7 @@ Settings, cancelling and reading may be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderNotFound
-from coderport.coder.models import Build, CoderModel, Id, Job, Workspace, read_as
+from coderport.coder.models import Build, CoderModel, Id, Job, Workspace, read_as, rows_or_none_of
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
 ACTIVE = frozenset({"pending", "running", "canceling"})
@@ -206,19 +206,19 @@ class Builds:
         """The workspace's newest builds, newest first."""
         path = f"/workspaces/{workspace_id}/builds"
         data = (await self._client._request("GET", path, params={"limit": limit}, repeat=True)).data
-        return tuple(read_as(WatchedBuild, row) for row in _list(data, path))
+        return tuple(read_as(WatchedBuild, row) for row in rows_or_none_of(data, path))
 
     async def build_logs(self, build_id: str, *, after: int = 0) -> tuple[LogLine, ...]:
         """The lines logged so far whose id is greater than `after`."""
         path = f"/workspacebuilds/{build_id}/logs"
         params = {"after": after} if after else None
         data = (await self._client._request("GET", path, params=params, repeat=True)).data
-        return tuple(read_as(LogLine, row) for row in _list(data, path))
+        return tuple(read_as(LogLine, row) for row in rows_or_none_of(data, path))
 
     async def build_parameters(self, build_id: str) -> dict[str, str]:
         """The values that a build has, by parameter name."""
         path = f"/workspacebuilds/{build_id}/parameters"
-        rows = _list((await self._client._request("GET", path, repeat=True)).data, path)
+        rows = rows_or_none_of((await self._client._request("GET", path, repeat=True)).data, path)
         return {value.name: value.value for value in (read_as(BuildParameter, row) for row in rows)}
 
     async def cancel(self, build_id: str, *, expect: str) -> None:
@@ -253,14 +253,6 @@ class Builds:
 
 def _pairs(parameters: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in parameters.items()]
-
-
-def _list(data: object, path: str) -> Sequence[Any]:
-    if data is None:
-        return ()
-    if isinstance(data, list):
-        return data
-    raise CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
 
 
 def _of(build: WatchedBuild, workspace_id: str) -> WatchedBuild:

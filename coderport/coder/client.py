@@ -11,18 +11,30 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
 from coderport import __version__
 from coderport.coder import errors
-from coderport.coder.models import BuildInfo, CoderPerson, Group, Organization, Template, User, Workspace, read_as
+from coderport.coder.models import (
+    BuildInfo,
+    CoderPerson,
+    Group,
+    Organization,
+    Template,
+    User,
+    Workspace,
+    read_as,
+    rows_of,
+    rows_or_none_of,
+    same_id,
+)
 from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
 from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
@@ -41,8 +53,6 @@ _BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
 }
 
 _CUT = object()
-
-Row = TypeVar("Row", Template, Workspace, Organization, Group)
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,7 @@ class CoderClient:
 
     async def organizations(self) -> tuple[Organization, ...]:
         """Those that the token may read, sorted by name; Coder leaves out the others without a word."""
-        rows = _rows((await self._get("/organizations")).data, "/organizations")
+        rows = rows_of((await self._get("/organizations")).data, "/organizations")
         return tuple(sorted((read_as(Organization, row) for row in rows), key=lambda one: (one.name, one.id)))
 
     async def organization(self, organization_id: str) -> Organization | None:
@@ -162,39 +172,39 @@ class CoderClient:
             answer = await self._get(f"/organizations/{organization_id}")
         except (errors.CoderNotFound, errors.CoderGone):
             return None
-        return _same_id(read_as(Organization, answer.data), organization_id)
+        return same_id(read_as(Organization, answer.data), organization_id)
 
     async def groups(self) -> tuple[Group, ...]:
         """The groups that the token may read, of every organization. CoderForbidden without a licence for them."""
-        return tuple(read_as(Group, row) for row in _rows((await self._get("/groups")).data, "/groups"))
+        return tuple(read_as(Group, row) for row in rows_of((await self._get("/groups")).data, "/groups"))
 
     async def group(self, group_id: str) -> Group | None:
         """One group, or None: it was deleted, or the token may not see it."""
         try:
-            return _same_id(read_as(Group, (await self._get(f"/groups/{group_id}")).data), group_id)
+            return same_id(read_as(Group, (await self._get(f"/groups/{group_id}")).data), group_id)
         except errors.CoderNotFound:
             return None
 
     async def templates(self, query: str = "", *, organization_id: str | None = None) -> tuple[Template, ...]:
         """Templates in one SQL statement. Without `deprecated:` in `query`, newer servers leave deprecated ones out."""
         path = f"/organizations/{organization_id}/templates" if organization_id else "/templates"
-        rows = _rows((await self._get(path, {"q": query} if query else None)).data, path)
+        rows = rows_of((await self._get(path, {"q": query} if query else None)).data, path)
         return tuple(read_as(Template, row) for row in rows)
 
     async def template(self, template_id: str) -> Template:
         """One template; CoderNotFound for a deleted one as well as for one that the token may not see."""
-        return _same_id(read_as(Template, (await self._get(f"/templates/{template_id}")).data), template_id)
+        return same_id(read_as(Template, (await self._get(f"/templates/{template_id}")).data), template_id)
 
     async def rich_parameters(self, version_id: str) -> tuple[RichParameter, ...]:
         """What a template version asks for, in the template's order; status 425 until its import has ended."""
         path = f"/templateversions/{version_id}/rich-parameters"
-        return tuple(read_as(RichParameter, row) for row in _rows((await self._get(path)).data, path))
+        return tuple(read_as(RichParameter, row) for row in rows_of((await self._get(path)).data, path))
 
     async def presets(self, version_id: str) -> tuple[Preset, ...]:
         """The presets of a template version; Coder answers null where there are none."""
         path = f"/templateversions/{version_id}/presets"
         data = (await self._get(path)).data
-        return () if data is None else tuple(read_as(Preset, row) for row in _rows(data, path))
+        return tuple(read_as(Preset, row) for row in rows_or_none_of(data, path))
 
     async def workspaces(self, query: str = "", *, limit: int, offset: int = 0) -> WorkspacePage:
         """One page. `limit` is 1 to 1,000: absent or 0 means everything on some versions and an error on others."""
@@ -206,7 +216,7 @@ class CoderClient:
         count = body.get("count")
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise errors.CoderAnswerError("Coder answered GET /workspaces without a valid `count`")
-        rows = tuple(read_as(Workspace, row) for row in _rows(body.get("workspaces"), "/workspaces"))
+        rows = tuple(read_as(Workspace, row) for row in rows_of(body.get("workspaces"), "/workspaces"))
         return WorkspacePage(rows, count, answer.asked_at)
 
     async def workspace(self, workspace_id: str) -> Workspace:
@@ -218,7 +228,7 @@ class CoderClient:
         """
         path = f"/workspaces/{workspace_id}"
         try:
-            return _same_id(read_as(Workspace, (await self._get(path)).data), workspace_id)
+            return same_id(read_as(Workspace, (await self._get(path)).data), workspace_id)
         except errors.CoderGone as gone:
             if workspace_id in gone.reason and "was deleted" in gone.reason:
                 raise
@@ -228,7 +238,7 @@ class CoderClient:
     async def deleted_workspace(self, workspace_id: str) -> Workspace:
         """A workspace that may be deleted, as it was. CoderForbidden or CoderNotFound once its template is gone too."""
         answer = await self._get(f"/workspaces/{workspace_id}", {"include_deleted": "true"})
-        return _same_id(read_as(Workspace, answer.data), workspace_id)
+        return same_id(read_as(Workspace, answer.data), workspace_id)
 
     async def users(self, *, limit: int, offset: int = 0) -> tuple[tuple[CoderPerson, ...], int]:
         """One page of users in order of username, and how many there are (0 past the end, unlike workspaces)."""
@@ -236,7 +246,7 @@ class CoderClient:
         count = body.get("count")
         if not isinstance(count, int):
             raise errors.CoderAnswerError("Coder answered GET /users without a valid `count`")
-        return tuple(read_as(CoderPerson, row) for row in _rows(body.get("users"), "/users")), count
+        return tuple(read_as(CoderPerson, row) for row in rows_of(body.get("users"), "/users")), count
 
     async def authcheck(self, checks: Mapping[str, Mapping[str, str]], *, action: str = "read") -> dict[str, bool]:
         """May the token do `action` on each of these (`resource_type`, `organization_id`)? Keys are the caller's."""
@@ -410,15 +420,3 @@ def _object(answer: Answer, path: str) -> dict[str, Any]:
     if isinstance(answer.data, dict):
         return answer.data
     raise errors.CoderAnswerError(f"Coder answered {path} with something other than a JSON object")
-
-
-def _rows(data: object, path: str) -> Sequence[object]:
-    if isinstance(data, list):
-        return data
-    raise errors.CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
-
-
-def _same_id(found: Row, asked: str) -> Row:
-    if found.id != asked:
-        raise errors.CoderAnswerError(f"Coder was asked for {asked} and answered with {found.id}")
-    return found

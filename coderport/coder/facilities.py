@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderNotFound
-from coderport.coder.models import CoderModel, Id, Job, Time, read_as
+from coderport.coder.errors import CoderBadRequest, CoderNotFound
+from coderport.coder.models import CoderModel, Id, Job, Time, read_as, rows_of, rows_or_none_of, same_id
 from coderport.coder.parameters import Preset
 from coderport.transport.together import together
 
@@ -154,12 +154,9 @@ class Facilities:
         """One version, or None: there is none of that id, or the token may not see its template."""
         path = f"/templateversions/{version_id}"
         try:
-            found = read_as(TemplateVersion, (await self._client._request("GET", path, repeat=True)).data)
+            return same_id(read_as(TemplateVersion, (await self._client._get(path)).data), version_id)
         except CoderNotFound:
             return None
-        if found.id != version_id:
-            raise CoderAnswerError(f"Coder was asked for the version {version_id} and answered with {found.id}")
-        return found
 
     async def versions(
         self, ids: Iterable[str], seen: Callable[[int], None] = lambda done: None
@@ -205,16 +202,14 @@ class Facilities:
     async def proxies(self) -> tuple[WorkspaceProxy, ...]:
         """The proxies, and the server itself as the first of them. CoderForbidden without a licence for them."""
         path = "/workspaceproxies"
-        data = (await self._client._request("GET", path, repeat=True)).data
+        data = (await self._client._get(path)).data
         rows = data.get("regions") if isinstance(data, Mapping) else None
-        if not isinstance(rows, list):
-            raise CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
-        return tuple(read_as(WorkspaceProxy, row) for row in rows)
+        return tuple(read_as(WorkspaceProxy, row) for row in rows_of(rows, path))
 
     async def proxy(self, proxy_id: str) -> WorkspaceProxy | None:
         """One proxy, also a deleted one, which says so; None where there is none or the token may not see it."""
         try:
-            answer = await self._client._request("GET", f"/workspaceproxies/{proxy_id}", repeat=True)
+            answer = await self._client._get(f"/workspaceproxies/{proxy_id}")
         except CoderNotFound:
             return None
         return read_as(WorkspaceProxy, answer.data)
@@ -225,11 +220,7 @@ class Facilities:
 
     async def entitlements(self) -> Entitlements:
         """What the licences grant; everybody may read it."""
-        return read_as(Entitlements, (await self._client._request("GET", "/entitlements", repeat=True)).data)
+        return read_as(Entitlements, (await self._client._get("/entitlements")).data)
 
     async def _rows(self, path: str, params: Mapping[str, str | int] | None = None) -> Sequence[Any]:
-        """A list; Coder answers null for one without anything in it."""
-        data = (await self._client._request("GET", path, params=params, repeat=True)).data
-        if data is not None and not isinstance(data, list):
-            raise CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
-        return data or ()
+        return rows_or_none_of((await self._client._get(path, params)).data, path)

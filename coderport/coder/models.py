@@ -9,9 +9,9 @@ kept at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -293,3 +293,32 @@ def _label(model: type[CoderModel], row: object) -> str:
     if isinstance(row_id, str) and _UUID.fullmatch(row_id.lower()):
         return f"{kind} {row_id.lower()}"
     return f"{kind} without a valid id" if isinstance(row, Mapping) else f"{kind} that is no object"
+
+
+class Identified(Protocol):
+    """What Coder knows by an id."""
+
+    @property
+    def id(self) -> str: ...
+
+
+Known = TypeVar("Known", bound=Identified)
+
+
+def same_id(found: Known, asked: str) -> Known:
+    """What was found, where it is what was asked for; else CoderAnswerError."""
+    if found.id != asked:
+        raise CoderAnswerError(f"Coder was asked for {asked} and answered with {found.id}")
+    return found
+
+
+def rows_of(data: object, path: str) -> Sequence[Any]:
+    """The rows of an answer that has to be a list; CoderAnswerError for anything else, null included."""
+    if isinstance(data, list):
+        return data
+    raise CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
+
+
+def rows_or_none_of(data: object, path: str) -> Sequence[Any]:
+    """The same where Coder answers null for a list without anything in it."""
+    return () if data is None else rows_of(data, path)

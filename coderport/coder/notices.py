@@ -13,8 +13,7 @@ from typing import Any
 from pydantic import model_validator
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderAnswerError
-from coderport.coder.models import CoderModel, Id, Time, read_as
+from coderport.coder.models import CoderModel, Id, Time, read_as, rows_of
 
 ACTIVE = ("pending", "running", "canceling")
 """Statuses of jobs that are not over; a status that Coder does not know is answered with 500."""
@@ -79,15 +78,11 @@ class Notices:
         """The newest jobs of an organization, or the newest active ones; CoderNotFound to who may not read them."""
         path = f"/organizations/{organization_id}/provisionerjobs"
         params: dict[str, str | int] = {"limit": limit, **({"status": ",".join(ACTIVE)} if active else {})}
-        data = (await self._client._get(path, params)).data
-        if not isinstance(data, list):
-            raise CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
-        return tuple(read_as(ListedJob, row) for row in data)
+        rows = rows_of((await self._client._get(path, params)).data, path)
+        return tuple(read_as(ListedJob, row) for row in rows)
 
     async def audit(self, query: str, *, limit: int) -> tuple[AuditLine, ...]:
         """The newest lines that fit the query; CoderForbidden to who may not read the log."""
         data = (await self._client._get("/audit", {"q": query, "limit": limit})).data
         rows = data.get("audit_logs") if isinstance(data, Mapping) else None
-        if not isinstance(rows, list):
-            raise CoderAnswerError("Coder answered GET /audit without the list that belongs there")
-        return tuple(read_as(AuditLine, row) for row in rows)
+        return tuple(read_as(AuditLine, row) for row in rows_of(rows, "/audit"))

@@ -8,13 +8,13 @@ more than themselves there, which finds too many and never too few.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderForbidden, CoderNotFound
-from coderport.coder.models import CoderPerson, read_as
+from coderport.coder.models import CoderPerson, read_as, rows_of
 
 PAGE = 100
 DELETIONS_PAGE = 100
@@ -51,9 +51,7 @@ class People:
         while True:
             params: dict[str, str | int] = {"q": email.lower(), "limit": PAGE, "offset": offset}
             data = (await self._client._request("GET", "/users", params=params, repeat=True)).data
-            rows = data.get("users") if isinstance(data, Mapping) else None
-            if not isinstance(rows, list):
-                raise CoderAnswerError("Coder answered GET /users without the list that belongs there")
+            rows = rows_of(data.get("users") if isinstance(data, Mapping) else None, "/users")
             before = len(found)
             found |= {each.id: each for each in (read_as(CoderPerson, row) for row in rows)}
             offset += PAGE
@@ -104,12 +102,9 @@ class People:
                 return False if records_anything else None
         return None
 
-    async def _log(self, params: dict[str, str | int]) -> list[Any]:
+    async def _log(self, params: dict[str, str | int]) -> Sequence[Any]:
         data = (await self._client._request("GET", "/audit", params=params, repeat=True)).data
-        rows = data.get("audit_logs") if isinstance(data, Mapping) else None
-        if not isinstance(rows, list):
-            raise CoderAnswerError("Coder answered GET /audit without the list that belongs there")
-        return rows
+        return rows_of(data.get("audit_logs") if isinstance(data, Mapping) else None, "/audit")
 
     async def template_users(self, template_id: str) -> frozenset[str] | None:
         """The ids of the users whose groups may use a template; None where everybody in its organization may.

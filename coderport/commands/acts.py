@@ -138,13 +138,7 @@ def offer(
             f"To do exactly this, or nothing:\n  {COMMAND} up --stack {stack} --plan {shlex.quote(str(file))}"
         )
     elif outcome.result == "changes":
-        console.print(f"To do it:\n  {COMMAND} up --stack {stack}{_released(releases)}")
-
-
-def _released(releases: Releases) -> str:
-    """The releases as options."""
-    given = releases.model_dump().items()
-    return "".join(f" --{name.replace('_', '-')} {number}" for name, number in given if number)
+        console.print(f"To do it:\n  {COMMAND} up --stack {stack}{releases.options}")
 
 
 def mark_of(stack: str) -> str:

@@ -243,10 +243,11 @@ def adopt(
     """Take over a catalog that the original integration or Port's guide made: rename its templates in place."""
     from coderport.commands.adopt import come_over
     from coderport.commands.consoles import people
+    from coderport.settings import Releases
 
     variables = _releases(allow_deletions)
-    release = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
-    again = f"python -m coderport adopt --stack {stack} --apply{release}"
+    release = Releases(allow_deletions=allow_deletions or 0)
+    again = f"python -m coderport adopt --stack {stack} --apply{release.options}"
     outcome = come_over(stack, apply_it=apply, again=again, console=people(stderr=json), variables=variables)
     _tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
@@ -281,11 +282,13 @@ def undo(
     from coderport.commands.consoles import people
     from coderport.commands.history import undo as undo_run
     from coderport.history.screen import as_json, show_undo
+    from coderport.settings import Releases
 
     variables = _releases(allow_deletions)
     done = undo_run(_existing(stack, variables), run, apply_it=apply)
-    again = f" --allow-deletions {allow_deletions}" if allow_deletions else ""
-    show_undo(done, people(stderr=json), command=f"python -m coderport undo {run} --stack {stack} --apply{again}")
+    release = Releases(allow_deletions=allow_deletions or 0)
+    again = f"python -m coderport undo {run} --stack {stack} --apply{release.options}"
+    show_undo(done, people(stderr=json), command=again)
     if json:
         print(as_json(done))
     raise typer.Exit(1 if done.refused_by_port else 0)

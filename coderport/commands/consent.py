@@ -46,4 +46,4 @@ def keep_to(stack: str, file: Path) -> dict[str, str]:
     plan = loaded(file)
     if plan.stack != mark_of(stack):
         raise SettingsError(f"{file} is a plan for the stack {short(plan.stack)}, not for {mark_of(stack)}.")
-    return {PLAN: str(file), **{variable: str(getattr(plan, name)) for name, variable in RELEASES.items()}}
+    return {PLAN: str(file), **{variable: str(getattr(plan.releases, name)) for name, variable in RELEASES.items()}}

@@ -14,7 +14,7 @@ from coderport.catalog.values import Held, LeftOut, Ref
 from coderport.guard.ownership import DEPLOYMENT, Owner, Whose
 from coderport.guard.verdict import SHOWN, Verdict
 from coderport.kinds.all import KIND_OF, KINDS
-from coderport.settings import Limits
+from coderport.settings import Limits, Releases
 from coderport.terminal.remedy import COMMAND
 from coderport.terminal.text import short
 
@@ -158,9 +158,8 @@ def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_un
     if unknown and not elsewhere:
         lines.append(f"  --forget-unproven {unproven}   (or CODERPORT_FORGET_UNPROVEN={unproven})")
     if not elsewhere:
-        release = f" --allow-deletions {accounted}" if too_many else ""
-        release += f" --forget-unproven {unproven}" if unknown else ""
-        lines.append(f"  {COMMAND} up --stack {evidence.owner.mark.stack.rpartition('/')[2]}{release}")
+        needed = Releases(allow_deletions=accounted if too_many else 0, forget_unproven=unproven if unknown else 0)
+        lines.append(f"  {COMMAND} up --stack {evidence.owner.mark.stack.rpartition('/')[2]}{needed.options}")
     return DeletionVerdict(("\n".join(lines),), kinds)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
-from coderport.coder.reading.fate import Fate
+from coderport.coder.fate import Fate
 from coderport.coder.reading.snapshot import Advance, Known, Snapshot, read_snapshot
 from coderport.kinds.all import KINDS
 from coderport.kinds.kind import NOTHING, Kind, Listing, Reading

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
-from coderport.coder.reading.fate import Fate
+from coderport.coder.fate import Fate
 from coderport.kinds.filters import Filters
 
 if TYPE_CHECKING:

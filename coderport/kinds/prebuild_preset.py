@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-f]{16}")
 _UNBUILT = frozenset({"failed", "canceled"})
+_COUNTED = ("running", "ready", "invalid")
 
 PRESET = Blueprint(
     identifier=PRESETS,
@@ -107,16 +108,16 @@ async def _read(reading: Reading) -> Listing[Row]:
             presets.setdefault(key, {}).update((each.id, each) for each in answer or ())
         return None not in answers
 
-    def seen() -> set[str]:
+    def of_active() -> dict[str, tuple[Template, PrebuildPreset]]:
         return {
-            identifier_of(template.id, preset.name)
+            identifier_of(template.id, preset.name): (template, preset)
             for template in templates.values()
             for preset in presets.get(template.active_version_id, {}).values()
         }
 
     try:
         told = await ask(active | older)
-        doubtful = {each.partition(":")[0] for each in reading.known - seen()} & templates.keys()
+        doubtful = {each.partition(":")[0] for each in reading.known - of_active().keys()} & templates.keys()
         told = told and await ask({templates[each].active_version_id for each in doubtful} - {""})
     except (CoderForbidden, CoderNotFound) as error:
         return Listing(NOTHING, skipped=refused(error, "presets of each template"))
@@ -125,11 +126,10 @@ async def _read(reading: Reading) -> Listing[Row]:
     names = {one.id: one.name for several in presets.values() for one in several.values()}
     counts = Counter(_counted(prebuilt, names, templates))
     rows = {
-        identifier_of(template.id, preset.name): Row(
+        key: Row(
             template, preset, *(counts[template.id, preset.name, what] for what in ("running", "ready", "invalid"))
         )
-        for template in templates.values()
-        for preset in presets.get(template.active_version_id, {}).values()
+        for key, (template, preset) in of_active().items()
     }
     wanted = {key: each for key, each in sorted(rows.items()) if each.preset.desired is not None}
     return Listing(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import ORGANIZATIONS, USERS
 from coderport.catalog.values import Context, Entity
-from coderport.coder.reading.fate import Fate
+from coderport.coder.fate import Fate
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, address, entity_of, page, related, when
 from coderport.transport.together import together

@@ -8,7 +8,7 @@ from coderport.catalog.blueprint import Blueprint, Property
 from coderport.catalog.identifiers import PROXIES
 from coderport.catalog.values import Context, Entity
 from coderport.coder.errors import CoderForbidden, CoderNotFound
-from coderport.coder.reading.fate import Fate
+from coderport.coder.fate import Fate
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, refused
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, picture, site
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderForbidden
+from coderport.coder.fate import Fate
 from coderport.coder.models import Template, Workspace
 from coderport.coder.people import People
 from coderport.coder.reading.breadth import organizations_in_scope
-from coderport.coder.reading.fate import Fate
 from coderport.coder.reading.proof import IDS_PER_QUERY, listed_by_id, template_fates, template_or_none, workspace_fates
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE

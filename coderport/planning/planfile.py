@@ -30,6 +30,7 @@ from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.guard.verdict import SHOWN, Verdict
 from coderport.planning.plan import Plan
 from coderport.report.change import Change, Operation, ordered
+from coderport.settings import Releases
 from coderport.terminal.remedy import COMMAND
 from coderport.terminal.text import short
 
@@ -62,6 +63,11 @@ class PlanFile(BaseModel):
     allow_deletions: int = 0
     forget_unproven: int = 0
     changes: Mapping[str, Planned]
+
+    @property
+    def releases(self) -> Releases:
+        """Those that go with it."""
+        return Releases(allow_deletions=self.allow_deletions, forget_unproven=self.forget_unproven)
 
 
 def loaded(file: Path) -> PlanFile:
@@ -138,12 +144,7 @@ def kept_to(plan: PlanFile, file: Path, changes: Mapping[str, Change], stamps: M
             named = ordered(Change(each.operation, each.kind, each.title) for each in several)
             lines += [f"  {each.operation} {short(each.name)}" for each in named[:SHOWN]]
             lines += [f"  and {len(several) - SHOWN:,} more"] if len(several) > SHOWN else []
-    release = "".join(
-        f" --{name.replace('_', '-')} {number}"
-        for name in ("allow_deletions", "forget_unproven")
-        if (number := getattr(plan, name))
-    )
     stack = plan.stack.rpartition("/")[2]
-    command = f"{COMMAND} preview --stack {stack} --all --out {shlex.quote(str(file))}{release}"
+    command = f"{COMMAND} preview --stack {stack} --all --out {shlex.quote(str(file))}{plan.releases.options}"
     lines += ["Make it anew and look at it:", f"  {command}"]
     return Verdict(("\n".join(lines),))

@@ -29,7 +29,7 @@ Answer = TypeVar("Answer")
 
 
 class Registrations:
-    """A window on the registrations: as each ends, the next begins and its resource is let go.
+    """A window on the registrations: as each ends, the next begins and its resource is dropped.
 
     Everything registered at once would be held in memory until the end of the run (100 kB a resource).
     """

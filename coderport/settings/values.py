@@ -194,6 +194,11 @@ class Releases(BaseModel):
     allow_deletions: Annotated[int, Field(ge=0)] = 0
     forget_unproven: Annotated[int, Field(ge=0)] = 0
 
+    @property
+    def options(self) -> str:
+        """The same on a command line, each after a blank; empty where nothing was allowed."""
+        return "".join(f" --{name.replace('_', '-')} {number}" for name, number in self if number)
+
 
 OBJECTS: Mapping[str, type[BaseModel]] = {"actions": Actions, "guard": Limits, "live": Live}
 """The settings that are objects, by key."""

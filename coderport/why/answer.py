@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from coderport.catalog.actions.declared import CREATE_FROM_PREFIX, wants_form
 from coderport.catalog.values import Entity, Held, LeftOut, Ref, is_id
-from coderport.coder.reading.fate import Fate
+from coderport.coder.fate import Fate
 from coderport.guard.deletions import ACTION
 from coderport.guard.ownership import MANAGED_BY, Mark, Whose
 from coderport.kinds.all import KIND_OF

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderGone, CoderNotFound
+from coderport.coder.fate import Fate
 from coderport.coder.models import Template, Workspace
-from coderport.coder.reading.fate import Fate
 from coderport.transport.together import together
 
 IDS_PER_QUERY = 100

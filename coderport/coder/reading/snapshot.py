@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderNotFound
+from coderport.coder.fate import Fate
 from coderport.coder.models import BuildInfo, CoderPerson, Organization, Template, User, Workspace
 from coderport.coder.reading.breadth import (
     Breadth,
@@ -21,7 +22,6 @@ from coderport.coder.reading.breadth import (
     organizations_in_scope,
     refuse_if_too_narrow,
 )
-from coderport.coder.reading.fate import Fate
 from coderport.coder.reading.listing import PAGE_LIMIT, PASSES, Scope
 from coderport.coder.reading.proof import listed_by_id, template_fates, template_or_none, workspace_fates
 from coderport.transport.together import together
