@@ -78,6 +78,23 @@ def test_there_is_an_action_for_everything_that_is_done_with_a_workspace() -> No
     assert f"coder_create_{TEMPLATE_ID}" == FROM_TEMPLATE
 
 
+def test_dormancy_is_offered_only_where_the_settings_ask_for_it() -> None:
+    """What is awake can be made dormant, and its name is typed; nothing else of a stack changes."""
+    plain, asked = everything(), everything(extra="all")
+    assert asked.keys() - plain.keys() == {actions.DORMANT}
+    assert all(asked[name] == action for name, action in plain.items())
+    dormant = asked[actions.DORMANT]
+    assert [(each.key, each.required) for each in dormant.inputs] == [("confirmation", True)]
+    assert (dormant.permissions, dormant.condition[-1]) == (
+        asked[actions.DELETE].permissions,
+        asked[actions.DELETE].condition[-1],
+    )
+    state = [({"status": "running"}, True), ({"status": "stopped"}, True), ({"status": "starting"}, False)]
+    for properties, offered in [*state, ({"status": "stopped", "dormant_at": "2026-11-20T08:00:00Z"}, False)]:
+        held = {**properties, "coder_deployment": DEPLOYMENT}
+        assert all(rule.holds(held) for rule in dormant.condition) is offered
+
+
 def test_nothing_is_declared_while_the_backend_is_off() -> None:
     assert declared(settings(backend="off"), [template()], {TEMPLATE_ID: form()}) == ()
     assert not wants_form(settings(backend="off"), template())

@@ -18,6 +18,7 @@ from coderport.runner.execution import Ended, RunContext, claim_of
 from coderport.settings import Actions
 
 CREATE, STOP, DELETE = "coder_create_workspace", "coder_stop_workspace", "coder_delete_workspace"
+DORMANT = "coder_make_workspace_dormant"
 ON_WORKSPACES: dict[str, dict[str, Any]] = {
     "coder_start_workspace": {},
     STOP: {},
@@ -26,6 +27,7 @@ ON_WORKSPACES: dict[str, dict[str, Any]] = {
     "coder_extend_workspace": {"hours": 5},
     "coder_schedule_workspace": {"ttl_hours": 5},
     "coder_wake_workspace": {},
+    DORMANT: {"confirmation": "dev"},
     DELETE: {"confirmation": "dev"},
 }
 
@@ -54,7 +56,7 @@ def test_only_the_owner_may_do_anything_to_a_workspace(lab: RunnerLab, action: s
     held, entity = lab.builds(workspace), lab.port.entity(WORKSPACE.identifier, workspace)
     seen = lab.execute(lab.ask_past_the_form(action, by=ALICE, entity=workspace, **ON_WORKSPACES[action]))
     assert (seen.ended, seen.run["statusLabel"]) == (Ended.FAILURE, "Refused")
-    assert ("not yours" if action == DELETE else "belongs to bob") in seen.summary
+    assert ("not yours" if action in (DORMANT, DELETE) else "belongs to bob") in seen.summary
     assert lab.builds(workspace) == held and lab.held(workspace).ttl_ms is None
     assert lab.port.entity(WORKSPACE.identifier, workspace) == entity
 

@@ -15,6 +15,7 @@ from coderport.runner.execution import Ended
 CREATE, START, STOP = "coder_create_workspace", "coder_start_workspace", "coder_stop_workspace"
 RESTART, UPDATE, EXTEND = "coder_restart_workspace", "coder_update_workspace", "coder_extend_workspace"
 SCHEDULE, WAKE, DELETE = "coder_schedule_workspace", "coder_wake_workspace", "coder_delete_workspace"
+DORMANT = "coder_make_workspace_dormant"
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +192,43 @@ def test_wake_only_wakes(lab: RunnerLab) -> None:
     lab.assert_port_is_as_the_program_would_have_it(workspace)
     again = lab.execute(lab.ask_past_the_form(WAKE, entity=workspace))
     assert again.ended is Ended.SUCCESS and "already" in again.summary
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_what_becomes_dormant_is_stopped_before(lab: RunnerLab, running: bool) -> None:
+    workspace = lab.workspace(running=running)
+    before = lab.builds(workspace)
+    seen = lab.do(DORMANT, entity=workspace, confirmation="dev")
+    assert (seen.ended, seen.run["statusLabel"]) == (Ended.SUCCESS, "Dormant"), seen.summary
+    assert lab.held(workspace).dormant_at is not None
+    assert lab.builds(workspace) == [*before, *([("stop", "succeeded")] if running else [])]
+    assert seen.entities == tied(lab, workspace, "UPDATE")
+    lab.assert_port_is_as_the_program_would_have_it(workspace)
+    again = lab.execute(lab.ask_past_the_form(DORMANT, entity=workspace, confirmation="dev"))
+    assert again.ended is Ended.SUCCESS and "already" in again.summary
+    assert lab.do(WAKE, entity=workspace).ended is Ended.SUCCESS
+
+
+def test_who_makes_dormant_is_told_when_coder_deletes_it(lab: RunnerLab) -> None:
+    workspace = lab.workspace(running=False)
+    template = lab.held(workspace).template_id
+    lab.coder.set_template(template, time_til_dormant_autodelete_ms=30 * 86_400_000)
+    try:
+        seen = lab.do(DORMANT, entity=workspace, confirmation="dev")
+    finally:
+        lab.coder.set_template(template, time_til_dormant_autodelete_ms=0)
+    deleting = lab.held(workspace).deleting_at
+    assert deleting is not None and f"Coder deletes it on {deleting:%Y-%m-%d}" in seen.summary
+
+
+def test_nothing_becomes_dormant_that_would_not_stop_or_that_was_not_named(lab: RunnerLab) -> None:
+    workspace = lab.workspace()
+    unnamed = lab.do(DORMANT, entity=workspace, confirmation="other")
+    assert (unnamed.run["statusLabel"], lab.builds(workspace)) == ("Refused", [("start", "succeeded")])
+    lab.coder.fail_next_builds("volume is busy")
+    seen = lab.do(DORMANT, entity=workspace, confirmation="dev")
+    assert seen.ended is Ended.FAILURE and "volume is busy" in seen.summary
+    assert lab.held(workspace).dormant_at is None
 
 
 def test_a_dormant_workspace_is_woken_before_it_is_started(lab: RunnerLab) -> None:

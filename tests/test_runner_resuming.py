@@ -19,6 +19,7 @@ from coderport.settings import Actions
 
 CREATE, START, STOP = "coder_create_workspace", "coder_start_workspace", "coder_stop_workspace"
 RESTART, DELETE, UPDATE = "coder_restart_workspace", "coder_delete_workspace", "coder_update_workspace"
+DORMANT = "coder_make_workspace_dormant"
 
 
 class Killed(BaseException):
@@ -69,14 +70,18 @@ def prepared(lab: RunnerLab, action: str, number: int) -> tuple[str, str, list[s
     if action == UPDATE:
         lab.coder.promote_version(lab.held(workspace).template_id)
         lab.mirror()
-    given: dict[str, dict[str, Any]] = {START: {"parameters": {"cpu": 5}}, DELETE: {"confirmation": name}}
+    given: dict[str, dict[str, Any]] = {
+        START: {"parameters": {"cpu": 5}},
+        DORMANT: {"confirmation": name},
+        DELETE: {"confirmation": name},
+    }
     inputs = given.get(action, {})
-    did = {START: ["start"], STOP: ["stop"], DELETE: ["delete"]}.get(action, ["stop", "start"])
+    did = {START: ["start"], STOP: ["stop"], DORMANT: ["stop"], DELETE: ["delete"]}.get(action, ["stop", "start"])
     before = [transition for transition, _ in lab.builds(workspace)]
     return lab.ask(action, entity=workspace, **inputs), workspace, before + did
 
 
-@pytest.mark.parametrize("action", [CREATE, START, RESTART, UPDATE, DELETE])
+@pytest.mark.parametrize("action", [CREATE, START, RESTART, UPDATE, DORMANT, DELETE])
 def test_a_process_that_is_killed_anywhere_is_taken_up_by_another(lab: RunnerLab, action: str) -> None:
     """Killed at each write of the journal, before and after it, and at each wait; then run again."""
     kills: list[tuple[Beats, tuple[int, bool] | None]] = [

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from coderport.catalog.actions.extras import EXTRAS
 from coderport.catalog.values import LeftOut
 from coderport.errors import SettingsError
 from coderport.planning.notes import narrowed_by
@@ -207,6 +208,18 @@ def test_a_webhook_in_clear_is_for_port_s_agent_only() -> None:
     actions = {"backend": "webhook", "url": "http://coderport.internal/runs"}
     assert "url must be https unless" in error({**CONFIG, "actions": actions})
     assert settings(actions={**actions, "agent": True}).actions.url == "http://coderport.internal/runs"
+
+
+def test_extra_actions_are_a_list_or_all_and_without_them_a_stack_is_what_it_was() -> None:
+    github = {"backend": "github", "repository": "acme/platform"}
+
+    def extra(value: Any) -> Settings:
+        return settings(actions={**github, "extra": value})
+
+    assert extra("all").actions.extra == EXTRAS
+    assert extra(["dormancy", "dormancy"]).actions.extra == extra('["dormancy"]').actions.extra == ("dormancy",)
+    assert settings(actions=github).fingerprint == extra([]).fingerprint != extra("all").fingerprint
+    assert "coderport:actions.extra" in error({**CONFIG, "actions": {**github, "extra": ["sleep"]}})
 
 
 def test_headers_for_an_access_proxy_are_a_secret_map() -> None:

@@ -148,7 +148,7 @@ def require_owner(person: Person, workspace: Workspace) -> None:
 
 
 def require_confirmed(person: Person, workspace: Workspace, order: Order) -> None:
-    """Refused unless the person may delete the workspace and has typed which one it is.
+    """Refused unless the person may do this to the workspace and has typed which one it is.
 
     The owner types its name, or owner/name; an admin, for whom several have one name, owner/name. Whoever guesses is
     told neither whose it is nor what it is called: both refusals are the same.
@@ -162,7 +162,7 @@ def require_confirmed(person: Person, workspace: Workspace, order: Order) -> Non
     names = {workspace.name, whole} if _owns(person, workspace) else {whole}
     if not allowed or order.inputs.get("confirmation") not in names:
         raise Refused(
-            "Nothing was deleted: the workspace is not yours in Coder, or the confirmation does not name it. Type its "
+            "Nothing was done: the workspace is not yours in Coder, or the confirmation does not name it. Type its "
             "name; an admin types owner/name for a workspace of somebody else's."
         )
 

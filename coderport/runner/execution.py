@@ -201,12 +201,13 @@ class _Execution:
 
     async def _require_allowed(self, person: Person, workspace: Workspace) -> None:
         """Refused unless the person may do this to the workspace."""
+        if self._order.operation not in operations.CONFIRMED:
+            require_owner(person, workspace)
+            return
+        require_confirmed(person, workspace, self._order)
         if self._order.operation is Operation.DELETE:
-            require_confirmed(person, workspace, self._order)
             actions = self._context.actions
             await self._follower.patiently(lambda: require_approved(self._run, self._runs, actions))
-        else:
-            require_owner(person, workspace)
 
     async def _deleted_already(self, person: Person, workspace_id: str) -> Done:
         """What somebody asked for who may have it; a run that was resumed has been judged before it deleted."""
@@ -250,7 +251,8 @@ class _Execution:
             return None
         build = builds[0]
         phase = "create" if creates else build.transition
-        chained = phase == "stop" and bench.deployment.chains_builds and self._order.operation is not Operation.STOP
+        restarts = self._order.operation in (Operation.RESTART, Operation.UPDATE)
+        chained = phase == "stop" and bench.deployment.chains_builds and restarts
         return Step(phase, build.workspace_id, build.build_number - 1, build.id, chained=chained)
 
     async def _created_id(self, bench: Bench) -> str | None:

@@ -186,6 +186,23 @@ async def wake(bench: Bench, workspace: Workspace) -> Done:
     return Done("Awake", f"Workspace {workspace.name} is awake. It can be started now.", bench.link(workspace))
 
 
+async def dormant(bench: Bench, workspace: Workspace) -> Done:
+    """Dormant, and stopped before, as Coder's own schedule does; Coder itself lets what runs run on."""
+    checks.require_known(bench.order, {"confirmation"})
+    if bench.steps.resumed is None:
+        if workspace.dormant_at is not None:
+            return Done("Dormant", "The workspace was dormant already.", bench.link(workspace))
+        checks.require_free(workspace)
+    if not checks.is_stopped(workspace):
+        await bench.report.tell(label="Stopping")
+        await _built(bench, "stop", workspace, "stop")
+        await bench.report.require_open()
+    await _set(bench, lambda: bench.builds.put_dormant(workspace.id, True), "made dormant")
+    asleep = await bench.patiently(lambda: bench.context.coder.workspace(workspace.id))
+    then = f" Coder deletes it on {asleep.deleting_at:%Y-%m-%d} unless it is woken." if asleep.deleting_at else ""
+    return Done("Dormant", f"Workspace {workspace.name} is stopped and dormant.{then}", bench.link(workspace))
+
+
 async def delete(bench: Bench, workspace: Workspace) -> Done:
     """Gone, with its resources. That its name was typed as the confirmation has been asked before."""
     checks.require_known(bench.order, {"confirmation"})
@@ -204,9 +221,13 @@ ON_WORKSPACE: Mapping[Operation, Callable[[Bench, Workspace], Awaitable[Done]]] 
     Operation.EXTEND: extend,
     Operation.SCHEDULE: schedule,
     Operation.WAKE: wake,
+    Operation.DORMANT: dormant,
     Operation.DELETE: delete,
 }
 """The operations on a workspace that exists; who may has been asked when they begin."""
+
+CONFIRMED = frozenset({Operation.DORMANT, Operation.DELETE})
+"""Those for which the name of the workspace is typed."""
 
 
 def _is_running(bench: Bench, workspace: Workspace) -> Done:

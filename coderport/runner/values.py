@@ -33,6 +33,7 @@ class Operation(enum.Enum):
     EXTEND = declared.EXTEND
     SCHEDULE = declared.SCHEDULE
     WAKE = declared.WAKE
+    DORMANT = declared.DORMANT
     DELETE = declared.DELETE
 
 

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from coderport.catalog.answers.values import Part
+from coderport.catalog.actions.extras import EXTRAS
 from coderport.terminal.wording import LIST, OBJECT
 from coderport.transport.address import http_address
 from coderport.transport.headers import require_sendable
@@ -19,6 +19,8 @@ from coderport.transport.headers import require_sendable
 _DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Name = TypeVar("Name", bound=str)
 
 
 def duration(value: object) -> object:
@@ -61,8 +63,13 @@ def kinds_named(value: object) -> object:
     return value
 
 
-def each_once(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """The parts sorted, without repeats."""
+def extras_named(value: object) -> object:
+    """`all`, or a list."""
+    return EXTRAS if value == "all" else json_list(value)
+
+
+def each_once(parts: tuple[Name, ...]) -> tuple[Name, ...]:
+    """The names sorted, without repeats."""
     return tuple(sorted(set(parts)))
 
 

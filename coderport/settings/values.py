@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from coderport import __version__
+from coderport.catalog.actions.extras import Extra
 from coderport.catalog.answers.values import Part
 from coderport.port.errors import EU_URL
 from coderport.settings.checks import (
@@ -20,6 +21,7 @@ from coderport.settings.checks import (
     Token,
     duration,
     each_once,
+    extras_named,
     json_list,
     json_object,
     kinds_named,
@@ -36,7 +38,8 @@ class Actions(BaseModel):
 
     `installation_id` names the Port integration that dispatches the workflow; without it Port is asked for the one that
     it has. `templates` names the templates that get a form of their own: "all", "none" or globs. `admins` are e-mails
-    of people who may act on everybody's workspaces, `roles` Port's roles that may run actions at all.
+    of people who may act on everybody's workspaces, `roles` Port's roles that may run actions at all. `extra` names
+    groups of actions beyond those that are always there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
@@ -53,6 +56,7 @@ class Actions(BaseModel):
     roles: Globs = ("Admin", "Member")
     fallback_user: Annotated[str, AfterValidator(user_name)] | None = Field(default=None, alias="fallbackUser")
     wait_for_agent: bool = Field(default=True, alias="waitForAgent")
+    extra: Annotated[tuple[Extra, ...], AfterValidator(each_once), BeforeValidator(extras_named)] = ()
 
     @model_validator(mode="after")
     def _backend_has_what_it_needs(self) -> Actions:
@@ -180,9 +184,11 @@ class Settings(PortAccess, CoderAccess):
             no_part_in_the_catalog.add("kinds")
         if not self.answers:
             no_part_in_the_catalog |= {"answers", "daily_cost"}
-        plain = self.model_dump_json(
-            exclude={"coder_session_token", "coder_headers", "port_client_secret", *no_part_in_the_catalog}
-        )
+        no_part_in_the_catalog |= {"coder_session_token", "coder_headers", "port_client_secret"}
+        left_out: dict[str, bool | set[str]] = dict.fromkeys(no_part_in_the_catalog, True)
+        if not self.actions.extra:
+            left_out["actions"] = {"extra"}
+        plain = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(f"{__version__} {plain}".encode()).hexdigest()[:16]
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, Protocol
 
+from coderport.catalog.actions.extras import Extra
 from coderport.catalog.actions.forms import (
     INPUT_DESCRIPTION_LIMIT,
     TITLE_LIMIT,
@@ -42,6 +43,7 @@ UPDATE: Final = "coder_update_workspace"
 EXTEND: Final = "coder_extend_workspace"
 SCHEDULE: Final = "coder_schedule_workspace"
 WAKE: Final = "coder_wake_workspace"
+DORMANT: Final = "coder_make_workspace_dormant"
 DELETE: Final = "coder_delete_workspace"
 
 CREATE_FROM_PREFIX: Final = "coder_create_"
@@ -84,6 +86,8 @@ class ActionSettings(Protocol):
     def admins(self) -> tuple[str, ...]: ...
     @property
     def roles(self) -> tuple[str, ...]: ...
+    @property
+    def extra(self) -> tuple[Extra, ...]: ...
 
 
 def create_from(template_id: str) -> str:
@@ -251,22 +255,27 @@ class _Maker:
                 "Makes a dormant workspace usable again; it stays stopped",
                 condition=(Rule("dormant_at", "isNotEmpty"),),
             ),
+            *self._dormancy(awake),
             self._existing(
                 DELETE,
                 "Delete",
                 "Deletes the workspace and all that it holds, for good",
-                (
-                    Input(
-                        "confirmation",
-                        "string",
-                        "Confirmation",
-                        "The name of the workspace, to be sure; an admin types owner/name for one of somebody else's",
-                        required=True,
-                        min_length=1,
-                    ),
-                ),
+                (_CONFIRMATION,),
                 operation="DELETE",
                 approval=self._settings.approve_delete,
+            ),
+        )
+
+    def _dormancy(self, awake: Rule) -> tuple[Action, ...]:
+        if "dormancy" not in self._settings.extra:
+            return ()
+        return (
+            self._existing(
+                DORMANT,
+                "Make dormant",
+                "Stops the workspace and puts it aside until it is woken; its template may have Coder delete it then",
+                (_CONFIRMATION,),
+                (Rule("status", "in", ("running", "stopped", "failed", "canceled")), awake),
             ),
         )
 
@@ -346,6 +355,14 @@ _NAME_INPUT = Input(
     pattern=f"^{WORKSPACE_NAME}$",
     min_length=1,
     max_length=WORKSPACE_NAME_LENGTH,
+)
+_CONFIRMATION = Input(
+    "confirmation",
+    "string",
+    "Confirmation",
+    "The name of the workspace, to be sure; an admin types owner/name for one of somebody else's",
+    required=True,
+    min_length=1,
 )
 _CREATION_INPUTS = (
     Input(
