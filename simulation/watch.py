@@ -8,8 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from coderport.catalog.actions.declared import CREATE_FROM_PREFIX
-from coderport.catalog.values import is_id
+from coderport.catalog.actions.declared import form_of
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
 from coderport.guard.ownership import Mark
@@ -137,10 +136,10 @@ class Watch:
             self.broken.append(f"{process.name} sends {method} for the action {identifier} of somebody else")
         if method != "DELETE" or process.releases.allow_deletions or process.releases.forget_unproven:
             return
-        template = identifier.removeprefix(CREATE_FROM_PREFIX)
-        lives = not is_id(template) or template in self._coder.template_ids()
-        left_out = is_id(template) and any(
-            self.is_left_out(TEMPLATE.identifier, template, each) for each in self._settings_of(process)
+        form = form_of(identifier)
+        lives = form is None or form.template_id in self._coder.template_ids()
+        left_out = form is not None and any(
+            self.is_left_out(TEMPLATE.identifier, form.template_id, each) for each in self._settings_of(process)
         )
         if lives and not left_out:
             self.broken.append(f"{process.name} deletes the action {identifier}, which is still wanted")

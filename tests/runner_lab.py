@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 STACK = "coderport/lab"
 ALICE, BOB = "alice@example.com", "bob@example.com"
-SETTINGS = Actions(backend="github", repository="acme/platform", extra=("dormancy",))
+SETTINGS = Actions(backend="github", repository="acme/platform", extra=("dormancy", "presets"))
 QUICK = Patience(
     pause=0.01,
     poll_first=0.01,

@@ -13,7 +13,7 @@ from port_talk import Talk
 
 from coderport.catalog.actions import declared as actions
 from coderport.catalog.actions.agreement import differences, permission_differences
-from coderport.catalog.actions.declared import create_from, declared, wants_form
+from coderport.catalog.actions.declared import create_from, create_from_preset, declared, wants_form
 from coderport.catalog.actions.inputs import input_key
 from coderport.catalog.actions.values import Action, OwnerOrAdmin, permissions_to_port, to_port
 from coderport.catalog.blueprint import to_port as blueprint_to_port
@@ -80,7 +80,7 @@ def test_there_is_an_action_for_everything_that_is_done_with_a_workspace() -> No
 
 def test_dormancy_is_offered_only_where_the_settings_ask_for_it() -> None:
     """What is awake can be made dormant, and its name is typed; nothing else of a stack changes."""
-    plain, asked = everything(), everything(extra="all")
+    plain, asked = everything(), everything(extra=["dormancy"])
     assert asked.keys() - plain.keys() == {actions.DORMANT}
     assert all(asked[name] == action for name, action in plain.items())
     dormant = asked[actions.DORMANT]
@@ -93,6 +93,37 @@ def test_dormancy_is_offered_only_where_the_settings_ask_for_it() -> None:
     for properties, offered in [*state, ({"status": "stopped", "dormant_at": "2026-11-20T08:00:00Z"}, False)]:
         held = {**properties, "coder_deployment": DEPLOYMENT}
         assert all(rule.holds(held) for rule in dormant.condition) is offered
+
+
+def test_each_preset_has_a_form_of_its_own_where_the_settings_ask_for_it() -> None:
+    """It does not ask for what the preset sets; the template's own form stays as it is."""
+    plain, asked = everything(), everything(extra=["presets"])
+    small, large = (create_from_preset(TEMPLATE_ID, name) for name in ("Small", "Large"))
+    assert asked.keys() - plain.keys() == {small, large}
+    assert all(asked[name] == action for name, action in plain.items())
+    of_template = [each for each in asked[FROM_TEMPLATE].inputs if each.key != "preset"]
+    assert list(asked[small].inputs) == [each for each in of_template if each.key != "p_cpu"]
+    assert list(asked[large].inputs) == of_template
+    assert (asked[small].title, asked[small].description) == (
+        f"{plain[FROM_TEMPLATE].title}: Small",
+        PRESETS[0].description,
+    )
+    assert asked[small].permissions == plain[FROM_TEMPLATE].permissions
+    port_with(asked.values())
+
+
+def test_the_form_of_a_preset_stays_the_same_action_when_a_version_gives_it_another_id() -> None:
+    renewed = tuple(
+        each.model_copy(update={"id": f"00000000-0000-4000-8000-00000000001{number}"})
+        for number, each in enumerate(PRESETS)
+    )
+    assert everything(extra="all") == everything(extra="all", forms=[form(presets=renewed)])
+
+
+def test_presets_of_one_name_have_no_forms_of_their_own() -> None:
+    twice = (PRESETS[0], PRESETS[0].model_copy(update={"id": PRESETS[1].id}))
+    made = everything(extra=["presets"], forms=[form(presets=twice)])
+    assert made.keys() == everything().keys() and made[FROM_TEMPLATE].input("preset").enum
 
 
 def test_nothing_is_declared_while_the_backend_is_off() -> None:

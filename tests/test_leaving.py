@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from action_samples import PRESETS, form
 from catalog_samples import numbered, template
 
-from coderport.catalog.actions.declared import START, create_from
+from coderport.catalog.actions.declared import START, create_from, create_from_preset
 from coderport.catalog.values import LeftOut
+from coderport.coder.parameters import Preset, TemplateForm
 from coderport.guard.leaving import Leaving, leaving_actions
 from coderport.settings import Actions
 
 ACTIONS = Actions(backend="webhook", url="https://runner.example.com/runs")
 FORM = create_from(numbered(1))
+SMALL = create_from_preset(numbered(1), "Small")
+WITH_PRESETS = ACTIONS.model_copy(update={"extra": ("presets",)})
 
 
 def leaving(
@@ -19,10 +23,14 @@ def leaving(
     gone: tuple[str, ...] = (),
     left_out: dict[str, LeftOut] | None = None,
     in_port: tuple[str, ...] = (),
+    presets: tuple[Preset, ...] | None = None,
     **fields: object,
 ) -> Leaving:
     templates = {numbered(1): template(id=numbered(1), **fields)} if fields else {}
-    return leaving_actions(identifiers, settings, templates, gone=gone, left_out=left_out or {}, in_port=in_port)
+    forms: dict[str, TemplateForm] = {}
+    if presets is not None:
+        forms = {numbered(1): form(presets=presets, template_id=numbered(1))}
+    return leaving_actions(identifiers, settings, templates, forms, gone=gone, left_out=left_out or {}, in_port=in_port)
 
 
 def test_a_stack_that_asks_for_no_actions_leaves_them_all_out() -> None:
@@ -48,3 +56,16 @@ def test_nothing_accounts_for_a_form_that_was_not_readable() -> None:
     nothing = Leaving(frozenset(), {})
     assert leaving(FORM, name="docker") == nothing
     assert leaving(FORM, in_port=(numbered(1),)) == nothing
+
+
+def test_the_form_of_a_preset_goes_with_it_or_with_its_template() -> None:
+    others = tuple(each for each in PRESETS if each.name != "Small")
+    assert leaving(SMALL, settings=WITH_PRESETS, name="docker", presets=others).gone == {SMALL}
+    assert leaving(SMALL, settings=WITH_PRESETS, gone=(numbered(1),)).gone == {SMALL}
+    assert leaving(SMALL, name="docker", presets=PRESETS).left_out == {SMALL: LeftOut.ACTIONS}
+
+
+def test_nothing_accounts_for_the_form_of_a_preset_that_is_there_or_was_not_readable() -> None:
+    nothing = Leaving(frozenset(), {})
+    assert leaving(SMALL, settings=WITH_PRESETS, name="docker", presets=PRESETS) == nothing
+    assert leaving(SMALL, settings=WITH_PRESETS, name="docker") == nothing

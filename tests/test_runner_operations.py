@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from runner_lab import ALICE, BOB, WORKSPACE, RunnerLab, runner_lab
 
-from coderport.catalog.actions.declared import create_from
+from coderport.catalog.actions.declared import create_from, create_from_preset
 from coderport.runner.execution import Ended
 
 CREATE, START, STOP = "coder_create_workspace", "coder_start_workspace", "coder_stop_workspace"
@@ -61,6 +61,33 @@ def test_a_preset_wins_over_the_form(lab: RunnerLab) -> None:
     seen = lab.do(create_from(lab.any_template()), name="set", preset="Standard", p_cpu=16, p_region="Europe")
     assert seen.ended is Ended.SUCCESS, seen.summary
     assert lab.build("alice/set").parameters["cpu"] == "4"
+
+
+def test_the_form_of_a_preset_asks_for_the_rest(lab: RunnerLab) -> None:
+    template = lab.any_template()
+    seen = lab.do(create_from_preset(template, "Standard"), name="set", p_dotfiles="git@x:y.git", ttl_hours=4)
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert dict(lab.build("alice/set").parameters) == {"cpu": "4", "region": "eu", "dotfiles": "git@x:y.git"}
+
+
+def test_what_the_preset_sets_is_no_input_of_its_form(lab: RunnerLab) -> None:
+    action = create_from_preset(lab.any_template(), "Standard")
+    for stranger in ({"p_cpu": 16}, {"preset": "Standard"}, {"template": lab.any_template()}):
+        seen = lab.execute(lab.ask_past_the_form(action, name="set", **stranger))
+        assert seen.run["statusLabel"] == "Refused" and "is not one of this action" in seen.summary
+    assert not lab.coder.workspace_ids()
+
+
+def test_a_preset_that_the_template_has_no_more_is_refused(lab: RunnerLab) -> None:
+    template = lab.coder.create_template("changing")
+    lab.mirror()
+    lab.declare_actions()
+    preset = lab.coder.state.versions[lab.coder.state.templates[template].active_version_id].presets[0]
+    run = lab.ask(create_from_preset(template, preset.name), name="set")
+    with lab.coder.state.lock:
+        lab.coder.state.versions[lab.coder.state.templates[template].active_version_id].presets = ()
+    seen = lab.execute(run)
+    assert seen.run["statusLabel"] == "Refused" and "does not have this preset any more" in seen.summary
 
 
 def test_stop_and_start(lab: RunnerLab) -> None:

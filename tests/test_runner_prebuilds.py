@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from runner_lab import RunnerLab, runner_lab
 
-from coderport.catalog.actions.declared import create_from
+from coderport.catalog.actions.declared import create_from, create_from_preset
 from coderport.runner.execution import Ended
 
 
@@ -39,6 +39,14 @@ def test_a_preset_that_is_chosen_claims_too(lab: RunnerLab) -> None:
     seen = lab.do(create_from(waiting.template_id), name="mine", preset="Standard")
     assert seen.ended is Ended.SUCCESS, seen.summary
     assert lab.held("alice/mine").id == waiting.id
+
+
+def test_the_form_of_a_preset_sends_its_id_and_claims_too(lab: RunnerLab) -> None:
+    waiting = next(each for each in lab.coder.state.undeleted() if each.is_prebuild)
+    preset = waiting.build.preset_id
+    seen = lab.do(create_from_preset(waiting.template_id, "Standard"), name="mine", p_dotfiles="git@x:y.git")
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert lab.held("alice/mine").id == waiting.id and lab.build(waiting.id).preset_id == preset is not None
 
 
 def test_a_claim_whose_answer_was_lost_is_found_by_its_name(lab: RunnerLab) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from coderport.catalog.actions.declared import CREATE_FROM_PREFIX, wants_form
+from coderport.catalog.actions.declared import OwnForm, extra_of, form_of, preset_of, wants_form
 from coderport.catalog.answers.pages import ORGANIZATION_PREFIX
 from coderport.catalog.answers.values import PART_OF, Part, split
 from coderport.catalog.values import LeftOut
 from coderport.coder.models import Template
+from coderport.coder.parameters import TemplateForm
 from coderport.settings import Actions
 
 
 @dataclass(frozen=True)
 class Leaving:
-    """Those whose template Coder has deleted, and those that the settings leave out. Nothing accounts for others."""
+    """Those whose template or preset is gone in Coder, and those that the settings leave out.
+
+    Nothing accounts for others.
+    """
 
     gone: frozenset[str]
     left_out: Mapping[str, LeftOut]
@@ -25,6 +29,7 @@ def leaving_actions(
     identifiers: Iterable[str],
     settings: Actions | None,
     templates: Mapping[str, Template],
+    forms: Mapping[str, TemplateForm],
     *,
     gone: Collection[str],
     left_out: Mapping[str, LeftOut],
@@ -32,24 +37,35 @@ def leaving_actions(
 ) -> Leaving:
     """The reasons for which these actions leave.
 
-    `settings` is None for a stack that declares no actions. `templates` are all that were read, by id; `gone`,
-    `left_out` and `in_port` hold ids of templates. A form whose template lives and wants one was just not readable:
-    that is no reason. One whose template Port has no entity of any more goes with that: its own stack judged it.
+    `settings` is None for a stack that declares no actions. `templates` are all that were read and `forms` what was
+    read of theirs, by id; `gone`, `left_out` and `in_port` hold ids of templates. A form whose template lives and wants
+    one was just not readable: that is no reason. One whose template Port has no entity of any more goes with that: its
+    own stack judged it.
     """
     ended: set[str] = set()
     out: dict[str, LeftOut] = {}
     for identifier in identifiers:
-        template_id = identifier.removeprefix(CREATE_FROM_PREFIX)
-        template = templates.get(template_id)
-        if settings is None or template_id == identifier or settings.backend == "off":
+        own = form_of(identifier)
+        if settings is None or own is None or settings.backend == "off":
             out[identifier] = LeftOut.ACTIONS
-        elif template_id in left_out:
+            continue
+        template_id, template = own.template_id, templates.get(own.template_id)
+        if template_id in left_out:
             out[identifier] = left_out[template_id]
         elif template is not None and not wants_form(settings, template):
             out[identifier] = LeftOut.DEPRECATED if template.deprecated else LeftOut.ACTIONS
         elif template_id in gone or (template is None and template_id not in in_port):
             ended.add(identifier)
+        elif extra_of(identifier) not in (None, *settings.extra):
+            out[identifier] = LeftOut.ACTIONS
+        elif own.preset is not None and _is_without(forms.get(template_id), own):
+            ended.add(identifier)
     return Leaving(frozenset(ended), out)
+
+
+def _is_without(form: TemplateForm | None, own: OwnForm) -> bool:
+    """Whether the template's form was read and does not have the preset."""
+    return form is not None and form.readable and preset_of(own, form.presets) is None
 
 
 def leaving_answers(

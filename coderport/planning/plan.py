@@ -150,7 +150,7 @@ def judge(
     actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
     answers = answers_of(settings, snapshot)
     going = deletions_verdict(
-        _evidence(settings, past, read, wanted, actions, answers, owner, now, of_siblings),
+        _evidence(settings, past, read, wanted, actions, answers, owner, now, of_siblings, forms),
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
@@ -241,6 +241,7 @@ def _evidence(
     owner: Owner,
     now: datetime,
     of_siblings: Iterable[Template],
+    forms: Mapping[str, TemplateForm],
 ) -> Evidence:
     memory, held = past.memory, past.held
     snapshot, gone = read.snapshot, read.gone
@@ -253,6 +254,7 @@ def _evidence(
         memory.actions - desired[ACTION],
         settings.actions if declares_actions(settings) else None,
         {**{each.id: each for each in of_siblings}, **snapshot.templates},
+        forms,
         gone={each.identifier for each in gone if each.blueprint == TEMPLATE.identifier},
         left_out={
             each.identifier: why for each, why in wanted.left_out.items() if each.blueprint == TEMPLATE.identifier

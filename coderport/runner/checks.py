@@ -10,13 +10,8 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-from coderport.catalog.actions.declared import (
-    CREATE_FROM_PREFIX,
-    LONGEST_TTL_HOURS,
-    OFF,
-    WORKSPACE_NAME,
-    WORKSPACE_NAME_LENGTH,
-)
+from coderport.catalog.actions.declared import form_of
+from coderport.catalog.actions.fields import LONGEST_TTL_HOURS, OFF, WORKSPACE_NAME, WORKSPACE_NAME_LENGTH
 from coderport.catalog.values import is_id
 from coderport.coder.builds import ACTIVE
 from coderport.coder.models import Template, Workspace
@@ -29,8 +24,8 @@ _RESERVED = frozenset({"new", "create"})
 def order_of(run: Run) -> Order | None:
     """What the run asks for; None if its action is not one of ours."""
     inputs = {key: value for key, value in run.inputs.items() if value is not None}
-    if (own := _template_of(run.action)) is not None:
-        return Order(Operation.CREATE, inputs, template_id=own)
+    if (own := form_of(run.action)) is not None:
+        return Order(Operation.CREATE, inputs, form=own)
     try:
         return Order(Operation(run.action), inputs)
     except ValueError:
@@ -39,13 +34,7 @@ def order_of(run: Run) -> Order | None:
 
 def is_ours(action: str) -> bool:
     """Whether the action of that identifier is one of those that this project declares."""
-    return action in {each.value for each in Operation} or _template_of(action) is not None
-
-
-def _template_of(action: str) -> str | None:
-    """The id of the template whose own form the action is; None for every other action."""
-    prefix, identifier = action[: len(CREATE_FROM_PREFIX)], action[len(CREATE_FROM_PREFIX) :]
-    return identifier if prefix == CREATE_FROM_PREFIX and is_id(identifier) else None
+    return action in {each.value for each in Operation} or form_of(action) is not None
 
 
 # ---------------------------------------------------------------- inputs
@@ -71,8 +60,8 @@ def workspace_name(order: Order) -> str:
 
 def picked_template(order: Order) -> str:
     """The id of the template: the action's own, or the one that was picked in the form."""
-    if order.template_id is not None:
-        return order.template_id
+    if order.form is not None:
+        return order.form.template_id
     value = order.inputs.get("template")
     if isinstance(value, Mapping):
         value = value.get("identifier")

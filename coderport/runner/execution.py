@@ -271,7 +271,7 @@ class _Execution:
         template_id = checks.picked_template(self._order)
         held = (
             await self._context.port.entity(TEMPLATE.identifier, template_id)
-            if self._order.template_id is not None
+            if self._order.form is not None
             else await self._require_ours(TEMPLATE, template_id, bench)
         )
         return (

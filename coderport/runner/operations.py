@@ -56,11 +56,11 @@ async def create(bench: Bench, person: Person, *, of_sibling: bool = False) -> D
         await require_use(owner, template, bench.people)
         version = template.active_version_id
         asked = await parameters.read_parameters(context.coder, version)
-        own_form = order.template_id is not None
-        presets = await parameters.read_presets(context.coder, version) if own_form else ()
-        keys = parameters.form_keys(asked, presets) if own_form else frozenset({"template"})
-        checks.require_known(order, _CREATE_INPUTS | keys)
-        preset = parameters.chosen_preset(presets, checks.preset_name(order)) if presets else None
+        presets = await parameters.read_presets(context.coder, version) if order.form is not None else ()
+        preset = parameters.own_preset(presets, order.form)
+        checks.require_known(order, _CREATE_INPUTS | parameters.form_keys(order, asked, presets, preset))
+        if presets and preset is None:
+            preset = parameters.chosen_preset(presets, checks.preset_name(order))
         wanted = NewWorkspace(
             name=name,
             template_version_id=version,

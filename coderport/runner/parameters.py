@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from coderport.catalog.actions.forms import asked_at_creation, changeable
+from coderport.catalog.actions.declared import OwnForm, preset_of
+from coderport.catalog.actions.forms import asked_at_creation, changeable, fixed_by
 from coderport.catalog.actions.inputs import coder_value, input_key, preset_labels, problems
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderNotFound, CoderStatusError
@@ -33,10 +34,28 @@ async def read_presets(coder: CoderClient, version_id: str) -> tuple[Preset, ...
         return ()
 
 
-def form_keys(parameters: Iterable[RichParameter], presets: Sequence[Preset]) -> frozenset[str]:
-    """The inputs that the form of a template has for its own parameters and presets."""
-    keys = {input_key(each.name) for each in asked_at_creation(parameters)}
-    return frozenset(keys | ({"preset"} if presets else set()))
+def form_keys(
+    order: Order, parameters: Iterable[RichParameter], presets: Sequence[Preset], own: Preset | None
+) -> frozenset[str]:
+    """The inputs of a form beside those of every creation; `own` is the preset whose form it is."""
+    if order.form is None:
+        return frozenset({"template"})
+    fixed = fixed_by(own) if own is not None else frozenset()
+    keys = {input_key(each.name) for each in asked_at_creation(parameters) if each.name not in fixed}
+    return frozenset(keys | ({"preset"} if presets and own is None else set()))
+
+
+def own_preset(presets: Sequence[Preset], form: OwnForm | None) -> Preset | None:
+    """The preset whose own form was filled in, None for a form that is no preset's."""
+    if form is None or form.preset is None:
+        return None
+    found = preset_of(form, presets)
+    if found is None:
+        raise Refused(
+            "The template does not have this preset any more, so nobody knows which values it stood for. The next run "
+            "of coderport takes the action away: create the workspace with the template's own form."
+        )
+    return found
 
 
 def chosen_preset(presets: Sequence[Preset], label: str | None) -> Preset | None:

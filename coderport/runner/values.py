@@ -39,11 +39,11 @@ class Operation(enum.Enum):
 
 @dataclass(frozen=True)
 class Order:
-    """An operation with its inputs, nulls left out; `template_id` where the action is one template's own."""
+    """An operation with its inputs, nulls left out; `form` where the action is one template's or preset's own."""
 
     operation: Operation
     inputs: Mapping[str, Any]
-    template_id: str | None = None
+    form: declared.OwnForm | None = None
 
 
 class Ended(enum.Enum):

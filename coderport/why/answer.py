@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from coderport.catalog.actions.declared import CREATE_FROM_PREFIX, wants_form
-from coderport.catalog.values import Entity, Held, LeftOut, Ref, is_id
+from coderport.catalog.actions.declared import extra_of, form_of, wants_form
+from coderport.catalog.values import Entity, Held, LeftOut, Ref
 from coderport.coder.fate import Fate
 from coderport.guard.deletions import ACTION
 from coderport.guard.ownership import MANAGED_BY, Mark, Whose
@@ -206,7 +206,7 @@ def _buttons(knowledge: Knowledge, held: Held) -> Iterator[Statement]:
         yield Statement(topic="button", said=f"None: this stack declares no actions ({NAMESPACE}:actions.backend).")
         return
     for action in knowledge.actions.values():
-        if action.identifier.startswith(CREATE_FROM_PREFIX) or not action.condition:
+        if action.operation == "CREATE" or not action.condition:
             continue
         if action.identifier not in knowledge.past.held.actions:
             yield Statement(topic="button", said=f"{action.title}: not in Port yet.")
@@ -244,20 +244,23 @@ def _why_declared(knowledge: Knowledge, identifier: str) -> str:
         return f"Not declared: {NAMESPACE}:actions.backend is off."
     if settings.blueprints != "manage":
         return f"Not declared: {NAMESPACE}:blueprints is use, and the stack that manages them declares the actions."
-    template_id = identifier.removeprefix(CREATE_FROM_PREFIX)
-    if not is_id(template_id):
+    if (extra := extra_of(identifier)) not in (None, *settings.actions.extra):
+        return f"Not declared: {NAMESPACE}:actions.extra does not have {extra}."
+    own = form_of(identifier)
+    if own is None:
         return "Not declared: coderport has no such action."
-    template = knowledge.read.snapshot.templates.get(template_id)
+    template = knowledge.read.snapshot.templates.get(own.template_id)
     if template is None:
         return "Not declared: its template is not in Coder, as far as this token sees."
     if template.deprecated:
         return "Not declared: its template is deprecated."
     if not wants_form(settings.actions, template):
         return f"Not declared: {NAMESPACE}:actions.templates leaves out {short(template.name)}."
-    why = knowledge.wanted.left_out.get(Ref("coder_template", template_id))
-    return (
-        f"Not declared: its template is {why.value}." if why is not None else "Not declared: its form was not readable."
-    )
+    why = knowledge.wanted.left_out.get(Ref("coder_template", own.template_id))
+    if why is not None:
+        return f"Not declared: its template is {why.value}."
+    gone = " or has no such preset any more" if own.preset is not None else ""
+    return f"Not declared: its form was not readable{gone}."
 
 
 def _unknown(knowledge: Knowledge, asked: str) -> Iterator[Statement]:

@@ -4,20 +4,24 @@ Identifiers are stable: those of the template's forms come from its id, so that 
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Final, Literal, Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final, Literal, NamedTuple, Protocol
 
 from coderport.catalog.actions.extras import Extra
-from coderport.catalog.actions.forms import (
-    INPUT_DESCRIPTION_LIMIT,
-    TITLE_LIMIT,
-    asked_at_creation,
-    changeable,
-    cut,
-    parameter_input,
-    preset_input,
+from coderport.catalog.actions.fields import (
+    CONFIRMATION,
+    CRON,
+    CRON_TEXT,
+    LONGEST_TTL_HOURS,
+    NAME,
+    OF_CREATION,
+    OFF,
+    parameters_input,
 )
+from coderport.catalog.actions.forms import TITLE_LIMIT, asked_at_creation, cut, fixed_by, parameter_input, preset_input
 from coderport.catalog.actions.values import (
     Action,
     DatasetRule,
@@ -33,7 +37,7 @@ from coderport.catalog.actions.values import (
 from coderport.catalog.identifiers import TEMPLATES
 from coderport.catalog.template_names import is_named
 from coderport.coder.models import Template
-from coderport.coder.parameters import TemplateForm
+from coderport.coder.parameters import Preset, TemplateForm
 
 CREATE: Final = "coder_create_workspace"
 START: Final = "coder_start_workspace"
@@ -48,19 +52,16 @@ DELETE: Final = "coder_delete_workspace"
 
 CREATE_FROM_PREFIX: Final = "coder_create_"
 
-LONGEST_TTL_HOURS: Final = 720
-"""Coder's limit of thirty days for a time to live."""
-OFF: Final = "off"
-"""What stands for no autostart in the schedule's form, where an empty field leaves it as it is."""
-
 INSTALLATION: Final = "github-ocean"
 """The installation id of Port's GitHub integration where nobody gave it another: its kind."""
 
+_EXTRA_OF: Mapping[str, Extra] = {DORMANT: "dormancy"}
 _DESCRIPTION_LIMIT = 200
-WORKSPACE_NAME = r"[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*"
-"""A workspace's name by Coder's rule, beside its length."""
-WORKSPACE_NAME_LENGTH = 32
-_CRON = r"(?:CRON_TZ=[A-Za-z0-9_+/-]+ )?[0-9*,/-]+ [0-9*,/-]+ \* \* [A-Za-z0-9*,/-]+"
+_PRESET_DIGITS = 12
+_OWN_FORM = re.compile(
+    rf"{CREATE_FROM_PREFIX}(?P<template>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"
+    rf"(?:_(?P<preset>[0-9a-f]{{{_PRESET_DIGITS}}}))?"
+)
 
 
 class ActionSettings(Protocol):
@@ -93,6 +94,45 @@ class ActionSettings(Protocol):
 def create_from(template_id: str) -> str:
     """The identifier of the action that creates a workspace from this template."""
     return f"{CREATE_FROM_PREFIX}{template_id}"
+
+
+def create_from_preset(template_id: str, preset: str) -> str:
+    """The identifier of the action that creates a workspace from this template with the preset of that name.
+
+    The name stays from version to version, and the preset's id does not.
+    """
+    return f"{create_from(template_id)}_{_digest(preset)}"
+
+
+class OwnForm(NamedTuple):
+    """The template that an action creates from, and what stands for the name of the preset whose own form it is."""
+
+    template_id: str
+    preset: str | None = None
+
+
+def form_of(action: str) -> OwnForm | None:
+    """What the action of that identifier creates from; None for every other action."""
+    found = _OWN_FORM.fullmatch(action)
+    return OwnForm(found["template"], found["preset"]) if found is not None else None
+
+
+def extra_of(action: str) -> Extra | None:
+    """The group of extra actions that the action of that identifier is of; None for those that are always there."""
+    form = form_of(action)
+    return "presets" if form is not None and form.preset is not None else _EXTRA_OF.get(action)
+
+
+def preset_of(form: OwnForm, presets: Iterable[Preset]) -> Preset | None:
+    """The one of these presets whose own form it is; None where it is none's (any more)."""
+    return next((each for each in own_presets(presets) if _digest(each.name) == form.preset), None)
+
+
+def own_presets(presets: Iterable[Preset]) -> tuple[Preset, ...]:
+    """Those that can have a form of their own: the names that one preset has, and no other."""
+    presets = tuple(presets)
+    names = Counter(each.name for each in presets)
+    return tuple(each for each in presets if each.name and names[each.name] == 1)
 
 
 def wants_form(settings: ActionSettings, template: Template) -> bool:
@@ -131,7 +171,11 @@ def declared(
     names = Counter(_name(template) for template, _ in with_form)
     return (
         make.create(),
-        *(make.create_from(template, form, alone=names[_name(template)] == 1) for template, form in with_form),
+        *(
+            action
+            for template, form in with_form
+            for action in make.own_forms(template, form, alone=names[_name(template)] == 1)
+        ),
         *make.on_workspace(forms.values()),
     )
 
@@ -162,28 +206,32 @@ class _Maker:
             CREATE,
             "Create Coder Workspace",
             "Creates a workspace of your own from a template, with the template's defaults",
-            (picker, _NAME_INPUT),
+            (picker, NAME),
         )
 
-    def create_from(self, template: Template, form: TemplateForm, *, alone: bool) -> Action:
-        """The template's own form. `alone`: no other template is called the same."""
-        preset = preset_input(form.presets)
+    def own_forms(self, template: Template, form: TemplateForm, *, alone: bool) -> Iterator[Action]:
+        """The template's own form, and those of its presets. `alone`: no other template is called the same."""
         name = _name(template) if alone else f"{_name(template)} ({template.organization_name})"
-        return self._creation(
+        preset = preset_input(form.presets)
+        yield self._creation(
             create_from(template.id),
             cut(f"Create {name}", TITLE_LIMIT),
             cut(template.description, _DESCRIPTION_LIMIT) or f"Creates a workspace of your own from {name}",
-            (
-                _NAME_INPUT,
-                *((preset,) if preset else ()),
-                *(parameter_input(each) for each in asked_at_creation(form.parameters)),
-            ),
+            (NAME, *((preset,) if preset else ()), *_asked(form, ())),
         )
+        for each in own_presets(form.presets) if "presets" in self._settings.extra else ():
+            yield self._creation(
+                create_from_preset(template.id, each.name),
+                cut(f"Create {name}: {each.name}", TITLE_LIMIT),
+                cut(each.description, _DESCRIPTION_LIMIT)
+                or f"Creates a workspace of your own from {name} with the values of {each.name}",
+                (NAME, *_asked(form, fixed_by(each))),
+            )
 
     def on_workspace(self, forms: Iterable[TemplateForm]) -> tuple[Action, ...]:
         """What can be done with a workspace that exists, offered as its entity says: as Port knew it last."""
         awake = Rule("dormant_at", "isEmpty")
-        parameters = _parameters_input(forms)
+        parameters = parameters_input(forms)
         return (
             self._existing(
                 START,
@@ -244,8 +292,8 @@ class _Maker:
                         "autostart",
                         "string",
                         "Autostart",
-                        f"{_CRON_TEXT}; {OFF} for never, empty to leave it",
-                        pattern=f"^(?:{OFF}|{_CRON})$",
+                        f"{CRON_TEXT}; {OFF} for never, empty to leave it",
+                        pattern=f"^(?:{OFF}|{CRON})$",
                     ),
                 ),
             ),
@@ -260,7 +308,7 @@ class _Maker:
                 DELETE,
                 "Delete",
                 "Deletes the workspace and all that it holds, for good",
-                (_CONFIRMATION,),
+                (CONFIRMATION,),
                 operation="DELETE",
                 approval=self._settings.approve_delete,
             ),
@@ -274,7 +322,7 @@ class _Maker:
                 DORMANT,
                 "Make dormant",
                 "Stops the workspace and puts it aside until it is woken; its template may have Coder delete it then",
-                (_CONFIRMATION,),
+                (CONFIRMATION,),
                 (Rule("status", "in", ("running", "stopped", "failed", "canceled")), awake),
             ),
         )
@@ -287,7 +335,7 @@ class _Maker:
             "CREATE",
             self._invocation,
             self._permissions(None),
-            (*inputs, *_CREATION_INPUTS),
+            (*inputs, *OF_CREATION),
         )
 
     def _existing(
@@ -326,59 +374,14 @@ def _invocation(settings: ActionSettings) -> Invocation:
     return Webhook(settings.url or "", settings.agent)
 
 
+def _asked(form: TemplateForm, fixed: Collection[str]) -> Iterator[Input]:
+    """The inputs for the parameters of the template but the fixed ones."""
+    return (parameter_input(each) for each in asked_at_creation(form.parameters) if each.name not in fixed)
+
+
+def _digest(preset: str) -> str:
+    return hashlib.sha256(preset.encode()).hexdigest()[:_PRESET_DIGITS]
+
+
 def _name(template: Template) -> str:
     return template.display_name or template.name
-
-
-def _parameters_input(forms: Iterable[TemplateForm]) -> Input | None:
-    """Values for a start, as one object, since the action is for the workspaces of all templates.
-
-    None where forms were read and no template has a parameter that may change.
-    """
-    forms = [form for form in forms if form.readable]
-    names = sorted({each.name for form in forms for each in changeable(form.parameters)})
-    if forms and not names:
-        return None
-    known = f" Those of the templates in the catalog: {', '.join(names)}." if names else ""
-    text = f'Values to change, by the name of the template\'s parameter: {{"cpu": 4}}; the others stay.{known}'
-    return Input("parameters", "object", "Parameters", cut(text, INPUT_DESCRIPTION_LIMIT))
-
-
-_CRON_TEXT = "When it starts by itself, as minute hour * * weekdays, such as CRON_TZ=Europe/Berlin 30 7 * * 1-5"
-
-_NAME_INPUT = Input(
-    "name",
-    "string",
-    "Name",
-    f"1 to {WORKSPACE_NAME_LENGTH} letters, digits and single hyphens, not used by another workspace of yours",
-    required=True,
-    pattern=f"^{WORKSPACE_NAME}$",
-    min_length=1,
-    max_length=WORKSPACE_NAME_LENGTH,
-)
-_CONFIRMATION = Input(
-    "confirmation",
-    "string",
-    "Confirmation",
-    "The name of the workspace, to be sure; an admin types owner/name for one of somebody else's",
-    required=True,
-    min_length=1,
-)
-_CREATION_INPUTS = (
-    Input(
-        "ttl_hours",
-        "number",
-        "Time to live",
-        "Hours after a start at which the workspace stops by itself; empty for the template's own",
-        minimum=1,
-        maximum=LONGEST_TTL_HOURS,
-    ),
-    Input("autostart", "string", "Autostart", f"{_CRON_TEXT}; empty for never", pattern=f"^{_CRON}$"),
-    Input(
-        "automatic_updates",
-        "boolean",
-        "Automatic updates",
-        "Whether each start takes the active version of the template",
-        default=False,
-    ),
-)

@@ -63,6 +63,11 @@ def parameter_input(parameter: RichParameter) -> Input:
     )
 
 
+def fixed_by(preset: Preset) -> frozenset[str]:
+    """The names of the parameters that the preset sets: its own form does not ask for them."""
+    return frozenset(each.name for each in preset.parameters)
+
+
 def preset_input(presets: Iterable[Preset]) -> Input | None:
     """A choice among the presets, named `preset`; None where there are none."""
     labels = preset_labels(presets)
