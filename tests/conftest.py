@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -15,6 +16,12 @@ from coderport.transport.loopback import drop_network
 pytest_plugins = ["coder_talk", "port_talk", "provider_driver", "pytester"]
 
 FIGURE = "figure"
+
+Logger = tuple[int, bool, bool, int]
+"""Level, whether it propagates, whether it is disabled, number of handlers."""
+
+HEARD = {"coderport", "httpx", "stamina"}
+FRESH: Logger = (logging.NOTSET, True, False, 0)
 
 drop_real_life(os.environ)
 drop_network(os.environ)
@@ -35,6 +42,21 @@ def cli() -> CliInfo:
     found = find_cli(os.environ)
     assert found is not None, "no Pulumi CLI: `make test` gets one, or `python -m coderport engine`"
     return found
+
+
+@pytest.fixture(autouse=True)
+def as_found() -> Iterator[None]:
+    """A test that leaves the loggers other than it found them fails: those after it would hear too much or nothing."""
+    before = _loggers()
+    yield
+    after = _loggers()
+    assert after == {name: before.get(name, FRESH) for name in after}, "a logger is not as the test found it"
+
+
+def _loggers() -> dict[str, Logger]:
+    held = logging.Logger.manager.loggerDict.items()
+    ours = {name: each for name, each in held if isinstance(each, logging.Logger) and name.split(".")[0] in HEARD}
+    return {name: (each.level, each.propagate, each.disabled, len(each.handlers)) for name, each in ours.items()}
 
 
 @pytest.fixture

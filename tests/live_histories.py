@@ -10,7 +10,8 @@ import asyncio
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from live_world import LiveWorld, W, played
@@ -173,7 +174,6 @@ class Door:
 
 def history(seed: int, names: list[str] | None = None) -> None:
     """Plays one; AssertionError where something does not hold. `names` are its events instead of those of the seed."""
-    logging.getLogger("coderport").setLevel(logging.CRITICAL)
 
     async def story(world: LiveWorld) -> None:
         chance = random.Random(f"live {seed}")
@@ -187,7 +187,20 @@ def history(seed: int, names: list[str] | None = None) -> None:
         await ended_well(world, door)
 
     options = {"live": {"resync": "1m", "requestsPerMinute": BUDGET}}
-    played(story, seed, options, hints=BadHints)
+    with _silent():
+        played(story, seed, options, hints=BadHints)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without a log: thousands of lines on failures that are meant to be are nothing to read."""
+    logger = logging.getLogger("coderport")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 async def ended_well(world: LiveWorld, door: Door) -> None:

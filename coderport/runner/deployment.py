@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from coderport.catalog.values import OrganizationNames
 from coderport.coder.client import CoderClient
+from coderport.errors import CoderportError
 
 CHAINS_BUILDS = (2, 36)
 """The first release in which a stop may carry the start that follows it."""
@@ -40,19 +41,29 @@ class Deployment:
 
 
 class Deployments:
-    """Reads the deployment and keeps it for a minute; for one client and one event loop."""
+    """Reads the deployment and keeps it for a minute; for one client and one event loop.
+
+    A failure is kept too, for as long as lies between two tries: runs that wait together fail together, and do not ask
+    a Coder that is away one after the other.
+    """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock, self._lock = clock or time.monotonic, asyncio.Lock()
-        self._held: Deployment | None = None
+        self._held: Deployment | CoderportError | None = None
         self._until = 0.0
 
-    async def of(self, coder: CoderClient) -> Deployment:
-        """The deployment that the client talks to."""
+    async def of(self, coder: CoderClient, pause: float) -> Deployment:
+        """The deployment that the client talks to; the error of a read that failed less than `pause` seconds ago."""
         async with self._lock:
             if self._held is None or self._clock() >= self._until:
-                self._held = await _read(coder)
-                self._until = self._clock() + KEPT_SECONDS
+                self._held = None
+                try:
+                    self._held, kept = await _read(coder), KEPT_SECONDS
+                except CoderportError as error:
+                    self._held, kept = error, pause
+                self._until = self._clock() + kept
+            if isinstance(self._held, CoderportError):
+                raise self._held.with_traceback(None)
             return self._held
 
 

@@ -232,7 +232,7 @@ class _Execution:
             report=self._report,
             follower=self._follower,
             steps=self._steps,
-            deployment=await self._context.deployments.of(self._context.coder),
+            deployment=await self._context.deployments.of(self._context.coder, self._context.patience.pause),
         )
 
     async def _left_in_port(self, bench: Bench) -> Step | None:
