@@ -22,7 +22,7 @@ PACKAGE: Final = "coderport"
 FLOORS: Final = (
     ("commands",),
     ("setup",),
-    ("doctor", "why"),
+    ("doctor", "listing", "why"),
     ("adoption", "conformance", "live"),
     ("stack",),
     ("program",),

@@ -406,6 +406,50 @@ def why(
     raise typer.Exit(explain(_existing(stack), subject, as_object=json))
 
 
+def _complete_kind(incomplete: str) -> list[str]:
+    from coderport.kinds.all import KINDS
+
+    return [each.words[0] for each in KINDS if each.words[0].startswith(incomplete)]
+
+
+@app.command()
+def ls(
+    stack: ExistingStack,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=_complete_kind, help="Such as workspace, template or user. Without one: the kinds."
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="PROPERTY=VALUE, PROPERTY!=VALUE, or PROPERTY~=PART; repeatable. PROPERTY= is one without a value.",
+        ),
+    ] = None,
+    older: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PROPERTY=SPAN", help="A time that is longer ago, such as last_used_at=30d; repeatable."),
+    ] = None,
+    columns: Annotated[str, typer.Option(metavar="NAMES", help="What to show, with commas between.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")] = False,
+) -> None:
+    """List what the catalog would have of a kind: read from Coder and mapped as a run does. Port is not asked."""
+    from coderport.commands.ls import list_kind, list_kinds
+    from coderport.listing.query import Query
+    from coderport.listing.reading import kind_named
+
+    if kind is None:
+        if where or older or columns:
+            raise typer.BadParameter("--where, --older and --columns are for one KIND.")
+        raise typer.Exit(list_kinds(_existing(stack), as_object=json))
+    if columns and json:
+        raise typer.BadParameter("--json has all columns.")
+    query, named = Query(where or (), older or (), columns), kind_named(kind)
+    raise typer.Exit(list_kind(_existing(stack), named, query, as_object=json))
+
+
 @app.command()
 def engine(
     official: Annotated[

@@ -90,6 +90,7 @@ def _left_out(workspace: Workspace, filters: Filters, context: Context, chosen: 
 KIND: Kind[Workspace] = Kind(
     blueprint=FAILURE,
     words=("failure", "failures"),
+    columns=("template_name", "template_version", "transition", "requested_at", "error"),
     needs=frozenset({"workspace"}),
     read=_read,
     entity=_entity,

@@ -113,6 +113,7 @@ def _is_group(identifier: str) -> bool:
 KIND: Kind[Group] = Kind(
     blueprint=GROUP,
     words=("group", "groups"),
+    columns=("name", "organization_name", "member_count", "quota_allowance", "source"),
     needs=frozenset({"group"}),
     read=_read,
     entity=_entity,

@@ -121,6 +121,7 @@ class Kind(Generic[Row]):
     """One kind of objects that Coder has and Port shows.
 
     words          what people call one and several
+    columns        properties and relations that a list for people shows beside the title, as far as there are such
     needs          the kinds of objects (of `POST /authcheck`) that the token has to see in full; without one of them
                    an optional kind is skipped, and what Port has of it stays
     part, read     how the rows come: as a part of the read of templates and workspaces, or by requests of their own
@@ -140,6 +141,7 @@ class Kind(Generic[Row]):
     blueprint: Blueprint
     words: tuple[str, str]
     entity: Callable[[Row, Context, Chosen], Entity]
+    columns: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
     part: Callable[[Snapshot], Listing[Row]] | None = None
     read: Callable[[Reading], Awaitable[Listing[Row]]] | None = None

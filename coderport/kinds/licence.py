@@ -101,6 +101,7 @@ def _entity(row: Row, context: Context, chosen: Chosen) -> Entity:
 KIND: Kind[Row] = Kind(
     blueprint=LICENCE,
     words=("licence", "licences"),
+    columns=("feature_set", "trial", "ends_at", "users", "user_limit"),
     needs=NEEDS,
     read=_read,
     entity=_entity,

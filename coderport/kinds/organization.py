@@ -108,6 +108,7 @@ def _entity(row: Row, context: Context, chosen: Chosen) -> Entity:
 KIND: Kind[Row] = Kind(
     blueprint=ORGANIZATION,
     words=("organization", "organizations"),
+    columns=("name", "members", "templates", "workspaces", "is_default"),
     read=_read,
     entity=_entity,
 )

@@ -189,6 +189,7 @@ def _left_out(row: Row, filters: Filters, context: Context, chosen: Chosen) -> L
 KIND: Kind[Row] = Kind(
     blueprint=PRESET,
     words=("preset", "presets"),
+    columns=("template_name", "desired", "running", "ready", "invalid"),
     needs=frozenset({"template", "workspace"}),
     read=_read,
     entity=_entity,

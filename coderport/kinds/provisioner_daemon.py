@@ -144,6 +144,7 @@ def _entity(daemon: ProvisionerDaemon, context: Context, chosen: Chosen) -> Enti
 KIND: Kind[ProvisionerDaemon] = Kind(
     blueprint=PROVISIONER,
     words=("provisioner", "provisioners"),
+    columns=("organization_name", "status", "version", "tags", "current_job_template", "last_seen_at"),
     needs=NEEDS,
     read=_read,
     entity=_entity,

@@ -181,6 +181,7 @@ def _read(snapshot: Snapshot) -> Listing[Template]:
 KIND: Kind[Template] = Kind(
     blueprint=TEMPLATE,
     words=("template", "templates"),
+    columns=("name", "organization_name", "active_version", "deprecated", "active_user_count", "updated_at"),
     needs=frozenset({"template"}),
     part=_read,
     entity=lambda template, context, chosen: template_entity(template, context, chosen.shown),

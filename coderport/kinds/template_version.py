@@ -161,6 +161,7 @@ def _left_out(row: Row, filters: Filters, context: Context, chosen: Chosen) -> L
 KIND: Kind[Row] = Kind(
     blueprint=VERSION,
     words=("version", "versions"),
+    columns=("template_name", "active", "workspaces", "job_status", "created_by_name", "created_at"),
     needs=frozenset({"template", "workspace"}),
     read=_read,
     entity=_entity,

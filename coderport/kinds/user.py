@@ -117,6 +117,7 @@ def _entity(user: CoderPerson, context: Context, chosen: Chosen) -> Entity:
 KIND: Kind[CoderPerson] = Kind(
     blueprint=USER,
     words=("user", "users"),
+    columns=("name", "email", "status", "login_type", "roles", "last_seen_at"),
     needs=frozenset({"user"}),
     read=_read,
     entity=_entity,

@@ -223,6 +223,7 @@ def _read(snapshot: Snapshot) -> Listing[Workspace]:
 KIND: Kind[Workspace] = Kind(
     blueprint=WORKSPACE,
     words=("workspace", "workspaces"),
+    columns=("template_id", "status", "template_version", "outdated", "last_used_at"),
     needs=frozenset({"workspace", "workspace_dormant"}),
     part=_read,
     entity=lambda workspace, context, chosen: workspace_entity(workspace, context, chosen.shown),

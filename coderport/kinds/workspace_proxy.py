@@ -84,6 +84,7 @@ def _entity(proxy: WorkspaceProxy, context: Context, chosen: Chosen) -> Entity:
 KIND: Kind[WorkspaceProxy] = Kind(
     blueprint=PROXY,
     words=("proxy", "proxies"),
+    columns=("name", "status", "healthy", "version", "url"),
     needs=frozenset({"workspace_proxy"}),
     read=_read,
     entity=_entity,

@@ -74,8 +74,24 @@ def notes_on_taking_over(
 
 def notes_of_skipped(read: Inventory) -> Iterator[str]:
     """The kinds that could not be read, and why."""
+    for said in skipped_of(read):
+        yield f"{said} What Port has of them stays as it is."
+
+
+def skipped_of(read: Inventory) -> Iterator[str]:
+    """The same for a command that does not care what Port has."""
     for name, why in read.skipped.items():
-        yield f"{KIND_OF[name].words[1].capitalize()} were not read: {why}. What Port has of them stays as it is."
+        yield f"{KIND_OF[name].words[1].capitalize()} were not read: {why}."
+
+
+def missed_of(snapshot: Snapshot) -> str:
+    """How many workspaces the read is known to have missed, as a sentence; empty where it is whole."""
+    if snapshot.whole:
+        return ""
+    return (
+        f"The read was not whole: Coder counts {snapshot.count:,} workspaces, {snapshot.short:,} of them were seen by "
+        "nobody yet."
+    )
 
 
 def _on_the_read(snapshot: Snapshot, installation: Integration | None) -> tuple[str, ...]:
@@ -84,11 +100,8 @@ def _on_the_read(snapshot: Snapshot, installation: Integration | None) -> tuple[
         notes.append(note)
     if not snapshot.deletions_provable:
         notes.append(f"Deletions cannot be proven with this token. {snapshot.breadth.text}")
-    if not snapshot.whole:
-        notes.append(
-            f"The read was not whole: Coder counts {snapshot.count} workspaces, {snapshot.short} of them were seen by "
-            "nobody yet. They endanger nothing, and the next run picks them up."
-        )
+    if missed := missed_of(snapshot):
+        notes.append(f"{missed} They endanger nothing, and the next run picks them up.")
     return tuple(notes)
 
 

@@ -31,3 +31,18 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str | int]], con
     for row in texts:
         table.add_row(*row)
     console.print(table)
+
+
+def show_list(headings: Sequence[str], rows: Sequence[Sequence[str | int]], console: Console) -> None:
+    """The same for many rows: where no terminal shows them a row is one line, however long, so that tools can cut it.
+
+    Numbers are then without separators.
+    """
+    if console.is_terminal:
+        show_table(headings, rows, console)
+        return
+    texts = [list(headings), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
+        padded = (f"{cell}{' ' * (width - cell_len(cell))}" for cell, width in zip(row, widths, strict=True))
+        console.print((" " * _BETWEEN).join(padded).rstrip())

@@ -58,11 +58,16 @@ def reason_of(item: Mapping[str, Any]) -> str:
 
 
 def unknown(name: str, known: Collection[str]) -> str:
-    """What to say of a name that is none of the known ones, with the one that it is most like."""
+    """What to say of a setting that there is not."""
+    return f"is not a setting {known_and_nearest(name, known)}"
+
+
+def known_and_nearest(name: str, known: Collection[str]) -> str:
+    """The names that there are, and the one of them that a wrong one is most like."""
     like = difflib.get_close_matches(name.lower(), [each.lower() for each in known], n=1, cutoff=0.6)
     meant = [each for each in known if like and each.lower() == like[0]]
     hint = f"; did you mean {meant[0]}?" if meant else ""
-    return f"is not a setting (known: {', '.join(sorted(known))}){hint}"
+    return f"(known: {', '.join(sorted(known))}){hint}"
 
 
 def value_shown(value: object) -> str:
