@@ -18,8 +18,8 @@ pytestmark = pytest.mark.in_order
 
 TEMPLATE, WORKSPACE, VERSION = "coder_template", "coder_workspace", "coder_template_version"
 PROVISIONER, PRESET = "coder_provisioner_daemon", "coder_prebuild_preset"
-PROXY, LICENCE, FAILURE = "coder_workspace_proxy", "coder_licence", "coder_failed_build"
-NEW = (VERSION, PROVISIONER, PRESET, PROXY, LICENCE, FAILURE)
+PROXY, LICENCE, FAILURE, AGENT = "coder_workspace_proxy", "coder_licence", "coder_failed_build", "coder_agent"
+NEW = (VERSION, PROVISIONER, PRESET, PROXY, LICENCE, FAILURE, AGENT)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,10 @@ def test_the_first_run_shows_them_and_the_second_writes_nothing(lab: Lab) -> Non
         assert held(lab, WORKSPACE, identifier)["relations"]["version"] == build.version_id
     for identifier in lab.ids(PRESET):
         assert held(lab, PRESET, identifier)["relations"]["template"] == identifier.partition(":")[0]
+    for identifier in lab.ids(AGENT):
+        agent = held(lab, AGENT, identifier)
+        assert agent["relations"]["workspace"] == identifier.partition(":")[0]
+        assert agent["properties"]["version"].startswith("v2."), agent
     for identifier in lab.ids(PROVISIONER):
         assert held(lab, PROVISIONER, identifier)["relations"]["organization"] == lab.coder.organization("default").id
     outcome, tally = lab.up()

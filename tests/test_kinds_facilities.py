@@ -13,7 +13,7 @@ from typing import Any
 from catalog_samples import CONTEXT
 from coder_talk import Api, Deploy
 
-from coderport.catalog.values import Entity, LeftOut, OrganizationNames, Ref
+from coderport.catalog.values import Entity, LeftOut, OrganizationNames, Ref, named_id
 from coderport.coder.client import CoderClient
 from coderport.coder.facilities import Licence
 from coderport.coder.fate import Fate
@@ -27,7 +27,7 @@ from coderport.kinds.kind import Chosen, Reading
 from coderport.kinds.prebuild_preset import identifier_of
 
 VERSION, PROVISIONER, PRESET = "coder_template_version", "coder_provisioner_daemon", "coder_prebuild_preset"
-PROXY, LICENCE, FAILURE = "coder_workspace_proxy", "coder_licence", "coder_failed_build"
+PROXY, LICENCE, FAILURE, AGENT = "coder_workspace_proxy", "coder_licence", "coder_failed_build", "coder_agent"
 EVERYTHING = Filters()
 HISTORIES = int(os.environ.get("KINDS_HISTORIES", "60"))
 GHOST = "00000000-0000-4000-8000-00000000dead"
@@ -392,6 +392,74 @@ def test_the_failure_of_a_workspace_that_is_left_out_is_left_out_as_well(api: Ap
     assert KIND_OF[FAILURE].left_out(row, EVERYTHING, CONTEXT, chosen) is LeftOut.TEMPLATE
 
 
+# ---------------------------------------------------------------- agents
+
+
+def running_one(api: Api) -> str:
+    """A workspace whose agents are up."""
+    running = (each.id for each in api.emulator.state.undeleted() if each.running and not each.is_prebuild)
+    return sorted(running)[0]
+
+
+def agents_of(api: Api, workspace: str) -> dict[str, Entity]:
+    return {key: each for key, each in shown(read(api), AGENT).items() if key.startswith(workspace)}
+
+
+def test_an_agent_says_what_it_is_and_stays_the_same_in_the_next_build(api: Api) -> None:
+    workspace = running_one(api)
+    before = agents_of(api, workspace)
+    (entity,) = before.values()
+    values = entity.properties
+    assert (values["status"], values["lifecycle_state"], values["healthy"]) == ("connected", "ready", True)
+    assert str(values["version"]).startswith("v2.20") and values["operating_system"] == "linux"
+    assert entity.relations == {"workspace": workspace}
+    assert all(KIND_OF[AGENT].is_identifier(each) for each in before)
+    ids = api.emulator.workspace(workspace).build.id
+    api.emulator.start(workspace)
+    assert api.emulator.workspace(workspace).build.id != ids
+    assert agents_of(api, workspace).keys() == before.keys()
+
+
+def test_nothing_of_an_agent_that_may_be_secret_is_read(api: Api) -> None:
+    found = read(api)
+    kept = {key for each in found.snapshot.workspaces.values() for one in each.agents for key in one.model_dump()}
+    assert kept == {
+        "name", "status", "lifecycle_state", "version", "api_version", "operating_system", "architecture", "healthy",
+        "health_reason",
+    }  # fmt: skip
+
+
+def test_an_agent_that_is_not_healthy_says_why(api: Api) -> None:
+    workspace = running_one(api)
+    row = api.get(f"/workspaces/{workspace}")
+    ids = [agent["id"] for each in row["latest_build"]["resources"] for agent in each.get("agents", ())]
+    api.emulator.set_workspace(workspace, failing_agents=ids)
+    (entity,) = agents_of(api, workspace).values()
+    assert entity.properties["healthy"] is False
+    assert entity.properties["health_reason"] == "agent has lost connection"
+
+
+def test_the_agents_of_a_workspace_that_stops_have_ended(api: Api) -> None:
+    workspace = running_one(api)
+    known = frozenset(agents_of(api, workspace))
+    api.emulator.stop(workspace)
+    listing = read(api, {AGENT: known}).listings[AGENT]
+    assert listing.fates == dict.fromkeys(known, Fate.GONE)
+
+
+def test_where_workspaces_were_missed_no_agent_has_ended(api: Api) -> None:
+    snapshot = replace(read(api).snapshot, short=1)
+    listing = reading_of(api, AGENT, snapshot, frozenset({f"{GHOST}:{'0' * 16}"}))
+    assert listing.skipped.startswith("the read of workspaces missed some")
+
+
+def test_the_agents_of_a_workspace_that_is_left_out_are_left_out_as_well(api: Api) -> None:
+    workspace = running_one(api)
+    chosen = Chosen(left_out={Ref("coder_workspace", workspace): LeftOut.TEMPLATE})
+    rows = {key: row for key, row in read(api).listings[AGENT].rows.items() if key.startswith(workspace)}
+    assert [KIND_OF[AGENT].left_out(each, EVERYTHING, CONTEXT, chosen) for each in rows.values()] == [LeftOut.TEMPLATE]
+
+
 # ---------------------------------------------------------------- histories
 
 
@@ -411,6 +479,13 @@ def alive(api: Api) -> dict[str, set[str]]:
         PROXY: {coder.deployment_id, *(key for key, each in state.proxies.items() if not each.deleted)},
         LICENCE: {derived_id(coder.deployment_id, "licence")} if state.licensed else set(),
         FAILURE: {each.build.id for each in workspaces if each.build.status == "failed"},
+        AGENT: {
+            named_id(each.id, agent.name)
+            for each in workspaces
+            if each.build.transition == "start" and each.build.job_status == "succeeded"
+            for resource in state.versions[each.build.version_id].resources
+            for agent in resource.agents
+        },
     }
 
 

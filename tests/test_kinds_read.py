@@ -8,10 +8,11 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 import pytest
-from catalog_samples import MARK, held, holding, numbered
+from catalog_samples import CONTEXT, MARK, held, holding, numbered
 from coder_talk import Api, Deploy
 
 from coderport.catalog.values import Entity, Ref
@@ -22,11 +23,14 @@ from coderport.guard import deletions
 from coderport.guard.deletions import Evidence
 from coderport.guard.ownership import Owner
 from coderport.kinds import all as kinds
+from coderport.kinds.desired import desired
+from coderport.kinds.filters import Filters
 from coderport.kinds.inventory import Inventory, derived, read_inventory
 from coderport.kinds.kind import Listing
 
 HISTORIES = int(os.environ.get("KINDS_HISTORIES", "150"))
 ORGANIZATION, USER, GROUP = OPTIONAL = ("coder_organization", "coder_user", "coder_group")
+WORKSPACE = "coder_workspace"
 GHOST = "00000000-0000-4000-8000-00000000dead"
 Row = TypeVar("Row")
 Known = Mapping[str, frozenset[str]]
@@ -59,15 +63,19 @@ class Forgetful(CoderClient):
         return self.forgets(rows), count
 
 
-def read(api: Api, known: Known, client: type[CoderClient] = CoderClient, token: str | None = None) -> Inventory:
+def read(
+    api: Api,
+    known: Known,
+    client: type[CoderClient] = CoderClient,
+    token: str | None = None,
+    names: tuple[str, ...] = ("organization", "user", "group"),
+) -> Inventory:
     async def ids() -> Known:
         return known
 
     async def run() -> Inventory:
         async with client(str(api.http.base_url), token or api.emulator.token) as coder:
-            return await read_inventory(
-                coder, kinds.kinds_of(["organization", "user", "group"]), known=ids, progress=lambda *_: None
-            )
+            return await read_inventory(coder, kinds.kinds_of(names), known=ids, progress=lambda *_: None)
 
     return asyncio.run(run())
 
@@ -102,6 +110,37 @@ def test_an_organization_that_the_token_does_not_see_is_not_gone(api: Api) -> No
     assert found.listings[ORGANIZATION].fates == {outside: Fate.UNPROVEN}
     assert set(found.skipped) == {USER}
     assert found.listings[USER].fates == {}
+
+
+def relations_of(found: Inventory, name: str, identifier: str) -> Mapping[str, Any]:
+    """Those that Port should hold of that object."""
+    wanted = desired(found, Filters(), CONTEXT, {}, datetime.now(timezone.utc), timedelta())
+    (entity,) = (each for each in wanted.entities if each.ref == Ref(name, identifier))
+    return entity.relations
+
+
+def test_a_workspace_leads_to_those_that_it_is_shared_with(deploy: Deploy) -> None:
+    api = deploy(flavour="newest")
+    workspace = next(each.id for each in api.emulator.state.undeleted() if not each.is_prebuild)
+    everybody = api.emulator.workspace(workspace).organization_id
+    one, other = api.emulator.create_user("one"), api.emulator.create_user("other")
+    body = {"user_roles": {one: "use", other: "admin"}, "group_roles": {everybody: "use"}}
+    assert api.request("PATCH", f"/workspaces/{workspace}/acl", json=body).status_code == 204
+    relations = relations_of(read(api, {}), WORKSPACE, workspace)
+    assert relations["shared_with_users"] == tuple(sorted([one, other]))
+    assert relations["shared_with_groups"] == (everybody,)
+    assert api.request("DELETE", f"/workspaces/{workspace}/acl").status_code == 204
+    relations = relations_of(read(api, {}), WORKSPACE, workspace)
+    assert (relations["shared_with_users"], relations["shared_with_groups"]) == ((), ())
+
+
+def test_a_relation_to_several_of_a_kind_that_is_not_there_is_left_to_others(api: Api) -> None:
+    workspace = next(each.id for each in api.emulator.state.undeleted() if not each.is_prebuild)
+    assert relations_of(read(api, {}, names=()), WORKSPACE, workspace).keys() == {"template_id"}
+    found = read(api, {}, names=("group",))
+    assert relations_of(found, WORKSPACE, workspace).keys() == {"template_id", "shared_with_groups"}
+    group = next(iter(found.listings[GROUP].rows))
+    assert relations_of(found, GROUP, group) == {}
 
 
 def test_without_a_licence_groups_are_skipped_with_coders_words(deploy: Deploy) -> None:

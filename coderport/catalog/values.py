@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,19 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def is_id(identifier: str) -> bool:
     """Whether an object of Coder can have that id: Coder writes them in lower case, with hyphens and nothing else."""
     return _ID.fullmatch(identifier) is not None
+
+
+_NAMED = re.compile(rf"{_ID.pattern}:[0-9a-f]{{16}}")
+
+
+def named_id(parent_id: str, name: str) -> str:
+    """What an object is known by that Coder gives another id each time: the id of what has it, and its own name."""
+    return f"{parent_id}:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def is_named_id(identifier: str) -> bool:
+    """Whether it is one of those."""
+    return _NAMED.fullmatch(identifier) is not None
 
 
 class Ref(NamedTuple):

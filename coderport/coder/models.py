@@ -203,6 +203,27 @@ class Health(CoderModel):
     failing_agents: tuple[str, ...] = ()
 
 
+class Agent(CoderModel):
+    """An agent of a workspace's latest build: what it is and how it is. `healthy` is None where Coder does not say."""
+
+    name: str
+    status: str = ""
+    lifecycle_state: str = ""
+    version: str = ""
+    api_version: str = ""
+    operating_system: str = ""
+    architecture: str = ""
+    healthy: bool | None = None
+    health_reason: str = ""
+
+
+class Actor(CoderModel):
+    """A user or a group that a workspace is shared with."""
+
+    id: Id
+    actor_type: str = ""
+
+
 class Workspace(CoderModel):
     """A workspace that is not deleted. Optional fields are None where Coder has no value."""
 
@@ -233,6 +254,10 @@ class Workspace(CoderModel):
     """Names of `health.failing_agents`, in their order; the id where the build's resources do not name it."""
     agents_ready: bool = False
     """Of an unclaimed prebuilt workspace: whether it has agents, and each has ended its startup."""
+    agents: tuple[Agent, ...] = ()
+    """In alphabetical order; their environment, scripts and metadata are not among it."""
+    shared_with: tuple[Actor, ...] = ()
+    """Nobody where the server's version does not say: rows have it since coder#21049 (2025-12)."""
     latest_build: Build
 
     @model_validator(mode="before")
@@ -240,7 +265,8 @@ class Workspace(CoderModel):
     def _derived(cls, row: Any) -> Any:
         if not isinstance(row, Mapping):
             return row
-        derived: dict[str, Any] = {**row, "failing_agent_names": _failing_agent_names(row)}
+        names, agents = _failing_agent_names(row), _agents_by_name(row)
+        derived: dict[str, Any] = {**row, "failing_agent_names": names, "agents": agents}
         if row.get("is_prebuild") is None:
             derived["is_prebuild"] = str(row.get("owner_id")).lower() == PREBUILDS_OWNER_ID
         states = [agent.get("lifecycle_state") for agent in _agents(row)] if derived["is_prebuild"] else []
@@ -254,6 +280,27 @@ def _failing_agent_names(row: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     names = {agent.get("id"): str(agent["name"]) for agent in _agents(row) if agent.get("name")}
     return tuple(names.get(agent_id, str(agent_id)) for agent_id in failing)
+
+
+def _agents_by_name(row: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """What is kept of the agents, by name; of several of one name that of the least id, in whatever order they come."""
+    found: dict[str, dict[str, Any]] = {}
+    for agent in sorted(_agents(row), key=lambda each: str(each.get("id"))):
+        health = agent.get("health")
+        health = health if isinstance(health, Mapping) else {}
+        healthy = health.get("healthy")
+        kept = {key: value for key in _OF_AGENT if isinstance(value := agent.get(key), str)}
+        if kept.get("name"):
+            reason = health.get("reason")
+            more = {
+                "healthy": healthy if isinstance(healthy, bool) else None,
+                "health_reason": reason if isinstance(reason, str) else "",
+            }
+            found.setdefault(kept["name"], {**kept, **more})
+    return tuple(found[name] for name in sorted(found))
+
+
+_OF_AGENT = ("name", "status", "lifecycle_state", "version", "api_version", "operating_system", "architecture")
 
 
 def _agents(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -11,6 +11,7 @@ from coderport.catalog.blueprint import Blueprint, ordered
 from coderport.catalog.values import Entity, Held
 from coderport.errors import SettingsError
 from coderport.kinds import (
+    agent,
     failed_build,
     group,
     licence,
@@ -44,6 +45,7 @@ KINDS: tuple[Kind[Any], ...] = in_order(
         workspace_proxy.KIND,
         licence.KIND,
         failed_build.KIND,
+        agent.KIND,
         workspace.KIND,
     )
 )

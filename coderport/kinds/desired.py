@@ -62,7 +62,7 @@ def desired(
     `there` are entities that Port has and that are not declared here: those that sibling stacks keep, and those of
     kinds that this read has left alone. Relations may lead there, and shared objects among them are left to siblings.
     """
-    chosen = Chosen(shown=set(there))
+    chosen = Chosen(shown=set(there), kinds=frozenset(each.name for each in read.kinds))
     entities: list[Entity] = []
     for kind in read.kinds:
         of_it = held.get(kind.name, {})

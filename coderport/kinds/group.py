@@ -100,6 +100,7 @@ def _entity(group: Group, context: Context, chosen: Chosen) -> Entity:
             GROUP,
             {"organization": group.organization_id, "users": tuple(sorted(each.id for each in group.members))},
             chosen.shown,
+            chosen.kinds,
         ),
         context,
     )

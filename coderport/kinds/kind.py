@@ -106,10 +106,14 @@ def refused(error: CoderForbidden | CoderNotFound, what: str) -> str:
 
 @dataclass
 class Chosen:
-    """The entities so far, of the kinds before: those that Port will have, and those that are left out."""
+    """The entities so far, of the kinds before: those that Port will have, and those that are left out.
+
+    `kinds` are those of the stack, by the identifiers of their blueprints; None for all.
+    """
 
     shown: set[Ref] = field(default_factory=set)
     left_out: dict[Ref, LeftOut] = field(default_factory=dict)
+    kinds: frozenset[str] | None = None
 
 
 def _nothing(row: Any, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:

@@ -70,11 +70,21 @@ def entity_of(
     )
 
 
-def related(blueprint: Blueprint, candidates: Mapping[str, Related], shown: Container[Ref]) -> dict[str, Related]:
-    """Those of the relations that lead to entities that Port will have; one to many leads to those of them."""
+def related(
+    blueprint: Blueprint,
+    candidates: Mapping[str, Related],
+    shown: Container[Ref],
+    kinds: Container[str] | None = None,
+) -> dict[str, Related]:
+    """Those of the relations that lead to entities that Port will have; one to many leads to those of them.
+
+    `kinds` are those of the stack, None for all: a relation to many of another kind is not ours to empty.
+    """
     found: dict[str, Related] = {}
     for each in blueprint.relations:
         value = candidates.get(each.identifier)
+        if each.with_target and each.many and kinds is not None and each.target not in kinds:
+            continue
         if isinstance(value, tuple):
             found[each.identifier] = tuple(one for one in value if Ref(each.target, one) in shown)
         elif value is not None and Ref(each.target, value) in shown:

@@ -6,15 +6,13 @@ entity when a version is promoted.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import PRESETS, TEMPLATES
-from coderport.catalog.values import Context, Entity, LeftOut, Ref
+from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_named_id, named_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, refused
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from coderport.coder.facilities import PrebuildPreset
     from coderport.coder.models import Template, Workspace
 
-_IDENTIFIER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-f]{16}")
 _UNBUILT = frozenset({"failed", "canceled"})
 _COUNTED = ("running", "ready", "invalid")
 
@@ -74,7 +71,7 @@ class Row:
 
 def identifier_of(template_id: str, name: str) -> str:
     """What the preset of that name is known by, in whichever version of its template."""
-    return f"{template_id}:{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return named_id(template_id, name)
 
 
 async def _read(reading: Reading) -> Listing[Row]:
@@ -194,6 +191,6 @@ KIND: Kind[Row] = Kind(
     read=_read,
     entity=_entity,
     left_out=_left_out,
-    is_identifier=lambda identifier: _IDENTIFIER.fullmatch(identifier) is not None,
+    is_identifier=is_named_id,
     ends="derived",
 )

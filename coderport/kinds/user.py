@@ -109,7 +109,7 @@ def _entity(user: CoderPerson, context: Context, chosen: Chosen) -> Entity:
             "created_at": when(user.created_at),
             "last_seen_at": when(user.last_seen_at),
         },
-        related(USER, candidates, chosen.shown),
+        related(USER, candidates, chosen.shown, chosen.kinds),
         context,
     )
 

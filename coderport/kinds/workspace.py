@@ -6,7 +6,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
-from coderport.catalog.identifiers import ORGANIZATIONS, USERS, VERSIONS, WORKSPACE_ICON, WORKSPACES
+from coderport.catalog.identifiers import GROUPS, ORGANIZATIONS, USERS, VERSIONS, WORKSPACE_ICON, WORKSPACES
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, Related
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import Chosen, Kind, Listing
@@ -143,12 +143,33 @@ WORKSPACE = Blueprint(
         Relation(
             "version", "Version", VERSIONS, description="The version that the latest build used", with_target=True
         ),
+        Relation(
+            "shared_with_users",
+            "Shared With Users",
+            USERS,
+            description="Who else may use it, by the workspace's own list (Coder 2.29 or later says so)",
+            many=True,
+            with_target=True,
+        ),
+        Relation(
+            "shared_with_groups",
+            "Shared With Groups",
+            GROUPS,
+            description="Whose members may use it, by the workspace's own list (Coder 2.29 or later says so)",
+            many=True,
+            with_target=True,
+        ),
     ),
 )
 
 
-def workspace_entity(workspace: Workspace, context: Context, shown: Container[Ref]) -> Entity:
-    """The entity of a workspace, related to those of `shown`, the entities that Port will have, that are its own."""
+def workspace_entity(
+    workspace: Workspace, context: Context, shown: Container[Ref], kinds: Container[str] | None = ()
+) -> Entity:
+    """The entity of a workspace, related to those of `shown`, the entities that Port will have, that are its own.
+
+    `kinds` are as for `related`: by default those of the stack are not known.
+    """
     organization = organization_names(workspace, context)
     build = workspace.latest_build
     email = context.emails.get(workspace.owner_id, "")
@@ -189,19 +210,26 @@ def workspace_entity(workspace: Workspace, context: Context, shown: Container[Re
             "deadline": when(build.deadline),
             "max_deadline": when(build.max_deadline),
         },
-        _relations(workspace, shown),
+        _relations(workspace, shown, kinds),
         context,
     )
 
 
-def _relations(workspace: Workspace, shown: Container[Ref]) -> dict[str, Related]:
-    candidates = {
+def _relations(workspace: Workspace, shown: Container[Ref], kinds: Container[str] | None) -> dict[str, Related]:
+    candidates: dict[str, Related] = {
         "template_id": workspace.template_id,
         "organization": workspace.organization_id,
         "owner": workspace.owner_id,
         "version": workspace.latest_build.template_version_id,
+        "shared_with_users": _shared_with(workspace, "user"),
+        "shared_with_groups": _shared_with(workspace, "group"),
     }
-    return related(WORKSPACE, candidates, shown)
+    return related(WORKSPACE, candidates, shown, kinds)
+
+
+def _shared_with(workspace: Workspace, kind: str) -> tuple[str, ...]:
+    """In an order of our own: Coder's is another one each time."""
+    return tuple(sorted(each.id for each in workspace.shared_with if each.actor_type == kind))
 
 
 def _left_out(workspace: Workspace, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:
@@ -226,7 +254,7 @@ KIND: Kind[Workspace] = Kind(
     columns=("template_id", "status", "template_version", "outdated", "last_used_at"),
     needs=frozenset({"workspace", "workspace_dormant"}),
     part=_read,
-    entity=lambda workspace, context, chosen: workspace_entity(workspace, context, chosen.shown),
+    entity=lambda workspace, context, chosen: workspace_entity(workspace, context, chosen.shown, chosen.kinds),
     left_out=_left_out,
     volatile=frozenset({"last_used_at", "next_start_at", "deadline", "max_deadline"}),
     last_used="last_used_at",
