@@ -8,6 +8,7 @@ from coderport.settings.loading import load_access, load_releases, load_settings
 from coderport.settings.names import ENVIRONMENT, NAMESPACE, NO_STACK, RELEASES
 from coderport.settings.problems import problems_of
 from coderport.settings.values import Access, Actions, CoderAccess, Limits, Live, PortAccess, Releases, Settings
+from coderport.transport.address import is_loopback
 
 __all__ = [
     "ENVIRONMENT",
@@ -22,6 +23,7 @@ __all__ = [
     "PortAccess",
     "Releases",
     "Settings",
+    "is_loopback",
     "load_access",
     "load_releases",
     "load_settings",

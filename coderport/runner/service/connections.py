@@ -12,16 +12,14 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 SECONDS: Final = {"headers": 10.0, "body": 15.0, "answer": 30.0}
 """For each part of an exchange. The app itself answers 408 to a body that is not there after 10 seconds."""
 LOOK_SECONDS: Final = 0.5
-ACCEPTED_AT_ONCE: Final = 64
-"""How many connections the event loop takes on before it looks at those that it has."""
-KERNEL_QUEUE: Final = 2048
+KERNEL_QUEUE: Final = 4096
 """How many may wait in the kernel to be taken on; what comes then tries again after a second."""
 _OTHER_FILES: Final = 160
 """Files that the process needs besides: those of both clients, of the journal, and what is taken on at once."""
@@ -40,12 +38,28 @@ def most_connections(wanted: int) -> int:
     return max(_LEAST, min(wanted, soft - _OTHER_FILES))
 
 
+class Connection(Protocol):
+    """One that is open: a bare socket (`acceptor`), or one with a protocol for HTTP.
+
+    `part` is what it is busy with, as seen last: `headers`, `body` or `answer`; `since` when.
+    """
+
+    part: str
+    since: float
+
+    def present_part(self) -> str:
+        """What it is busy with now."""
+
+    def abort(self) -> None:
+        """Closes it at once, whatever was to be sent."""
+
+
 class Connections:
     """The open connections, the one that was heard last at the end. `closed` is told why one was closed by us."""
 
     def __init__(self, most: int, closed: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.most, self._closed, self._clock = most, closed, clock
-        self._open: dict[GuardedProtocol, None] = {}
+        self._open: dict[Connection, None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -54,20 +68,23 @@ class Connections:
         """What uvicorn makes for each connection."""
         return type("ServiceProtocol", (GuardedProtocol,), {"open_ones": self})
 
-    def add(self, connection: GuardedProtocol) -> None:
-        """One more; another one goes where there are too many."""
+    def add(self, connection: Connection) -> Connection | None:
+        """One more; another one goes where there are too many, and is given."""
         self.heard(connection)
-        if len(self._open) > self.most:
-            # Each of them waits for us only where all are being answered: then the newest goes.
-            self._close(next((each for each in self._open if each.present_part() != "answer"), connection), "crowded")
+        if len(self._open) <= self.most:
+            return None
+        # Each of them waits for us only where all are being answered: then the newest goes.
+        goes = next((each for each in self._open if each.present_part() != "answer"), connection)
+        self._close(goes, "crowded")
+        return goes
 
-    def heard(self, connection: GuardedProtocol) -> None:
+    def heard(self, connection: Connection) -> None:
         """It has just begun, or has had its answer."""
         self._open.pop(connection, None)
         self._open[connection] = None
         connection.part, connection.since = "headers", self._clock()
 
-    def drop(self, connection: GuardedProtocol) -> None:
+    def drop(self, connection: Connection) -> None:
         """It is gone."""
         self._open.pop(connection, None)
 
@@ -96,9 +113,9 @@ class Connections:
         finally:
             watching.cancel()
 
-    def _close(self, connection: GuardedProtocol, why: str) -> None:
+    def _close(self, connection: Connection, why: str) -> None:
         self.drop(connection)
-        connection.transport.abort()
+        connection.abort()
         self._closed(why)
 
 
@@ -107,12 +124,22 @@ class GuardedProtocol(H11Protocol):
 
     open_ones: Connections
     part = "headers"
-    """What it is busy with, as seen last: `headers`, `body` or `answer`; `since` when."""
     since = 0.0
+
+    def __init__(self, *, received: bytes = b"", **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self._received = received
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.open_ones.add(self)
+        # Before anything else that comes, but after the transport is ready to be told to wait.
+        self.loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        received, self._received = self._received, b""
+        if received and not self.transport.is_closing():
+            self.data_received(received)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open_ones.drop(self)
@@ -121,6 +148,10 @@ class GuardedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         self.open_ones.heard(self)
         super().on_response_complete()
+
+    def abort(self) -> None:
+        """Closes it at once, whatever was to be sent."""
+        self.transport.abort()
 
     def present_part(self) -> str:
         """What it is busy with now."""

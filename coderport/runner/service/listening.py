@@ -12,7 +12,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from coderport.errors import CoderportError
-from coderport.runner.service.connections import ACCEPTED_AT_ONCE, KERNEL_QUEUE, Connections
+from coderport.runner.service.acceptor import Acceptor
+from coderport.runner.service.connections import KERNEL_QUEUE, Connections, GuardedProtocol
 
 _CLOSE_SECONDS: Final = 2
 _KEEP_ALIVE_SECONDS: Final = 5
@@ -29,11 +30,11 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def answering(app: Starlette, listening: socket.socket, connections: Connections) -> AsyncIterator[str]:
     """The application, answering at the URL that is given, until the block is left."""
+    guarded = connections.protocol()
     server = _Server(
         uvicorn.Config(
             app,
-            http=connections.protocol(),
-            backlog=ACCEPTED_AT_ONCE,
+            http=guarded,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             ws="none",
             lifespan="off",
@@ -43,14 +44,22 @@ async def answering(app: Starlette, listening: socket.socket, connections: Conne
             timeout_graceful_shutdown=_CLOSE_SECONDS,
         )
     )
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    # It has no socket of its own: the acceptor hands it those on which a request has come.
+    serving = asyncio.create_task(server.serve(sockets=[]))
     while not (server.started or serving.done()):
         await asyncio.sleep(0.01)
-    # uvicorn's backlog is also what the event loop takes on in one go; the kernel's queue may be longer.
-    listening.listen(KERNEL_QUEUE)
+
+    def protocol(received: bytes) -> GuardedProtocol:
+        return guarded(
+            config=server.config,
+            server_state=server.server_state,
+            app_state=server.lifespan.state,
+            received=received,
+        )
+
     host, port = listening.getsockname()[:2]
     try:
-        with connections.watched():
+        with connections.watched(), Acceptor(listening, connections, protocol).accepting():
             yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     finally:
         server.should_exit = True
@@ -67,7 +76,7 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
-            bound.listen(2048)
+            bound.listen(KERNEL_QUEUE)
         except OSError as error:
             raise CoderportError(
                 f"port {port} on {host} cannot be used ({error.strerror}): stop what listens there, or choose another"
