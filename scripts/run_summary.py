@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from preview_comment import LONGEST_MESSAGE, beginning, code_span, fenced, table
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from coderport.report.comment import LONGEST_MESSAGE, beginning, code_span, fenced, table
 from coderport.terminal.text import markdown
 
 

@@ -30,7 +30,11 @@ class Terminal:
 
     def answers(self, line: str) -> None:
         """Types the line, and Enter."""
-        os.write(self._file, f"{line}\n".encode())
+        self.types(f"{line}\n")
+
+    def types(self, keys: str) -> None:
+        """Presses these keys and no others."""
+        os.write(self._file, keys.encode())
 
     def ended(self) -> int:
         """The exit code, when all is shown."""

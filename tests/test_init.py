@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -204,7 +205,16 @@ def test_the_workflow_lies_at_the_top_of_the_repository_and_is_sound(tmp_path: P
     file.write()
     read = yaml.safe_load(file.path.read_text())
     steps = read["jobs"]["coderport"]["steps"]
-    assert [each["working-directory"] for each in steps if "run" in each] == ["catalogs/coder"] * 2
+    inside = {each["name"]: each.get("working-directory") for each in steps if "run" in each}
+    assert inside.pop("Succeed or fail as the preview did") is None
+    assert inside == dict.fromkeys(("Set up", "Run", "Write the comment"), "catalogs/coder")
+    assert [each["with"]["path"] for each in steps if "upload-artifact" in each.get("uses", "")] == [
+        "catalogs/coder/coderport-prod.html",
+        "catalogs/coder/comment.md",
+    ]
+    comment = read["jobs"]["comment"]
+    assert comment["permissions"] == {"pull-requests": "write"} and "secrets." not in str(comment)
+    assert not [each for each in comment["steps"] if "checkout" in each.get("uses", "")]
     [python] = [each["with"] for each in steps if "setup-python" in each.get("uses", "")]
     assert (python["cache"], python["cache-dependency-path"]) == ("pip", "catalogs/coder/requirements.txt")
     with_secrets = [each["name"] for each in steps if "secrets." in str(each)]
@@ -218,7 +228,47 @@ def test_the_workflow_lies_at_the_top_of_the_repository_and_is_sound(tmp_path: P
 def test_the_actions_of_the_workflow_are_those_that_ours_pin(tmp_path: Path) -> None:
     ours = "\n".join(each.read_text() for each in (ROOT / ".github" / "workflows").glob("*.yml"))
     uses = [line.strip().removeprefix("- ") for line in workflow_of(tmp_path, "x").text.splitlines() if "uses:" in line]
-    assert len(uses) == 2 and all(each in ours for each in uses)
+    assert len(uses) == 5 and all(each in ours for each in uses)
+
+
+def test_a_pull_request_gets_the_preview_as_a_comment_that_leads_to_the_page(tmp_path: Path) -> None:
+    """The scripts of the workflow as the runner has them, with a command that stands for coderport."""
+    file = workflow_of(tmp_path, "prod")
+    steps = {each["name"]: each for each in yaml.safe_load(file.text)["jobs"]["coderport"]["steps"] if "run" in each}
+    kinds = {"workspace": {"created": 1, "updated": 0, "deleted": 0, "unchanged": 2}}
+    answer = json.dumps({"result": "changes", "kinds": kinds, "message": ""})
+    commands = tmp_path / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    (commands / "coderport").write_text(f"#!/bin/sh\necho \"$@\" >>calls\necho '{answer}'\necho said >&2\nexit 3\n")
+    (commands / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    for each in commands.iterdir():
+        each.chmod(0o755)
+
+    def run(name: str, **environment: str) -> int:
+        return subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", steps[name]["run"]],
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "GITHUB_OUTPUT": "output",
+                "GITHUB_STEP_SUMMARY": "page",
+                **environment,
+            },
+            timeout=300,
+        ).returncode
+
+    assert run("Run", COMMAND="preview") == 0 and (tmp_path / "output").read_text() == "code=3\n"
+    address = "https://github.com/acme/portal/actions/runs/7/artifacts/9"
+    assert run("Write the comment", CODE="3", REPORT=address) == 0
+    comment = (tmp_path / "comment.md").read_text()
+    assert "`prod`: changes" in comment and f"[All of it as a page]({address})" in comment and "said" in comment
+    assert run("Succeed or fail as the preview did", CODE="3") == 3
+    assert run("Run", COMMAND="sync") == 3, "any other command is the step itself"
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        "preview --stack prod --json --html coderport-prod.html",
+        "sync --stack prod",
+    ]
 
 
 def test_the_files_make_a_project_that_is_ours(tmp_path: Path) -> None:

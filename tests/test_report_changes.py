@@ -26,6 +26,7 @@ from coderport.planning.planfile import loaded
 from coderport.port.errors import catalog_of
 from coderport.report.account import Account, Failure, Read
 from coderport.report.change import PERMISSIONS_OF, Change, Operation, ordered, spelled_out, summed_up
+from coderport.report.comment import comment
 from coderport.report.outcome import Outcome, Tally, failed
 from coderport.report.page import page, rows_of
 from coderport.settings import Releases
@@ -34,7 +35,6 @@ from coderport.stack.result import outcome_of
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from preview_comment import comment  # noqa: E402
 from write_schema import FILE, schema  # noqa: E402
 from write_schema import text as schema_text  # noqa: E402
 

@@ -6,19 +6,19 @@ import io
 import json
 import re
 import subprocess
-import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkout import ROOT, Checkout
+from checkout import Checkout
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.kinds.workspace import WORKSPACE
+from coderport.report.comment import comment as comment_of
 from coderport.terminal.outlets import Outlet
 from coderport.terminal.screen import Screen
 from coderport.terminal.text import LONGEST_NAME, json_line, line, lines, markdown, short, uncommanding
@@ -139,10 +139,8 @@ def test_hostile_names_reach_neither_log_nor_summary_nor_comment_raw(checkout: C
     assert_safe(checkout, preview)
     (tmp_path / "out").write_text(preview.stdout)
     (tmp_path / "err").write_text(preview.stderr)
-    script = [ROOT / "scripts" / "preview_comment.py", "esc", "3", tmp_path / "out", tmp_path / "err"]
-    comment = subprocess.run(
-        [sys.executable, *map(str, script)], capture_output=True, text=True, check=True, encoding="utf-8"
-    ).stdout
+    texts = [(tmp_path / each).read_text() for each in ("out", "err")]
+    comment = comment_of("esc", 3, *texts)
     assert outside_of_code(comment).count("</details>") == 2, "what is held back, and the output"
     assert "octocat" not in outside_of_code(comment) and "<img" not in outside_of_code(comment)
 

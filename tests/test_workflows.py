@@ -293,7 +293,7 @@ def test_whatever_the_preview_exits_with_its_comment_is_written(runner: Runner, 
     assert runner.run(script("preview", "preview", "Preview"), STACK="prod") == 0
     assert runner.output.read_text() == f"code={code}\n"
     runner.real_python()
-    (runner.folder / "scripts").symlink_to(ROOT / "scripts")
+    (runner.folder / "coderport").symlink_to(ROOT / "coderport")
     assert runner.run(script("preview", "preview", "Write the comment"), STACK="prod", CODE=str(code)) == 0
     written = (runner.folder / "comment" / "prod.md").read_text()
     assert "`prod`: changes" in written
@@ -549,8 +549,9 @@ def test_a_job_that_names_an_environment_runs_in_it() -> None:
 def rendered(folder: Path, code: int, stdout: str, stderr: str) -> str:
     (folder / "out").write_text(stdout)
     (folder / "err").write_text(stderr)
-    command = [sys.executable, str(ROOT / "scripts" / "preview_comment.py"), "prod", str(code), "out", "err"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-m", "coderport.report.comment", "prod", str(code), "out", "err"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_refusal_is_shown_with_its_release(tmp_path: Path) -> None:

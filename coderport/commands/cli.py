@@ -146,6 +146,7 @@ def preview(
     from coderport.settings import load_releases
     from coderport.stack.stack import Stack
 
+    _begin(summary, html, out)
     variables = _releases(allow_deletions, forget_unproven)
     found, console = Account(), account(stderr=json)
     act = partial(previewed if fast else Stack.preview, account=found)
@@ -179,6 +180,7 @@ def up(
     from coderport.stack.stack import Stack
 
     console = account(stderr=json)
+    _begin(summary)
     variables = _releases(allow_deletions, forget_unproven)
     if plan is not None:
         if variables:
@@ -203,6 +205,7 @@ def sync(
     from coderport.commands.consoles import account
     from coderport.commands.sync import sync as synced
 
+    _begin(summary)
     variables = _releases(allow_deletions, forget_unproven)
     outcome = converge(stack, "Syncing", synced, account(stderr=json), variables=variables)
     _tell(outcome, json, summary)
@@ -224,6 +227,7 @@ def drift(
     from coderport.commands.consoles import account
     from coderport.commands.drift import report_drift
 
+    _begin(summary, html)
     variables = _releases(allow_deletions, forget_unproven)
     outcome = report_drift(
         stack, repair=repair, console=account(stderr=json), whole=whole, html=html, variables=variables
@@ -245,6 +249,7 @@ def adopt(
     from coderport.commands.consoles import people
     from coderport.settings import Releases
 
+    _begin(summary)
     variables = _releases(allow_deletions)
     release = Releases(allow_deletions=allow_deletions or 0)
     again = f"python -m coderport adopt --stack {stack} --apply{release.options}"
@@ -484,7 +489,7 @@ def demo(
         typer.Option("--browser/--no-browser", help="A page to watch it on; by default at a terminal, and not in CI."),
     ] = None,
 ) -> None:
-    """Show the whole on this machine: emulators, the real engine, four acts. Touches no account and no login."""
+    """Show the whole on this machine: emulators, the real engine, act by act. Touches no account and no login."""
     from coderport.commands.demo import show
 
     show(workspaces=workspaces, templates=templates, browser=browser)
@@ -562,6 +567,18 @@ def _tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
         print_json(outcome)
     if summary is not None:
         write_summary(outcome, summary)
+
+
+def _begin(*files: Path | None) -> None:
+    """Takes away what an earlier run left in the files that this one writes at its end, so that it is never read as
+    of this run where this one is killed. What is no ordinary file (a pipe) is left alone.
+    """
+    for file in files:
+        if file is not None and file.is_file():
+            try:
+                file.resolve().unlink()
+            except OSError as error:
+                raise CoderportError(f"The result cannot be written to {file}: {error.strerror or error}") from None
 
 
 def _releases(allow_deletions: int | None, forget_unproven: int | None = None) -> dict[str, str]:

@@ -12,8 +12,9 @@ from coderport.commands.acts import converge, mark_of
 from coderport.commands.sync import preview
 from coderport.errors import SettingsError
 from coderport.planning.planfile import PLAN, loaded
-from coderport.report.outcome import Outcome
+from coderport.report.outcome import Outcome, failed
 from coderport.settings import RELEASES
+from coderport.terminal.ending import Interrupted
 from coderport.terminal.person import Person, is_terminal
 from coderport.terminal.text import short
 
@@ -31,8 +32,14 @@ def consented(stack: str, console: Console, variables: Mapping[str, str]) -> Out
     seen = converge(stack, "Looking at what changes by", preview, console, variables=variables)
     if seen.result not in ("changes", "unchanged"):
         return seen
-    if seen.result == "unchanged" or Person(at_all=True).may("Do this now?", otherwise=False):
+    if seen.result == "unchanged":
         return None
+    try:
+        if Person(at_all=True).may("Do this now?", otherwise=False):
+            return None
+    except Interrupted as interrupted:
+        console.print(f"\n{interrupted}", style="red")
+        return failed(interrupted)
     console.print(DECLINED, style="yellow")
     return seen.model_copy(update={"message": DECLINED, "exit_code": 1})
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from rich.table import Table
 from coderport.catalog.actions.declared import STOP
 from coderport.commands.acts import show as show_outcome
 from coderport.commands.consoles import people
+from coderport.commands.demo_killed import killed
 from coderport.commands.demo_live import followed
 from coderport.commands.drift import drift
 from coderport.emulators.coder import CoderEmulator
@@ -74,7 +74,7 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
     """Five acts with the real engine against the emulators, each checked for what it claims.
 
     With `browser` (None: where somebody is at a terminal, and no CI) it has a page, waits before each act for the
-    person who looks at it, shows three acts more and then leaves the emulators to them.
+    person who looks at it, shows four acts more and then leaves the emulators to them.
     """
     if browser is None:
         browser = is_terminal() and not os.environ.get("CI")
@@ -126,16 +126,11 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
             _headline(console, "5 · A workspace is stopped in Coder, and live follows")
             followed(stack, pair, console)
             if browser:
-                _more_acts(pair, stack, console, wait)
+                _more_acts(pair, stack, cli, console, wait)
     shown = FOLDER.relative_to(CHECKOUT) if CHECKOUT else FOLDER
     console.print(f"\nThe state of this demo is in {shown}; the emulators are gone.")
-    if CHECKOUT is None:
-        console.print("Next: a project for your own Coder and Port, in an empty folder:")
-        console.print(f"  {COMMAND} init")
-        return
-    console.print("Next: the README, for a real Coder and Port; or `make emulate`, and in another terminal:")
-    state = shlex.quote(FOLDER.parent.as_uri())
-    console.print(f"  PULUMI_BACKEND_URL={state} PULUMI_CONFIG_PASSPHRASE=dev {COMMAND} up --stack dev")
+    console.print(f"Next, for your own Coder and Port: `{COMMAND} init`. Or, for emulators that stay until Ctrl-C:")
+    console.print(f"  {COMMAND} emulate")
 
 
 class _Audience:
@@ -154,8 +149,10 @@ class _Audience:
         return line if self._here else None
 
 
-def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> None:
-    """What is for the page only: a hand edit, a person without the right, a refusal, then whatever its buttons do."""
+def _more_acts(pair: Pair, stack: Stack, cli: CliInfo, console: Console, wait: _Audience) -> None:
+    """What is for the page only: a hand edit, a person without the right, a refusal, a run that is killed, and then
+    whatever the person does with the buttons.
+    """
     wait("Next somebody edits Port by hand. Enter goes on.")
     _headline(console, "6 · A hand edit in Port, and its repair")
     edited = min(pair.port.entities(WORKSPACE.identifier), key=lambda each: str(each["title"]))
@@ -178,27 +175,46 @@ def _more_acts(pair: Pair, stack: Stack, console: Console, wait: _Audience) -> N
     else:
         _expect(False, "only the owner and admins may stop a workspace")
 
-    doomed = sorted(pair.coder.workspace_ids())[:_MANY]
-    if len(doomed) < _MANY:
-        console.print(f"\nThe act with {_MANY} deletions needs more workspaces.")
-    else:
-        wait(f"Next {_MANY} workspaces are deleted at once. Enter goes on.")
-        _headline(console, f"8 · {_MANY} deletions at once are refused, and then released")
-        for each in doomed:
-            pair.coder.delete_workspace(each)
-        outcome = _shown_run(stack, console, {})
-        _expect(outcome.result == "refused" and outcome.port_writes == 0, "so many deletions should be refused")
-        wait("Port still has them. Somebody says that it is right: Enter allows them for one run.")
-        outcome = _shown_run(stack, console, released_by(f"--allow-deletions {_MANY}"))
-        _expect(outcome.kinds.workspace.deleted == _MANY, "what was released should be deleted")
+    wait(f"Next {_MANY} workspaces are deleted at once. Enter goes on.")
+    _headline(console, f"8 · {_MANY} deletions at once are refused, and then released")
+    if (missing := _MANY - len(pair.coder.workspace_ids())) > 0:
+        _more_workspaces(missing, pair, stack, console)
+    for each in sorted(pair.coder.workspace_ids())[:_MANY]:
+        pair.coder.delete_workspace(each)
+    outcome = _shown_run(stack, console, {})
+    _expect(outcome.result == "refused" and outcome.port_writes == 0, "so many deletions should be refused")
+    wait("Port still has them. Somebody says that it is right: Enter allows them for one run.")
+    outcome = _shown_run(stack, console, released_by(f"--allow-deletions {_MANY}"))
+    _expect(outcome.kinds.workspace.deleted == _MANY, "what was released should be deleted")
 
-    _headline(console, "9 · Now yours")
+    wait("Next a run is killed while Port has half of it. Enter goes on.")
+    _headline(console, "9 · A run is killed halfway, and the next one heals it")
+    before = len(pair.port.entities(WORKSPACE.identifier))
+    for told in killed(stack, pair, FOLDER, cli):
+        console.print(f"  {told}", soft_wrap=True)
+    _expect(len(pair.port.entities(WORKSPACE.identifier)) == before, "the killed run should write no workspace")
+    wait("The page shows the template's new version, and no new workspace. Enter is the next run.")
+    outcome = _shown_run(stack, console, {})
+    created = len(pair.port.entities(WORKSPACE.identifier)) - before
+    _expect(outcome.result == "converged" and created > 0, "the next run should do the rest")
+
+    _headline(console, "10 · Now yours")
     text = (
         "Press buttons on the page; Enter here is a run. One that is refused prints a line that allows it: paste that "
         "here. Ctrl-D ends the demo."
     )
     while (line := wait(text)) is not None:
         _shown_run(stack, console, released_by(line))
+
+
+def _more_workspaces(missing: int, pair: Pair, stack: Stack, console: Console) -> None:
+    """So many more in Coder and, by a run, in Port: a demo of few workspaces has not enough to delete."""
+    templates = sorted(pair.coder.template_ids())
+    for number in range(missing):
+        pair.coder.create_workspace(template=pair.coder.template(templates[number % len(templates)]).name)
+    console.print(f"  {missing} workspaces are created first, for so many are to be deleted")
+    outcome = _shown_run(stack, console, {})
+    _expect(outcome.kinds.workspace.created == missing, "what was created in Coder should be in Port")
 
 
 def released_by(line: str) -> dict[str, str]:

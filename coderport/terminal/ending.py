@@ -1,7 +1,8 @@
 """How a command ends before its time: by a signal, or because nobody reads what it prints.
 
 Asked once, it ends in order: an engine that is under way finishes what it has begun and gives its lock back, and the
-command says what was written. Asked again, it ends at once. What is asked is a state of the process, like a signal
+command says what was written. Asked again, it ends at once: the engine breaks off, and still gives its lock back if it
+can within two seconds. What is asked is a state of the process, like a signal
 itself: it comes from any thread, and whoever is at work looks for it.
 """
 
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +22,14 @@ from types import FrameType
 from typing import Any, TypeVar
 
 GRACE_SECONDS = 30.0
-"""How long the engine may take to end in order; then it is killed, and the next run clears its lock."""
+"""How long the engine may take to end in order; then it is told to break off."""
+
+_BREAK_OFF_SECONDS = 2.0
+"""How long the engine may take to break off and give its lock back; then it is killed, and its lock stays.
+
+A second SIGINT makes the Pulumi CLI (3.250) do that in a tenth of a second. GitHub kills a cancelled job 2.5 seconds
+after its second signal (docs.github.com, "Workflow cancellation reference").
+"""
 
 _LOOK_SECONDS = 0.2
 _OTHERS_SECONDS = 3.0
@@ -87,6 +96,8 @@ class _State:
     stop: Callable[[], object] | None = None
     stopped: bool = False
     processes: set[subprocess.Popen[str]] = field(default_factory=set)
+    asked: set[subprocess.Popen[str]] = field(default_factory=set)  # those of them that were told to end in order
+    breaking_off: bool = False
     gentle: int = 0
     deferred: int = 0
     busy: int = 0
@@ -187,6 +198,7 @@ def gently() -> Iterator[Callable[[subprocess.Popen[str]], None]]:
     finally:
         _state.gentle -= 1
         _state.processes.difference_update(started)
+        _state.asked.difference_update(started)
 
 
 @contextmanager
@@ -295,11 +307,25 @@ def _asked(number: int, _: FrameType | None) -> None:
 
 
 def _end_gently(process: subprocess.Popen[str]) -> None:
+    _state.asked.add(process)
     with suppress(OSError):
         process.send_signal(signal.SIGINT)
-    timer = threading.Timer(GRACE_SECONDS, _kill_all)
+    timer = threading.Timer(GRACE_SECONDS, _break_off)
     timer.daemon = True
     timer.start()
+
+
+def _break_off() -> None:
+    """Tells what was asked to end in order not to finish what it has begun, and kills what is left."""
+    asked = [] if _state.breaking_off else list(_state.asked)
+    _state.breaking_off = True
+    deadline = time.monotonic() + _BREAK_OFF_SECONDS
+    while (left := [each for each in asked if each.poll() is None]) and time.monotonic() < deadline:
+        for process in left:  # more than once, for two that come before the first is taken are one
+            with suppress(OSError):
+                process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    _kill_all()
 
 
 def _kill_all() -> None:
@@ -309,7 +335,7 @@ def _kill_all() -> None:
 
 
 def _at_once(cause: Cause) -> None:
-    _kill_all()
+    _break_off()
     if _state.words is _nothing_written:  # what an engine wrote until now is not counted yet
         text = f"Ended at once by {cause.name}: what was written to Port stands, and the next run does the rest."
     else:

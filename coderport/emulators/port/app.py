@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -170,6 +170,8 @@ class Api:
         except Problem as problem:
             response = json_response(problem.body(details=self._store.behaviour.error_details), problem.status)
             headers = problem.headers if isinstance(problem, _Limited) else headers
+        except ClientDisconnect:
+            response = json_response(Problem(400, "invalid_request", "nobody waits for the answer").body(), 400)
         except Exception:
             logging.getLogger(__name__).exception("the emulated Port failed at %s %s", request.method, template)
             response = json_response(Problem(500, "internal_error", "the emulator failed").body(), 500)

@@ -1,6 +1,6 @@
 """Writes what `coderport preview --json` said as the Markdown of a pull request's comment.
 
-Usage: preview_comment.py STACK EXIT_CODE STDOUT_FILE STDERR_FILE [ADDRESS]
+Usage: python -m coderport.report.comment STACK EXIT_CODE STDOUT_FILE STDERR_FILE [ADDRESS]
 
 The address is that of the page which `--html` wrote, where it was uploaded.
 """
@@ -13,8 +13,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from coderport.report.change import Change, spelled_out, summed_up
 from coderport.terminal.text import line, lines, markdown
