@@ -13,7 +13,7 @@ from pulumi.automation import CommandResult, LocalWorkspace
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
 from coderport.emulators.pair import Pair
-from coderport.engine import CliInfo
+from coderport.engine import CliInfo, process
 from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
@@ -79,16 +79,16 @@ def test_a_stack_that_is_not_there_in_a_backend_that_names_itself_to_nobody_is_o
 ) -> None:
     """`serve` began without $USER for a user that the machine does not know, and ended with a traceback."""
 
-    def missing(*_: object) -> None:
+    def missing(*_: object, **__: object) -> None:
         raise StackNotFoundError(CommandResult(stdout="", stderr="error: no stack named 'prod' found", code=255))
 
     def nameless(_: object) -> None:
         raise CommandError(CommandResult(stdout="", stderr="error: user: Current requires cgo or $USER set", code=255))
 
-    monkeypatch.setattr(Stack, "_opened", missing)
+    monkeypatch.setattr(process, "run", missing)
     monkeypatch.setattr(LocalWorkspace, "who_am_i", nameless)
     with pytest.raises(SettingsError, match="export USER="):
-        Stack("prod", cli, directory=project_copy(tmp_path), local_state=tmp_path, create=False)
+        Stack("prod", cli, directory=project_copy(tmp_path), local_state=tmp_path, create=False).settings()
 
 
 @pytest.fixture(scope="module")

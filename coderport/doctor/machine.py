@@ -53,7 +53,8 @@ def cli_check(environ: Mapping[str, str]) -> tuple[CliInfo | None, Check]:
 def stack_checks(name: str, cli: CliInfo, environ: Mapping[str, str], examined: Examined) -> Iterator[Check]:
     """The backend, the stack, its secrets, its settings, its last run and its lock; into `examined` what was found."""
     try:
-        stack = examined.stack = Stack(name, cli, create=False)
+        stack = Stack(name, cli, create=False)
+        stack.find()
     except StackMissing as missing:
         yield Check(
             subject=SUBJECT,
@@ -67,6 +68,7 @@ def stack_checks(name: str, cli: CliInfo, environ: Mapping[str, str], examined: 
     except CoderportError as error:
         yield failed(SUBJECT, "stack", error)
         return
+    examined.stack = stack
     yield Check(subject=SUBJECT, name="stack", grade="pass", said=f"{stack.managed_by} in {stack.backend}")
     last_run = _last_run(stack)
     yield last_run

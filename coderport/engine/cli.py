@@ -15,9 +15,10 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from coderport.engine import versions
+from coderport.engine import kept, versions
 from coderport.engine.build import build_cli
 from coderport.engine.errors import CliUnavailable
 from coderport.engine.official import install_officially
@@ -109,6 +110,15 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
 
 
 def _version_of(path: Path, environment: Mapping[str, str]) -> Version | None:
+    ask = partial(_told_by, path, environment)
+    try:
+        folder = cache(environment)
+    except RuntimeError:  # a user without a home
+        return ask()
+    return kept.version(path, folder, ask)
+
+
+def _told_by(path: Path, environment: Mapping[str, str]) -> Version | None:
     try:
         answer = subprocess.run(
             [path, "version"],

@@ -30,7 +30,7 @@ from coderport.engine.holding import held
 from coderport.engine.lock import StackLocked, explained, this_machine, unlock
 from coderport.engine.refusals import known_refusal
 from coderport.engine.resources import Resources, outputs_by_urn, read_by
-from coderport.engine.stack import EngineStack
+from coderport.engine.stack import EngineStack, EngineWorkspace
 from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mend
 from coderport.errors import CoderportError, SettingsError
@@ -71,7 +71,8 @@ class StackMissing(SettingsError):
 class Stack:
     """A stack of the project in `directory`, or in that of the command (see `coderport.project`).
 
-    It is created on first use, or with `create=False` refused if there is none.
+    Where there is none, the first call of the CLI on it makes it, or with `create=False` raises StackMissing. To look
+    for it before would cost another call.
 
     `variables` are what the command line says to the program (releases, a plan); they go before the environment.
     With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `program` stands in
@@ -94,42 +95,57 @@ class Stack:
         self.directory = directory = directory or project_folder()
         self.project = project_name(directory)
         self._healed: list[str] = []
+        self._create = create
+        self._has_opened_secrets = False
         keep_apart()
-        environment = engine_environment(os.environ, cli=cli.path, local_state=local_state)
+        workspace = EngineWorkspace(
+            work_dir=str(directory),
+            env_vars=engine_environment(os.environ, cli=cli.path, local_state=local_state),
+            pulumi_command=EngineCommand(cli, name, self._amended),
+            program=program or partial(_main, directory),
+        )
+        self._stack = EngineStack(name, workspace)
+
+    def find(self) -> None:
+        """Raises StackMissing where there is no such stack, and what else is in the way of it as an error of ours."""
+        workspace = self._stack.workspace
+        arguments = ["stack", "--show-name", "--stack", self.name]
         try:
-            workspace = automation.LocalWorkspace(
-                work_dir=str(directory),
-                env_vars=environment,
-                pulumi_command=EngineCommand(cli),
-                program=program or partial(_main, directory),
-            )
-            self._stack = self._opened(workspace, create)
-        except StackNotFoundError:
-            raise self._missing(workspace) from None
+            workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars))
         except CommandError as error:
             raise self._refused("cannot be opened", error) from None
 
-    def _missing(self, workspace: automation.LocalWorkspace) -> CoderportError:
+    def _amended(self, error: CommandError) -> bool:
+        """Whether what was in the way of a call on the stack is gone: none is there yet, or a killed run left it so.
+
+        Raises StackMissing where none is there and none is to be made.
+        """
+        if isinstance(error, StackNotFoundError):
+            if not self._create:
+                raise self._missing()
+            self._make()
+            return True
+        if COMPLAINT not in str(error) or not mend(self.backend, self.directory):
+            return False
+        self._healed.append("A run that was killed left its state without a checksum; the state is whole.")
+        return True
+
+    def _missing(self) -> CoderportError:
         """What to tell where there is no such stack. Asking the backend for its name may fail, too."""
         try:
-            backend = workspace.who_am_i().url
+            return StackMissing(self.project, self.name, self.backend or "the backend")
         except CommandError as error:
             return self._refused("cannot be opened", error)
-        return StackMissing(self.project, self.name, backend or "the backend")
 
-    def _opened(self, workspace: automation.LocalWorkspace, create: bool) -> EngineStack:
-        """The stack; a run that was killed while it made it, or wrote its state, may have left something in the way."""
+    def _make(self) -> None:
+        """Makes the stack; a run that was killed while it made it may have left its lock in the way."""
         try:
-            return EngineStack(self.name, workspace, create=create)
-        except StackAlreadyExistsError:  # another command was the first to make it, a moment ago
-            return EngineStack(self.name, workspace, create=False)
+            self._stack.workspace.create_stack(self.name)
+        except StackAlreadyExistsError:
+            return  # another command was the first to make it, a moment ago
         except ConcurrentUpdateError as locked:
             self._healed.append(unlock(self.name, str(locked)))
-        except CommandError as error:
-            if COMPLAINT not in str(error) or not mend(workspace.who_am_i().url or "", Path(workspace.work_dir)):
-                raise
-            self._healed.append("A run that was killed left its state without a checksum; the state is whole.")
-        return EngineStack(self.name, workspace, create=create)
+            self._stack.workspace.create_stack(self.name)
 
     def configure(self, values: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
         """Sets plain config values in the namespace of the project; a list or an object replaces the whole one."""
@@ -216,26 +232,28 @@ class Stack:
         """How entities of this stack name it: project/stack."""
         return stack_mark(self.project, self.name)
 
-    @property
+    @functools.cached_property
     def backend(self) -> str:
-        """Where the state is kept, as a URL."""
+        """Where the state is kept, as a URL; the CLI is asked once."""
         return self._stack.workspace.who_am_i().url or ""
 
     def config(self) -> dict[str, str]:
         """The stack's config as it is, decrypted, by key with namespace."""
-        try:
-            return {key: each.value for key, each in self._stack.get_all_config().items()}
-        except CommandError as error:
-            raise self._refused("has a config that cannot be read", error, SettingsError) from None
+        return {key: value for key, (value, _) in self._decrypted().items()}
 
     def settings(self) -> Settings:
         """The settings that a run would have: the stack's config, decrypted, and the environment."""
+        return settings_of(self._decrypted(), self.project, os.environ, stack=self.name)
+
+    def _decrypted(self) -> dict[str, tuple[str, bool]]:
+        """The values of the config as they are now, and whether each is a secret."""
         try:
             config = self._stack.get_all_config()
         except CommandError as error:
             raise self._refused("has a config that cannot be read", error, SettingsError) from None
-        values = {key: (each.value, each.secret) for key, each in config.items()}
-        return settings_of(values, self.project, os.environ, stack=self.name)
+        values = {key: (each.value, bool(each.secret)) for key, each in config.items()}
+        self._has_opened_secrets |= any(secret for _, secret in values.values())
+        return values
 
     def releases(self) -> Releases:
         """What a person allowed for one run, on the command line or in the environment."""
@@ -247,7 +265,7 @@ class Stack:
         Raises Refusal where outputs are there that cannot be read.
         """
         try:
-            memory = recalled(json.loads(self._asked("outputs", "stack", "output")))
+            memory = recalled(json.loads(self._asked("outputs", "stack", "output", "--json")))
         except MemoryUnreadableError as error:
             raise unreadable(self.name, error) from None
         return memory if memory.stack else completed(memory, self.resources())
@@ -259,11 +277,12 @@ class Stack:
     def last_result(self) -> str:
         """How the stack's last run ended, in Pulumi's words (`SUCCEEDED`, "failed", …); a refusal is a failure.
 
-        It is asked for with secrets shown, because the CLI then tries the passphrase, as it does for an `up`.
+        Where no secret of the config was read yet, it is asked for with secrets shown: the CLI then tries the
+        passphrase, as it does for an `up`.
         """
-        command = ("stack", "history", "--page-size", "1")
+        command = ("stack", "history", "--page-size", "1", "--json")
         try:
-            answer = self._asked("a history", *command, "--show-secrets")
+            answer = self._asked("a history", *command, *(() if self._has_opened_secrets else ("--show-secrets",)))
         except EngineError:  # the secrets of that time, from before another key was taken: they do not matter
             answer = self._asked("a history", *command)
         entries: list[dict[str, Any]] = json.loads(answer or "[]")
@@ -272,7 +291,7 @@ class Stack:
     def _asked(self, what: str, *command: str) -> str:
         """The CLI's answer about the stack as JSON; EngineError where it has none."""
         workspace = self._stack.workspace
-        arguments = [*command, "--json", "--stack", self.name]
+        arguments = [*command, "--stack", self.name]
         try:
             return workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
         except CommandError as error:
@@ -310,7 +329,7 @@ class Stack:
                 yield notes
             return
         if is_cloud(backend):
-            stacks: list[dict[str, Any]] = json.loads(self._asked("a list", "stack", "ls"))
+            stacks: list[dict[str, Any]] = json.loads(self._asked("a list", "stack", "ls", "--json"))
             name = self._stack.name
             if any(each.get("updateInProgress") for each in stacks if each.get("name") in (name, self.bare_name)):
                 raise StackLocked(explained(self.name, (), this_machine()))
@@ -325,8 +344,8 @@ class Stack:
         return {name: output.value for name, output in self._stack.workspace.stack_outputs(self.name).items()}
 
     def state(self) -> dict[str, Any]:
-        """The whole state, as `pulumi stack export` gives it."""
-        return dict(self._stack.export_stack().deployment or {})
+        """The whole state, as `pulumi stack export` gives it. Secrets stay encrypted: that takes half the time."""
+        return dict(json.loads(self._asked("a state", "stack", "export")).get("deployment") or {})
 
     @functools.cached_property
     def _checkpoints(self) -> dict[str, str]:
@@ -397,13 +416,14 @@ class Stack:
 
     def _unlocked(self, run: Callable[[], None], tally: Tally) -> None:
         """Runs; where only a dead run's lock is in the way, clears it and runs once more."""
-        tally.warnings.extend(self._healed)
-        self._healed.clear()
         try:
             run()
         except ConcurrentUpdateError as locked:
             tally.warnings.append(unlock(self.name, str(locked), self.cancel))
             run()
+        finally:
+            tally.warnings.extend(self._healed)
+            self._healed.clear()
 
     def _wrong_settings(self, error: CommandError) -> str:
         """Pulumi checks types by the schema before the program runs and names one key; ours names all of them."""

@@ -1,0 +1,165 @@
+"""What a stack asks the Pulumi CLI for: each thing once, in calls that name the stack, and nothing to begin with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.automation import CommandResult
+from pulumi.automation.errors import CommandError, create_command_error
+
+from coderport.engine import CliInfo, process
+from coderport.engine.torn import COMPLAINT
+from coderport.errors import SettingsError
+from coderport.planning.memory import Memory
+from coderport.stack.project_file import project_copy
+from coderport.stack.stack import Stack, StackMissing
+
+VALUES = {
+    "coderApiBaseUrl": "http://127.0.0.1:1",
+    "coderSessionToken": "token",
+    "portBaseUrl": "http://127.0.0.1:2",
+    "portClientId": "id",
+    "portClientSecret": "secret",
+}
+NOT_FOUND = "error: no stack named 'lab' found"
+
+
+class Cli:
+    """Answers in the place of the CLI; `asked` are the words of each call, without those of the tether."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked: list[str] = []
+        self.there = True
+        self.fails: Callable[[str], str] = lambda _: ""
+        self.secrets: tuple[str, ...] = ()
+        self.values = dict(VALUES)
+
+    def run(self, command: list[str], *_: Any, **__: Any) -> CommandResult:
+        words = " ".join(command[command.index("--non-interactive") + 1 :])
+        self.asked.append(words)
+        if wrong := self.fails(words):
+            raise create_command_error(CommandResult(stdout="", stderr=wrong, code=255))
+        if words.startswith("stack init"):
+            self.there = True
+        elif "--stack lab" in words and not self.there:
+            raise create_command_error(CommandResult(stdout="", stderr=NOT_FOUND, code=255))
+        return CommandResult(stdout=json.dumps(self._answer(words)), stderr="", code=0)
+
+    def _answer(self, words: str) -> Any:
+        if words.startswith("config"):
+            return {
+                f"coderport:{key}": {"value": value, "secret": key in self.secrets}
+                for key, value in self.values.items()
+            }
+        if words.startswith("stack history"):
+            return [{"result": "succeeded"}]
+        if words.startswith("stack output"):
+            return Memory(state="0a1b2c3d", stack="coderport/lab", deployment="d").outputs()
+        if words.startswith("whoami"):
+            return {"user": "me", "url": f"file://{self.folder}/state"}
+        return {}
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    found = Cli(tmp_path)
+    monkeypatch.setattr(process, "run", found.run)
+    return found
+
+
+def opened(cli: Cli, *, create: bool = True) -> Stack:
+    info = CliInfo(cli.folder / "pulumi", "3.250.0", "PATH")
+    return Stack("lab", info, directory=project_copy(cli.folder), local_state=cli.folder, create=create)
+
+
+def test_nothing_is_asked_until_something_is_needed_and_each_thing_once(asked: Cli) -> None:
+    stack = opened(asked)
+    assert asked.asked == []
+    assert stack.settings().port_client_id == "id"
+    assert stack.memory().state == "0a1b2c3d"
+    assert stack.last_result() == "succeeded"
+    assert asked.asked == [
+        "config --show-secrets --json --stack lab",
+        "stack output --json --stack lab",
+        "stack history --page-size 1 --json --show-secrets --stack lab",
+    ]
+
+
+def test_the_passphrase_is_tried_once_by_the_config_or_else_by_the_history(asked: Cli) -> None:
+    asked.secrets = ("portClientSecret",)
+    stack = opened(asked)
+    stack.last_result()
+    stack.settings()
+    stack.last_result()
+    assert [each for each in asked.asked if "history" in each] == [
+        "stack history --page-size 1 --json --show-secrets --stack lab",
+        "stack history --page-size 1 --json --stack lab",
+    ]
+
+
+def test_the_config_is_read_anew_each_time(asked: Cli) -> None:
+    stack = opened(asked)
+    assert stack.settings().port_client_id == "id"
+    asked.values["portClientId"] = "another"
+    assert stack.settings().port_client_id == "another"
+
+
+def test_a_stack_that_is_not_there_is_made_by_the_first_call_on_it(asked: Cli) -> None:
+    asked.there = False
+    assert opened(asked).config()["coderport:portClientId"] == "id"
+    config = "config --show-secrets --json --stack lab"
+    assert asked.asked == [config, "stack init lab", config]
+
+
+def test_a_stack_that_is_not_there_and_not_to_be_made_is_refused_by_name_of_the_backend(asked: Cli) -> None:
+    asked.there = False
+    stack = opened(asked, create=False)
+    for call in (stack.settings, stack.memory, stack.last_result, stack.mark, stack.find, stack.resources):
+        with pytest.raises(StackMissing, match=f"has no stack lab in file://{asked.folder}/state"):
+            call()
+    assert not any(each.startswith("stack init") for each in asked.asked)
+
+
+def test_of_two_commands_that_make_a_stack_at_once_both_go_on(asked: Cli) -> None:
+    asked.there = False
+
+    def other_was_first(words: str) -> str:
+        if words.startswith("stack init"):
+            asked.there = True
+            return "error: stack 'lab' already exists"
+        return ""
+
+    asked.fails = other_was_first
+    assert opened(asked).config()
+
+
+def test_a_torn_state_is_mended_and_the_same_asked_again(asked: Cli) -> None:
+    sums = asked.folder / "state" / ".pulumi" / "stacks" / "coderport" / "lab.json.attrs"
+    stack = opened(asked)
+    sums.parent.mkdir(parents=True)
+    sums.touch()
+    asked.fails = lambda words: f"error: {COMPLAINT}" if sums.exists() and "--stack lab" in words else ""
+    assert stack.settings().port_client_id == "id"
+    assert not sums.exists()
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_any_other_failure_is_told_at_once(asked: Cli, create: bool) -> None:
+    asked.fails = lambda _: "error: incorrect passphrase"
+    with pytest.raises(SettingsError, match="is not that of the stack lab"):
+        opened(asked, create=create).settings()
+    assert len(asked.asked) == 1
+
+
+def test_what_is_asked_about_another_stack_makes_none(asked: Cli) -> None:
+    stack = opened(asked)
+    asked.fails = lambda words: "error: no stack named 'other' found" if "other" in words else ""
+    workspace = stack._stack.workspace
+    with pytest.raises(CommandError):
+        workspace.pulumi_command.run(["stack", "output", "--stack", "other"], workspace.work_dir, {})
+    assert len(asked.asked) == 1
