@@ -1,14 +1,17 @@
 """Takes the pictures in docs/pictures anew: `.venv/bin/python scripts/screenshots.py`.
 
-They show the page of the emulated pair after a first run and one action, in a Chromium without a window. Beside them
-stands a digest of what they are made of; a test compares it, so that a change of the page asks for new pictures.
+They show the page of the emulated pair after a first run and one action, and the comment that a pull request gets from
+a preview of what then happens in Coder, in a Chromium without a window. Beside them stands a digest of what they are
+made of; a test compares it, so that a change of the page or the comment asks for new pictures.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,11 +20,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 DIGEST = PICTURES / "made-of.txt"
-NAMES = ("catalog", "workspace", "form", "run", "dashboard")
+NAMES = ("catalog", "workspace", "form", "run", "dashboard", "comment")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_MADE_OF = ("scripts/screenshots.py", "coderport/emulators/page")
+_MADE_OF = ("scripts/screenshots.py", "coderport/emulators/page", "coderport/report/comment.py")
 _PERSON = "anna.lindqvist@example.com"
 _MILLISECONDS = 60_000
+_REPORT = "https://github.com/acme/portal/actions/runs/7/artifacts/9"
+_STYLE = """
+body{margin:24px;font:14px "Segoe UI","Noto Sans",Helvetica,Arial,sans-serif;color:#1f2328;background:#fff}
+#comment{width:820px;border:1px solid #d1d9e0;border-radius:6px;padding:0 16px 12px}
+#who{margin:0 -16px 12px;padding:8px 16px;background:#f6f8fa;border-bottom:1px solid #d1d9e0;color:#59636e}
+#who b{color:#1f2328} h3{font-size:17.5px} a{color:#0969da}
+table{border-collapse:collapse} th,td{border:1px solid #d1d9e0;padding:6px 13px} tr:nth-child(2n){background:#f6f8fa}
+pre{background:#f6f8fa;border-radius:6px;padding:16px;overflow:auto;line-height:1.45}
+code{font:12px ui-monospace,"DejaVu Sans Mono",monospace} h3 code{background:#eff1f3;padding:2px 5px;border-radius:6px}
+.more{color:#116329;background:#dafbe1} .less{color:#82071e;background:#ffebe9} details{margin:12px 0}
+"""
 
 
 def chromium() -> str | None:
@@ -30,7 +44,7 @@ def chromium() -> str | None:
 
 
 def digest() -> str:
-    """The SHA-256 of this script and of the page: its bundle and what answers it."""
+    """The SHA-256 of this script, of the page (its bundle and what answers it) and of what writes the comment."""
     found = hashlib.sha256()
     for place in _MADE_OF:
         path = ROOT / place
@@ -45,8 +59,8 @@ def main() -> None:
     sys.path.insert(0, str(ROOT))
     from playwright.sync_api import sync_playwright
 
-    from coderport.commands.demo import stage
-    from coderport.engine import drop_real_life, obtain_cli
+    from coderport.commands.demo import stage, things_happen
+    from coderport.engine import drop_real_life, engine_environment, obtain_cli
     from coderport.transport.loopback import drop_network
 
     path = chromium()
@@ -55,9 +69,10 @@ def main() -> None:
     drop_real_life(os.environ)
     drop_network(os.environ)
     PICTURES.mkdir(parents=True, exist_ok=True)
+    cli = obtain_cli(print)
     with (
         tempfile.TemporaryDirectory() as folder,
-        stage(Path(folder), obtain_cli(print), workspaces=12, templates=4, page=True) as (pair, stack),
+        stage(Path(folder), cli, workspaces=12, templates=4, page=True) as (pair, stack),
         sync_playwright() as playwright,
     ):
         outcome, _ = stack.up()
@@ -68,6 +83,12 @@ def main() -> None:
         page.set_default_timeout(_MILLISECONDS)
         page.goto(f"{pair.page_url}/")
         _take(page)
+        stack.up()  # what the action has made
+        things_happen(pair.coder)
+        environment = engine_environment(os.environ, cli=cli.path, local_state=Path(folder))
+        page = browser.new_page(viewport={"width": 900, "height": 900})  # the other one keeps the rules of its server
+        page.set_content(_comment(Path(folder), stack.name, environment))
+        page.locator("#comment").screenshot(path=PICTURES / "comment.png")
         browser.close()
     DIGEST.write_text(f"{digest()}\n", encoding="utf-8")
 
@@ -95,6 +116,29 @@ def _take(page: Any) -> None:
     page.get_by_role("link", name="Coder: Coder").click()
     port.locator(".card").first.wait_for()
     shot("dashboard")
+
+
+def _comment(folder: Path, stack: str, environment: dict[str, str]) -> str:
+    """The comment of a real preview, written as the workflow does it, as GitHub would show it."""
+    from markdown_it import MarkdownIt
+
+    command = [sys.executable, "-m", "coderport"]
+    preview = ["--cwd", str(folder), "preview", "--stack", stack, "--json"]
+    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
+        code = subprocess.run([*command, *preview], env=environment, stdout=out, stderr=err, check=False).returncode
+    writer = ["coderport.report.comment", stack, str(code), "out", "err", _REPORT]
+    markdown = subprocess.run(
+        [*command[:-1], *writer], cwd=folder, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+    html = re.sub(r'(?s)(?<=<code class="language-diff">).*?(?=</code>)', _coloured, html)
+    return f"<style>{_STYLE}</style><div id=comment><div id=who><b>github-actions</b> commented</div>{html}</div>"
+
+
+def _coloured(diff: re.Match[str]) -> str:
+    """Lines of a diff as GitHub colours them."""
+    kinds = {"+": "more", "-": "less"}
+    return "\n".join(f'<span class="{kinds.get(line[:1], "")}">{line}</span>' for line in diff[0].splitlines())
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
 
             wait("What happens next lights up on the left at once, and on the right with the run. Enter goes on.")
             _headline(console, "3 · Things happen in Coder, and exactly those reach Port")
-            happened = _things_happen(pair.coder)
+            happened = things_happen(pair.coder)
             for line in happened.lines:
                 console.print(f"  {line}")
             third = _run(stack, pair, console)
@@ -336,7 +336,7 @@ class _Happened:
     changed: frozenset[str]
 
 
-def _things_happen(coder: CoderEmulator) -> _Happened:
+def things_happen(coder: CoderEmulator) -> _Happened:
     """Five changes: a workspace created, one stopped, one renamed, one deleted, a template version promoted."""
     workspaces = [coder.workspace(identifier) for identifier in sorted(coder.workspace_ids())]
     stopped = next(each for each in workspaces if each.running)
