@@ -189,12 +189,15 @@ class RunnerLab:
         else:
             assert held is not None and difference(entities[0], held) == {}
 
-    def declare_actions(self) -> None:
+    def declare_actions(self, *, with_users: bool = False) -> None:
         async def work(coder: CoderClient, port: PortClient) -> None:
             deployment = await coder.build_info()
             templates = [each for each in await coder.templates() if not each.deprecated]
             forms = await read_forms(coder, [each for each in templates if wants_form(self.settings, each)])
-            for action in declared(self.settings, templates, forms, deployment_id=deployment.deployment_id):
+            made = declared(
+                self.settings, templates, forms, deployment_id=deployment.deployment_id, with_users=with_users
+            )
+            for action in made:
                 body = to_port(action)
                 if await port.action(action.identifier) is None:
                     await port.create_action(body)

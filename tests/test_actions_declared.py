@@ -13,9 +13,10 @@ from port_talk import Talk
 
 from coderport.catalog.actions import declared as actions
 from coderport.catalog.actions.agreement import differences, permission_differences
+from coderport.catalog.actions.bulk import BULK, STOP_OF_PERSON, STOP_OF_USER, UPDATE_OUTDATED
 from coderport.catalog.actions.declared import create_from, create_from_preset, declared, wants_form
 from coderport.catalog.actions.inputs import input_key
-from coderport.catalog.actions.values import Action, OwnerOrAdmin, permissions_to_port, to_port
+from coderport.catalog.actions.values import Action, AdminsOnly, OwnerOrAdmin, permissions_to_port, to_port
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.coder.parameters import TemplateForm
 from coderport.emulators.port import PortEmulator
@@ -117,13 +118,34 @@ def test_the_form_of_a_preset_stays_the_same_action_when_a_version_gives_it_anot
         each.model_copy(update={"id": f"00000000-0000-4000-8000-00000000001{number}"})
         for number, each in enumerate(PRESETS)
     )
-    assert everything(extra="all") == everything(extra="all", forms=[form(presets=renewed)])
+    assert everything(extra=["presets"]) == everything(extra=["presets"], forms=[form(presets=renewed)])
 
 
 def test_presets_of_one_name_have_no_forms_of_their_own() -> None:
     twice = (PRESETS[0], PRESETS[0].model_copy(update={"id": PRESETS[1].id}))
     made = everything(extra=["presets"], forms=[form(presets=twice)])
     assert made.keys() == everything().keys() and made[FROM_TEMPLATE].input("preset").enum
+
+
+@pytest.mark.parametrize("with_users", [True, False])
+def test_bulk_actions_are_for_the_admins_alone_and_on_a_user_where_port_has_users(with_users: bool) -> None:
+    asked = settings(extra=["bulk"], admins=["Root@example.com"])
+    made = {each.identifier: each for each in declared(asked, (), {}, deployment_id="d", with_users=with_users)}
+    of_person = STOP_OF_USER if with_users else STOP_OF_PERSON
+    assert made.keys() & set(BULK) == {UPDATE_OUTDATED, of_person}
+    assert (made[UPDATE_OUTDATED].blueprint, made[of_person].blueprint) == (
+        "coder_template",
+        "coder_user" if with_users else "coder_workspace",
+    )
+    for name in (UPDATE_OUTDATED, of_person):
+        assert "confirmation" in [each.key for each in made[name].inputs if each.required]
+        policy = made[name].permissions.policy
+        assert isinstance(policy, AdminsOnly)
+        (condition,) = policy.to_port()["conditions"]
+        for email, may in (("root@EXAMPLE.com", True), ("alice@example.com", False), ("", False)):
+            assert jq.first(condition, {"trigger": {"user": {"email": email}}}) is may
+    if not with_users:
+        port_with(made.values())
 
 
 def test_nothing_is_declared_while_the_backend_is_off() -> None:

@@ -20,7 +20,8 @@ import pytest
 from lab import Json, Lab, laboratory
 from pydantic import SecretStr
 
-from coderport.catalog.actions.declared import create_from
+from coderport.catalog.actions.bulk import STOP_OF_PERSON, STOP_OF_USER, UPDATE_OUTDATED
+from coderport.catalog.actions.declared import DORMANT, create_from, form_of
 from coderport.commands.sync import preview as preview_fast
 from coderport.commands.sync import sync
 from coderport.emulators.coder.records import Parameter
@@ -143,6 +144,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Des
         desk = Desk(folder, cli, lab.pair)
         for email in {desk.owner(each) for each in desk.coder.workspace_ids()} | {"stranger@example.com"}:
             desk.port.add_user(email)
+        desk.port.add_user("root@example.com", roles=("Admin",))
         with Service(desk, folder) as service:
             desk.webhook = {"backend": "webhook", "url": f"{service.url}/runs"}
             desk.stack.configure({"actions": desk.webhook})
@@ -277,7 +279,6 @@ def test_a_template_whose_parameters_change_changes_its_form(desk: Desk) -> None
 def test_a_deletion_waits_for_an_approval_where_the_settings_ask_for_one(desk: Desk) -> None:
     desk.stack.configure({"actions": {**desk.webhook, "approveDelete": "true", "admins[0]": "root@example.com"}})
     desk.up()
-    desk.port.add_user("root@example.com", roles=("Admin",))
     identifier = next(each for each in sorted(desk.ids()) if desk.workspace(each)["title"].endswith("/from-form"))
     inputs = {"confirmation": "from-form"}
     run = desk.port.run_action("coder_delete_workspace", by=desk.owner(identifier), inputs=inputs, entity=identifier)
@@ -403,3 +404,32 @@ def test_actions_that_are_switched_off_go_with_a_release(desk: Desk, monkeypatch
     assert desk.port.objects()["actions"] == []
     desk.assert_converged()
     assert TEMPLATE.identifier in desk.port.objects()["blueprints"]
+
+
+def test_extra_actions_come_with_their_setting_and_bulk_works_through_the_service(desk: Desk) -> None:
+    """A person's workspaces are stopped from their own entity, and the next run finds all as it should be."""
+    desk.stack.configure(
+        {
+            "kinds": "user",
+            "actions": {
+                **desk.webhook,
+                "admins[0]": "root@example.com",
+                "extra[0]": "bulk",
+                "extra[1]": "dormancy",
+                "extra[2]": "presets",
+            },
+        }
+    )
+    before = set(desk.port.objects()["actions"])
+    desk.up()
+    new = set(desk.port.objects()["actions"]) - before
+    assert {UPDATE_OUTDATED, STOP_OF_USER, DORMANT} <= new and STOP_OF_PERSON not in new
+    assert {form.template_id for each in new if (form := form_of(each)) and form.preset} <= desk.coder.template_ids()
+    someone = desk.coder.user(desk.coder.workspace(sorted(desk.ids())[0]).owner_id)
+    theirs = [each for each in desk.ids() if desk.coder.workspace(each).owner_id == someone.id]
+    desk.coder.start(theirs[0])
+    with pytest.raises(Problem, match="may not run"):
+        desk.press(STOP_OF_USER, by=someone.email, entity=someone.id, confirmation=someone.username)
+    desk.succeed(STOP_OF_USER, by="root@example.com", entity=someone.id, confirmation=someone.username)
+    assert not any(desk.coder.workspace(each).running for each in theirs)
+    desk.assert_port_is_as_it_should_be()

@@ -211,7 +211,7 @@ def test_a_webhook_in_clear_is_for_port_s_agent_only() -> None:
 
 
 def test_extra_actions_are_a_list_or_all_and_without_them_a_stack_is_what_it_was() -> None:
-    github = {"backend": "github", "repository": "acme/platform"}
+    github = {"backend": "github", "repository": "acme/platform", "admins": ["root@example.com"]}
 
     def extra(value: Any) -> Settings:
         return settings(actions={**github, "extra": value})
@@ -220,6 +220,7 @@ def test_extra_actions_are_a_list_or_all_and_without_them_a_stack_is_what_it_was
     assert extra(["dormancy", "dormancy"]).actions.extra == extra('["dormancy"]').actions.extra == ("dormancy",)
     assert settings(actions=github).fingerprint == extra([]).fingerprint != extra("all").fingerprint
     assert "coderport:actions.extra" in error({**CONFIG, "actions": {**github, "extra": ["sleep"]}})
+    assert "only admins may press" in error({**CONFIG, "actions": {**github, "admins": [], "extra": "all"}})
 
 
 def test_headers_for_an_access_proxy_are_a_secret_map() -> None:

@@ -11,6 +11,7 @@ from coderport.catalog.actions.values import Action
 from coderport.catalog.answers.values import Answer
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
+from coderport.catalog.identifiers import USERS
 from coderport.catalog.values import Context, Entity, OrganizationNames, Ref
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
@@ -147,7 +148,8 @@ def judge(
         raise refusal(same)
     owner = replace(past.owner(deployment), takes_over=settings.take_over)
     owned = ownership_verdict(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
-    actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation)
+    with_users = any(each.name == USERS for each in read.kinds)
+    actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation, with_users=with_users)
     answers = answers_of(settings, snapshot)
     going = deletions_verdict(
         _evidence(settings, past, read, wanted, actions, answers, owner, now, of_siblings, forms),
@@ -330,6 +332,8 @@ def _actions(
     forms: Mapping[str, TemplateForm],
     of_siblings: Iterable[Template],
     installation: Integration | None,
+    *,
+    with_users: bool,
 ) -> tuple[Action, ...]:
     if not declares_actions(settings):
         return ()
@@ -339,7 +343,8 @@ def _actions(
     chosen = settings.actions
     if installation is not None:
         chosen = chosen.model_copy(update={"installation_id": installation.installation_id})
-    return declared(chosen, templates.values(), forms, deployment_id=snapshot.deployment.deployment_id)
+    deployment_id = snapshot.deployment.deployment_id
+    return declared(chosen, templates.values(), forms, deployment_id=deployment_id, with_users=with_users)
 
 
 def refusal(verdict: Verdict) -> Refusal:

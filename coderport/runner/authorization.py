@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coderport.catalog.blueprint import Blueprint
+from coderport.catalog.values import is_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.coder.models import PREBUILDS_OWNER_ID, CoderPerson, Template, Workspace
 from coderport.coder.people import People, same_address
 from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
+from coderport.port.models import PortEntity
 from coderport.port.runs import Run, Runs
 from coderport.runner.values import Order, Refused
 from coderport.settings import Actions
@@ -145,6 +148,27 @@ def require_owner(person: Person, workspace: Workspace) -> None:
         else f"no Coder user has your e-mail {person.email}"
     )
     raise Refused(f"The workspace belongs to {workspace.owner_name} in Coder, and {mine}. Only its owner may do this.")
+
+
+def require_admin(person: Person) -> None:
+    """Refused unless the person may act on everybody's workspaces."""
+    if not person.is_admin:
+        raise Refused(
+            "Only the admins of coderport's settings (coderport:actions.admins) may do this. Nothing was done."
+        )
+
+
+async def require_ours(port: PortClient, blueprint: Blueprint, identifier: str, deployment_id: str) -> PortEntity:
+    """The entity; Refused unless it is one that coderport keeps for the deployment that this runner serves."""
+    kind = blueprint.title.lower()
+    held = await port.entity(blueprint.identifier, identifier)
+    if held is None:
+        raise Refused(f"Port has no {kind} {identifier} (any more).")
+    if not held.properties.get("managed_by") or not is_id(identifier):
+        raise Refused(f"This {kind} is not kept by coderport, so nobody knows which one it stands for.")
+    if (held.properties.get("coder_deployment") or "") != deployment_id:
+        raise Refused(f"This {kind} belongs to another Coder deployment than the one that runs these actions.")
+    return held
 
 
 def require_confirmed(person: Person, workspace: Workspace, order: Order) -> None:

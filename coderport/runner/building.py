@@ -16,6 +16,7 @@ from coderport.coder.models import Workspace
 from coderport.coder.people import People
 from coderport.runner.deployment import Deployment
 from coderport.runner.following import AWAY, Follower
+from coderport.runner.ledger import Ledger, Outcome, PartJournal
 from coderport.runner.reporting import Report
 from coderport.runner.values import Failed, Journal, Order, RunContext, Step
 
@@ -28,11 +29,25 @@ T = TypeVar("T")
 
 
 class Steps:
-    """The journal of one run. `resumed` is the step that an earlier process left, None for a run that begins."""
+    """The journal of one run. `resumed` is the step that an earlier process left, None for a run that begins.
 
-    def __init__(self, journal: Journal, run_id: str, resumed: Step | None) -> None:
+    A run on many workspaces has a `ledger` instead, and steps of its own for each of them.
+    """
+
+    def __init__(self, journal: Journal, run_id: str, resumed: Step | None, ledger: Ledger | None = None) -> None:
         self._journal, self._run_id = journal, run_id
         self.resumed = self.current = resumed
+        self.ledger = ledger or Ledger()
+
+    def of_part(self, workspace_id: str) -> Steps:
+        """The steps of one workspace of the ledger."""
+        journal = PartJournal(self.ledger, workspace_id, self._journal)
+        return Steps(journal, self._run_id, Step.of(self.ledger.parts[workspace_id].step))
+
+    async def part_ended(self, workspace_id: str, outcome: Outcome, said: str) -> None:
+        """Keep for good how one workspace's part ended."""
+        self.ledger.ended(workspace_id, outcome, said)
+        await self._journal.record(self._run_id, self.ledger.text())
 
     def resume(self, step: Step | None) -> None:
         """Goes on from a step that was found elsewhere than in the journal."""

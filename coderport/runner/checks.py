@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from coderport.catalog.actions.declared import form_of
 from coderport.catalog.actions.fields import LONGEST_TTL_HOURS, OFF, WORKSPACE_NAME, WORKSPACE_NAME_LENGTH
+from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import is_id
 from coderport.coder.builds import ACTIVE
 from coderport.coder.models import Template, Workspace
@@ -97,6 +98,32 @@ def automatic_updates(order: Order) -> str:
     if not isinstance(value, bool):
         raise Refused("Automatic updates must be on or off.")
     return "always" if value else "never"
+
+
+def started_on(run: Run, blueprint: Blueprint) -> str:
+    """The identifier of the entity that the run was started on; Refused unless it is one of that blueprint."""
+    if run.entity is None or run.blueprint not in (None, blueprint.identifier):
+        raise Refused(f"This run was not started on a {blueprint.title.lower()}.")
+    return run.entity
+
+
+def require_named(order: Order, names: Collection[str], what: str) -> None:
+    """Refused unless one of the names was typed, so that it is sure which object is meant."""
+    if order.inputs.get("confirmation") not in names:
+        raise Refused(f"Nothing was done: the confirmation does not name {what}.")
+
+
+def person_named(order: Order) -> str:
+    """The e-mail address of the person whom the run is about."""
+    return _text(order, "person", "").strip()
+
+
+def flag(order: Order, key: str, *, default: bool) -> bool:
+    """Whether the box is ticked."""
+    value = order.inputs.get(key, default)
+    if not isinstance(value, bool):
+        raise Refused(f"The input {key} must be true or false.")
+    return value
 
 
 def preset_name(order: Order) -> str | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import is_id
 from coderport.coder.builds import Builds
 from coderport.coder.errors import CoderError, CoderForbidden, CoderGone, CoderNotFound
@@ -19,20 +18,21 @@ from coderport.coder.people import People
 from coderport.errors import CoderportError
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
-from coderport.port.models import PortEntity
 from coderport.port.runs import MOST_RUNS, Run, Runs
-from coderport.runner import checks, operations
+from coderport.runner import bulk, checks, operations
 from coderport.runner.authorization import (
     Person,
     owner_of_new,
     person_of,
     require_approved,
     require_confirmed,
+    require_ours,
     require_owner,
 )
 from coderport.runner.building import Bench, Steps
 from coderport.runner.following import Follower, reason
 from coderport.runner.hold import Hold, Standing
+from coderport.runner.ledger import Ledger
 from coderport.runner.operations import Done
 from coderport.runner.refresh import refresh
 from coderport.runner.reporting import Report
@@ -69,18 +69,20 @@ async def execute(run_id: str, context: RunContext, *, journal: Journal | None =
     if not run.in_progress:
         return Ended.ALREADY_ENDED
     if journal is not None:
-        kept = Step.of(await journal.step(run_id))
-        return await _Execution(run, order, context, runs, Steps(journal, run_id, kept)).to_its_end()
+        kept = await journal.step(run_id)
+        steps = Steps(journal, run_id, Step.of(kept), Ledger.of(kept))
+        return await _Execution(run, order, context, runs, steps).to_its_end()
     hold = Hold(runs, run_id, context.patience, context.clock, context.claimant, context.say)
     taken = await hold.take()
     if taken is Standing.NONE:
         return Ended.ALREADY_ENDED
-    log, resumed = RunLog(runs), None
+    log, resumed, ledger = RunLog(runs), None, None
     if taken is Standing.AGAIN:  # what the former process began is this run's own
+        kept = await log.step(run_id)
         creates = order.operation is Operation.CREATE
-        resumed = Step("create") if creates else Step.of(await log.step(run_id))
+        resumed, ledger = Step("create") if creates else Step.of(kept), Ledger.of(kept)
     async with hold.kept():
-        return await _Execution(run, order, context, runs, Steps(log, run_id, resumed)).to_its_end()
+        return await _Execution(run, order, context, runs, Steps(log, run_id, resumed, ledger)).to_its_end()
 
 
 async def claim_of(run_id: str, context: RunContext) -> Claim | None:
@@ -94,6 +96,8 @@ async def claim_of(run_id: str, context: RunContext) -> Claim | None:
         return None
     if order.operation is Operation.CREATE:
         return Claim(f"new:{run.created_by}/{str(order.inputs.get('name', '')).lower()}", run.created_by)
+    if order.operation is Operation.STOP_OF_PERSON:
+        return Claim(f"of:{str(order.inputs.get('person', '')).lower()}", run.created_by)
     return Claim(run.entity or f"run:{run_id}", run.created_by)
 
 
@@ -186,6 +190,8 @@ class _Execution:
             self._steps.resume(await self._follower.patiently(lambda: self._left_in_port(bench)))
         actions = self._context.actions
         person = await self._follower.patiently(lambda: person_of(self._run, self._runs, self._people, actions))
+        if (many := bulk.MANY.get(self._order.operation)) is not None:
+            return await many(bench, person, self._run)
         if self._order.operation is Operation.CREATE:
             return await operations.create(bench, person, of_sibling=await self._is_of_sibling(bench))
         workspace_id = await self._workspace_id(bench)
@@ -237,7 +243,7 @@ class _Execution:
 
     async def _left_in_port(self, bench: Bench) -> Step | None:
         """The step of a run whose journal is lost: that of the newest build, if Port has it named for this run."""
-        if not self._run.has_link or self._run.by_integration:
+        if not self._run.has_link or self._run.by_integration or self._order.operation in bulk.MANY:
             return None
         creates = self._order.operation is Operation.CREATE
         workspace_id = await self._created_id(bench) if creates else self._run.entity
@@ -272,7 +278,7 @@ class _Execution:
         held = (
             await self._context.port.entity(TEMPLATE.identifier, template_id)
             if self._order.form is not None
-            else await self._require_ours(TEMPLATE, template_id, bench)
+            else await require_ours(self._context.port, TEMPLATE, template_id, bench.deployment.id)
         )
         return (
             held is not None
@@ -282,22 +288,9 @@ class _Execution:
 
     async def _workspace_id(self, bench: Bench) -> str:
         """The workspace that the run was started on: one of this deployment that a stack of coderport keeps."""
-        if self._run.entity is None or self._run.blueprint not in (None, WORKSPACE.identifier):
-            raise Refused("This run was not started on a workspace.")
-        await self._require_ours(WORKSPACE, self._run.entity, bench)
-        return self._run.entity
-
-    async def _require_ours(self, blueprint: Blueprint, identifier: str, bench: Bench) -> PortEntity:
-        """The entity; Refused unless it is one that coderport keeps for the deployment that this runner serves."""
-        kind = blueprint.title.lower()
-        held = await self._context.port.entity(blueprint.identifier, identifier)
-        if held is None:
-            raise Refused(f"Port has no {kind} {identifier} (any more).")
-        if not held.properties.get("managed_by") or not is_id(identifier):
-            raise Refused(f"This {kind} is not kept by coderport, so nobody knows which workspace it stands for.")
-        if (held.properties.get("coder_deployment") or "") != bench.deployment.id:
-            raise Refused(f"This {kind} belongs to another Coder deployment than the one that runs these actions.")
-        return held
+        workspace_id = checks.started_on(self._run, WORKSPACE)
+        await require_ours(self._context.port, WORKSPACE, workspace_id, bench.deployment.id)
+        return workspace_id
 
     async def _workspace(self, workspace_id: str) -> Workspace:
         try:

@@ -17,7 +17,7 @@ from coderport.coder.errors import (
     CoderUnreachable,
 )
 from coderport.runner.reporting import Report
-from coderport.runner.values import Clock, Failed
+from coderport.runner.values import Clock, CoderAway, Failed
 from coderport.transport.patience import Patience
 
 AWAY = (CoderUnreachable, CoderServerError, CoderRateLimited, CoderAnswerError, CoderRedirected)
@@ -32,9 +32,12 @@ Logged = Callable[[int], Awaitable[None]]
 
 
 class Follower:
-    """Follows builds for one run. `logged` is told the id of the last line of a log that Port has."""
+    """Follows builds for one run.
 
-    def __init__(self, builds: Builds, report: Report, patience: Patience, clock: Clock, logged: Logged) -> None:
+    `logged` is told the id of the last line of a log that Port has; without it no build's log goes to the run.
+    """
+
+    def __init__(self, builds: Builds, report: Report, patience: Patience, clock: Clock, logged: Logged | None) -> None:
         self._builds, self._report, self._patience, self._clock, self._logged = builds, report, patience, clock, logged
 
     async def to_its_end(self, build_id: str, *, log_after: int = 0) -> WatchedBuild:
@@ -45,13 +48,15 @@ class Follower:
         """
         began = self._clock.monotonic()
         unwanted_since: float | None = None
-        log = _Log(self._builds, self._report, build_id, log_after, self._logged)
+        log = _Log(self._builds, self._report, build_id, log_after, self._logged) if self._logged else None
         wait = self._patience.poll_first
         while True:
             build = await self.patiently(lambda: self._builds.build(build_id))
-            await self.patiently(log.forward)
+            if log is not None:
+                await self.patiently(log.forward)
             if build.ended:
-                await log.finish()
+                if log is not None:
+                    await log.finish()
                 return build
             now = self._clock.monotonic()
             if _nobody_takes(build):
@@ -108,7 +113,7 @@ class Follower:
                     await self._report.line(f"Coder does not answer ({reason(error)}). Trying again …")
                     await self._report.flush()
                 if now - away_since >= self._patience.coder_away:
-                    raise Failed(
+                    raise CoderAway(
                         f"Coder has not answered for {_span(now - away_since)}. What was begun there goes on; look "
                         "at the workspace once Coder is back."
                     ) from None

@@ -49,7 +49,7 @@ async def create(bench: Bench, person: Person, *, of_sibling: bool = False) -> D
         return _is_running(bench, before)
 
     async def prepared() -> tuple[Template, NewWorkspace]:
-        template = await _template(bench, template_id)
+        template = await template_of(bench, template_id)
         checks.require_offered(template)
         if not of_sibling:
             checks.require_served(template, context)
@@ -234,7 +234,8 @@ def _is_running(bench: Bench, workspace: Workspace) -> Done:
     return Done("Running", f"Workspace {workspace.owner_name}/{workspace.name} is running.", bench.link(workspace))
 
 
-async def _template(bench: Bench, template_id: str) -> Template:
+async def template_of(bench: Bench, template_id: str) -> Template:
+    """The template; Refused where Coder does not show it."""
     try:
         return await bench.context.coder.template(template_id)
     except (CoderNotFound, CoderForbidden):
@@ -275,7 +276,7 @@ async def _require_startable(bench: Bench, workspace: Workspace) -> None:
     """Coder lets a template require its active version, of everybody but those who run it, as our token does."""
     if not workspace.outdated:
         return
-    template = await bench.patiently(lambda: _template(bench, workspace.template_id))
+    template = await bench.patiently(lambda: template_of(bench, workspace.template_id))
     if template.require_active_version:
         raise Refused(
             f"The template {template.name} requires its active version, and this workspace has an older one. "

@@ -128,6 +128,16 @@ class Report:
             raise RunClosed(f"run {self.run_id} was ended by somebody else")
 
 
+class Quiet(Report):
+    """The report of one part of a run on many workspaces: the run tells how it ended, and nothing before."""
+
+    async def tell(self, *, label: str | None = None, link: str | None = None, external_id: str | None = None) -> None:
+        """Nothing: label and link are those of the whole run."""
+
+    async def line(self, text: str) -> None:
+        """Nothing: the log of the run has one line for each workspace."""
+
+
 def _fit(text: str, longest: int | None) -> str:
     shown = lines(_TOKEN.sub("[token]", _COLOUR.sub("", text)))
     return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"

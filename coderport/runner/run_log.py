@@ -2,21 +2,28 @@
 
 It is written before the build is asked for. The line names the build by its number alone: it is read again only to look
 among the workspace's own builds for one that our token began after that, so that a line which a template printed into
-the log leads to nobody else's build.
+the log leads to nobody else's build. A run on many workspaces has such lines for each of them, and one at the end of
+each; no build's log is among its lines.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from coderport.port.errors import PortRejected
 from coderport.port.runs import Runs
+from coderport.runner.ledger import Ledger, Outcome
 from coderport.runner.values import Step
 
-_BEGINS = re.compile(
-    r"coderport begins build (?P<number>[1-9]\d{0,8}) \((?P<phase>stop|start|delete)(?P<then>, then start)?\)\."
-)
+_BUILD = r"coderport begins build (?P<number>[1-9]\d{0,8})"
+_PHASE = r"\((?P<phase>stop|start|delete)(?P<then>, then start)?\)\."
+_WORKSPACE = r"(?P<name>[\w.-]{1,64}/[\w.-]{1,64}), (?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_BEGINS = re.compile(rf"{_BUILD} {_PHASE}")
+_BEGINS_PART = re.compile(rf"{_BUILD} of {_WORKSPACE} {_PHASE}")
+_ENDS_PART = re.compile(rf"coderport has ended its work on {_WORKSPACE} \((?P<outcome>done|failed|left)\)\.")
+_OUTCOMES: dict[str, Outcome] = {"done": "done", "failed": "failed", "left": "left"}
 
 
 @dataclass
@@ -24,24 +31,57 @@ class RunLog:
     """A `Journal` in Port. What a creation began is found by the workspace's name, and needs no line."""
 
     runs: Runs
+    _written: set[str] = field(default_factory=set)
 
     async def step(self, run_id: str) -> str | None:
-        """The build that was begun last, with its number only."""
+        """The build that was begun last, with its number only; of a run on many workspaces, its ledger."""
         entries = sorted(await self.runs.logs(run_id), key=lambda entry: (entry.created_at, entry.id))
-        begun = [found for each in entries if (found := _BEGINS.fullmatch(each.message))]
-        if not begun:
-            return None
-        last = begun[-1]
-        return Step(last["phase"], after=int(last["number"]) - 1, chained=last["then"] is not None).text()
+        ledger = Ledger()
+        last: Step | None = None
+        for each in entries:
+            self._written.add(each.message)
+            if (found := _BEGINS.fullmatch(each.message)) is not None:
+                last = _step(found)
+            elif (found := _BEGINS_PART.fullmatch(each.message)) is not None:
+                ledger.part(found["id"], found["name"])
+                ledger.begun(found["id"], _step(found).text())
+            elif (found := _ENDS_PART.fullmatch(each.message)) is not None:
+                ledger.part(found["id"], found["name"])
+                ledger.ended(found["id"], _OUTCOMES[found["outcome"]], "")
+        if ledger.parts:
+            return ledger.text()
+        return last.text() if last is not None else None
 
     async def record(self, run_id: str, step: str) -> None:
         """Says it once, before the build is asked for; raises PortError where Port cannot be told."""
-        begun = Step.of(step)
-        if begun is None or begun.phase == "create" or begun.build_id is not None:
-            return
-        then = ", then start" if begun.chained else ""
+        begun, ledger = Step.of(step), Ledger.of(step)
+        for line in _lines_of(ledger) if ledger is not None else _lines(begun, ""):
+            if line not in self._written:
+                await self._write(run_id, line)
+
+    async def _write(self, run_id: str, line: str) -> None:
         try:
-            await self.runs.log(run_id, f"coderport begins build {begun.after + 1} ({begun.phase}{then}).")
+            await self.runs.log(run_id, line)
         except PortRejected as error:
             if error.code != "run_exhausted":  # of a run that has ended the report knows what to do
                 raise
+        self._written.add(line)
+
+
+def _step(found: re.Match[str]) -> Step:
+    return Step(found["phase"], after=int(found["number"]) - 1, chained=found["then"] is not None)
+
+
+def _lines(begun: Step | None, of: str) -> Iterator[str]:
+    if begun is not None and begun.phase != "create" and begun.build_id is None:
+        then = ", then start" if begun.chained else ""
+        yield f"coderport begins build {begun.after + 1}{of} ({begun.phase}{then})."
+
+
+def _lines_of(ledger: Ledger) -> Iterator[str]:
+    for workspace_id, part in ledger.parts.items():
+        named = f"{part.name}, {workspace_id}"
+        if part.outcome is not None:
+            yield f"coderport has ended its work on {named} ({part.outcome})."
+        else:
+            yield from _lines(Step.of(part.step), f" of {named}")

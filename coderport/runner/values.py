@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from coderport.catalog.actions import declared
+from coderport.catalog.actions import bulk, declared
 from coderport.coder.client import CoderClient
 from coderport.errors import CoderportError
 from coderport.guard.ownership import Mark
@@ -35,6 +35,9 @@ class Operation(enum.Enum):
     WAKE = declared.WAKE
     DORMANT = declared.DORMANT
     DELETE = declared.DELETE
+    UPDATE_OUTDATED = bulk.UPDATE_OUTDATED
+    STOP_OF_USER = bulk.STOP_OF_USER
+    STOP_OF_PERSON = bulk.STOP_OF_PERSON
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,10 @@ class Refused(Stopped):
 
 class Failed(Stopped):
     """Something was begun, and did not end as it should."""
+
+
+class CoderAway(Failed):
+    """Coder has not answered for as long as anybody waits."""
 
 
 class RunClosed(CoderportError):

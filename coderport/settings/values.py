@@ -65,6 +65,8 @@ class Actions(BaseModel):
             raise ValueError(f"the backend {self.backend} needs {needed[0]}")
         if self.url and is_in_clear(self.url) and not self.agent:
             raise ValueError("url must be https unless Port's agent calls it (agent: true)")
+        if self.backend != "off" and "bulk" in self.extra and not self.admins:
+            raise ValueError("extra has bulk, which only admins may press: name them in admins, or leave bulk out")
         return self
 
 

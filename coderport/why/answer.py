@@ -206,7 +206,7 @@ def _buttons(knowledge: Knowledge, held: Held) -> Iterator[Statement]:
         yield Statement(topic="button", said=f"None: this stack declares no actions ({NAMESPACE}:actions.backend).")
         return
     for action in knowledge.actions.values():
-        if action.operation == "CREATE" or not action.condition:
+        if action.blueprint != held.blueprint or action.operation == "CREATE" or not action.condition:
             continue
         if action.identifier not in knowledge.past.held.actions:
             yield Statement(topic="button", said=f"{action.title}: not in Port yet.")

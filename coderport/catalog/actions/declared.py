@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple, Protocol
 
+from coderport.catalog.actions.bulk import BULK, bulk_actions
 from coderport.catalog.actions.extras import Extra
 from coderport.catalog.actions.fields import (
     CONFIRMATION,
@@ -55,7 +56,7 @@ CREATE_FROM_PREFIX: Final = "coder_create_"
 INSTALLATION: Final = "github-ocean"
 """The installation id of Port's GitHub integration where nobody gave it another: its kind."""
 
-_EXTRA_OF: Mapping[str, Extra] = {DORMANT: "dormancy"}
+_EXTRA_OF: Mapping[str, Extra] = {DORMANT: "dormancy", **dict.fromkeys(BULK, "bulk")}
 _DESCRIPTION_LIMIT = 200
 _PRESET_DIGITS = 12
 _OWN_FORM = re.compile(
@@ -153,12 +154,14 @@ def declared(
     forms: Mapping[str, TemplateForm],
     *,
     deployment_id: str = "",
+    with_users: bool = False,
 ) -> tuple[Action, ...]:
     """All actions, in order of their identifiers within their kind; none while the backend is off.
 
     `templates` are those in the catalog, `forms` by template id what was read of those that `wants_form` names: one
     that is missing or not readable gets no action. With `deployment_id` only that deployment's templates can be picked
-    and only its workspaces get the actions: another stack's belong to another runner.
+    and only its workspaces get the actions: another stack's belong to another runner. `with_users` where the catalog
+    has the users of Coder.
     """
     if settings.backend == "off":
         return ()
@@ -177,6 +180,7 @@ def declared(
             for action in make.own_forms(template, form, alone=names[_name(template)] == 1)
         ),
         *make.on_workspace(forms.values()),
+        *make.on_many(with_users),
     )
 
 
@@ -326,6 +330,13 @@ class _Maker:
                 (Rule("status", "in", ("running", "stopped", "failed", "canceled")), awake),
             ),
         )
+
+    def on_many(self, with_users: bool) -> tuple[Action, ...]:
+        """What the admins can do with many workspaces at once."""
+        if "bulk" not in self._settings.extra:
+            return ()
+        roles, admins = self._settings.roles, self._settings.admins
+        return bulk_actions(self._invocation, roles, admins, self._deployment_id, with_users=with_users)
 
     def _creation(self, identifier: str, title: str, description: str, inputs: tuple[Input, ...]) -> Action:
         return Action(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-Extra = Literal["dormancy", "presets"]
+Extra = Literal["bulk", "dormancy", "presets"]
 
 EXTRAS: Final[tuple[Extra, ...]] = get_args(Extra)
 """All of them."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from coderport.coder.client import CoderClient, WorkspacePage
 from coderport.coder.errors import CoderAnswerError
-from coderport.coder.models import Template
+from coderport.coder.models import Template, Workspace
 from coderport.coder.reading.ledger import Ledger
 from coderport.transport.together import together
 
@@ -120,3 +120,17 @@ class Scope:
         if self._seen is not None:
             self._seen(len(self.ledger.rows), self.ledger.count)
         return page
+
+
+async def listed(client: CoderClient, query: str) -> tuple[dict[str, Workspace], int]:
+    """The workspaces that a query names, by id, and how many of them may be missing: 0 where none is.
+
+    The query must be of something that a workspace never loses, such as its owner or its template.
+    """
+    scope = Scope(client, query)
+    await scope.first_page()
+    for turn in range(PASSES):
+        await scope.walk_again(turn, ())
+        if not scope.ledger.short:
+            break
+    return scope.ledger.rows, scope.ledger.short
