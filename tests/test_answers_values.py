@@ -13,7 +13,7 @@ from coderport.catalog.answers.pages import ORGANIZATION_PREFIX
 from coderport.catalog.answers.values import PART_OF, TYPES, Answer, Part, split
 from coderport.catalog.values import LeftOut
 from coderport.guard.leaving import leaving_answers
-from coderport.kinds.all import BY_IDENTIFIER
+from coderport.kinds.all import BY_IDENTIFIER, blueprints_of, kinds_of
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 
@@ -25,6 +25,8 @@ ALL = declared(PARTS, {"1": "one", "2": "two"}, 10)
 BY_KEY = {each.key: each for each in ALL}
 (AGGREGATIONS,) = (each for each in ALL if each.kind == "aggregations")
 PAGES = [each for each in ALL if each.kind == "page"]
+EVERY_KIND = frozenset(BY_IDENTIFIER)
+OF_KINDS = declared(PARTS, {"1": "one"}, 10, EVERY_KIND, "v2.20.0")
 
 
 def rules(value: Any) -> Iterator[Json]:
@@ -39,10 +41,13 @@ def rules(value: Any) -> Iterator[Json]:
             yield from rules(each)
 
 
-def known(blueprint: str) -> set[str]:
+def own(blueprint: str) -> set[str]:
     its = BY_IDENTIFIER[blueprint]
-    own = {each.identifier for each in its.properties} | {each.identifier for each in its.calculations}
-    return own | (set(AGGREGATIONS.body) if blueprint == TEMPLATE.identifier else set())
+    return {each.identifier for each in its.properties} | {each.identifier for each in its.calculations}
+
+
+def known(blueprint: str) -> set[str]:
+    return own(blueprint) | (set(AGGREGATIONS.body) if blueprint == TEMPLATE.identifier else set())
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -63,17 +68,46 @@ def test_keys_are_unique_and_name_kind_and_identifier() -> None:
     assert set(TYPES) == set(PART_OF)
 
 
-def test_aggregations_are_of_properties_that_workspaces_have() -> None:
-    own = {each.identifier for each in TEMPLATE.properties}
-    assert not own & AGGREGATIONS.body.keys()
-    for body in AGGREGATIONS.body.values():
+@pytest.mark.parametrize(
+    "answer", [each for each in OF_KINDS if each.kind == "aggregations"], ids=lambda each: each.identifier
+)
+def test_aggregations_are_of_properties_that_workspaces_have(answer: Answer) -> None:
+    assert not own(answer.identifier) & answer.body.keys()
+    for body in answer.body.values():
         assert body["target"] == WORKSPACE.identifier
         asked = {each["property"] for each in rules(body)} | {body["calculationSpec"].get("property", "status")}
         assert asked <= known(WORKSPACE.identifier)
 
 
+@pytest.mark.parametrize("kinds", [(), ("organization",), ("user",), ("group",), ("user", "group"), "all"])
+def test_workspaces_lead_to_what_counts_them_by_one_way_that_is_named_where_there_are_several(kinds: Any) -> None:
+    blueprints = {each.identifier: each for each in blueprints_of(kinds_of(kinds))}
+    found = [each for each in declared(PARTS, {}, 10, blueprints.keys()) if each.kind == "aggregations"]
+    targets = [each.target for each in blueprints[WORKSPACE.identifier].relations]
+    counted = {"()": 1, "organization": 2, "user": 2, "group": 1, "user,group": 3, "all": 4}
+    assert len(found) == counted[kinds if kinds == "all" else ",".join(kinds) or "()"]
+    for answer in found:
+        for body in answer.body.values():
+            if "pathFilter" not in body:
+                assert targets.count(answer.identifier) == 1
+                continue
+            ((start, path),) = ((each["fromBlueprint"], each["path"]) for each in body["pathFilter"])
+            (step,) = (each for each in blueprints[start].relations if [each.identifier] == path)
+            assert (start, step.target) == (WORKSPACE.identifier, answer.identifier)
+
+
+def test_aggregations_of_a_kind_that_is_asked_for_no_longer_leave_with_it() -> None:
+    keys = [each.key for each in OF_KINDS if each.kind != "page"]
+    without = EVERY_KIND - {"coder_group", "coder_provisioner_daemon"}
+    assert leaving_answers(keys, PARTS, None, EVERY_KIND) == {}
+    assert leaving_answers(keys, PARTS, None, without) == {
+        "aggregations/coder_group": LeftOut.KIND,
+        "scorecard/coder_provisioner_health": LeftOut.KIND,
+    }
+
+
 def test_scorecards_look_at_properties_that_are_there() -> None:
-    for answer in ALL:
+    for answer in OF_KINDS:
         if answer.kind == "scorecard":
             assert {each["property"] for each in rules(answer.body)} <= known(answer.blueprint)
             levels = [each["title"] for each in answer.body["levels"]]
@@ -91,19 +125,42 @@ def test_the_limit_of_the_cost_is_a_setting() -> None:
     assert {"property": "daily_cost", "operator": "<=", "value": 7} in list(rules(health.body))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda each: each.identifier)
+def test_what_the_rules_of_provisioners_compare_with_is_the_server(kinds: frozenset[str] = EVERY_KIND) -> None:
+    (card,) = (each for each in OF_KINDS if each.identifier == "coder_provisioner_health")
+    assert {"property": "version", "operator": "=", "value": "v2.20.0"} in list(rules(card.body))
+    (silent,) = (each for each in declared(SCORECARDS, {}, 10, kinds) if each.identifier == card.identifier)
+    assert [each["identifier"] for each in silent.body["rules"]] == ["online", "jobs_succeed"]
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *(each for each in OF_KINDS if each.kind == "page")], ids=lambda each: each.identifier
+)
 def test_widgets_show_properties_that_are_there_in_rows_of_twelve(page: Answer) -> None:
     (root,) = page.body["widgets"]
-    own = known(WORKSPACE.identifier) | {each.identifier for each in WORKSPACE.relations} | {"$title", "$blueprint"}
+
+    def own(blueprint: str) -> set[str]:
+        relations = {each.identifier for each in BY_IDENTIFIER[blueprint].relations}
+        return known(blueprint) | relations | {"$title", "$blueprint"}
+
     ids = [each["id"] for each in root["widgets"]]
     assert len(set(ids)) == len(ids)
     assert [column["id"] for row in root["layout"] for column in row["columns"]] == ids
     assert {sum(column["size"] for column in row["columns"]) for row in root["layout"]} == {12}
-    assert {each["property"] for each in rules(root)} <= own
     for widget in root["widgets"]:
-        assert widget.get("property", "status").split("#")[-1] in own
-        config = widget.get("blueprintConfig", {}).get(WORKSPACE.identifier, {}).get("propertiesSettings", {})
-        assert set(config.get("shown", ())) <= own
+        blueprint = widget.get("blueprint", WORKSPACE.identifier)
+        assert {each["property"] for each in rules(widget)} <= own(blueprint)
+        assert widget.get("property", "status").split("#")[-1] in own(blueprint)
+        config = widget.get("blueprintConfig", {}).get(blueprint, {}).get("propertiesSettings", {})
+        assert set(config.get("shown", ())) <= own(blueprint)
+
+
+def test_the_queue_of_provisioners_is_on_the_dashboard_and_what_they_do_where_the_stack_has_them() -> None:
+    def titles(answers: tuple[Answer, ...]) -> set[str]:
+        (page,) = (each for each in answers if each.identifier == f"{ORGANIZATION_PREFIX}1")
+        return {each["title"] for each in page.body["widgets"][0]["widgets"]}
+
+    assert "Waiting for a provisioner" in titles(ALL)
+    assert titles(OF_KINDS) - titles(ALL) == {"Provisioners"}
 
 
 def test_the_dashboard_of_an_organization_shows_only_its_own() -> None:
@@ -114,7 +171,7 @@ def test_the_dashboard_of_an_organization_shows_only_its_own() -> None:
         assert {"property": "organization_id", "operator": "=", "value": "1"} in dataset["rules"]
 
 
-@pytest.mark.parametrize("answer", ALL, ids=lambda each: each.key)
+@pytest.mark.parametrize("answer", [*ALL, *OF_KINDS], ids=lambda each: each.key)
 def test_what_port_holds_as_declared_does_not_differ_and_stamps_do_not_count(answer: Answer) -> None:
     assert differences(answer, answer.body) == []
     if answer.kind == "page":

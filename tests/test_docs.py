@@ -46,10 +46,15 @@ def test_the_catalog_page_lists_exactly_the_declared_properties(blueprint: Bluep
 
 def test_the_catalog_page_lists_exactly_the_declared_answers() -> None:
     page = section((ROOT / "docs" / "catalog.md").read_text(), "## Answers")
-    answers = declared(get_args(Part), {"id": "name"}, Settings.model_fields["daily_cost"].default)
-    (aggregations,) = (each.body for each in answers if each.kind == "aggregations")
+    kinds, cost = [each.identifier for each in BLUEPRINTS], Settings.model_fields["daily_cost"].default
+    answers = declared(get_args(Part), {"id": "name"}, cost, kinds, "v2.20.0")
+    aggregations = [each for each in answers if each.kind == "aggregations"]
     listed = re.findall(r"^\| `(\w+)` \| ([A-Z][^|]+) \| ([^|]+) \|$", page, re.MULTILINE)
-    assert listed == [(key, each["title"], each["description"]) for key, each in aggregations.items()]
+    assert listed == [(key, each["title"], each["description"]) for key, each in aggregations[0].body.items()]
+    of_others = dict(re.findall(r"^\| `(\w+)` \| ([a-z][^|]+) \| [^|]+ \|$", page, re.MULTILINE))
+    assert set(of_others) == {each.identifier for each in aggregations}
+    for each in aggregations:
+        assert ("without `workspaces`" in of_others[each.identifier]) == ("workspaces" not in each.body)
     rules = [
         (each.identifier, rule["identifier"], rule["level"], rule["title"])
         for each in reversed(answers)

@@ -28,7 +28,10 @@ from coderport.port.definitions import Definitions
 pytestmark = pytest.mark.in_order
 
 T, W = TEMPLATE.identifier, WORKSPACE.identifier
-CARE, HEALTH = "coder_template_care", "coder_workspace_health"
+CARE, HEALTH, PROVISIONERS = "coder_template_care", "coder_workspace_health", "coder_provisioner_health"
+PROVISIONER, GROUP = "coder_provisioner_daemon", "coder_group"
+KINDS = ["organization", "user", "group", "provisioner"]
+COUNTING = {T, "coder_organization", "coder_user", GROUP}
 PARTS = ["aggregations", "scorecards", "pages"]
 Json = dict[str, Any]
 Value = TypeVar("Value")
@@ -36,7 +39,8 @@ Value = TypeVar("Value")
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]:
-    with laboratory(tmp_path_factory.mktemp("answers"), cli, workspaces=6, templates=2) as lab:
+    with laboratory(tmp_path_factory.mktemp("answers"), cli, workspaces=6, templates=2, users=3) as lab:
+        lab.stack.configure({"kinds": KINDS})
         lab.up()
         yield lab
 
@@ -59,6 +63,12 @@ def pages(lab: Lab) -> dict[str, Json]:
 
 def scorecards(lab: Lab, blueprint: str) -> dict[str, Json]:
     return asked(lab.pair, lambda client: Definitions.scorecards(client, blueprint).all())
+
+
+def entity(lab: Lab, blueprint: str, identifier: str) -> Json:
+    found: Json | None = lab.port.entity(blueprint, identifier)
+    assert found is not None
+    return found
 
 
 def edit_page(lab: Lab, identifier: str, **members: Any) -> None:
@@ -84,8 +94,23 @@ def test_all_parts_are_declared_and_another_run_changes_nothing(lab: Lab) -> Non
     assert len(ours(lab)) >= 2
     assert scorecards(lab, T).keys() == {CARE}
     assert scorecards(lab, W).keys() == {HEALTH}
-    assert lab.blueprint(T)["aggregationProperties"].keys() >= {"workspaces", "running_workspaces"}
+    assert scorecards(lab, PROVISIONER).keys() == {PROVISIONERS}
+    for name in COUNTING:
+        assert lab.blueprint(name)["aggregationProperties"].keys() >= {"running_workspaces", "workspaces_daily_cost"}
     lab.assert_converged()
+
+
+def test_users_and_groups_count_the_workspaces_of_their_people(lab: Lab) -> None:
+    workspaces = [lab.coder.workspace(each) for each in lab.ids(W)]
+    users = {each: entity(lab, "coder_user", each)["properties"]["workspaces"] for each in lab.ids("coder_user")}
+    assert users == {each: sum(one.owner_id == each for one in workspaces) for each in users}
+    assert any(users.values())
+    for group in lab.ids(GROUP):
+        held = entity(lab, GROUP, group)
+        members = set(held["relations"]["users"])
+        theirs = [each for each in workspaces if each.owner_id in members]
+        inside = [each for each in theirs if each.organization_id == held["properties"]["organization_id"]]
+        assert held["properties"]["workspaces"] == len(inside)
 
 
 def test_nor_does_one_after_a_refresh(lab: Lab) -> None:
@@ -103,24 +128,29 @@ def test_hand_edits_drift_and_are_corrected(lab: Lab) -> None:
     blueprint = {key: each for key, each in lab.blueprint(T).items() if not key.endswith(("At", "By"))}
     blueprint["aggregationProperties"] = {"theirs": blueprint["aggregationProperties"]["workspaces"]}
     lab.port.put_blueprint(blueprint, by="colleague")
+    of_groups = {key: each for key, each in lab.blueprint(GROUP).items() if not key.endswith(("At", "By"))}
+    of_groups["aggregationProperties"]["workspaces"].pop("pathFilter")
+    lab.port.put_blueprint(of_groups, by="colleague")
     report, _ = drift(lab.stack, repair=False)
     assert report.result == "drifted"
     assert {(each.kind, each.identifier) for each in report.drift} == {
         ("page", MINE),
         ("scorecard", HEALTH),
         ("aggregations", T),
+        ("aggregations", GROUP),
     }
     said = {text for each in report.drift for text in each.findings}
     assert f'{MINE}.title: "Edited" in Port, "My workspaces" here' in said
     assert f"{HEALTH}.rules: 1 in Port, 4 here" in said
     foreseen, _ = preview_fast(lab.stack)
-    assert foreseen.kinds.other.created + foreseen.kinds.other.updated == 3
+    assert foreseen.kinds.other.created + foreseen.kinds.other.updated == 4
     outcome, tally = sync(lab.stack)
     assert outcome.result == "converged", outcome.message
     assert not any("full run" in each for each in tally.warnings), tally.warnings
     assert pages(lab)[MINE]["title"] == "My workspaces"
     assert len(scorecards(lab, W)[HEALTH]["rules"]) == 4
     assert lab.blueprint(T)["aggregationProperties"].keys() >= {"theirs", "workspaces"}
+    assert lab.blueprint(GROUP)["aggregationProperties"]["workspaces"]["pathFilter"]
     lab.assert_converged()
 
 
@@ -144,9 +174,9 @@ def test_a_part_that_is_switched_off_goes_under_the_guard(lab: Lab) -> None:
 def test_all_of_them_go_with_a_release_only(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.stack.configure({"answers": []})
     refusal = lab.refused()
-    assert "answers: 3 of 3 would go" in refusal.message
+    assert "answers: 7 of 7 would go" in refusal.message
     assert "no longer asked for by coderport:answers" in refusal.message
-    monkeypatch.setenv("CODERPORT_ALLOW_DELETIONS", "3")
+    monkeypatch.setenv("CODERPORT_ALLOW_DELETIONS", "7")
     there = {T: scorecards(lab, T)[CARE]["rules"], W: scorecards(lab, W)[HEALTH]["rules"]}
     lab.up()
     undone = undo(lab.stack, kept_runs(lab.stack)[0].run, apply_it=True)
@@ -154,7 +184,8 @@ def test_all_of_them_go_with_a_release_only(lab: Lab, monkeypatch: pytest.Monkey
     assert there == {T: scorecards(lab, T)[CARE]["rules"], W: scorecards(lab, W)[HEALTH]["rules"]}
     assert lab.blueprint(T)["aggregationProperties"].keys() > {"theirs", "workspaces"}
     undo(lab.stack, undone.applied, apply_it=True)
-    assert scorecards(lab, W) == scorecards(lab, T) == {}
+    assert scorecards(lab, W) == scorecards(lab, T) == scorecards(lab, PROVISIONER) == {}
+    assert not any(lab.blueprint(name).get("aggregationProperties") for name in COUNTING - {T})
     assert lab.blueprint(T)["aggregationProperties"].keys() == {"theirs"}
     monkeypatch.delenv("CODERPORT_ALLOW_DELETIONS")
     lab.assert_converged()

@@ -119,7 +119,7 @@ def relations_of(found: Inventory, name: str, identifier: str) -> Mapping[str, A
     return entity.relations
 
 
-def test_a_workspace_leads_to_those_that_it_is_shared_with(deploy: Deploy) -> None:
+def test_a_workspace_leads_to_those_that_it_is_shared_with_and_to_the_groups_of_its_owner(deploy: Deploy) -> None:
     api = deploy(flavour="newest")
     workspace = next(each.id for each in api.emulator.state.undeleted() if not each.is_prebuild)
     everybody = api.emulator.workspace(workspace).organization_id
@@ -130,7 +130,10 @@ def test_a_workspace_leads_to_those_that_it_is_shared_with(deploy: Deploy) -> No
     assert relations["shared_with_users"] == tuple(sorted([one, other]))
     assert relations["shared_with_groups"] == (everybody,)
     assert api.request("DELETE", f"/workspaces/{workspace}/acl").status_code == 204
+    member = api.emulator.workspace(workspace).owner_id
+    group = api.emulator.create_group("few", members=[member])
     relations = relations_of(read(api, {}), WORKSPACE, workspace)
+    assert relations["owner_groups"] == tuple(sorted([everybody, group]))
     assert (relations["shared_with_users"], relations["shared_with_groups"]) == ((), ())
 
 

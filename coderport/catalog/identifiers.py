@@ -13,3 +13,6 @@ PROXIES = "coder_workspace_proxy"
 LICENCES = "coder_licence"
 FAILURES = "coder_failed_build"
 AGENTS = "coder_agent"
+
+OWNER_GROUPS = "owner_groups"
+"""The relation of a workspace to the groups of its owner."""

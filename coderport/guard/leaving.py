@@ -6,11 +6,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from coderport.catalog.actions.declared import OwnForm, extra_of, form_of, preset_of, wants_form
+from coderport.catalog.answers.aggregations import aggregations_of
 from coderport.catalog.answers.pages import ORGANIZATION_PREFIX
-from coderport.catalog.answers.values import PART_OF, Part, split
+from coderport.catalog.answers.scorecards import BLUEPRINT_OF
+from coderport.catalog.answers.values import PART_OF, AnswerKind, Part, split
 from coderport.catalog.values import LeftOut
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
+from coderport.kinds.all import BY_IDENTIFIER
 from coderport.settings import Actions
 
 
@@ -69,13 +72,18 @@ def _is_without(form: TemplateForm | None, own: OwnForm) -> bool:
 
 
 def leaving_answers(
-    keys: Iterable[str], parts: Collection[Part], in_scope: Collection[str] | None
+    keys: Iterable[str],
+    parts: Collection[Part],
+    in_scope: Collection[str] | None,
+    kinds: Collection[str] | None = None,
 ) -> Mapping[str, LeftOut]:
     """The reasons for which these answers leave.
 
     `parts` are those that the stack declares, `in_scope` the ids of the organizations that the settings name, None
-    where they name none. The page of an organization that should be there and was not read has no reason.
+    where they name none. `kinds` are the blueprints of the stack's kinds, None for all. The page of an organization
+    that should be there and was not read has no reason.
     """
+    there = set(BY_IDENTIFIER) if kinds is None else set(kinds)
     out: dict[str, LeftOut] = {}
     for key in keys:
         kind, identifier = split(key)
@@ -84,4 +92,13 @@ def leaving_answers(
             out[key] = LeftOut.ANSWERS
         elif kind == "page" and organization != identifier and in_scope is not None and organization not in in_scope:
             out[key] = LeftOut.ORGANIZATION
+        elif not _is_of(kind, identifier, there):
+            out[key] = LeftOut.KIND
     return out
+
+
+def _is_of(kind: AnswerKind, identifier: str, kinds: Collection[str]) -> bool:
+    """Whether a stack of these kinds declares the answer where its part is asked for."""
+    if kind == "aggregations":
+        return identifier in {each.identifier for each in aggregations_of(kinds)}
+    return kind != "scorecard" or BLUEPRINT_OF.get(identifier) in (None, *kinds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from coderport.catalog.answers.aggregations import OF_TEMPLATE
+from coderport.catalog.answers.aggregations import AGGREGATIONS
 from coderport.catalog.answers.agreement import differences, live_of
 from coderport.catalog.answers.values import Answer, split
 from coderport.catalog.meaning import unstamped
@@ -33,7 +33,8 @@ def answer_images(
         if kind != "aggregations":
             live = plan.held.answers.get(key) or also.get(key)
         else:
-            live = _among(plan.held.blueprints.get(identifier), OF_TEMPLATE.body.keys())
+            ours = AGGREGATIONS[identifier].body if identifier in AGGREGATIONS else {}
+            live = _among(plan.held.blueprints.get(identifier), ours.keys())
         if live is not None:
             yield DefinitionImage("answer", key, unstamped(live), None)
 

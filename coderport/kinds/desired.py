@@ -73,7 +73,7 @@ def desired(
         if kind.shared:
             fresh = [each for each in fresh if each.ref not in there]
         entities += fresh
-        chosen.shown.update(each.ref for each in fresh)
+        chosen.add(kind.blueprint, fresh)
     asked = {each.name for each in read.kinds}
     for kind in KINDS:
         if kind.name not in asked:

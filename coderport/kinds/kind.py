@@ -6,7 +6,7 @@ file here and a line there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -108,12 +108,27 @@ def refused(error: CoderForbidden | CoderNotFound, what: str) -> str:
 class Chosen:
     """The entities so far, of the kinds before: those that Port will have, and those that are left out.
 
-    `kinds` are those of the stack, by the identifiers of their blueprints; None for all.
+    `kinds` are those of the stack, by the identifiers of their blueprints; None for all. `pointing` are the entities
+    that have an entity in a relation to several.
     """
 
     shown: set[Ref] = field(default_factory=set)
     left_out: dict[Ref, LeftOut] = field(default_factory=dict)
     kinds: frozenset[str] | None = None
+    pointing: dict[Ref, list[Entity]] = field(default_factory=dict)
+
+    def add(self, kind: Blueprint, entities: Iterable[Entity]) -> None:
+        """Port will have these entities of that blueprint."""
+        several = [each for each in kind.relations if each.many]
+        for entity in entities:
+            self.shown.add(entity.ref)
+            for relation in several:
+                for identifier in entity.relations.get(relation.identifier, ()):
+                    self.pointing.setdefault(Ref(relation.target, identifier), []).append(entity)
+
+    def has(self, *kinds: str) -> bool:
+        """Whether the stack has all of these kinds."""
+        return self.kinds is None or self.kinds.issuperset(kinds)
 
 
 def _nothing(row: Any, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:

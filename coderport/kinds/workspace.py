@@ -6,7 +6,15 @@ from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
-from coderport.catalog.identifiers import GROUPS, ORGANIZATIONS, USERS, VERSIONS, WORKSPACE_ICON, WORKSPACES
+from coderport.catalog.identifiers import (
+    GROUPS,
+    ORGANIZATIONS,
+    OWNER_GROUPS,
+    USERS,
+    VERSIONS,
+    WORKSPACE_ICON,
+    WORKSPACES,
+)
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, Related
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import Chosen, Kind, Listing
@@ -144,6 +152,14 @@ WORKSPACE = Blueprint(
             "version", "Version", VERSIONS, description="The version that the latest build used", with_target=True
         ),
         Relation(
+            OWNER_GROUPS,
+            "Owner's Groups",
+            GROUPS,
+            description="The groups of the workspace's organization that its owner is in",
+            many=True,
+            with_target=True,
+        ),
+        Relation(
             "shared_with_users",
             "Shared With Users",
             USERS,
@@ -164,11 +180,16 @@ WORKSPACE = Blueprint(
 
 
 def workspace_entity(
-    workspace: Workspace, context: Context, shown: Container[Ref], kinds: Container[str] | None = ()
+    workspace: Workspace,
+    context: Context,
+    shown: Container[Ref],
+    kinds: Container[str] | None = (),
+    owner_groups: tuple[str, ...] | None = None,
 ) -> Entity:
     """The entity of a workspace, related to those of `shown`, the entities that Port will have, that are its own.
 
-    `kinds` are as for `related`: by default those of the stack are not known.
+    `kinds` are as for `related`: by default those of the stack are not known. `owner_groups` is None where the groups
+    of the owner are not known either.
     """
     organization = organization_names(workspace, context)
     build = workspace.latest_build
@@ -210,13 +231,13 @@ def workspace_entity(
             "deadline": when(build.deadline),
             "max_deadline": when(build.max_deadline),
         },
-        _relations(workspace, shown, kinds),
+        related(WORKSPACE, _candidates(workspace, owner_groups), shown, kinds),
         context,
     )
 
 
-def _relations(workspace: Workspace, shown: Container[Ref], kinds: Container[str] | None) -> dict[str, Related]:
-    candidates: dict[str, Related] = {
+def _candidates(workspace: Workspace, owner_groups: tuple[str, ...] | None) -> dict[str, Related]:
+    found: dict[str, Related] = {
         "template_id": workspace.template_id,
         "organization": workspace.organization_id,
         "owner": workspace.owner_id,
@@ -224,12 +245,27 @@ def _relations(workspace: Workspace, shown: Container[Ref], kinds: Container[str
         "shared_with_users": _shared_with(workspace, "user"),
         "shared_with_groups": _shared_with(workspace, "group"),
     }
-    return related(WORKSPACE, candidates, shown, kinds)
+    return found if owner_groups is None else {**found, OWNER_GROUPS: owner_groups}
 
 
 def _shared_with(workspace: Workspace, kind: str) -> tuple[str, ...]:
     """In an order of our own: Coder's is another one each time."""
     return tuple(sorted(each.id for each in workspace.shared_with if each.actor_type == kind))
+
+
+def _entity(workspace: Workspace, context: Context, chosen: Chosen) -> Entity:
+    groups = _groups_of_owner(workspace, chosen) if chosen.has(USERS, GROUPS) else None
+    return workspace_entity(workspace, context, chosen.shown, chosen.kinds, groups)
+
+
+def _groups_of_owner(workspace: Workspace, chosen: Chosen) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            each.identifier
+            for each in chosen.pointing.get(Ref(USERS, workspace.owner_id), ())
+            if each.blueprint == GROUPS and each.properties.get("organization_id") == workspace.organization_id
+        )
+    )
 
 
 def _left_out(workspace: Workspace, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:
@@ -254,7 +290,7 @@ KIND: Kind[Workspace] = Kind(
     columns=("template_id", "status", "template_version", "outdated", "last_used_at"),
     needs=frozenset({"workspace", "workspace_dormant"}),
     part=_read,
-    entity=lambda workspace, context, chosen: workspace_entity(workspace, context, chosen.shown, chosen.kinds),
+    entity=_entity,
     left_out=_left_out,
     volatile=frozenset({"last_used_at", "next_start_at", "deadline", "max_deadline"}),
     last_used="last_used_at",

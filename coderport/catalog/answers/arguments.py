@@ -36,13 +36,17 @@ def _aggregation(body: Mapping[str, Any]) -> Json:
     method: Json = {"count_entities": True}
     if spec["calculationBy"] == "property":
         method = {"aggregate_by_property": {"func": spec["func"], "property": spec["property"]}}
-    query = {"query": _json(body["query"])} if "query" in body else {}
+    more: Json = {"query": _json(body["query"])} if "query" in body else {}
+    if "pathFilter" in body:
+        more["path_filters"] = [
+            {"from_blueprint": each["fromBlueprint"], "paths": each["path"]} for each in body["pathFilter"]
+        ]
     return {
         "title": body["title"],
         "description": body["description"],
         "target_blueprint_identifier": body["target"],
         "method": method,
-        **query,
+        **more,
     }
 
 

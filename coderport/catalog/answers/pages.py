@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from coderport.catalog.answers.values import Answer, Json, dataset, rule
-from coderport.catalog.identifiers import WORKSPACES
+from coderport.catalog.identifiers import PROVISIONERS, WORKSPACES
 
 ORGANIZATION_PREFIX: Final = "coder_overview_"
 """The page of an organization is called this and its id."""
@@ -21,6 +21,7 @@ _DORMANT: Final = rule("dormant_at", "isNotEmpty")
 _GOING: Final = rule("deleting_at", "isNotEmpty")
 _OUTDATED: Final = rule("outdated", "=", True)
 _TABLE: Final = ("name", "owner_name", "status", "template_id", "last_used_at")
+_PROVISIONER: Final = ("name", "status", "current_job_template", "version", "last_seen_at")
 
 
 def _widget(kind: str, identifier: str, title: str, **members: Any) -> Json:
@@ -41,16 +42,23 @@ def _pie(identifier: str, title: str, property: str, *rules: Json) -> Json:
     )
 
 
-def _table(identifier: str, title: str, *rules: Json, also: tuple[str, ...] = ()) -> Json:
-    shown = ["$title", *_TABLE, *also]
+def _table(
+    identifier: str,
+    title: str,
+    *rules: Json,
+    also: tuple[str, ...] = (),
+    of: str = WORKSPACES,
+    columns: tuple[str, ...] = _TABLE,
+) -> Json:
+    shown = ["$title", *columns, *also]
     return _widget(
         "table-entities-explorer",
         identifier,
         title,
-        blueprint=WORKSPACES,
+        blueprint=of,
         displayMode="widget",
-        dataset=dataset(rule("$blueprint", "=", WORKSPACES), *rules),
-        blueprintConfig={WORKSPACES: {"propertiesSettings": {"shown": shown, "order": shown}}},
+        dataset=dataset(rule("$blueprint", "=", of), *rules),
+        blueprintConfig={of: {"propertiesSettings": {"shown": shown, "order": shown}}},
     )
 
 
@@ -75,9 +83,17 @@ def _dashboard(identifier: str, title: str, icon: str, description: str, *rows: 
     return Answer("page", identifier, title, "", body)
 
 
-def of_organization(organization_id: str, name: str) -> Answer:
-    """The dashboard of an organization, which people know by `name`."""
+def of_organization(organization_id: str, name: str, *, with_provisioners: bool = False) -> Answer:
+    """The dashboard of an organization, which people know by `name`.
+
+    The queue of provisioners is what waits for one, and beside it, where the stack has that kind, what they do.
+    """
     here = rule("organization_id", "=", organization_id)
+    queue = [
+        _table("queue", "Waiting for a provisioner", here, rule("status", "=", "pending"), also=("latest_build_at",))
+    ]
+    if with_provisioners:
+        queue.append(_table("provisioners", "Provisioners", here, of=PROVISIONERS, columns=_PROVISIONER))
     return _dashboard(
         f"{ORGANIZATION_PREFIX}{organization_id}",
         f"Coder: {name}",
@@ -102,6 +118,7 @@ def of_organization(organization_id: str, name: str) -> Answer:
             _table("outdated", "Outdated", here, _OUTDATED, also=("template_version",)),
             _table("unhealthy", "Unhealthy", here, rule("healthy", "=", False), also=("failing_agents",)),
         ),
+        tuple(queue),
         (_widget("runs-table", "runs", "Latest runs"),),
     )
 

@@ -1,16 +1,26 @@
-"""How well workspaces and templates are kept."""
+"""How well workspaces, templates and provisioners are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from coderport.catalog.answers.aggregations import OUTDATED, WORKSPACES_OF_TEMPLATE
+from coderport.catalog.answers.aggregations import COUNTED, FAILED, OUTDATED
 from coderport.catalog.answers.values import Answer, Json, conditions, rule
-from coderport.catalog.identifiers import TEMPLATES, WORKSPACES
+from coderport.catalog.identifiers import PROVISIONERS, TEMPLATES, WORKSPACES
 
 FEW_OUTDATED: Final = 3
 """How many workspaces of a well-kept template may be outdated."""
+
+WORKSPACE_HEALTH: Final = "coder_workspace_health"
+TEMPLATE_CARE: Final = "coder_template_care"
+PROVISIONER_HEALTH: Final = "coder_provisioner_health"
+BLUEPRINT_OF: Final[Mapping[str, str]] = {
+    WORKSPACE_HEALTH: WORKSPACES,
+    TEMPLATE_CARE: TEMPLATES,
+    PROVISIONER_HEALTH: PROVISIONERS,
+}
+"""Which blueprint each scorecard is on."""
 
 _LEVELS: Final = (("Basic", "paleBlue"), ("Bronze", "bronze"), ("Silver", "silver"), ("Gold", "gold"))
 
@@ -39,7 +49,7 @@ def of_workspace(daily_cost: int) -> Answer:
     """The scorecard of workspaces; one within cost costs `daily_cost` a day at most, or has no cost."""
     cost = (rule("daily_cost", "<=", daily_cost), rule("daily_cost", "isEmpty"))
     return _scorecard(
-        "coder_workspace_health",
+        WORKSPACE_HEALTH,
         "Workspace Health",
         WORKSPACES,
         (
@@ -58,9 +68,10 @@ def of_template(*, with_aggregations: bool) -> Answer:
         _rule("icon", "Bronze", "Has an icon", rule("icon_url", "isNotEmpty")),
     ]
     if with_aggregations:
-        unused = (rule("deprecated", "=", False), rule(WORKSPACES_OF_TEMPLATE, "=", 0))
+        unused = (rule("deprecated", "=", False), rule(COUNTED, "=", 0))
         rules += [
             _rule("not_deprecated", "Silver", "Not deprecated while it has workspaces", *unused, combinator="or"),
+            _rule("builds_succeed", "Silver", "No latest build of a workspace failed", rule(FAILED, "=", 0)),
             _rule(
                 "few_outdated",
                 "Gold",
@@ -68,4 +79,16 @@ def of_template(*, with_aggregations: bool) -> Answer:
                 rule(OUTDATED, "<=", FEW_OUTDATED),
             ),
         ]
-    return _scorecard("coder_template_care", "Template Care", TEMPLATES, rules)
+    return _scorecard(TEMPLATE_CARE, "Template Care", TEMPLATES, rules)
+
+
+def of_provisioner(version: str) -> Answer:
+    """The scorecard of provisioners; `version` is that of the server, empty where it does not say."""
+    done = (rule("previous_job_status", "isEmpty"), rule("previous_job_status", "=", "succeeded"))
+    rules = [
+        _rule("online", "Bronze", "Is not offline", rule("status", "!=", "offline")),
+        _rule("jobs_succeed", "Silver", "Its last job succeeded", *done, combinator="or"),
+    ]
+    if version:
+        rules.append(_rule("current", "Gold", "Runs the version of the server", rule("version", "=", version)))
+    return _scorecard(PROVISIONER_HEALTH, "Provisioner Health", PROVISIONERS, rules)
