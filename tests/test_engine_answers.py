@@ -19,6 +19,7 @@ from coderport.commands.history import kept_runs, undo
 from coderport.commands.sync import preview as preview_fast
 from coderport.commands.sync import sync
 from coderport.emulators.pair import Pair
+from coderport.emulators.port.views import Look, entity_json
 from coderport.engine import CliInfo
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
@@ -67,9 +68,7 @@ def scorecards(lab: Lab, blueprint: str) -> dict[str, Json]:
 
 def entity(lab: Lab, blueprint: str, identifier: str) -> Json:
     """As Port's API answers it, with what Port computes."""
-    found = asked(lab.pair, lambda client: client.entity(blueprint, identifier))
-    assert found is not None
-    return {"properties": found.properties, "relations": found.relations}
+    return lab.port.look(lambda store: entity_json(store, store.entity(blueprint, identifier), Look()))
 
 
 def edit_page(lab: Lab, identifier: str, **members: Any) -> None:

@@ -21,11 +21,15 @@ pytestmark = pytest.mark.in_order
 
 ORG, U, G, T, W = "coder_organization", "coder_user", "coder_group", "coder_template", "coder_workspace"
 OPTIONAL = (ORG, U, G)
+IN_PORT = "in.port@example.com"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]:
     with laboratory(tmp_path_factory.mktemp("kinds"), cli, workspaces=6, templates=2, users=5, organizations=2) as lab:
+        lab.port.add_user(IN_PORT)
+        person = next(each.id for each in lab.coder.state.users.values() if not each.system)
+        lab.coder.set_user(person, email=IN_PORT.title())
         lab.stack.configure({"kinds": ["organization", "user", "group"]})
         yield lab
 
@@ -52,11 +56,13 @@ def test_the_first_run_shows_all_kinds_with_their_relations(lab: Lab) -> None:
         row, entity = lab.coder.workspace(identifier), held(lab, W, identifier)
         assert entity["relations"] == {
             "template_id": row.template_id, "organization": row.organization_id, "owner": row.owner_id,
+            "owner_groups": [row.organization_id], "shared_with_users": [], "shared_with_groups": [],
         }  # fmt: skip
     for person in people:
         entity = held(lab, U, person.id)
         assert entity["title"] == person.username
         assert sorted(entity["relations"]["organizations"]) == sorted(person.organizations)
+        assert entity["relations"].get("port_user") == (IN_PORT if person.email == IN_PORT.title() else None)
     for identifier, each in organizations.items():
         entity, group = held(lab, ORG, identifier), held(lab, G, identifier)
         members = [person.id for person in people if identifier in person.organizations]
@@ -78,6 +84,19 @@ def test_the_second_run_and_one_after_a_refresh_find_nothing(lab: Lab) -> None:
         lab.stack.refresh()
     outcome, tally = sync(lab.stack)
     assert (outcome.result, tally.engine_ran) == ("unchanged", False), tally.changes
+
+
+def test_a_person_who_leaves_port_or_comes_to_it_is_related_by_the_next_run_and_never_made(lab: Lab) -> None:
+    (user,) = (each for each in lab.ids(U) if held(lab, U, each)["relations"].get("port_user"))
+    lab.port.remove_user(IN_PORT)
+    outcome, tally = sync(lab.stack)
+    assert outcome.result == "unchanged", tally.changes  # Port itself empties relations to what is gone
+    assert (held(lab, U, user)["relations"].get("port_user"), lab.port.entities("_user")) == (None, [])
+    lab.port.add_user(IN_PORT)
+    outcome, tally = sync(lab.stack)
+    assert [(each.operation, each.details) for each in tally.changes] == [("updated", ("port_user",))]
+    assert held(lab, U, user)["relations"]["port_user"] == IN_PORT
+    lab.assert_converged()
 
 
 def test_a_new_name_is_an_update_and_a_part_is_enough_for_it(lab: Lab) -> None:
@@ -161,6 +180,7 @@ def test_switched_off_they_go_under_the_guard_with_their_blueprints(lab: Lab) ->
     assert lab.port.blueprint(U) is None
     relations = lab.blueprint(W)["relations"]
     assert "owner" not in relations and "organization" in relations
+    assert not any(held(lab, W, each)["relations"].get("owner_groups") for each in lab.ids(W))
     outcome, tally = lab.up()
     assert (outcome.result, outcome.port_writes) == ("unchanged", 0), tally.changes
     lab.stack.configure({"kinds": "default"})

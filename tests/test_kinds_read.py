@@ -15,6 +15,7 @@ import pytest
 from catalog_samples import CONTEXT, MARK, held, holding, numbered
 from coder_talk import Api, Deploy
 
+from coderport.catalog.identifiers import PORT_USERS
 from coderport.catalog.values import Entity, Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.fate import Fate
@@ -112,9 +113,14 @@ def test_an_organization_that_the_token_does_not_see_is_not_gone(api: Api) -> No
     assert found.listings[USER].fates == {}
 
 
-def relations_of(found: Inventory, name: str, identifier: str) -> Mapping[str, Any]:
-    """Those that Port should hold of that object."""
-    wanted = desired(found, Filters(), CONTEXT, {}, datetime.now(timezone.utc), timedelta())
+def relations_of(
+    found: Inventory, name: str, identifier: str, people: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
+    """Those that Port should hold of that object, where Port has these people by address."""
+    people = people or {}
+    context = replace(CONTEXT, people=people)
+    there = {Ref(PORT_USERS, each) for each in people.values()}
+    wanted = desired(found, Filters(), context, {}, datetime.now(timezone.utc), timedelta(), there=there)
     (entity,) = (each for each in wanted.entities if each.ref == Ref(name, identifier))
     return entity.relations
 
@@ -137,11 +143,20 @@ def test_a_workspace_leads_to_those_that_it_is_shared_with_and_to_the_groups_of_
     assert (relations["shared_with_users"], relations["shared_with_groups"]) == ((), ())
 
 
+def test_a_user_leads_to_ports_own_of_the_same_address_where_there_is_one(api: Api) -> None:
+    one, other = api.emulator.create_user("one"), api.emulator.create_user("other")
+    api.emulator.set_user(one, email="ONE@Example.com")
+    found, people = read(api, {}), {"one@example.com": "One@example.com"}
+    assert relations_of(found, USER, one, people)["port_user"] == "One@example.com"
+    assert "port_user" not in relations_of(found, USER, other, people)
+    assert "port_user" not in relations_of(found, USER, one)
+
+
 def test_a_relation_to_several_of_a_kind_that_is_not_there_is_left_to_others(api: Api) -> None:
     workspace = next(each.id for each in api.emulator.state.undeleted() if not each.is_prebuild)
     assert relations_of(read(api, {}, names=()), WORKSPACE, workspace).keys() == {"template_id"}
     found = read(api, {}, names=("group",))
-    assert relations_of(found, WORKSPACE, workspace).keys() == {"template_id", "shared_with_groups"}
+    assert relations_of(found, WORKSPACE, workspace).keys() == {"template_id", "shared_with_groups", "owner_groups"}
     group = next(iter(found.listings[GROUP].rows))
     assert relations_of(found, GROUP, group) == {}
 

@@ -13,6 +13,8 @@ PROXIES = "coder_workspace_proxy"
 LICENCES = "coder_licence"
 FAILURES = "coder_failed_build"
 AGENTS = "coder_agent"
+PORT_USERS = "_user"
+"""The blueprint of Port's own that has the people who log in to Port."""
 
 OWNER_GROUPS = "owner_groups"
 """The relation of a workspace to the groups of its owner."""

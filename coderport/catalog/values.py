@@ -6,7 +6,7 @@ import enum
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -97,7 +97,8 @@ class Context:
 
     `managed_by` is the mark of the state, project/stack#state (see `coderport.guard.ownership`).
     `emails` is by owner id, of those that Coder showed ("" for one without an address);
-    `organizations` is by organization id.
+    `organizations` is by organization id. `people` are the identifiers of Port's own users by their e-mail address in
+    small letters.
     """
 
     deployment_id: str
@@ -105,6 +106,7 @@ class Context:
     managed_by: str
     emails: Mapping[str, str]
     organizations: Mapping[str, OrganizationNames]
+    people: Mapping[str, str] = field(default_factory=dict)
 
 
 class LeftOut(enum.Enum):

@@ -126,10 +126,6 @@ class Chosen:
                 for identifier in entity.relations.get(relation.identifier, ()):
                     self.pointing.setdefault(Ref(relation.target, identifier), []).append(entity)
 
-    def has(self, *kinds: str) -> bool:
-        """Whether the stack has all of these kinds."""
-        return self.kinds is None or self.kinds.issuperset(kinds)
-
 
 def _nothing(row: Any, filters: Filters, context: Context, chosen: Chosen) -> LeftOut | None:
     return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
-from coderport.catalog.identifiers import ORGANIZATIONS, USERS
-from coderport.catalog.values import Context, Entity
+from coderport.catalog.identifiers import ORGANIZATIONS, PORT_USERS, USERS
+from coderport.catalog.values import Context, Entity, Related
 from coderport.coder.fate import Fate
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, address, entity_of, page, related, when
@@ -57,6 +57,9 @@ USER = Blueprint(
             many=True,
             with_target=True,
         ),
+        Relation(
+            "port_user", "Port User", PORT_USERS, description="The person in Port who has the same e-mail address"
+        ),
     ),
 )
 
@@ -93,7 +96,9 @@ async def _read(reading: Reading) -> Listing[CoderPerson]:
 
 
 def _entity(user: CoderPerson, context: Context, chosen: Chosen) -> Entity:
-    candidates = {"organizations": tuple(sorted(user.organization_ids or ()))}
+    candidates: dict[str, Related] = {"organizations": tuple(sorted(user.organization_ids or ()))}
+    if person := context.people.get(user.email.lower()):
+        candidates["port_user"] = person
     return entity_of(
         USER.identifier,
         user.id,

@@ -155,7 +155,7 @@ WORKSPACE = Blueprint(
             OWNER_GROUPS,
             "Owner's Groups",
             GROUPS,
-            description="The groups of the workspace's organization that its owner is in",
+            description="The groups of the workspace's organization that its owner is in; empty without users",
             many=True,
             with_target=True,
         ),
@@ -254,7 +254,7 @@ def _shared_with(workspace: Workspace, kind: str) -> tuple[str, ...]:
 
 
 def _entity(workspace: Workspace, context: Context, chosen: Chosen) -> Entity:
-    groups = _groups_of_owner(workspace, chosen) if chosen.has(USERS, GROUPS) else None
+    groups = _groups_of_owner(workspace, chosen) if chosen.kinds is None or USERS in chosen.kinds else ()
     return workspace_entity(workspace, context, chosen.shown, chosen.kinds, groups)
 
 

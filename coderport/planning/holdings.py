@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coderport.catalog.answers.values import Part
+from coderport.catalog.identifiers import PORT_USERS, USERS
 from coderport.kinds.kind import Kind
 from coderport.planning.installation import installation_of
 from coderport.port.client import ROWS_PER_PAGE, PortClient
@@ -34,11 +35,13 @@ class Holdings:
     actions: Mapping[str, Mapping[str, Any]]
     installation: Integration | None = None
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Identifiers of Port's own users by their address in small letters, where the stack shows Coder's."""
 
 
 async def holdings(
     client: PortClient,
-    kinds: Iterable[Kind[Any]],
+    kinds: Collection[Kind[Any]],
     *,
     actions: Actions | None = None,
     stack: str = NO_STACK,
@@ -46,6 +49,8 @@ async def holdings(
     progress: Advance | None = None,
 ) -> Holdings:
     """Reads them: two requests, for each blueprint two and one per 1,000 entities, and one or two for the actions.
+
+    Where Coder's users are among the kinds, Port's own are read as well, as one blueprint more.
 
     `actions` are the settings of those that the stack declares, None where none are. `answers` cost a request for the
     pages, and one for the scorecards of each blueprint. SettingsError where the integration that the actions need is
@@ -66,7 +71,8 @@ async def holdings(
         entities[kind.name] = await _entities(client, kind, progress)
     live_actions = await client.actions() if actions is not None else {}
     several = await live_answers(client, answers, blueprints)
-    return Holdings(organization, blueprints, entities, live_actions, installation, several)
+    people = await _people(client) if USERS in {each.name for each in kinds} else {}
+    return Holdings(organization, blueprints, entities, live_actions, installation, several, people)
 
 
 async def live_answers(
@@ -81,6 +87,12 @@ async def live_answers(
     if "pages" in parts:
         found |= {f"page/{name}": body for name, body in (await Definitions.pages(client).all()).items()}
     return found
+
+
+async def _people(client: PortClient) -> dict[str, str]:
+    """Port's own users: an entity's identifier is the person's e-mail address (source: port-labs' script that maps
+    GitHub's users to Port's)."""
+    return {identifier.lower(): identifier for identifier in sorted(await swept(client, PORT_USERS))}
 
 
 async def _entities(client: PortClient, kind: Kind[Any], progress: Advance | None) -> dict[str, PortEntity]:

@@ -11,7 +11,7 @@ from coderport.catalog.actions.values import Action
 from coderport.catalog.answers.values import Answer
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
-from coderport.catalog.identifiers import USERS
+from coderport.catalog.identifiers import PORT_USERS, USERS
 from coderport.catalog.values import Context, Entity, OrganizationNames, Ref
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
@@ -85,6 +85,7 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
         organizations={
             each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
         },
+        people=held.people,
     )
     return desired(
         read,
@@ -96,7 +97,9 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
         memory.refused if memory.fit == settings.fingerprint else {},
         held.blueprints,
         known_of(past, settings),
-        _of_siblings(read, past) | _not_read(settings, read, past),
+        _of_siblings(read, past)
+        | _not_read(settings, read, past)
+        | {Ref(PORT_USERS, each) for each in held.people.values()},
     )
 
 

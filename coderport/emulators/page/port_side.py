@@ -13,7 +13,7 @@ from coderport.emulators.page.coder_side import MOST_ROWS
 from coderport.emulators.port.approvals import approvers, may_execute
 from coderport.emulators.port.blueprints import Blueprint
 from coderport.emulators.port.inputs import condition_holds
-from coderport.emulators.port.people import User
+from coderport.emulators.port.people import USERS, User
 from coderport.emulators.port.problems import not_found
 from coderport.emulators.port.records import Entity, Json, targets
 from coderport.emulators.port.runs import Run, RunFilter, run_json, the_run
@@ -34,6 +34,7 @@ def overview(store: Store) -> Json:
         "blueprints": [
             {"identifier": name, "title": _title(held), "count": len(held.rows)}
             for name, held in sorted(store.blueprints.items())
+            if name != USERS
         ],
         "pages": sorted(
             ({"identifier": name, "title": body["title"]} for name, body in store.pages.items()),

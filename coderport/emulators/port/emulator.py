@@ -22,7 +22,7 @@ from coderport.emulators.port.budgets import Budgets
 from coderport.emulators.port.deliveries import Deliveries, WorkflowHook
 from coderport.emulators.port.integrations import GITHUB, integration
 from coderport.emulators.port.invoking import start_approved
-from coderport.emulators.port.people import User, person
+from coderport.emulators.port.people import USER_BLUEPRINT, USERS, User, person
 from coderport.emulators.port.problems import Problem
 from coderport.emulators.port.records import Json, Writer
 from coderport.emulators.port.runs import Run, RunFilter, run_json, the_run
@@ -85,6 +85,7 @@ class PortEmulator:
         self._random = chance
         behaves = replace(behaviour or Behaviour(), **switches)
         self._store = Store(clock, chance, self.organization_id, strict_destinations, behaves)
+        create_blueprint(self._store, USER_BLUEPRINT, Writer("port", "port"))
         for name in integrations:
             self.put_integration(name)
         self._deliveries = Deliveries(self._store, client_id, client_secret, webhook_timeout)
@@ -192,12 +193,14 @@ class PortEmulator:
             user_id = held.id if held else f"auth0|{self._random.randbytes(12).hex()}"
             user = User(user_id, email, tuple(roles), tuple(teams), held.created_at if held else self._store.now())
             self._store.users[email] = user
+            self.put_entity(USERS, user.entity(), by="port")
             return user.shown(self.organization_id)
 
     def remove_user(self, email: str) -> None:
         """Take a person out of the organization. What they did keeps the id that they had."""
         with self._store.lock:
             del self._store.users[email]
+            self.delete_entity(USERS, email)
 
     def set_secret(self, name: str, value: str) -> None:
         """A secret of the organization, for ``.secrets`` of payloads."""
@@ -376,10 +379,11 @@ class PortEmulator:
         self.log.reset()
 
     def objects(self) -> dict[str, Any]:
-        """What exists: identifiers of blueprints with their number of entities, of actions and of pages."""
+        """What somebody made: identifiers of blueprints with their number of entities, of actions and of pages."""
         with self._store.lock:
+            made = {name: len(held.rows) for name, held in self._store.blueprints.items() if name != USERS}
             return {
-                "blueprints": {name: len(held.rows) for name, held in self._store.blueprints.items()},
+                "blueprints": made,
                 "actions": list(self._store.actions),
                 "pages": list(self._store.pages),
             }

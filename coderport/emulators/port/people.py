@@ -23,6 +23,29 @@ USER_FIELDS: Final = frozenset(
 """What the `fields` of ``GET /v1/users`` may name."""
 
 
+USERS: Final = "_user"
+"""The blueprint of Port's own in which each person is an entity, known by the e-mail address (source: port-labs'
+script that maps GitHub's users to Port's, which looks them up so)."""
+
+USER_BLUEPRINT: Final[Json] = {
+    "identifier": USERS,
+    "title": "User",
+    "icon": "User",
+    "schema": {
+        "properties": {
+            "status": {"type": "string", "title": "Status"},
+            "port_role": {"type": "string", "title": "Role"},
+        },
+        "required": [],
+    },
+    "mirrorProperties": {},
+    "calculationProperties": {},
+    "aggregationProperties": {},
+    "relations": {},
+}
+"""As much of it as is looked at here: Port's own has more properties."""
+
+
 @dataclass(frozen=True)
 class User:
     """One person; `roles` are Port's (``Admin``, ``Member``, …), `teams` their names."""
@@ -44,6 +67,12 @@ class User:
         """First and last name, made up from the e-mail."""
         first, _, last = self.email.partition("@")[0].partition(".")
         return first.capitalize(), last.capitalize()
+
+    def entity(self) -> Json:
+        """The person as the body of an entity of Port's own blueprint."""
+        role = self.roles[0] if self.roles else None
+        title = " ".join(self.names).strip() or self.email
+        return {"identifier": self.email, "title": title, "properties": {"status": "Active", "port_role": role}}
 
     def profile(self) -> Json:
         """The person as ``.trigger.by.user`` of an action's payload has it."""
