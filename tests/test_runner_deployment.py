@@ -39,8 +39,8 @@ class Asked(CoderClient):
 
 @looped
 async def test_runs_that_wait_together_ask_a_coder_that_is_away_once_and_fail_together() -> None:
-    coder, deployments = Asked(), Deployments(lambda: 0.0)
-    ends = await asyncio.gather(*(deployments.of(coder, PAUSE) for _ in range(20)), return_exceptions=True)
+    coder, deployments = Asked(), Deployments()
+    ends = await asyncio.gather(*(deployments.of(coder, lambda: 0.0, PAUSE) for _ in range(20)), return_exceptions=True)
     assert [type(each) for each in ends] == [CoderServerError] * 20
     assert coder.asked == 1
 
@@ -48,34 +48,34 @@ async def test_runs_that_wait_together_ask_a_coder_that_is_away_once_and_fail_to
 @looped
 async def test_a_run_that_comes_within_the_pause_after_a_failure_asks_nothing() -> None:
     clock = iter([0.0, 0.0, 0.2, PAUSE - 0.01])
-    coder, deployments = Asked(), Deployments(lambda: next(clock))
+    coder, deployments = Asked(), Deployments()
     for _ in range(3):
         with pytest.raises(CoderServerError):
-            await deployments.of(coder, PAUSE)
+            await deployments.of(coder, lambda: next(clock), PAUSE)
     assert coder.asked == 1
 
 
 @looped
 async def test_after_the_pause_coder_is_asked_anew_and_its_answer_is_kept() -> None:
     now = 0.0
-    coder, deployments = Asked(), Deployments(lambda: now)
+    coder, deployments = Asked(), Deployments()
     with pytest.raises(CoderServerError):
-        await deployments.of(coder, PAUSE)
+        await deployments.of(coder, lambda: now, PAUSE)
     coder.away, now = False, PAUSE
-    assert isinstance(await deployments.of(coder, PAUSE), Deployment)
+    assert isinstance(await deployments.of(coder, lambda: now, PAUSE), Deployment)
     now += KEPT_SECONDS - 1
-    assert (await deployments.of(coder, PAUSE)).id == "d"
+    assert (await deployments.of(coder, lambda: now, PAUSE)).id == "d"
     assert coder.asked == 2
     now += 1
-    await deployments.of(coder, PAUSE)
+    await deployments.of(coder, lambda: now, PAUSE)
     assert coder.asked == 3
 
 
 @looped
 async def test_a_run_that_is_cancelled_while_it_asks_leaves_no_failure_to_others() -> None:
-    coder, deployments = Asked(), Deployments(lambda: 0.0)
+    coder, deployments = Asked(), Deployments()
     coder.away = False
-    first = asyncio.ensure_future(deployments.of(coder, PAUSE))
+    first = asyncio.ensure_future(deployments.of(coder, lambda: 0.0, PAUSE))
     await asyncio.sleep(0)
     first.cancel()
-    assert (await deployments.of(coder, PAUSE)).id == "d"
+    assert (await deployments.of(coder, lambda: 0.0, PAUSE)).id == "d"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -47,21 +46,24 @@ class Deployments:
     a Coder that is away one after the other.
     """
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
-        self._clock, self._lock = clock or time.monotonic, asyncio.Lock()
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
         self._held: Deployment | CoderportError | None = None
         self._until = 0.0
 
-    async def of(self, coder: CoderClient, pause: float) -> Deployment:
-        """The deployment that the client talks to; the error of a read that failed less than `pause` seconds ago."""
+    async def of(self, coder: CoderClient, now: Callable[[], float], pause: float) -> Deployment:
+        """The deployment that the client talks to; the error of a read that failed less than `pause` seconds ago.
+
+        `now` tells seconds of the clock that the run waits by.
+        """
         async with self._lock:
-            if self._held is None or self._clock() >= self._until:
+            if self._held is None or now() >= self._until:
                 self._held = None
                 try:
                     self._held, kept = await _read(coder), KEPT_SECONDS
                 except CoderportError as error:
                     self._held, kept = error, pause
-                self._until = self._clock() + kept
+                self._until = now() + kept
             if isinstance(self._held, CoderportError):
                 raise self._held.with_traceback(None)
             return self._held

@@ -238,7 +238,9 @@ class _Execution:
             report=self._report,
             follower=self._follower,
             steps=self._steps,
-            deployment=await self._context.deployments.of(self._context.coder, self._context.patience.pause),
+            deployment=await self._context.deployments.of(
+                self._context.coder, self._context.clock.monotonic, self._context.patience.pause
+            ),
         )
 
     async def _left_in_port(self, bench: Bench) -> Step | None:

@@ -88,7 +88,7 @@ async def _entity(workspace: Workspace, held: PortEntity | None, context: RunCon
     keeper = _keeper(held) or _keeper(template) or context.managed_by
     if not _is_served(keeper, context):
         return None
-    deployment = await context.deployments.of(context.coder, context.patience.pause)
+    deployment = await context.deployments.of(context.coder, context.clock.monotonic, context.patience.pause)
     owner = await _owner(workspace, context)
     mapping = Context(
         deployment_id=deployment.id,
