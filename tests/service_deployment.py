@@ -19,13 +19,15 @@ ANSWER_SECONDS = 0.01
 class Deployment:
     """Workspaces `w0`, `w1` … with so many runs each; the number of a run decides its workspace and its build's end.
 
-    It goes on when the service is killed, and counts what the service must never do.
+    It goes on when the service is killed, and counts what the service must never do. With `hold_after`, no build ends
+    once so many runs have ended, until `release`: who asks for one gets the answer then.
     """
 
-    def __init__(self, runs_each: int, build_seconds: float = 0.03) -> None:
-        self._runs_each, self._build_seconds = runs_each, build_seconds
+    def __init__(self, runs_each: int, build_seconds: float = 0.03, hold_after: int | None = None) -> None:
+        self._runs_each, self._build_seconds, self._hold_after = runs_each, build_seconds, hold_after
         self._changed = threading.Condition()
         self._builds: dict[str, list[tuple[str, float]]] = {}
+        self._over: set[tuple[str, int]] = set()
         self.starts: Counter[str] = Counter()
         self.ends: dict[str, str] = {}
         self.ended_again: list[str] = []
@@ -48,8 +50,15 @@ class Deployment:
         """How the build of this run ends."""
         return "failure" if int(run[2:]) % 7 == 0 else "success"
 
+    def release(self) -> None:
+        """Lets the builds that are held end, and all that come."""
+        self._hold_after = None
+
+    def _is_held(self) -> bool:
+        return self._hold_after is not None and len(self.ends) >= self._hold_after
+
     def wait_for(self, starts: int = 0, ends: int = 0) -> None:
-        """Until so many builds were started and runs ended; AssertionError after half a minute."""
+        """Until so many builds were started and runs ended; AssertionError after five minutes."""
         with self._changed:
             enough = self._changed.wait_for(lambda: len(self.starts) >= starts and len(self.ends) >= ends, 300)
         assert enough, f"{len(self.starts)} builds started and {len(self.ends)} runs ended, no more"
@@ -75,7 +84,7 @@ class Deployment:
     async def _start(self, request: Request) -> Response:
         workspace, run = request.path_params["workspace"], request.headers["x-run"]
         builds = self._builds.setdefault(workspace, [])
-        if builds and builds[-1][1] > time.monotonic():
+        if builds and (workspace, len(builds)) not in self._over:
             self.overlaps.append(run)
             return JSONResponse({}, 409)
         builds.append((run, time.monotonic() + self._build_seconds))
@@ -87,5 +96,10 @@ class Deployment:
         return JSONResponse({"number": number}, 201)
 
     async def _build(self, request: Request) -> Response:
-        run, end = self._builds[request.path_params["workspace"]][request.path_params["number"] - 1]
-        return JSONResponse({"outcome": self.outcome(run) if time.monotonic() >= end else None})
+        workspace, number = request.path_params["workspace"], request.path_params["number"]
+        run, end = self._builds[workspace][number - 1]
+        if time.monotonic() >= end:
+            while (workspace, number) not in self._over and self._is_held():
+                await asyncio.sleep(0.05)
+            self._over.add((workspace, number))
+        return JSONResponse({"outcome": self.outcome(run) if (workspace, number) in self._over else None})

@@ -80,7 +80,7 @@ if __name__ == "__main__":
     database, deployment, workers = sys.argv[1:]
     serve(
         ServiceSettings(
-            port=0, database=Path(database), secret=SecretStr(SECRET), workers=int(workers), grace_seconds=20.0
+            port=0, database=Path(database), secret=SecretStr(SECRET), workers=int(workers), grace_seconds=300.0
         ),
         opened(deployment),
     )

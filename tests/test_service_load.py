@@ -55,11 +55,10 @@ class Life:
         )
         self.pid = self._process.pid
         self._lines: list[str] = []
-        self._listening = threading.Event()
+        self._new, self._silent = threading.Condition(), False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        assert self._listening.wait(300), f"the service did not start: {self._lines}"
-        self.url = next(str(line["url"]) for line in self.log if line["event"] == "listening")
+        self.url = str(self.logs("listening")["url"])
 
     @property
     def log_bytes(self) -> int:
@@ -70,20 +69,42 @@ class Life:
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._lines]
 
+    def logs(self, event: str) -> dict[str, Any]:
+        """Waits for the line with that event."""
+
+        def found() -> dict[str, Any] | None:
+            lines = (json.loads(line) for line in self._lines if line.startswith("{"))
+            return next((line for line in lines if line["event"] == event), None)
+
+        with self._new:
+            self._new.wait_for(lambda: found() or self._silent, 300)
+        line = found()
+        assert line is not None, f"the service did not log {event!r}: {self._lines}"
+        return line
+
+    def tell(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def end(self, number: signal.Signals) -> int:
         """Sends the signal and gives what the process returned."""
-        self._process.send_signal(number)
+        self.tell(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """What the process returned."""
         code = self._process.wait(300)
-        self._reader.join(10)
+        self._reader.join(300)
         return code
 
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self._lines.append(line)
-            if '"listening"' in line:
-                self._listening.set()
-        self._listening.set()
+            with self._new:
+                self._lines.append(line)
+                self._new.notify_all()
+        with self._new:
+            self._silent = True
+            self._new.notify_all()
 
 
 class Lives:
@@ -113,7 +134,7 @@ class Lives:
 
 
 def test_500_runs_end_once_each_over_two_kills(tmp_path: Path, figure: Callable[[str], None]) -> None:
-    deployment, database = Deployment(RUNS // WORKSPACES), tmp_path / "runs.sqlite"
+    deployment, database = Deployment(RUNS // WORKSPACES, hold_after=RUNS // 2), tmp_path / "runs.sqlite"
     runs = [run_id(number) for number in range(RUNS)]
     begun = time.monotonic()
     with serve(deployment.app) as served:
@@ -156,6 +177,7 @@ async def _storm(lives: Lives, deployment: Deployment, bodies: list[bytes]) -> N
 
         await asyncio.to_thread(deployment.wait_for, ends=RUNS // 2)
         await asyncio.to_thread(lives.kill_and_start)
+        deployment.release()
         again = sent[:BAD]
         replays = await asyncio.gather(*(lives.send(client, each.body, each.again) for each in again))
         forgeries = await asyncio.gather(*(lives.send(client, each.body, _forged) for each in again))
@@ -177,12 +199,15 @@ def _stale(body: bytes) -> Headers:
 
 
 def test_sigterm_lets_the_run_at_work_end_and_leaves_with_zero(tmp_path: Path) -> None:
-    deployment = Deployment(runs_each=9, build_seconds=1.0)
+    deployment = Deployment(runs_each=9, hold_after=0)
     with serve(deployment.app) as served:
         lives = Lives(tmp_path / "runs.sqlite", served.url)
         body = compact({"run_id": run_id(1)})
         assert httpx.post(f"{lives.now.url}/runs", content=body, headers=signed(body), timeout=300).status_code == 202
         deployment.wait_for(starts=1)
-        assert lives.now.end(signal.SIGTERM) == 0
+        lives.now.tell(signal.SIGTERM)
+        lives.now.logs("draining")
+        deployment.release()
+        assert lives.now.ended() == 0
     assert deployment.ends == {run_id(1): "success"}
     assert [line["event"] for line in lives.now.log][-3:] == ["draining", "run ended", "stopped"]

@@ -148,7 +148,7 @@ async def test_a_draining_service_ends_what_is_at_work_and_leaves_the_rest_to_th
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def life() -> None:
-        async with running(settings(tmp_path, grace_seconds=20.0), stage.opened()) as found:
+        async with running(settings(tmp_path, grace_seconds=300.0), stage.opened()) as found:
             url.set_result(found)
             await leave.wait()
 

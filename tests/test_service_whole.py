@@ -30,9 +30,11 @@ class Process:
     """`python -m coderport serve` for the emulators, which can be killed and started again on the same journal."""
 
     def __init__(self, pair: Pair, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        # Kept, and never listened on: the service may listen there, and nobody else is given the port between its lives.
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind(("127.0.0.1", 0))
+        port = self._reserved.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         servers = pair.describe()
         self._environment = {
@@ -70,7 +72,9 @@ class Process:
 
     def stop(self) -> int:
         self._running.terminate()
-        return self._running.wait(300)
+        code = self._running.wait(300)
+        self._reserved.close()
+        return code
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 300) -> None:
