@@ -109,10 +109,10 @@ def served(handler: Handler) -> Iterator[str]:
 
 @contextmanager
 def refusing() -> Iterator[str]:
-    """An address at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
+    """An address at which nobody listens, and which nobody else is given meanwhile."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{kept.getsockname()[1]}"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -93,11 +94,51 @@ class Beats:
         await asyncio.sleep(0.003)
 
 
-class RunnerLab:
-    """Alice and Bob have Coder users with their own e-mails; every template of Coder has its form in Port."""
+class Time:
+    """The time of a lab: it passes only while a runner waits, so that no build ends before it is looked at.
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair, self.coder, self.port = pair, pair.coder, pair.port
+    Those who wait at once wait for the same seconds.
+    """
+
+    def __init__(self) -> None:
+        self._begun, self.seconds = time.time(), 0.0
+
+    def now(self) -> float:
+        """As `time.time`."""
+        return self._begun + self.seconds
+
+    def pass_until(self, seconds: float) -> None:
+        self.seconds = max(self.seconds, seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        end = self.seconds + seconds
+        await asyncio.sleep(0.003)
+        self.pass_until(end)
+
+    def of(self, clock: Clock | None) -> Clock:
+        """A runner's clock by which this time passes too; its own where there is none."""
+        if clock is None:
+            return Clock(sleep=self.sleep, monotonic=lambda: self.seconds, now=self._moment)
+
+        async def sleep(seconds: float) -> None:
+            end = self.seconds + seconds
+            await clock.sleep(seconds)
+            self.pass_until(end)
+
+        return replace(clock, sleep=sleep, now=self._moment)
+
+    def _moment(self) -> datetime:
+        return datetime.fromtimestamp(self.now(), timezone.utc)
+
+
+class RunnerLab:
+    """Alice and Bob have Coder users with their own e-mails; every template of Coder has its form in Port.
+
+    With a `time`, Coder's builds go on by it, and it passes while a run is carried out here.
+    """
+
+    def __init__(self, pair: Pair, time: Time | None = None) -> None:
+        self.pair, self.coder, self.port, self.time = pair, pair.coder, pair.port, time
         for name in ("alice", "bob"):
             self.coder.create_user(name)
         for email in (ALICE, BOB, "nobody@example.com"):
@@ -106,6 +147,11 @@ class RunnerLab:
             self.port.put_blueprint(_body(blueprint))
         self.patience = QUICK
         self.settings = SETTINGS
+
+    def pass_seconds(self, seconds: float) -> None:
+        """So much of the lab's own time passes."""
+        assert self.time is not None, "this lab has the time of its host"
+        self.time.pass_until(self.time.seconds + seconds)
 
     # ------------------------------------------------------------ Coder
 
@@ -242,6 +288,8 @@ class RunnerLab:
 
         async def work(coder: CoderClient, port: PortClient) -> Ended:
             given = RunContext(port, coder, self.settings, STACK, patience=self.patience)
+            if self.time is not None:
+                context["clock"] = self.time.of(context.get("clock"))
             return await execute(run_id, replace(given, **context), journal=journal)
 
         return self.seen(run_id, self.talk(work))
@@ -268,10 +316,22 @@ class RunnerLab:
 
 @contextmanager
 def runner_lab(**settings: Any) -> Iterator[RunnerLab]:
-    """A lab whose emulators end with the block. Settings are those of the Coder emulator."""
-    given = {"seed": 5, "workspaces": 0, "templates": 2, "pending_seconds": 0.01, "running_seconds": 0.03, **settings}
-    with Pair(**given) as pair:
-        lab = RunnerLab(pair)
+    """A lab whose emulators end with the block. Settings are those of the Coder emulator.
+
+    It has a time of its own, unless a `clock` is given for Coder.
+    """
+    own = None if "clock" in settings else Time()
+    given: dict[str, Any] = {
+        "seed": 5,
+        "workspaces": 0,
+        "templates": 2,
+        "pending_seconds": 0.01,
+        "running_seconds": 0.03,
+    }
+    if own is not None:
+        given["clock"] = own.now
+    with Pair(**{**given, **settings}) as pair:
+        lab = RunnerLab(pair, own)
         lab.mirror()
         lab.declare_actions()
         yield lab
@@ -305,4 +365,16 @@ def _body(blueprint: Blueprint) -> Json:
     }
 
 
-__all__ = ["ALICE", "BOB", "QUICK", "STACK", "TEMPLATE", "WORKSPACE", "Beats", "RunnerLab", "Seen", "runner_lab"]
+__all__ = [
+    "ALICE",
+    "BOB",
+    "QUICK",
+    "STACK",
+    "TEMPLATE",
+    "WORKSPACE",
+    "Beats",
+    "RunnerLab",
+    "Seen",
+    "Time",
+    "runner_lab",
+]

@@ -20,6 +20,8 @@ from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome, Tally
 
+pytestmark = pytest.mark.in_order
+
 W, T = WORKSPACE.identifier, TEMPLATE.identifier
 Act = Callable[[Lab], tuple[Outcome, Tally]]
 ACTS: dict[str, Act] = {

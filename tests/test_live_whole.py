@@ -59,8 +59,8 @@ def test_it_follows_coder_until_it_is_told_to_stop(checkout: Checkout) -> None:
     checkout.json("up", "--stack", "shell")
     command = Command(checkout, "live", "--stack", "shell")
     url = url_of(command)
-    until(lambda: httpx.get(f"{url}/readyz").status_code == 200, "ready")
-    assert httpx.get(f"{url}/healthz").status_code == 200
+    until(lambda: httpx.get(f"{url}/readyz", timeout=300).status_code == 200, "ready")
+    assert httpx.get(f"{url}/healthz", timeout=300).status_code == 200
     first, second, *_ = sorted(checkout.pair.coder.workspace_ids())
     checkout.pair.coder.stop(first)
     checkout.pair.coder.delete_workspace(second)
@@ -68,7 +68,7 @@ def test_it_follows_coder_until_it_is_told_to_stop(checkout: Checkout) -> None:
     until(lambda: status(checkout, first) == "stopped", "stopped")
     until(lambda: status(checkout, second) is None, "deleted")
     until(lambda: status(checkout, made) is not None, "created")
-    figures = httpx.get(f"{url}/metrics").text
+    figures = httpx.get(f"{url}/metrics", timeout=300).text
     assert 'coderport_live_writes_total{what="deleted"} 1.0' in figures
     assert 'coderport_live_lag_seconds_count{feed="jobs"}' in figures
     command.tell(signal.SIGTERM)
@@ -96,8 +96,8 @@ def test_both_services_run_in_one_process(checkout: Checkout, tmp_path: Path) ->
     command = Command(checkout, "serve", "--stack", "shell", "--live", environment=environment)
     until(lambda: sum('"listening"' in line for line in command.lines) == 2, "both listen")
     urls = [json.loads(line)["url"] for line in command.lines if '"listening"' in line]
-    until(lambda: all(httpx.get(f"{url}/readyz").status_code == 200 for url in urls), "both are ready")
-    texts = [httpx.get(f"{url}/metrics").text for url in urls]
+    until(lambda: all(httpx.get(f"{url}/readyz", timeout=300).status_code == 200 for url in urls), "both are ready")
+    texts = [httpx.get(f"{url}/metrics", timeout=300).text for url in urls]
     assert sum("coderport_runs_accepted" in text for text in texts) == 1
     assert sum("coderport_live_lag_seconds" in text for text in texts) == 1
     command.tell(signal.SIGTERM)

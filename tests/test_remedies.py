@@ -17,7 +17,6 @@ from typer.main import get_command
 
 from coderport.commands.cli import app
 from coderport.engine import CliInfo
-from coderport.terminal import remedy
 from coderport.terminal.remedy import CLI, COMMAND, runnable_here
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,19 +145,14 @@ def test_every_target_of_make_that_is_named_exists() -> None:
 
 
 def test_what_is_shown_names_the_python_that_runs_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    remedy._python.cache_clear()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "a clone" / ".venv" / "bin" / "python"))
     monkeypatch.setenv("PATH", "/nonexistent")
-    try:
-        shown = runnable_here(f"run:\n  {CLI} stack ls")
-        assert shown == f"run:\n  '{tmp_path}/a clone/.venv/bin/python' -m coderport pulumi -- stack ls"
-        remedy._python.cache_clear()
-        (tmp_path / "a clone").mkdir()
-        monkeypatch.chdir(tmp_path / "a clone")
-        assert runnable_here(f"`{COMMAND} up`") == "`.venv/bin/python -m coderport up`"
-        assert runnable_here("/opt/x/.venv/bin/python -m coderport up").startswith("/opt/x/.venv/bin/python -m")
-    finally:
-        remedy._python.cache_clear()
+    shown = runnable_here(f"run:\n  {CLI} stack ls")
+    assert shown == f"run:\n  '{tmp_path}/a clone/.venv/bin/python' -m coderport pulumi -- stack ls"
+    (tmp_path / "a clone").mkdir()
+    monkeypatch.chdir(tmp_path / "a clone")
+    assert runnable_here(f"`{COMMAND} up`") == "`.venv/bin/python -m coderport up`"
+    assert runnable_here("/opt/x/.venv/bin/python -m coderport up").startswith("/opt/x/.venv/bin/python -m")
 
 
 def test_what_is_shown_names_the_installed_command_where_that_runs(

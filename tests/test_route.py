@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import truststore
+from broken_servers import refusing
 from network import Proxy, SecureServer, proxy_to, secure_server
 
 from coderport.coder.client import CoderClient
@@ -178,16 +179,14 @@ def test_what_a_proxy_refuses_is_told_with_its_name_and_without_its_password(
 
 
 def test_a_proxy_where_nobody_listens_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with proxy_to() as proxy:
-        address = f"http://127.0.0.1:{proxy.port}"
-    monkeypatch.setenv("https_proxy", address)
-
     async def asked() -> None:
         async with PortClient("https://port.corp.example", "id", TOKEN, patience=HASTY) as client:
             await client.blueprint("workspace")
 
-    with pytest.raises(PortUnreachable) as raised:
-        asyncio.run(asked())
+    with refusing() as address:
+        monkeypatch.setenv("https_proxy", address)
+        with pytest.raises(PortUnreachable) as raised:
+            asyncio.run(asked())
     assert f"(by the proxy {address} (https_proxy))" in str(raised.value)
 
 

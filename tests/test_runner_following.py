@@ -133,11 +133,13 @@ def test_a_build_that_waits_its_turn_is_queued_and_one_that_takes_too_long_is_le
 
 def test_a_start_waits_until_the_agents_are_ready(lab: RunnerLab) -> None:
     workspace = lab.workspace(running=False)
-    lab.coder.set_agents(0.1)
+    lab.coder.set_agents(30)
     run = lab.ask(START, entity=workspace)
-    waited = Beats(then=lambda: None, when=lambda: label(lab, run) == "Waiting for the agent")
+    told: list[str] = []
+    waited = Beats(then=lambda: told.append(run), when=lambda: label(lab, run) == "Waiting for the agent")
     assert lab.execute(run, clock=waited.clock()).ended is Ended.SUCCESS
     assert lab.build(workspace).agents == "ready"
+    assert told == [run] and waited.seconds >= 30
 
 
 @pytest.mark.parametrize("end", ["start_error", "start_timeout", "timeout"])

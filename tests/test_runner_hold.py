@@ -35,15 +35,21 @@ def lab() -> Iterator[RunnerLab]:
 
 
 def at_once(lab: RunnerLab, run: str, *waits: float) -> list[Ended]:
-    """The run in several processes, each of which begins after so many seconds."""
+    """The run in several processes, each of which begins after so many seconds of the lab."""
+    assert lab.time is not None
+    clock, begun = lab.time.of(None), lab.time.seconds
 
     async def one(wait: float) -> Ended:
-        await asyncio.sleep(wait)
+        while clock.monotonic() < begun + wait:
+            await asyncio.sleep(0.001)
         async with (
             CoderClient(lab.pair.coder_url, lab.coder.token) as coder,
             PortClient(lab.pair.port_url, lab.port.client_id, lab.port.client_secret) as port,
         ):
-            return await execute(run, RunContext(port, coder, lab.settings, STACK, patience=lab.patience))
+            given = RunContext(port, coder, lab.settings, STACK, patience=lab.patience, clock=clock)
+            ended = await execute(run, given)
+            assert lab.port.run(run)["status"] == "SUCCESS", "it would let the integration end a run that is at work"
+            return ended
 
     async def all_of_them() -> list[Ended]:
         return list(await asyncio.gather(*(one(wait) for wait in waits)))
@@ -71,7 +77,9 @@ def told(lab: RunnerLab, method: str, path: str, body: dict[str, str]) -> None:
     credentials = {"clientId": lab.port.client_id, "clientSecret": lab.port.client_secret}
     token = httpx.post(f"{lab.pair.port_url}/v1/auth/access_token", json=credentials, timeout=300).json()["accessToken"]
     headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.request(method, f"{lab.pair.port_url}/v1/actions/runs{path}", json=body, headers=headers)
+    answer = httpx.request(
+        method, f"{lab.pair.port_url}/v1/actions/runs{path}", json=body, headers=headers, timeout=300
+    )
     assert answer.json()["ok"]
 
 
@@ -90,24 +98,7 @@ def test_a_run_that_several_processes_get_is_worked_once(lab: RunnerLab, waits: 
 def test_the_second_leaves_when_the_first_has_ended_the_run_and_not_before(lab: RunnerLab) -> None:
     """Its exit would let the integration end the run by it, while the first is at work."""
     run = lab.ask(CREATE, template=lab.any_template(), name="made")
-
-    async def both() -> list[Ended]:
-        order: list[Ended] = []
-
-        async def one(wait: float) -> None:
-            await asyncio.sleep(wait)
-            async with (
-                CoderClient(lab.pair.coder_url, lab.coder.token) as coder,
-                PortClient(lab.pair.port_url, lab.port.client_id, lab.port.client_secret) as port,
-            ):
-                ended = await execute(run, RunContext(port, coder, lab.settings, STACK, patience=lab.patience))
-                assert lab.port.run(run)["status"] == "SUCCESS"
-                order.append(ended)
-
-        await asyncio.gather(one(0), one(0.1))
-        return order
-
-    assert len(asyncio.run(both())) == 2
+    assert at_once(lab, run, 0, 0.1) == [Ended.SUCCESS, Ended.ALREADY_ENDED]
 
 
 def test_another_attempt_of_the_same_workflow_run_goes_on_with_what_was_begun(lab: RunnerLab) -> None:
@@ -255,9 +246,15 @@ def test_whoever_has_a_run_says_so_while_nothing_else_is_to_be_said(
 ) -> None:
     monkeypatch.setattr(hold, "_BEAT_SECONDS", 0.05)
     lab.coder.set_build_log()
-    lab.coder.set_build_seconds(0, 2)
-    seen = lab.do(CREATE, template=lab.any_template(), name="made")
-    assert seen.ended is Ended.SUCCESS and "Still at work." in seen.log.splitlines()
+    lab.coder.set_build_seconds(0, 3600)
+    run = lab.ask(CREATE, template=lab.any_template(), name="made")
+
+    def is_said() -> bool:
+        return "Still at work." in [line["message"] for line in lab.port.run_logs(run)]
+
+    lab.patience = replace(lab.patience, build=7200)
+    seen = lab.execute(run, clock=Beats(then=lambda: lab.pass_seconds(3600), when=is_said).clock())
+    assert seen.ended is Ended.SUCCESS and is_said()
     assert hold._SILENT_SECONDS > 3 * 30.0
 
 

@@ -130,7 +130,7 @@ class Lives:
                 answer = await client.post(f"{self.now.url}/runs", content=body, headers=headers)
                 return Sent(body, headers, answer.status_code)
             except httpx.TransportError:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
 
 
 def test_500_runs_end_once_each_over_two_kills(tmp_path: Path, figure: Callable[[str], None]) -> None:

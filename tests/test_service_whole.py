@@ -30,7 +30,7 @@ class Process:
     """`python -m coderport serve` for the emulators, which can be killed and started again on the same journal."""
 
     def __init__(self, pair: Pair, folder: Path) -> None:
-        # Kept, and never listened on: the service may listen there, and nobody else is given the port between its lives.
+        # Kept, never listened on: the service may listen there, and nobody else is given the port between its lives.
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind(("127.0.0.1", 0))

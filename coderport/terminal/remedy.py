@@ -7,7 +7,6 @@ have a `python` with our packages on PATH.
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shlex
@@ -50,7 +49,6 @@ def _installed() -> str:
     return "coderport" if on_path and os.path.samefile(on_path, script) else shlex.quote(script)
 
 
-@functools.cache
 def _python() -> str:
     on_path = shutil.which("python")
     if on_path is not None and os.path.abspath(on_path) == os.path.abspath(sys.executable):
