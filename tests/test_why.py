@@ -98,7 +98,7 @@ QUESTIONS = [
     ("https://app.port.io/coder_workspaceEntity?identifier={running}", "coder", "In Coder"),
     ("runs", "coder", "In Coder"),
     ("{gone}", "coder", "Deleted in Coder: Coder says so"),
-    ("{gone}", "next run", "deletes it, because Coder says"),
+    ("{gone}", "next run", "deletes it, because it is deleted in Coder"),
     ("{edited}", "property", "status: Port has by hand, wanted is "),
     ("{edited}", "property", "a hand edit in Port since the last run (the entity was last changed by eve@example.com)"),
     ("{edited}", "next run", "changes it"),

@@ -120,3 +120,9 @@ class LeftOut(enum.Enum):
     UNREAD = "of a kind that cannot be read now, and missing in Port"
     ANSWERS = "no longer asked for by coderport:answers"
     DEPRECATED = "of a deprecated template"
+
+    @property
+    def told(self) -> str:
+        """The same with what is known of the object: Coder was not asked about it where the kind is off."""
+        unknown = (LeftOut.ACTIONS, LeftOut.ANSWERS, LeftOut.KIND, LeftOut.UNREAD)
+        return self.value if self in unknown else f"alive in Coder, {self.value}"

@@ -14,9 +14,10 @@ from rich.console import Console
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
 from coderport.guard.ownership import stack_mark
+from coderport.kinds.all import KINDS
 from coderport.planning.planfile import PlanFile, planned
 from coderport.report.account import Account, requests_text
-from coderport.report.change import Change, Operation, spelled_out, summed_up
+from coderport.report.change import Change, Operation, several, spelled_out, summed_up
 from coderport.report.outcome import Outcome, Tally, failed
 from coderport.report.page import Row, page, rows_of
 from coderport.settings import Releases
@@ -29,6 +30,8 @@ from coderport.terminal.tables import show_table
 from coderport.terminal.text import json_line
 
 SHOWN_CHANGES = 20
+
+_SINGULAR = {each.words[1]: each.words[0] for each in KINDS}
 
 _WHOLE = ("read", "total")
 """Not phases beside the others but made of them."""
@@ -166,5 +169,5 @@ def _write(what: str, text: str, file: Path) -> None:
 
 
 def _enumerated(numbers: Mapping[str, int]) -> str:
-    *before, last = (f"{number:,} {words}" for words, number in numbers.items())
+    *before, last = (several(_SINGULAR.get(words, words), number) for words, number in numbers.items())
     return f"{', '.join(before)} and {last}" if before else last

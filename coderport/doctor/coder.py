@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnauthorized
@@ -13,6 +14,8 @@ from coderport.coder.reading.breadth import measured_breadth, organizations_in_s
 from coderport.coder.token import acts_denied, end_of
 from coderport.doctor.check import Check, Grade, failed
 from coderport.errors import CoderportError
+from coderport.kinds.all import kinds_of
+from coderport.kinds.inventory import blind
 from coderport.live.feeds.choosing import reads_jobs, why_no_audit
 from coderport.planning.plan import declares_actions
 from coderport.settings import Settings
@@ -48,7 +51,8 @@ async def coder_checks(client: CoderClient, settings: Settings, now: datetime) -
     except CoderportError as error:
         yield failed(SUBJECT, name, error)
         return
-    for name, look in (("sees", _sights), ("acts", _acts), ("feeds", _feeds)):
+    looks = (("sees", _sights), ("kinds", partial(_kinds, settings)), ("acts", _acts), ("feeds", _feeds))
+    for name, look in looks:
         if name == "acts" and not declares_actions(settings):
             continue
         try:
@@ -89,6 +93,21 @@ async def _sights(client: CoderClient, scope: tuple[Organization, ...]) -> list[
         said = "It may not read users, so entities get no e-mail addresses of owners, by which actions find a person."
         found.append(_check("e-mails", "warn", said, "The role template-admin (site-wide) reads users."))
     return found
+
+
+async def _kinds(settings: Settings, client: CoderClient, scope: tuple[Organization, ...]) -> list[Check]:
+    """Which of the kinds that are asked for a run reads with this token, by the rule of a run."""
+    several = [each for each in kinds_of(settings.kinds) if not each.always]
+    if not several:
+        return []
+    breadth = await measured_breadth(client, scope, frozenset().union(*(each.needs for each in several)))
+    unread = {each.words[1]: why for each in several if (why := blind(each, breadth))}
+    read = ", ".join(each.words[1] for each in several if each.words[1] not in unread)
+    if not unread:
+        return [_check("kinds", "pass", f"By its rights a run reads {read}.")]
+    told = "; ".join(f"{words} ({why})" for words, why in unread.items())
+    remedy = "A run goes on without: what Port has of them stays as it is. docs/catalog.md#kinds says what each needs."
+    return [_check("kinds", "warn", f"By its rights a run reads {read or 'none of the kinds'}; not {told}.", remedy)]
 
 
 async def _acts(client: CoderClient, scope: tuple[Organization, ...]) -> list[Check]:

@@ -86,5 +86,6 @@ def _entities(past: Past, blueprint: str) -> Check:
     counted = Counter(owner.whose(each) for each in held.values())
     told = ", ".join(f"{number:,}: {whose.value}" for whose, number in counted.most_common())
     others = sum(number for whose, number in counted.items() if whose not in (Whose.OURS, Whose.OURS_BY_NAME))
-    said = f"{len(held):,} entities{f' ({told})' if told else ''}."
+    number = f"{len(held):,} {'entity' if len(held) == 1 else 'entities'}"
+    said = f"{number}{f' ({told})' if told else ''}."
     return _check(f"{blueprint} entities", "warn" if others else "pass", said)

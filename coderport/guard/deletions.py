@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from coderport.catalog.values import Held, LeftOut, Ref
 from coderport.guard.ownership import DEPLOYMENT, Owner, Whose
 from coderport.guard.verdict import SHOWN, Verdict
-from coderport.kinds.all import KIND_OF, KINDS
+from coderport.kinds.all import KIND_OF, KINDS, end_of
 from coderport.settings import Limits, Releases
 from coderport.terminal.remedy import COMMAND
 from coderport.terminal.text import short
@@ -282,17 +282,16 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
     total = kind.accounted + len(kind.unproven)
     yield f"{plural}: {total:,} of {kind.ours:,} would go{_permitted(kind, evidence)}"
     if not kind.seen:
-        declared = kind.kind in _DECLARED
-        yield f"  The settings ask for no {plural}." if declared else f"  Coder showed no {plural} at all."
+        asked = kind.kind in evidence.seen
+        yield f"  Coder showed no {plural} at all." if asked else f"  The settings ask for no {plural}."
     held = evidence.held.get(kind.kind, {})
     if kind.gone:
-        yield f"  {len(kind.gone):,} deleted in Coder: {_names(kind.gone, held)}"
+        yield f"  {len(kind.gone):,} {end_of(kind.kind)}: {_names(kind.gone, held)}"
     for reason in LeftOut:
         ids = [key for key, why in kind.left_out.items() if why is reason]
         if ids:
             by = evidence.narrowed_by.get(reason, "")
-            lives = "" if reason in (LeftOut.ACTIONS, LeftOut.ANSWERS) else "alive in Coder, "
-            yield f"  {len(ids):,} {lives}{reason.value}{by}: {_names(ids, held)}"
+            yield f"  {len(ids):,} {reason.told}{by}: {_names(ids, held)}"
     if kind.needed:
         yield (
             f"  {len(kind.needed):,} of these are what entities of others point at, whose relations Port would empty: "
@@ -313,11 +312,12 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
     if kind.unproven and not kind.accounted:
         said.append("none of these may without a release")
     if kind.gone:
-        said.append(f"{kind.limit:,} deleted in Coder may without a release")
+        said.append(f"{kind.limit:,} {end_of(kind.kind)} may without a release")
     if kind.left_out:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
-        lives = "left out by the settings" if kind.kind in _DECLARED else "alive in Coder"
+        living = any(why.told != why.value for why in kind.left_out.values())
+        lives = "alive in Coder" if living else "left out by the settings"
         said.append(f"{kind.allowance:,} {lives} may without a release{used}")
         if not kind.remaining:
             said.append("and never all of them")

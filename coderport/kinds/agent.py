@@ -107,10 +107,13 @@ def _left_out(row: Row, filters: Filters, context: Context, chosen: Chosen) -> L
 KIND: Kind[Row] = Kind(
     blueprint=AGENT,
     words=("agent", "agents"),
+    columns=("template_name", "status", "healthy", "version", "operating_system", "architecture"),
     needs=frozenset({"workspace"}),
     read=_read,
     entity=_entity,
     left_out=_left_out,
     is_identifier=is_named_id,
     ends="derived",
+    end="no longer in its workspace",
+    proof="a whole read does not show it in the latest build",
 )

@@ -79,6 +79,11 @@ RELATIONS_WITH_TARGET: Mapping[str, frozenset[str]] = {
 """Per blueprint the relations that are ours where the kind that they lead to is there."""
 
 
+def end_of(kind: str) -> str:
+    """What is so of one that is proven gone, in words; that of an action or an answer is its template's."""
+    return KIND_OF[kind].end if kind in KIND_OF else Kind.end
+
+
 def kinds_of(names: Literal["default", "all"] | Iterable[str]) -> tuple[Kind[Any], ...]:
     """The kinds that a stack has: those that are always there, and those asked for by the names of several of them.
 

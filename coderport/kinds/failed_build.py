@@ -96,4 +96,6 @@ KIND: Kind[Workspace] = Kind(
     entity=_entity,
     left_out=_left_out,
     ends="derived",
+    end="no longer a workspace's latest build",
+    proof="a whole read shows no workspace whose latest build it is",
 )

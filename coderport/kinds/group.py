@@ -119,4 +119,5 @@ KIND: Kind[Group] = Kind(
     read=_read,
     entity=_entity,
     is_identifier=_is_group,
+    proof="the list and the answer by its id lack it, for a token that sees every group",
 )

@@ -9,9 +9,9 @@ from typing import Any
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.fate import Fate
-from coderport.coder.reading.snapshot import Advance, Known, Snapshot, read_snapshot
+from coderport.coder.reading.snapshot import Advance, Breadth, Known, Snapshot, read_snapshot
 from coderport.kinds.all import KINDS
-from coderport.kinds.kind import NOTHING, Kind, Listing, Reading
+from coderport.kinds.kind import NOTHING, Kind, Listing, Reading, rights_text
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 
@@ -94,8 +94,8 @@ async def read_inventory(
     for kind in kinds:
         if kind.read is None:
             continue
-        if blind := sorted(need for need in kind.needs if not snapshot.breadth.covers(need)):
-            listings[kind.name] = Listing(NOTHING, skipped=_blind(kind, blind))
+        if why := blind(kind, snapshot.breadth):
+            listings[kind.name] = Listing(NOTHING, skipped=why)
             continue
         ids = (await known()).get(kind.name, frozenset())
         listing = await kind.read(Reading(client, snapshot, bool(organizations), ids, progress))
@@ -103,6 +103,10 @@ async def read_inventory(
     return Inventory(snapshot, tuple(kinds), listings)
 
 
-def _blind(kind: Kind[Any], missing: Sequence[str]) -> str:
-    rights = ", ".join(each.replace("_", " ").removesuffix("s") for each in missing)
+def blind(kind: Kind[Any], breadth: Breadth) -> str:
+    """Why the kind cannot be read in full with such a token, as a clause; empty where it can."""
+    missing = [need for need in kind.needs if not breadth.covers(need)]
+    if not missing:
+        return ""
+    rights = rights_text(missing)
     return f"the token may not read every {rights}, so Coder would show only some of them. A token of an owner may"

@@ -147,6 +147,7 @@ class Kind(Generic[Row]):
     ends           "proven": nothing of it goes without Coder's word. "derived": a whole read that does not show one is
                    its end, because it is derived from what was read or is as short-lived as a process, and no number
                    of it needs a release
+    end, proof     what is then so of it, after "because it is", and by what that is known, as a clause
     is_identifier  whether such an object can have that identifier
     shared         whether such an object belongs to no organization, so that several stacks may see the same one: what
                    a sibling keeps in Port already is left to it
@@ -164,6 +165,8 @@ class Kind(Generic[Row]):
     volatile: frozenset[str] = frozenset()
     last_used: str | None = None
     ends: Literal["proven", "derived"] = "proven"
+    end: str = "deleted in Coder"
+    proof: str = "Coder says so of this id"
     is_identifier: Callable[[str], bool] = is_id
     shared: bool = False
     always: bool = False
@@ -172,3 +175,12 @@ class Kind(Generic[Row]):
     def name(self) -> str:
         """The identifier of its blueprint, by which it is known everywhere."""
         return self.blueprint.identifier
+
+    def several(self, number: int) -> str:
+        """So many of it, in people's words."""
+        return f"{number:,} {self.words[number != 1]}"
+
+
+def rights_text(needs: Iterable[str]) -> str:
+    """Kinds of objects (of `POST /authcheck`) as the end of "may read every"."""
+    return ", ".join(each.replace("_", " ").removesuffix("s") for each in sorted(needs))

@@ -106,4 +106,5 @@ KIND: Kind[Row] = Kind(
     read=_read,
     entity=_entity,
     shared=True,
+    proof="two lists lack it, for a token that reads all",
 )

@@ -111,4 +111,5 @@ KIND: Kind[Row] = Kind(
     columns=("name", "members", "templates", "workspaces", "is_default"),
     read=_read,
     entity=_entity,
+    proof="the list and the answer by its id lack it, for a token that sees every organization",
 )

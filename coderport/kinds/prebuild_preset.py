@@ -193,4 +193,6 @@ KIND: Kind[Row] = Kind(
     left_out=_left_out,
     is_identifier=is_named_id,
     ends="derived",
+    end="no longer kept ready",
+    proof="the active version of its template has no such preset with prebuilt workspaces",
 )

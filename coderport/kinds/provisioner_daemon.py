@@ -151,4 +151,6 @@ KIND: Kind[ProvisionerDaemon] = Kind(
     volatile=frozenset({"last_seen_at"}),
     last_used="last_seen_at",
     ends="derived",
+    end="forgotten by Coder",
+    proof="the lists of the organizations lack it, and so do those by its id",
 )

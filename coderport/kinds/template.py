@@ -188,4 +188,5 @@ KIND: Kind[Template] = Kind(
     left_out=_left_out,
     volatile=frozenset({"active_user_count"}),
     always=True,
+    proof="Coder lists it among its deleted templates, and shows none of this id",
 )

@@ -167,4 +167,6 @@ KIND: Kind[Row] = Kind(
     entity=_entity,
     left_out=_left_out,
     ends="derived",
+    end="no longer in use",
+    proof="a whole read shows it neither as the active one nor with a workspace",
 )

@@ -129,4 +129,5 @@ KIND: Kind[CoderPerson] = Kind(
     volatile=frozenset({"last_seen_at"}),
     last_used="last_seen_at",
     shared=True,
+    proof="Coder shows it by its id and no longer by its name",
 )

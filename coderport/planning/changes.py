@@ -14,10 +14,10 @@ from coderport.catalog.answers.agreement import live_of
 from coderport.catalog.answers.values import TYPES, split
 from coderport.catalog.resource_types import ACTION, BLUEPRINT, ENTITY
 from coderport.catalog.resource_types import ACTION_PERMISSIONS as PERMISSIONS
-from coderport.catalog.values import LeftOut, resource_name
+from coderport.catalog.values import resource_name
 from coderport.guard.deletions import ACTION as ACTIONS
 from coderport.guard.deletions import ANSWER
-from coderport.kinds.all import KIND_OF, difference
+from coderport.kinds.all import KIND_OF, difference, end_of
 from coderport.planning.difference import Permissions
 from coderport.planning.plan import Plan
 from coderport.report.account import Account, Standing
@@ -137,10 +137,9 @@ def why_of(plan: Plan, kind: str, identifier: str) -> str:
     if identifier in its.handed_over:
         return "another stack has it now"
     if identifier in its.gone:
-        return "deleted in Coder"
+        return end_of(kind)
     if left_out := its.left_out.get(identifier):
-        lives = "" if left_out in (LeftOut.ACTIONS, LeftOut.ANSWERS) else "alive in Coder, "
-        return f"{lives}{left_out.value}"
+        return left_out.told
     if identifier in its.unproven:
         return "not shown by Coder, which does not say that it was deleted either"
     return ""

@@ -74,10 +74,9 @@ def declares_actions(settings: Settings) -> bool:
     return settings.blueprints == "manage" and settings.actions.backend != "off"
 
 
-def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) -> Desired:
-    """What this stack wants Port to hold of what was read, and what it leaves out."""
-    memory, held, snapshot = past.memory, past.held, read.snapshot
-    context = Context(
+def context_of(settings: Settings, past: Past, snapshot: Snapshot) -> Context:
+    """What all entities of this stack have in common."""
+    return Context(
         deployment_id=snapshot.deployment.deployment_id,
         dashboard_url=snapshot.deployment.dashboard_url or settings.coder_api_base_url,
         managed_by=str(past.mark),
@@ -87,10 +86,15 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
         },
         people=held.people,
     )
+
+
+def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) -> Desired:
+    """What this stack wants Port to hold of what was read, and what it leaves out."""
+    memory, held = past.memory, past.held
     return desired(
         read,
         filters_of(settings),
-        context,
+        context_of(settings, past, read.snapshot),
         held.entities,
         now,
         settings.volatile_refresh,

@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict
 from coderport.catalog.actions.declared import extra_of, form_of, wants_form
 from coderport.catalog.values import Entity, Held, LeftOut, Ref
 from coderport.coder.fate import Fate
+from coderport.coder.models import Template
 from coderport.guard.deletions import ACTION
 from coderport.guard.ownership import MANAGED_BY, Mark, Whose
-from coderport.kinds.all import KIND_OF
+from coderport.kinds.all import KIND_OF, KINDS
 from coderport.kinds.filters import filters_of
+from coderport.kinds.kind import Kind, rights_text
 from coderport.kinds.workspace import WORKSPACE
+from coderport.planning.notes import skipped_of
 from coderport.planning.plan import declares_actions
 from coderport.settings import NAMESPACE
 from coderport.terminal.remedy import COMMAND
@@ -62,7 +65,9 @@ def _answer(knowledge: Knowledge, ref: Ref) -> Answer:
         statements = tuple(_of_action(knowledge, ref.identifier))
         return Answer(kind="action", identifier=ref.identifier, title=title, statements=statements)
     entity, held = knowledge.entities.get(ref), knowledge.held(ref)
-    title = entity.title if entity is not None else (held.title or "") if held is not None else ""
+    title = next(
+        (each.title for each in (entity, held, knowledge.seen.get(ref)) if each is not None and each.title), ""
+    )
     statements = tuple(_of_entity(knowledge, ref, entity, held))
     return Answer(kind=KIND_OF[ref.blueprint].words[0], identifier=ref.identifier, title=title, statements=statements)
 
@@ -80,25 +85,37 @@ def _of_entity(knowledge: Knowledge, ref: Ref, entity: Entity | None, held: Held
 
 
 def _in_coder(knowledge: Knowledge, ref: Ref) -> str:
-    listing = knowledge.read.listings.get(ref.blueprint)
+    listing, kind = knowledge.read.listings.get(ref.blueprint), KIND_OF[ref.blueprint]
     if listing is None:
         return f"{NAMESPACE}:kinds does not ask for this kind, so Coder was not asked."
     if listing.skipped:
-        return f"This kind was not read: {listing.skipped}"
+        return f"This kind was not read: {listing.skipped}."
     if ref.identifier in listing.rows:
         return "In Coder, and seen by this token."
     if ref.identifier in listing.outside:
         return "In Coder, and seen by this token, in an organization that is not in scope."
     fate = listing.fates.get(ref.identifier)
     if fate is Fate.GONE:
-        return "Deleted in Coder: Coder says so of this id."
+        return f"{kind.end[0].upper()}{kind.end[1:]}: {kind.proof}."
     if fate is not None:
-        return f"Coder neither shows it nor says that it was deleted. {knowledge.read.snapshot.breadth.text}"
-    return f"Not in Coder, as far as this token sees. {knowledge.read.snapshot.breadth.text}"
+        return f"Coder neither shows it nor says that it was deleted. {_sight(knowledge, kind)}"
+    return f"Not in Coder, as far as this token sees. {_sight(knowledge, kind)}"
+
+
+def _sight(knowledge: Knowledge, kind: Kind[Any]) -> str:
+    """What the token sees of the kind."""
+    breadth = knowledge.read.snapshot.breadth
+    if kind.always or not kind.needs:
+        return breadth.text
+    return f"The token may read every {rights_text(kind.needs)}."
 
 
 def _in_scope(knowledge: Knowledge, ref: Ref) -> str:
     why = knowledge.wanted.left_out.get(ref)
+    if ref.blueprint in knowledge.read.skipped and why is None:
+        return "Not known, because this kind was not read: what Port has of it stays as it is."
+    if why is None and ref not in knowledge.entities and ref in knowledge.seen:
+        return "In scope, and left to the other stack of this project that has it in Port."
     if why is None:
         return "In scope." if ref in knowledge.entities else "Nothing to be in scope: there is no such object."
     setting = {
@@ -112,14 +129,26 @@ def _in_scope(knowledge: Knowledge, ref: Ref) -> str:
 
 
 def _pattern(knowledge: Knowledge, ref: Ref) -> str:
-    """Which pattern leaves out the template, or the workspace's template."""
-    snapshot = knowledge.read.snapshot
-    row = snapshot.workspaces.get(ref.identifier)
-    template = snapshot.templates.get(row.template_id if row is not None else ref.identifier)
+    """Which pattern leaves out the template, or that which the object is of."""
+    template = _template_of(knowledge, knowledge.rows(ref.blueprint).get(ref.identifier))
     if template is None:
         return ""
     found = filters_of(knowledge.settings).excluding(template.organization_name, template.name)
     return f": {short(template.name)} has {', '.join(found)}" if found else f": none names {short(template.name)}"
+
+
+def _template_of(knowledge: Knowledge, row: Any) -> Template | None:
+    """The template that a row of Coder's is, or is of by itself or by its workspace or version."""
+    if isinstance(row, Template):
+        return row
+    whose = next((each for key in _OF_TEMPLATE if (each := getattr(row, key, None)) is not None), row)
+    if isinstance(whose, Template):
+        return whose
+    return knowledge.read.snapshot.templates.get(getattr(whose, "template_id", ""))
+
+
+_OF_TEMPLATE = ("template", "workspace", "version")
+"""Where a row has what leads to its template, unless it names that itself."""
 
 
 def _in_port(knowledge: Knowledge, ref: Ref, held: Held | None) -> Iterator[Statement]:
@@ -172,6 +201,8 @@ def _properties(knowledge: Knowledge, entity: Entity, held: Held) -> Iterator[St
     for (blueprint, name), refused in sorted(knowledge.wanted.refused.items()):
         if blueprint == entity.blueprint and entity.identifier in refused.values:
             yield Statement(topic="property", said=f"{name}: not written, Port refuses it: {refused.why}")
+    if entity.blueprint in knowledge.read.skipped:
+        return
     declared = [each.identifier for each in KIND_OF[entity.blueprint].blueprint.properties]
     if empty := [name for name in declared if entity.properties.get(name) is None]:
         yield Statement(topic="property", said=f"Empty, because Coder has no value: {', '.join(empty)}.")
@@ -188,13 +219,14 @@ def _next_run(knowledge: Knowledge, ref: Ref, entity: Entity | None, held: Held 
     kind = knowledge.plan.disappearing.get(ref.blueprint)
     if kind is not None:
         if ref.identifier in kind.gone:
-            return f"The next run deletes it, because Coder says that it was deleted.{refused}"
+            return f"The next run deletes it, because it is {KIND_OF[ref.blueprint].end}.{refused}"
         if ref.identifier in kind.left_out:
             return f"The next run deletes it, because the settings leave it out.{refused}"
         if ref.identifier in kind.handed_over:
             return "It leaves this stack and stays in Port: another stack has it now."
         if ref.identifier in kind.unproven:
-            return f"It stays, because its end is not proven. A release lets it go: --forget-unproven.{refused}"
+            said = "It stays, because its end is not proven. A release for one run deletes it: --forget-unproven."
+            return f"{said}{refused}"
         if ref.identifier in kind.kept:
             return f"It stays: {kind.kept[ref.identifier].value}."
     return "The next run does nothing with it." if held is not None else "No run creates it."
@@ -264,10 +296,16 @@ def _why_declared(knowledge: Knowledge, identifier: str) -> str:
 
 
 def _unknown(knowledge: Knowledge, asked: str) -> Iterator[Statement]:
-    counted = ", ".join(f"{number:,} {what}" for what, number in knowledge.read.counts().items())
+    read = knowledge.read
+    there = [each for each in read.kinds if each.name not in read.skipped]
+    counted = ", ".join(each.several(read.listings[each.name].seen) for each in there)
     said = f"Nothing is called {short(asked)}: not among {counted} that this token sees in Coder, nor in Port."
     yield Statement(topic="unknown", said=said)
-    yield Statement(topic="coder", said=knowledge.read.snapshot.breadth.text)
+    yield Statement(topic="coder", said=read.snapshot.breadth.text)
+    for said in skipped_of(read):
+        yield Statement(topic="coder", said=said)
+    if off := [each.words[1] for each in KINDS if each not in read.kinds]:
+        yield Statement(topic="scope", said=f"{NAMESPACE}:kinds does not ask for {', '.join(off)}.")
     if like := nearest(knowledge, asked):
         yield Statement(topic="unknown", said=f"Like it: {', '.join(map(short, like))}.")
 

@@ -17,9 +17,10 @@ from coderport.history.store import Store
 from coderport.kinds.all import difference
 from coderport.kinds.desired import Desired
 from coderport.kinds.inventory import Inventory, KnownIds
+from coderport.kinds.kind import Chosen
 from coderport.planning.difference import Difference, difference_of
 from coderport.planning.past import Past, known_of
-from coderport.planning.plan import Plan, judge, wanted_of
+from coderport.planning.plan import Plan, context_of, judge, wanted_of
 from coderport.planning.siblings import templates_of_siblings
 from coderport.program.survey import read_coder, read_permissions, read_port
 from coderport.report.account import Account
@@ -49,6 +50,21 @@ class Knowledge:
     def entities(self) -> Mapping[Ref, Entity]:
         """What Port should hold, by reference."""
         return {each.ref: each for each in self.wanted.entities}
+
+    @cached_property
+    def seen(self) -> Mapping[Ref, Entity]:
+        """Every object that Coder showed as an entity without relations, those that the settings leave out as well."""
+        context = context_of(self.settings, self.past, self.read.snapshot)
+        return {
+            Ref(kind.name, identifier): kind.entity(row, context, Chosen())
+            for kind in self.read.kinds
+            for identifier, row in self.rows(kind.name).items()
+        }
+
+    def rows(self, kind: str) -> Mapping[str, Any]:
+        """What Coder showed of the kind, in the organizations in scope and outside of them."""
+        listing = self.read.listings.get(kind)
+        return {} if listing is None else {**listing.rows, **listing.outside}
 
     @cached_property
     def actions(self) -> Mapping[str, Action]:

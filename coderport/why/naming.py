@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -13,12 +13,17 @@ from coderport.guard.deletions import ACTION
 from coderport.why.gathering import Knowledge
 
 SHOWN = 5
+_NAMES = ("name", "display_name", "username", "email")
+_BEFORE = ("owner_name", "organization_name", "template_name")
 
 
 def subjects(knowledge: Knowledge, asked: str) -> tuple[Ref, ...]:
     """The objects that the text names: all that have that id, or else that name. Actions are of the kind `ACTION`."""
-    text = _of_address(asked.strip())
     names = dict(_names(knowledge))
+    page = _page(asked.strip())
+    if page and (shown := tuple(ref for ref, known in names.items() if page in known)):
+        return shown
+    text = _of_address(asked.strip())
     by_id = [ref for ref in names if ref.identifier.lower() == text.lower()]
     if by_id:
         return tuple(by_id)
@@ -27,8 +32,14 @@ def subjects(knowledge: Knowledge, asked: str) -> tuple[Ref, ...]:
 
 def nearest(knowledge: Knowledge, asked: str) -> tuple[str, ...]:
     """Names that are like the one that nothing has."""
-    known = sorted({name for names in dict(_names(knowledge)).values() for name in names})
+    known = sorted({name for names in dict(_names(knowledge)).values() for name in names if not name.startswith("/")})
     return tuple(difflib.get_close_matches(_of_address(asked).lower(), known, n=SHOWN))
+
+
+def _page(address: str) -> str:
+    """The path of an address, in lower case; empty for what is none, or for one without a path."""
+    parts = urlsplit(address)
+    return unquote(parts.path).rstrip("/").lower() if parts.scheme in ("http", "https") else ""
 
 
 def _of_address(text: str) -> str:
@@ -51,16 +62,14 @@ def _of_address(text: str) -> str:
 def _names(knowledge: Knowledge) -> Iterator[tuple[Ref, frozenset[str]]]:
     """Everything that is known, with the names that it goes by, in lower case."""
     found: dict[Ref, set[str]] = {}
+    for ref, entity in knowledge.seen.items():
+        found.setdefault(ref, set()).update(_of(entity.title, entity.properties))
     for kind, listing in knowledge.read.listings.items():
-        for identifier, row in (*listing.rows.items(), *listing.outside.items()):
-            found.setdefault(Ref(kind, identifier), set()).update(_of_row(row))
         for identifier in listing.fates:
             found.setdefault(Ref(kind, identifier), set())
     for kind, entities in knowledge.past.held.entities.items():
         for identifier, held in entities.items():
-            name = held.properties.get("name")
-            texts = (held.title, f"{held.properties.get('owner_name')}/{name}", name)
-            found.setdefault(Ref(kind, identifier), set()).update(each for each in texts if isinstance(each, str))
+            found.setdefault(Ref(kind, identifier), set()).update(_of(held.title or "", held.properties))
     for kind, ids in knowledge.past.memory.declared.items():
         for identifier in ids:
             found.setdefault(Ref(kind, identifier), set())
@@ -80,9 +89,11 @@ def _names(knowledge: Knowledge) -> Iterator[tuple[Ref, frozenset[str]]]:
         yield ref, frozenset(each.lower() for each in names if each)
 
 
-def _of_row(row: Any) -> list[str]:
-    name, owner = str(getattr(row, "name", "")), getattr(row, "owner_name", "")
-    if owner:
-        return [f"{owner}/{name}", name]
-    organization = getattr(row, "organization_name", "")
-    return [name, f"{organization}/{name}", str(getattr(row, "display_name", "") or "")]
+def _of(title: str, properties: Mapping[str, Any]) -> Iterator[str]:
+    """The names of an entity: its own, those with whose it is before it, and the path of its page in Coder."""
+    yield title
+    texts = {key: value for key, value in properties.items() if isinstance(value, str)}
+    yield from (texts[key] for key in _NAMES if key in texts)
+    if name := texts.get("name"):
+        yield from (f"{texts[key]}/{name}" for key in _BEFORE if key in texts)
+    yield _page(texts.get("url", ""))
