@@ -84,7 +84,7 @@ def context_of(settings: Settings, past: Past, snapshot: Snapshot) -> Context:
         organizations={
             each.id: OrganizationNames(each.name, each.display_name or each.name) for each in snapshot.organizations
         },
-        people=held.people,
+        people=past.held.people,
     )
 
 
