@@ -1,4 +1,4 @@
-"""Two stacks of one project, an organization each, both with all kinds: what both see is kept by one of them."""
+"""Four stacks of one project, an organization each, all with all kinds: what several see is kept by one of them."""
 
 from __future__ import annotations
 
@@ -8,40 +8,52 @@ from lab import laboratory
 
 from coderport.commands.sync import sync
 from coderport.engine import CliInfo
-from coderport.stack.stack import Stack
+from coderport.guard.ownership import Mark
+from coderport.kinds.all import KINDS
+from coderport.report.outcome import Outcome, Tally
 
-U, W = "coder_user", "coder_workspace"
-
-
-def converged(*stacks: Stack) -> None:
-    for stack in stacks:
-        for outcome, tally in (stack.up(), sync(stack)):
-            assert (outcome.result, outcome.port_writes) == ("unchanged", 0), (outcome.message, tally.changes)
+U, W, G = "coder_user", "coder_workspace", "coder_group"
 
 
-def test_a_user_of_two_organizations_is_kept_by_one_stack_and_pointed_at_from_both(
+def unchanged(run: tuple[Outcome, Tally]) -> None:
+    outcome, tally = run
+    assert (outcome.result, outcome.port_writes) == ("unchanged", 0), (outcome.message, tally.changes)
+
+
+def test_a_user_of_four_organizations_is_kept_by_one_stack_and_pointed_at_from_all(
     tmp_path: Path, cli: CliInfo
 ) -> None:
-    with laboratory(tmp_path / "one", cli, workspaces=6, templates=2, users=4, organizations=2) as lab:
-        first, second = sorted(lab.coder.state.organizations.values(), key=lambda each: each.name)
-        both = lab.coder.create_user("both", organizations={first.id: (), second.id: ()})
-        for organization in (first, second):
-            template = next(
-                key for key, each in lab.coder.state.templates.items() if each.organization_id == organization.id
-            )
-            lab.coder.create_workspace(name=f"in-{organization.name}", template=template, owner="both")
-        one, two = lab.stack, lab.opened("two", tmp_path / "two")
-        one.configure({"kinds": "all", "organizations": [first.name]})
-        two.configure({"kinds": "all", "organizations": [second.name], "blueprints": "use"})
-        assert one.up()[0].exit_code == 0
-        outcome, _ = two.up()
-        assert outcome.exit_code == 0, outcome.message
-        kept = lab.port.entity(U, both)
-        assert kept is not None and kept["properties"]["managed_by"].startswith("coderport/lab#")
-        owned = [each for each in lab.port.entities(W) if each["relations"]["owner"] == both]
-        marks = {each["properties"]["managed_by"].partition("#")[0] for each in owned}
-        assert marks == {"coderport/lab", "coderport/two"}
-        assert one.up()[0].exit_code == 0  # the user belongs to an organization that the other stack has brought
-        kept = lab.port.entity(U, both)
-        assert kept is not None and sorted(kept["relations"]["organizations"]) == sorted((first.id, second.id))
-        converged(one, two)
+    with laboratory(tmp_path / "one", cli, workspaces=4, templates=4, users=3, organizations=4) as lab:
+        coder = lab.coder
+        organizations = sorted(coder.state.organizations.values(), key=lambda each: each.name)
+        everywhere = coder.create_user("everywhere", organizations={each.id: () for each in organizations})
+        for organization in organizations:
+            templates = (key for key, each in coder.state.templates.items() if each.organization_id == organization.id)
+            template = next(templates, None) or coder.create_template("more", organization=organization.id)
+            coder.create_workspace(name=f"in-{organization.name}", template=template, owner="everywhere")
+        stacks = [lab.stack, *(lab.opened(name, tmp_path / name) for name in ("two", "three", "four"))]
+        for stack, organization in zip(stacks, organizations, strict=True):
+            shared = {} if stack is lab.stack else {"blueprints": "use"}
+            stack.configure({"kinds": "all", "organizations": [organization.name], **shared})
+            outcome, _ = stack.up()
+            assert outcome.exit_code == 0, outcome.message
+
+        def kept_by(blueprint: str) -> dict[str, str]:
+            """The stack that has each entity, by its title."""
+            marks = {
+                each["identifier"]: Mark.read(each["properties"]["managed_by"]) for each in lab.port.entities(blueprint)
+            }
+            return {key: mark.stack.partition("/")[2] for key, mark in marks.items() if mark is not None}
+
+        assert kept_by(U)[everywhere] == "lab"
+        owned = [each["identifier"] for each in lab.port.entities(W) if each["relations"]["owner"] == everywhere]
+        assert {kept_by(W)[each] for each in owned} == {"lab", "two", "three", "four"}
+        assert set(kept_by(G).values()) == {"lab", "two", "three", "four"}  # that of everybody, of each organization
+        for kind in KINDS:
+            assert set(kept_by(kind.name)) == lab.ids(kind.name), kind.name
+        assert lab.stack.up()[0].exit_code == 0  # the user belongs to organizations that the others have brought
+        kept = lab.port.entity(U, everywhere)
+        assert kept is not None and len(kept["relations"]["organizations"]) == 4
+        for stack in stacks:
+            unchanged(sync(stack))
+        unchanged(stacks[-1].up())
