@@ -120,6 +120,16 @@ class WorldStack:
             for (kind, name), (_, outputs, _) in self.state_kept.resources.items()
         }
 
+    @contextmanager
+    def held(self, *, for_writing: bool) -> Iterator[list[str]]:
+        """Keeps other runs away from what the block writes."""
+        state, process = self.state_kept, CURRENT.get()
+        if for_writing:
+            assert not self.busy, "nobody else works with the stack"
+            state.locked_by = process
+        yield []
+        state.locked_by = None
+
     def up(self, *, account: Account | None = None, before: Tally | None = None, **_: Any) -> tuple[Outcome, Tally]:
         """A full run."""
         return wait(self._run(program, None, account or Account(), before or Tally(preview=False)))

@@ -253,9 +253,13 @@ async def run_beside(world: World, chance: random.Random) -> None:
 
 
 async def press(world: World, chance: random.Random) -> None:
+    await _pressed(world, chance)
+    await asyncio.sleep(chance.choice((0, 1, 30)))
+
+
+async def _pressed(world: World, chance: random.Random) -> None:
     for _ in range(chance.randint(1, 3)):
         await world.people.press(chance)
-    await asyncio.sleep(chance.choice((0, 1, 30)))
 
 
 async def loosen(world: World, chance: random.Random) -> None:
@@ -270,9 +274,15 @@ async def loosen(world: World, chance: random.Random) -> None:
 
 
 async def service(world: World, chance: random.Random) -> None:
-    """The service is started, or killed at any moment, or killed and started again."""
+    """The service is started, or killed at any moment, most often while it is at work, or killed and started again."""
     if chance.random() < 0.5:
-        await asyncio.sleep(chance.uniform(0, 2) ** 3)
+        if chance.random() < 0.7:
+            world.service.start()
+            await asyncio.sleep(1)
+            await _pressed(world, chance)
+            await asyncio.sleep(chance.uniform(0, 1))  # the builds of its runs begin in this second
+        else:
+            await asyncio.sleep(chance.uniform(0, 2) ** 3)
         await world.service.kill()
     if chance.random() < 0.8:
         world.service.start()

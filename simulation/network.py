@@ -162,7 +162,15 @@ async def answered(app: Any, request: httpx.Request) -> httpx.Response:
         else:
             body.extend(message.get("body", b""))
 
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    except ConnectionResetError:
+        text = "Server disconnected without sending a response."
+        raise httpx.RemoteProtocolError(text, request=request) from None
+    whole = dict(head["headers"]).get(b"content-length")
+    if whole is not None and int(whole) > len(body):
+        text = "peer closed connection without sending complete message body"
+        raise httpx.RemoteProtocolError(text, request=request)
     return httpx.Response(head["status"], headers=head["headers"], content=bytes(body), request=request)
 
 

@@ -56,8 +56,9 @@ class People:
         """What is wrong with the runs, if anything: each has ended, for its owner alone, and began its builds once."""
         wanted: Counter[str] = Counter()
         for run_id, (action, entity, who) in self.pressed.items():
-            wanted[entity] += 2 if action == "coder_restart_workspace" else 1
             run = self._port.run(run_id)
+            busy = run["statusLabel"] == "Refused" and "still active" in (run.get("summary") or "")
+            wanted[entity] += 0 if busy else 2 if action == "coder_restart_workspace" else 1
             if run["status"] not in ("SUCCESS", "FAILURE"):
                 return f"the run {run_id} of {action} has not ended: {run['status']} {run['statusLabel']}"
             if run["status"] == "FAILURE":

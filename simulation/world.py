@@ -158,7 +158,7 @@ class World:
             last = outcome
         if last is not None and last.result != "unchanged":
             raise BrokenError(f"a sync after the last up is {last.result}: {last.kinds}")
-        self._insist(self._unlike_coder())
+        self._insist(self.unlike_coder())
         self._insist(self._lost_values())
         for file in self._folder.rglob("*"):
             if file.is_file():
@@ -181,7 +181,8 @@ class World:
             if what:
                 raise BrokenError(what)
 
-    def _unlike_coder(self) -> str:
+    def unlike_coder(self) -> str:
+        """What Port has otherwise than Coder, if anything."""
         settings, state = self.settings(), self.stack.memory().state
         in_scope = {each for each in self.coder.workspace_ids() if not self.watch.is_left_out(W, each, settings)}
         held = {

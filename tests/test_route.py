@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import broken_servers
 import pytest
 import truststore
 from broken_servers import refusing
@@ -132,6 +133,16 @@ def test_this_machine_is_never_reached_by_a_proxy(
     monkeypatch.setenv(variable, "http://proxy.corp:3128")
     monkeypatch.setenv("NO_PROXY", no_proxy)
     assert route_to(address).proxy is None
+
+
+def test_an_error_that_says_nothing_itself_is_told_in_words() -> None:
+    async def asked(url: str) -> str:
+        async with CoderClient(url, TOKEN, patience=HASTY) as client:
+            return (await client.build_info()).version
+
+    with broken_servers.served(broken_servers.resets) as url, pytest.raises(CoderUnreachable) as told:
+        asyncio.run(asked(url))
+    assert "the connection was reset before its answer was whole" in str(told.value)
 
 
 @pytest.mark.parametrize("address", ["http://coder.example", "http://127.0.0.1.nip.io", "http://127.evil.example"])

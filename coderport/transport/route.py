@@ -19,6 +19,12 @@ from coderport.errors import SettingsError
 from coderport.transport.address import is_in_clear, is_loopback
 from coderport.transport.tls import advice, tls_context
 
+_WITHOUT_WORDS = (
+    (httpx.ReadError, "the connection was reset before its answer was whole"),
+    (httpx.WriteError, "the connection was reset while it was asked"),
+)
+"""What errors of httpx mean that say nothing themselves."""
+
 _KINDS = ("http", "https", "socks5", "socks5h")
 
 
@@ -32,7 +38,9 @@ class Route:
 
     def told(self, error: Exception) -> str:
         """Why a request had no answer, in words that name the proxy and what can be done; no credentials."""
-        reason = str(error) or type(error).__name__
+        reason = str(error) or next(
+            (words for kind, words in _WITHOUT_WORDS if isinstance(error, kind)), type(error).__name__
+        )
         if isinstance(error, httpx.ProxyError):
             reason = f"the proxy {self.proxy_name} says: {reason}"
         elif self.proxy is not None and isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
