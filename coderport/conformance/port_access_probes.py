@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from coderport.catalog.identifiers import PORT_USERS as USERS
 from coderport.conformance.port_bench import PortBench
 from coderport.conformance.port_entity_probes import plain
 from coderport.conformance.probe import NotAsked, Probe
@@ -72,6 +73,16 @@ def _ids(bench: PortBench) -> Any:
     return all(set(user) == {"id", "email"} for user in users)
 
 
+def _people(bench: PortBench) -> Any:
+    """Whether the entities of Port's own blueprint of users are known by the addresses that the users' list has."""
+    users = bench.ask("GET", "/users", fields=["id", "email"]).expect(200).member("users")
+    if not users:
+        raise NotAsked("the organization has no people")
+    found = bench.ask("POST", f"/blueprints/{USERS}/entities/search", {"limit": 1000, "include": ["$identifier"]})
+    addresses = {str(user["email"]).lower() for user in users}
+    return any(str(each["identifier"]).lower() in addresses for each in found.expect(200).member("entities"))
+
+
 def _organization(bench: PortBench) -> Any:
     organization = bench.ask("GET", "/organization").expect(200).member("organization")
     return isinstance(organization.get("id"), str) and isinstance(organization.get("name"), str)
@@ -108,6 +119,13 @@ ACCESS_PROBES: tuple[Probe[PortBench], ...] = (
         "users_have_scim",
     ),
     Probe("users.fields", "Are users cut down to the fields that were asked for?", _OPENAPI, True, _ids),
+    Probe(
+        "users.entities",
+        f"Are people entities of the blueprint `{USERS}`, known by their e-mail addresses?",
+        "port-labs' guide that maps GitHub's users to Port's",
+        True,
+        _people,
+    ),
     Probe("organization", "Has the organization an id and a name?", "port-k8s-exporter", True, _organization),
     Probe(
         "answers.unknown-route", "Is an unknown route a 404?", "none: an assumption", 404, _unknown_route, is_open=True
