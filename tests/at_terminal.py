@@ -8,7 +8,7 @@ import select
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_SECONDS = 120.0
+_SECONDS = 300.0
 
 
 class Terminal:

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import httpx
 import pytest
 import yaml
 from checkout import ROOT, Checkout
+from killing import children
 from typed import command_lines, understood
 
 from coderport.emulators.pair import Pair
@@ -166,15 +168,24 @@ class Cron:
         file.write_text(f'#!/bin/sh\nprintf "%s\\n" "$PWD" "$@" >>"{self.calls}"\n{body}\n')
         file.chmod(0o755)
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def started(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         given = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "CODERPORT_HOME": str(self.home),
             "CODERPORT_STATE": str(self.state),
         }
-        return subprocess.run(
-            [CRON, *arguments], env={**given, **environment}, capture_output=True, text=True, timeout=120
+        return subprocess.Popen(
+            [CRON, *arguments],
+            env={**given, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        with self.started(*arguments, **environment) as run:
+            stdout, stderr = run.communicate(timeout=300)
+        return subprocess.CompletedProcess(run.args, run.returncode, stdout, stderr)
 
 
 def test_a_run_of_cron_says_nothing_and_is_a_command_that_there_is(cron: Cron) -> None:
@@ -202,9 +213,17 @@ def test_beside_a_run_that_goes_on_cron_starts_none(cron: Cron) -> None:
 
 def test_a_run_that_takes_too_long_is_told_to_end_in_order(cron: Cron) -> None:
     """SIGTERM, upon which a run gives its lock back; no SIGKILL comes while it does."""
-    cron.python('trap "echo in order; exit 143" TERM\nwhile :; do sleep 0.05; done')
-    done = cron.run("prod", CODERPORT_LONGEST="0.5s")
-    assert done.returncode in (124, 128 + signal.SIGTERM) and "in order" in done.stderr
+    started = cron.state / "started"
+    cron.python(f'trap "echo in order; exit 143" TERM\n: >"{started}"\nwhile :; do sleep 0.05; done')
+    with cron.started("prod", CODERPORT_LONGEST="1h") as run:
+        while not started.exists():
+            assert run.poll() is None
+            time.sleep(0.02)
+        # What `timeout` hears when the time is over, as soon as the run listens.
+        [waiting] = [pid for pid, name in children(run.pid) if name == "timeout"]
+        os.kill(waiting, signal.SIGALRM)
+        said = run.communicate(timeout=300)[1]
+    assert run.returncode in (124, 128 + signal.SIGTERM) and "in order" in said
 
 
 @pytest.mark.parametrize("name", ["../x", "a b", "$(id)"])
