@@ -12,10 +12,12 @@ from runner_lab import RunnerLab, Seen, runner_lab
 
 from coderport.catalog.actions.declared import create_from
 from coderport.catalog.actions.inputs import input_key
+from coderport.coder.parameters import ParameterOption, RichParameter
 from coderport.emulators.coder.records import Option, Parameter
 from coderport.emulators.coder.workspace_routes import set_dormant
 from coderport.runner import checks
 from coderport.runner.execution import Ended
+from coderport.runner.parameters import for_new, for_start
 from coderport.runner.values import Operation, Order, Refused
 
 CREATE = "coder_create_workspace"
@@ -237,6 +239,14 @@ def test_an_entity_picker_may_answer_with_an_object() -> None:
     for nothing in broken:
         with pytest.raises(Refused):
             checks.picked_template(Order(Operation.CREATE, nothing))
+
+
+def test_an_option_whose_value_is_empty_is_sent_where_it_is_picked() -> None:
+    options = (ParameterOption(name="None", value=""), ParameterOption(name="A100", value="a100"))
+    gpu = RichParameter(name="gpu", mutable=True, default_value="a100", options=options)
+    created = Order(Operation.CREATE, {"p_gpu": "None"}, template_id="0b0f0e0d-0c0b-4a09-8807-060504030201")
+    assert for_new(created, [gpu], None) == {"gpu": ""}
+    assert for_start(Order(Operation.START, {"parameters": {"gpu": "None"}}), [gpu], {"gpu": "a100"}) == {"gpu": ""}
 
 
 def test_runs_in_one_process_do_not_share_anything(lab: RunnerLab, template: str) -> None:

@@ -26,7 +26,7 @@ def order_of(run: Run) -> Order | None:
     """What the run asks for; None if its action is not one of ours."""
     inputs = {key: value for key, value in run.inputs.items() if value is not None}
     if (own := form_of(run.action)) is not None:
-        return Order(Operation.CREATE, inputs, form=own)
+        return Order(Operation.CREATE, inputs, own.template_id, own.preset)
     try:
         return Order(Operation(run.action), inputs)
     except ValueError:

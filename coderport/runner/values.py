@@ -42,11 +42,20 @@ class Operation(enum.Enum):
 
 @dataclass(frozen=True)
 class Order:
-    """An operation with its inputs, nulls left out; `form` where the action is one template's or preset's own."""
+    """An operation with its inputs, nulls left out.
+
+    `template_id` where the action is one template's own, with `preset` (see `OwnForm`) where it is one preset's.
+    """
 
     operation: Operation
     inputs: Mapping[str, Any]
-    form: declared.OwnForm | None = None
+    template_id: str | None = None
+    preset: str | None = None
+
+    @property
+    def form(self) -> declared.OwnForm | None:
+        """The form of its own that the action has."""
+        return None if self.template_id is None else declared.OwnForm(self.template_id, self.preset)
 
 
 class Ended(enum.Enum):
