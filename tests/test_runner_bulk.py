@@ -299,24 +299,34 @@ def close(lab: RunnerLab, run: str) -> None:
     thread.join()
 
 
-def test_a_run_that_somebody_ends_begins_nothing_more(lab: RunnerLab) -> None:
+def stuck(lab: RunnerLab) -> list[str]:
+    """Twice as many workspaces as are begun at once, of which no build ends."""
+    lab.patience = replace(QUICK, no_provisioner=1_000_000, coder_away=0.2)
     workspaces = outdated(lab, *(f"w{number}" for number in range(2 * AT_ONCE)))
-    run = update(lab)
-    beats = Beats(at={1: lambda: close(lab, run)})
-    assert lab.execute(run, clock=beats.clock()).ended is Ended.ALREADY_ENDED
-    assert sum(transitions(lab, each) == ["start"] for each in workspaces) >= AT_ONCE
+    lab.coder.set_provisioners(0)
+    return workspaces
+
+
+def test_a_run_that_somebody_ends_begins_nothing_more(lab: RunnerLab) -> None:
+    workspaces, run = stuck(lab), update(lab)
+
+    def end() -> None:
+        close(lab, run)
+        lab.coder.set_provisioners(100)
+
+    assert lab.execute(run, clock=Beats(at={1: end}).clock()).ended is Ended.ALREADY_ENDED
+    begun = [each for each in workspaces if transitions(lab, each) != ["start"]]
+    assert len(begun) == AT_ONCE
 
 
 def test_a_coder_that_stays_away_is_waited_for_once_and_not_by_each(lab: RunnerLab) -> None:
-    workspaces = outdated(lab, *(f"w{number}" for number in range(2 * AT_ONCE)))
-    lab.patience = replace(QUICK, coder_away=0.2)
-    run = update(lab)
-    beats = Beats(at={1: lambda: lab.coder.faults.add({"path": "/workspaces/", "kind": "status", "status": 502})})
-    seen = lab.execute(run, clock=beats.clock())
-    assert seen.ended is Ended.FAILURE
-    assert "not begun, because Coder did not answer" in seen.summary
+    workspaces, run = stuck(lab), update(lab)
+    fault = {"path": "/workspace", "kind": "status", "status": 502}
+    seen = lab.execute(run, clock=Beats(at={1: lambda: lab.coder.faults.add(fault)}).clock())
     lab.coder.faults.clear()
-    assert any(transitions(lab, each) == ["start"] for each in workspaces)
+    assert seen.ended is Ended.FAILURE and f"0 workspaces updated, {len(workspaces)} failed" in seen.summary
+    assert seen.summary.count("not begun, because Coder did not answer") == AT_ONCE
+    assert sum(transitions(lab, each) == ["start"] for each in workspaces) == AT_ONCE
 
 
 def test_more_than_coder_shows_is_a_failure_that_says_so(lab: RunnerLab) -> None:

@@ -171,7 +171,6 @@ class _Parts:
     async def work(self, workspace_id: str, clock: Clock) -> None:
         """One workspace, from reading it to its line in the log. RunClosed where somebody ended the run."""
         steps, report = self._bench.steps, self._bench.report
-        await report.require_open()
         outcome, said = await self._outcome(workspace_id, self._bench_of(workspace_id, clock))
         await steps.part_ended(workspace_id, outcome, said[:_LONGEST_REASON])
         word = {"done": "", "failed": "failed: ", "left": "left alone: "}[outcome]
