@@ -16,7 +16,8 @@ import pytest
 from lab import Lab, laboratory
 from typer.testing import CliRunner, Result
 
-from coderport.commands import cli as command_line
+from coderport.commands import views
+from coderport.commands.cli import app
 from coderport.commands.ls import cell
 from coderport.engine import CliInfo
 from coderport.errors import CoderportError, Refusal, SettingsError
@@ -51,7 +52,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lab.stack, "settings", lambda: settings)
             patch.setattr(lab.stack, "memory", lambda: memory)
-            patch.setattr(command_line, "_existing", lambda name: lab.stack)
+            patch.setattr(views, "existing", lambda name: lab.stack)
             yield lab
 
 
@@ -61,7 +62,7 @@ def catalog(lab: Lab) -> Catalog:
 
 
 def ls(lab: Lab, *words: str) -> Result:
-    return CliRunner().invoke(command_line.app, ["ls", *words, "--stack", "lab"])
+    return CliRunner().invoke(app, ["ls", *words, "--stack", "lab"])
 
 
 def titles(catalog: Catalog, kind: Any, *where: str, older: tuple[str, ...] = ()) -> list[str]:
@@ -154,7 +155,7 @@ def test_a_time_is_older_than_a_span_and_no_time_is_not(catalog: Catalog) -> Non
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["usr"], "usr is no kind of objects (known: failures, groups, "),
+        (["usr"], "usr is no kind of objects (known: agents, failures, groups, "),
         (["usr"], "did you mean users?"),
         (["user", "--where", "staus=active"], "staus is no property of a user (known: "),
         (["user", "--where", "staus=active"], "did you mean status?"),
@@ -259,5 +260,5 @@ def test_a_row_is_one_line_where_no_terminal_folds_it() -> None:
 
 
 def test_the_shell_completes_kinds() -> None:
-    assert command_line._complete_kind("pro") == ["proxy", "provisioner"]
-    assert all(kind_named(each) for each in command_line._complete_kind(""))
+    assert views._complete_kind("pro") == ["proxy", "provisioner"]
+    assert all(kind_named(each) for each in views._complete_kind(""))
