@@ -10,7 +10,8 @@ import pytest
 
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
-from coderport.settings import load_settings
+from coderport.kinds.all import kinds_of
+from coderport.settings import load_settings, settings_of, wrong_type
 
 WHOLE = {
     "CODER_API_BASE_URL": "https://coder.example.com",
@@ -38,6 +39,16 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"guard": "all"}, "guard must be an object (it is all)", f"{SET} --path coderport:guard.KEY"),
     ({"volatileRefresh": "soon"}, "must be a whole number with a unit: 30m, 24h, 2d", f"{SET} coderport:"),
     ({"volatileRefresh": "-5m"}, "(it is -5m)", f"{SET} coderport:volatileRefresh"),
+    ({"volatileRefresh": "99999999999d"}, "must be 3650d or less (it is 99999999999d)", f"{SET} coderport:"),
+    ({"live": {"resync": "5s"}}, "live.resync must be 1m or more (it is 5s)", f"{SET} --path coderport:live.resync"),
+    ({"live": {"resync": "2d"}}, "live.resync must be 1d or less (it is 2d)", f"{SET} --path coderport:live.resync"),
+    ({"live": {"requestsPerMinute": 10}}, "live.requestsPerMinute must be 30 or more (it is 10)", SET),
+    ({"live": {"rsync": "10m"}}, "live.rsync is not a setting", "did you mean resync?"),
+    ({"live": "fast"}, "live must be an object (it is fast)", f"{SET} --path coderport:live.KEY"),
+    ({"history": "foo://bar"}, "must be a folder, or a URL such as s3://BUCKET/FOLDER", f"{SET} coderport:history"),
+    ({"history": "s3://"}, "must name a bucket or folder: s3://BUCKET/FOLDER", f"{SET} coderport:history"),
+    ({"answers": '["pages", "card"]'}, "answers[1] must be one of: aggregations, scorecards, pages (it is card)", SET),
+    ({"dailyCost": 0}, "dailyCost must be 1 or more (it is 0)", f"{SET} coderport:dailyCost"),
     ({"blueprints": "mange"}, "blueprints must be one of: manage, use (it is mange)", "blueprints manage"),
     ({"protectBlueprints": "perhaps"}, "protectBlueprints must be true or false (it is perhaps)", SET),
     ({"takeOver": "ja"}, "takeOver must be true or false (it is ja)", SET),
@@ -64,6 +75,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"actions": {**WEBHOOK, "roles": [""]}}, "actions.roles[0]", SET),
     ({"actions": {**WEBHOOK, "agent": "sometimes"}}, "actions.agent must be true or false (it is sometimes)", SET),
     ({"actions": {**WEBHOOK, "templates": "python"}}, "actions.templates must be a list (it is python)", SET),
+    ({"actions": {**WEBHOOK, "templates": [5]}}, "A setting of this stack is wrong:", "coderport:actions.templates[0]"),
     ({"actions": {**WEBHOOK, "workflow": ""}}, "actions.workflow must not be empty", SET),
     ({"actions": "on"}, "actions must be an object (it is on)", f"{SET} --path coderport:actions.KEY"),
 ]  # fmt: skip
@@ -82,6 +94,40 @@ def test_each_wrong_setting_is_told_with_what_is_allowed(config: dict[str, Any],
     assert said in text and command.replace("'", "") in text.replace("'", ""), text
     assert not OF_THE_VALIDATOR.search(text), text
     assert "Nothing was read or written." in text
+
+
+def test_the_file_is_named_and_for_what_comes_from_the_environment_the_variable() -> None:
+    with pytest.raises(SettingsError, match=r"set it in Pulumi\.prod\.yaml:"):
+        load_settings({"keepRuns": "5000"}, WHOLE, stack="acme/coderport/prod")
+    with pytest.raises(SettingsError, match="what counts now is the environment variable CODER_API_BASE_URL"):
+        load_settings({}, {**WHOLE, "CODER_API_BASE_URL": "coder"}, stack="prod")
+
+
+def test_a_namespace_with_a_typing_error_is_a_wrong_setting_and_another_s_is_left_alone() -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings_of({"coderprot:takeOver": ("true", False)}, "coderport", WHOLE, stack="prod")
+    assert "coderprot:takeOver is not a setting; did you mean coderport:takeOver?" in str(raised.value)
+    assert "config rm --stack prod coderprot:takeOver" in str(raised.value)
+    others = {"aws:region": ("eu-west-1", False), "port:templates": ("x", False), "coderports:colour": ("1", False)}
+    assert not settings_of(others, "coderport", WHOLE).take_over
+
+
+def test_a_name_that_no_kind_has_is_told_with_the_nearest() -> None:
+    with pytest.raises(SettingsError) as raised:
+        kinds_of(("tempaltes", "users"), "prod")
+    text = str(raised.value)
+    assert "coderport:kinds names no kind of objects by tempaltes (known: " in text
+    assert "did you mean templates?" in text and f"{SET} coderport:kinds all" in text
+
+
+def test_what_only_pulumi_finds_of_a_wrong_type_is_told_in_our_words() -> None:
+    text = wrong_type("coderport:takeOver", "boolean", "prod")
+    assert "coderport:takeOver must be true or false" in text and f"{SET} coderport:takeOver VALUE" in text
+
+
+def test_a_secret_that_cannot_be_decrypted_is_a_wrong_setting() -> None:
+    error = known_refusal("prod", "could not decrypt configuration values: bad value: illegal base64 data")
+    assert isinstance(error, SettingsError) and "--stack prod --secret coderport:KEY" in str(error)
 
 
 def test_the_value_of_a_secret_is_in_no_message() -> None:

@@ -38,7 +38,7 @@ async def port_checks(client: PortClient, settings: Settings, found: list[Holdin
     name = f"{short(organization.name)} " if organization.name else ""
     yield _check("credentials", "pass", f"The organization {name}({short(organization.id)}) at {where}.")
     try:
-        held = await holdings(client, kinds_of(settings.kinds))
+        held = await holdings(client, kinds_of(settings.kinds, settings.of_stack))
         found.append(held)
         for check in await _rights(client, held):
             yield check
@@ -61,7 +61,7 @@ async def _rights(client: PortClient, held: Holdings) -> list[Check]:
 
 def whose_checks(past: Past, settings: Settings) -> Iterator[Check]:
     """Whose the blueprints and the entities in them are, seen from this stack."""
-    for blueprint in blueprints_of(kinds_of(settings.kinds)):
+    for blueprint in blueprints_of(kinds_of(settings.kinds, settings.of_stack)):
         live = past.held.blueprints.get(blueprint.identifier)
         name = blueprint.identifier
         if live is None:

@@ -66,6 +66,12 @@ _KINDS = (
         f"The passphrase is not that of the stack {{stack}}.\n{_SET_PASSPHRASE}",
     ),
     _kind(
+        "could not decrypt configuration",
+        "A value under `secure:` in the file of the stack {stack}, Pulumi.NAME.yaml, cannot be decrypted: it is "
+        "damaged, or was encrypted for another stack. Nothing was read. Set it again; the value is asked for:\n"
+        f"  {CLI} config set --stack {{stack}} --secret coderport:KEY",
+    ),
+    _kind(
         "PULUMI_CONFIG_PASSPHRASE_FILE",
         f"The file that PULUMI_CONFIG_PASSPHRASE_FILE names cannot be read.\n{_SET_PASSPHRASE}",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from coderport.catalog import meaning
@@ -25,6 +26,9 @@ from coderport.kinds import (
     workspace_proxy,
 )
 from coderport.kinds.kind import Kind
+from coderport.settings.names import NO_STACK
+from coderport.settings.problems import report
+from coderport.terminal.text import short
 
 
 def in_order(kinds: Iterable[Kind[Any]]) -> tuple[Kind[Any], ...]:
@@ -84,20 +88,21 @@ def end_of(kind: str) -> str:
     return KIND_OF[kind].end if kind in KIND_OF else Kind.end
 
 
-def kinds_of(names: Literal["default", "all"] | Iterable[str]) -> tuple[Kind[Any], ...]:
+def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str = NO_STACK) -> tuple[Kind[Any], ...]:
     """The kinds that a stack has: those that are always there, and those asked for by the names of several of them.
 
-    SettingsError for a name that no kind has.
+    SettingsError for a name that no kind has, with the way to set it for that stack.
     """
     if names == "all":
         return KINDS
     asked = set() if names == "default" else {each.lower() for each in names}
     if unknown := asked - {word for each in KINDS for word in each.words}:
-        known = ", ".join(each.words[1] for each in KINDS)
-        raise SettingsError(
-            f"coderport:kinds has {', '.join(repr(each) for each in sorted(unknown))}, which is no kind of objects "
-            f"(known: {known}; or all)."
-        )
+        known = sorted(each.words[1] for each in KINDS)
+        like = [found for each in sorted(unknown) for found in get_close_matches(each, known, n=1, cutoff=0.6)]
+        hint = f"; did you mean {', '.join(dict.fromkeys(like))}?" if like else ""
+        wrong = ", ".join(short(each) for each in sorted(unknown))
+        reason = f"names no kind of objects by {wrong} (known: {', '.join(known)}; or all alone){hint}"
+        raise SettingsError(report([("kinds", reason)], stack))
     return tuple(each for each in KINDS if each.always or asked.intersection(each.words))
 
 

@@ -90,7 +90,7 @@ def catalog_of(stack: Stack, kind: Kind[Any] | None, check: Callable[[Blueprint]
 
 async def _read(stack: Stack, kind: Kind[Any] | None, check: Callable[[Blueprint], object] | None) -> Catalog:
     settings = await asyncio.to_thread(stack.settings)
-    kinds = kinds_of(settings.kinds)
+    kinds = kinds_of(settings.kinds, settings.of_stack)
     if kind is not None:
         refuse_if_off(kind, kinds, stack.name)
         if check is not None:

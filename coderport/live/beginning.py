@@ -61,7 +61,9 @@ class Beginning:
 
 async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient) -> Beginning:
     """Reads both sides whole. NotFit where a run has to come first, Refusal where Coder or Port are others."""
-    memory, held = await asyncio.gather(asyncio.to_thread(stack.memory), holdings(port, kinds_of(settings.kinds)))
+    memory, held = await asyncio.gather(
+        asyncio.to_thread(stack.memory), holdings(port, kinds_of(settings.kinds, settings.of_stack))
+    )
     past = Past(memory, held, memory.mark(stack.managed_by))
     insist_on_fit(stack.name, settings, past)
     if not past.is_complete:
@@ -98,7 +100,7 @@ def insist_on_fit(stack: str, settings: Settings, past: Past) -> None:
 
 
 def _misfits(settings: Settings, past: Past) -> Iterable[str]:
-    declared = blueprints_of(kinds_of(settings.kinds))
+    declared = blueprints_of(kinds_of(settings.kinds, settings.of_stack))
     found = {
         each.identifier: tuple(differences(each, live))
         for each in declared

@@ -109,7 +109,7 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
 
 def _not_read(settings: Settings, read: Inventory, past: Past) -> frozenset[Ref]:
     """This stack's own in Port of kinds that it has and that were not asked for in this read: they stay."""
-    names = {each.name for each in kinds_of(settings.kinds)} - {each.name for each in read.kinds}
+    names = {each.name for each in kinds_of(settings.kinds, settings.of_stack)} - {each.name for each in read.kinds}
     return frozenset(Ref(name, each) for name, ids in known_of(past, settings).items() if name in names for each in ids)
 
 

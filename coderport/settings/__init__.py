@@ -6,7 +6,7 @@ variable, which counts where the config is silent. All mistakes are reported in 
 
 from coderport.settings.loading import load_access, load_releases, load_settings, printed_settings, settings_of
 from coderport.settings.names import ENVIRONMENT, NAMESPACE, NO_STACK, RELEASES
-from coderport.settings.problems import problems_of
+from coderport.settings.problems import problems_of, wrong_type
 from coderport.settings.values import Access, Actions, CoderAccess, Limits, Live, PortAccess, Releases, Settings
 from coderport.transport.address import is_loopback
 
@@ -30,4 +30,5 @@ __all__ = [
     "printed_settings",
     "problems_of",
     "settings_of",
+    "wrong_type",
 ]

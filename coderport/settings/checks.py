@@ -16,7 +16,8 @@ from coderport.terminal.wording import LIST, OBJECT
 from coderport.transport.address import http_address
 from coderport.transport.headers import require_sendable
 
-_DURATION = re.compile(r"(?P<number>\d+)(?P<unit>[smhd])")
+_DURATION = re.compile(r"(?P<number>[0-9]+)(?P<unit>[smhd])")
+_LONGEST = timedelta(days=3650)
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -31,6 +32,8 @@ def duration(value: object) -> object:
         match = _DURATION.fullmatch(value.strip())
         if match is None:
             raise ValueError("must be a whole number with a unit: 30m, 24h, 2d, or 0 for always")
+        if len(match["number"]) > 9 or int(match["number"]) * _UNITS[match["unit"]] > _LONGEST.total_seconds():
+            raise ValueError(f"must be {_LONGEST.days}d or less")
         return timedelta(seconds=int(match["number"]) * _UNITS[match["unit"]])
     return value
 
@@ -109,6 +112,19 @@ def header_safe(value: SecretStr) -> SecretStr:
     if not text.isascii() or not text.isprintable() or " " in text.strip():
         raise ValueError("holds characters that no token has (a line break or a quote pasted along?)")
     return SecretStr(text.strip())
+
+
+def history_place(value: str) -> str:
+    """A folder, or a URL of a kind that fsspec opens, with a name in it."""
+    scheme, is_url, rest = value.partition("://")
+    if is_url:
+        from fsspec import available_protocols
+
+        if scheme not in available_protocols():
+            raise ValueError("must be a folder, or a URL such as s3://BUCKET/FOLDER (s3, gs and abfs have one)")
+        if not rest.strip("/"):
+            raise ValueError(f"must name a bucket or folder: {scheme}://BUCKET/FOLDER")
+    return value
 
 
 def user_name(value: str) -> str:

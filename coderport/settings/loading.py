@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from coderport.errors import SettingsError
-from coderport.settings.names import ENVIRONMENT, NAMESPACE, NO_STACK, RELEASES, SECRETS
+from coderport.settings.names import ENVIRONMENT, NAMESPACE, NO_STACK, RELEASES, SECRETS, SOURCES
 from coderport.settings.problems import problems_of, report
 from coderport.settings.values import Access, Releases, Settings
 from coderport.terminal.remedy import CLI
@@ -23,18 +25,20 @@ def load_settings(
     *,
     encrypted: frozenset[str] = frozenset(),
     stack: str = NO_STACK,
+    misplaced: Sequence[str] = (),
 ) -> Settings:
     """Settings from the stack config (keys without namespace, values parsed), the environment where it is silent.
 
-    `encrypted` names the config keys that Pulumi keeps as secrets. Empty texts and objects count as not set, so that
-    the typed schema can offer a default. Raises one SettingsError that lists every wrong key.
+    `encrypted` names the config keys that Pulumi keeps as secrets. `misplaced` are keys with a namespace that is ours
+    but for a typing error: they are wrong. Empty texts and objects count as not set, so that the typed schema can offer
+    a default. Raises one SettingsError that lists every wrong key.
     """
     given = _given(config, environ)
     in_config = _given(config, {}).keys()
     from_config = frozenset(key for key in in_config if key in SECRETS | {"portClientId"})
     from_environment = frozenset(given.keys() - in_config)
     sources = {"secrets_from_config": from_config, "from_environment": from_environment, "of_stack": stack}
-    problems: list[tuple[str, str]] = []
+    problems = [(each, f"is not a setting; did you mean {NAMESPACE}:{each.partition(':')[2]}?") for each in misplaced]
     settings: Settings | None = None
     try:
         settings = Settings.model_validate({**given, **sources})
@@ -75,7 +79,15 @@ def settings_of(
             if key != name and (key not in values or value not in (None, "", "{}", "[]")):
                 values[key] = value
                 encrypted = encrypted | {key} if secret else encrypted - {key}
-    return load_settings(values, environ, encrypted=frozenset(encrypted), stack=stack)
+    known = {field.alias or name for name, field in Settings.model_fields.items()} - SOURCES
+    misplaced = [
+        name
+        for name in config
+        for namespace, _, key in [name.partition(":")]
+        if re.split(r"[.[]", key)[0] in known and get_close_matches(namespace, [NAMESPACE], cutoff=0.8)
+        if namespace not in (project, NAMESPACE)
+    ]
+    return load_settings(values, environ, encrypted=frozenset(encrypted), stack=stack, misplaced=misplaced)
 
 
 def printed_settings(file: Path, project: str, environ: Mapping[str, str], *, stack: str = NO_STACK) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from coderport.port.errors import EU_URL, US_URL
-from coderport.settings.names import ENVIRONMENT, NAMESPACE, SECRETS, SOURCES
+from coderport.settings.names import ENVIRONMENT, NAMESPACE, NO_STACK, SECRETS, SOURCES
 from coderport.settings.values import OBJECTS, Settings
 from coderport.terminal.remedy import CLI
 from coderport.terminal.wording import LIST, OBJECT, reason_of, unknown, value_shown
@@ -23,6 +24,7 @@ _EXAMPLES: Mapping[str, str] = {
     "portBaseUrl": f"{EU_URL} (EU) or {US_URL} (US)",
     "blueprints": "manage",
     "volatileRefresh": "24h",
+    "kinds": "all",
 }
 
 
@@ -40,7 +42,8 @@ def _last_of_each(error: ValidationError) -> list[Any]:
     for item in error.errors():
         place = tuple(each for each in item["loc"] if isinstance(each, int) or "[" not in each)
         found[place] = {**item, "loc": place}
-    return list(found.values())
+    # Of a value that is one of several words or a list, what is wrong within the list says more.
+    return [each for place, each in found.items() if not any(place == deep[: len(place)] != deep for deep in found)]
 
 
 def _path(place: tuple[int | str, ...]) -> str:
@@ -64,26 +67,44 @@ def _set(key: str, reason: str) -> str:
     part = next((each for words, each in inside.items() if reason.startswith(words)), "")
     part = ".NAME" if key == "coderHeaders" else part
     options = ["--secret"] * (key in SECRETS) + ["--path"] * (bool(part) or "." in key or "[" in key)
-    return " ".join((*options, shlex.quote(f"{NAMESPACE}:{key}{part}")))
+    return " ".join((*options, shlex.quote(f"{_full(key)}{part}")))
 
 
-def report(problems: list[tuple[str, str]], stack: str, from_environment: frozenset[str]) -> str:
-    """All of them as the text of one error."""
+def _full(key: str) -> str:
+    """The key with its namespace; one of another namespace has it already."""
+    return key if ":" in key else f"{NAMESPACE}:{key}"
+
+
+def wrong_type(key: str, kind: str, stack: str) -> str:
+    """What to tell where Pulumi says that a key is not of a type of its schema."""
+    words = {"string": "a text", "boolean": "true or false", "integer": "a whole number", "array": "a list"}
+    return report([(key.removeprefix(f"{NAMESPACE}:"), f"must be {words.get(kind, 'an object')}")], stack)
+
+
+def report(
+    problems: list[tuple[str, str]], stack: str = NO_STACK, from_environment: frozenset[str] = frozenset()
+) -> str:
+    """All of them, each a key with what is wrong about it, as the text of one error."""
+    file = f"Pulumi.{stack.rpartition('/')[2]}.yaml"
     lines = [
         "The settings of this stack are not complete:" if len(problems) > 1 else "A setting of this stack is wrong:"
     ]
     for key, reason in dict.fromkeys(problems):
-        lines.append(f"  {NAMESPACE}:{key} {reason}")
+        lines.append(f"  {_full(key)} {reason}")
+        top = re.split(r"[.[]", key)[0]
         if "is not a setting" in reason:
-            top = key.partition(".")[0]
-            file, command = f"Pulumi.{stack}.yaml", f":\n      {CLI} config rm --stack {stack} {_set(key, '')}"
+            command = f":\n      {CLI} config rm --stack {stack} {_set(key, '')}"
             lines.append(f"    take it out of {ENVIRONMENT[top] if top in from_environment else file + command}")
         else:
             also = f", or with the environment variable {ENVIRONMENT[key]}" if key in ENVIRONMENT else ""
+            if top in from_environment:
+                also = f"; what counts now is the environment variable {ENVIRONMENT[top]}"
             # The value of a secret is asked for, so that it stands in no shell's history.
             example = _EXAMPLES.get(key, "VALUE")
             value = "" if key in SECRETS else f" {'VALUE' if ' ' in example else example}"
-            lines.append(f"    set it{also}:\n      {CLI} config set --stack {stack} {_set(key, reason)}{value}")
+            lines.append(
+                f"    set it in {file}{also}:\n      {CLI} config set --stack {stack} {_set(key, reason)}{value}"
+            )
         if " " in _EXAMPLES.get(key, ""):
             lines.append(f"    it is {_EXAMPLES[key]}")
     lines.append("docs/settings.md lists every setting. Nothing was read or written.")

@@ -22,6 +22,7 @@ from coderport.settings.checks import (
     duration,
     each_once,
     extras_named,
+    history_place,
     json_list,
     json_object,
     kinds_named,
@@ -165,7 +166,7 @@ class Settings(PortAccess, CoderAccess):
     answers: Annotated[tuple[Part, ...], AfterValidator(each_once), BeforeValidator(json_list)] = ()
     daily_cost: Annotated[int, Field(alias="dailyCost", ge=1)] = 10
     keep_runs: Annotated[int, Field(ge=0, le=1000)] = Field(default=20, alias="keepRuns")
-    history: str = Field(default=".coderport/history", min_length=1)
+    history: Annotated[str, AfterValidator(history_place)] = Field(default=".coderport/history", min_length=1)
     guard: Annotated[Limits, BeforeValidator(json_object)] = Limits()
     live: Annotated[Live, BeforeValidator(json_object)] = Live()
     secrets_from_config: frozenset[str] = frozenset()

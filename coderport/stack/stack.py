@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -42,7 +43,7 @@ from coderport.planning.planfile import PLAN
 from coderport.project import CHECKOUT, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
 from coderport.report.outcome import Outcome, Result, Tally
-from coderport.settings import Releases, Settings, load_releases, settings_of
+from coderport.settings import Releases, Settings, load_releases, settings_of, wrong_type
 from coderport.stack.project_file import project_name
 from coderport.stack.result import outcome_of, words_of
 from coderport.terminal.ending import asked, told, wait_for_others
@@ -54,6 +55,7 @@ PARALLEL = 128
 """Operations in flight: six bulk writes. The engine's default of 4 × cores would cap one at 8 entities on 2 cores."""
 
 _CONFIG_REJECTED = "validating stack config"
+_OF_THE_SCHEMA = re.compile(r"configuration key '(?P<key>[^']+)' must be of type '(?P<type>\w+)")
 
 
 class StackMissing(SettingsError):
@@ -426,12 +428,16 @@ class Stack:
             self._healed.clear()
 
     def _wrong_settings(self, error: CommandError) -> str:
-        """Pulumi checks types by the schema before the program runs and names one key; ours names all of them."""
+        """Pulumi checks types by the schema before the program runs and names one key; ours names all of them.
+
+        What only Pulumi finds wrong (a list where a text is to be, nothing at all) is told in our words as well.
+        """
         try:
             self.settings()
         except SettingsError as wrong:
             return str(wrong)
-        return words_of(error)
+        found = _OF_THE_SCHEMA.search(str(error))
+        return wrong_type(found["key"], found["type"], self.name) if found else words_of(error)
 
 
 def _main(directory: Path) -> None:

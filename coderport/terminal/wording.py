@@ -15,15 +15,16 @@ LIST: Final = "must be a list"
 
 _MAY_BE_SECRET: Final = re.compile(r"(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}", re.ASCII)
 """A long run of letters and digits, as tokens have and few names."""
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _MAY_BE_LOGIN: Final = re.compile(r"://[^/\s]*@")
 
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "missing": lambda limits: "is missing",
     "literal_error": lambda limits: f"must be one of: {_listed(str(limits['expected']))}",
-    "greater_than_equal": lambda limits: f"must be {limits['ge']} or more",
-    "greater_than": lambda limits: f"must be more than {limits['gt']}",
-    "less_than_equal": lambda limits: f"must be {limits['le']} or less",
-    "less_than": lambda limits: f"must be less than {limits['lt']}",
+    "greater_than_equal": lambda limits: f"must be {_limit(limits['ge'])} or more",
+    "greater_than": lambda limits: f"must be more than {_limit(limits['gt'])}",
+    "less_than_equal": lambda limits: f"must be {_limit(limits['le'])} or less",
+    "less_than": lambda limits: f"must be less than {_limit(limits['lt'])}",
     "string_too_short": lambda limits: "must not be empty",
     "string_pattern_mismatch": lambda limits: "does not have the form that is needed",
     "finite_number": lambda limits: "must be a number",
@@ -45,6 +46,15 @@ _KINDS: Final[Mapping[str, str]] = {
 def _listed(expected: str) -> str:
     """`'a', 'b' or 'c'` as names with commas between."""
     return expected.replace("'", "").replace(" or ", ", ")
+
+
+def _limit(value: object) -> str:
+    """A limit as a person writes it; pydantic says a span of time as the code that makes it."""
+    span = re.fullmatch(r"datetime\.timedelta\((?:(days)=(\d+))?(?:(?:, )?seconds=(\d+))?\)", str(value))
+    if span is None:
+        return str(value)
+    seconds = int(span[2] or 0) * 86_400 + int(span[3] or 0)
+    return next(f"{seconds // size}{unit}" for unit, size in _UNITS if seconds % size == 0)
 
 
 def reason_of(item: Mapping[str, Any]) -> str:
