@@ -111,7 +111,7 @@ def test_all_outdated_workspaces_are_updated_and_each_is_told_of(lab: RunnerLab)
     lab.mirror()
     seen = lab.execute(update(lab))
     assert (seen.ended, seen.run["statusLabel"]) == (Ended.SUCCESS, "Updated"), seen.summary
-    assert "3 workspaces updated, 1 left alone" in seen.summary
+    assert "3 updated, 1 left alone" in seen.summary
     for workspace, name in zip((*mine, *theirs), ("alice/a", "alice/b", "bob/c"), strict=True):
         assert lab.build(workspace).version_id == lab.build(fresh).version_id
         assert f"{name}: Workspace {name.split('/')[1]} was updated and is running." in seen.log
@@ -119,7 +119,7 @@ def test_all_outdated_workspaces_are_updated_and_each_is_told_of(lab: RunnerLab)
     assert "alice/d: left alone (dormant)." in seen.log and lab.held(dormant).dormant_at is not None
     assert transitions(lab, fresh) == ["start"] and "planning" not in seen.log
     again = lab.execute(update(lab))
-    assert again.ended is Ended.SUCCESS and "0 workspaces updated" in again.summary
+    assert again.ended is Ended.SUCCESS and "0 updated, 1 left" in again.summary
 
 
 def test_stopped_ones_can_be_left_as_they_are(lab: RunnerLab) -> None:
@@ -136,7 +136,7 @@ def test_one_that_fails_stops_no_other_and_the_run_ends_as_a_failure_that_names_
     failed = [each for each in workspaces if lab.builds(each)[-1][1] == "failed"]
     assert (seen.ended, len(failed)) == (Ended.FAILURE, 1), seen.summary
     name = f"alice/{lab.held(failed[0]).name}"
-    assert f"{AT_ONCE + 1} workspaces updated, 1 failed" in seen.summary
+    assert f"{AT_ONCE + 1} updated, 1 failed" in seen.summary
     assert f"{name}: Build 2 (stop) failed: volume is busy" in seen.summary
     assert f"{name}: failed: Build 2 (stop) failed: volume is busy" in seen.log
     assert all(transitions(lab, each) == ["start", "stop", "start"] for each in workspaces if each not in failed)
@@ -199,7 +199,7 @@ def test_all_workspaces_of_a_person_are_stopped_and_nobody_elses(lab: RunnerLab,
         run = lab.ask(action, by=ADMIN, person=ALICE.upper(), confirmation="alice")
     seen = lab.execute(run)
     assert (seen.ended, seen.run["statusLabel"]) == (Ended.SUCCESS, "Stopped"), seen.summary
-    assert "2 workspaces stopped." in seen.summary
+    assert "Workspaces of alice: 2 stopped." in seen.summary
     assert [lab.builds(each)[-1] for each in (running, failed)] == [("stop", "succeeded")] * 2
     assert transitions(lab, stopped) == ["start", "stop"] and transitions(lab, others) == ["start"]
     lab.assert_port_is_as_the_program_would_have_it(running)
@@ -210,7 +210,7 @@ def test_a_workspace_that_the_catalog_does_not_have_is_left_alone_and_said(lab: 
     unknown = lab.coder.create_workspace("alice", lab.any_template(), "b")
     run = lab.ask(STOP_OF_PERSON, by=ADMIN, person=ALICE, confirmation="alice")
     seen = lab.execute(run)
-    assert seen.ended is Ended.SUCCESS and "1 workspace stopped, 1 left alone" in seen.summary
+    assert seen.ended is Ended.SUCCESS and "1 stopped, 1 left alone" in seen.summary
     assert "alice/b: left alone: Port has no coder workspace" in seen.log
     assert (transitions(lab, kept)[-1], transitions(lab, unknown)) == ("stop", ["start"])
 
@@ -284,7 +284,7 @@ def assert_each_once(lab: RunnerLab, workspaces: list[str], seen: Seen) -> None:
     """Two were updated, by one stop and one start, and the third failed to stop and was left so."""
     did = sorted(transitions(lab, each) for each in workspaces)
     assert did == [["start", "stop"], *[["start", "stop", "start"]] * 2], seen.log
-    assert seen.ended is Ended.FAILURE and "2 workspaces updated, 1 failed" in seen.summary
+    assert seen.ended is Ended.FAILURE and "2 updated, 1 failed" in seen.summary
 
 
 def close(lab: RunnerLab, run: str) -> None:
@@ -324,7 +324,7 @@ def test_a_coder_that_stays_away_is_waited_for_once_and_not_by_each(lab: RunnerL
     fault = {"path": "/workspace", "kind": "status", "status": 502}
     seen = lab.execute(run, clock=Beats(at={1: lambda: lab.coder.faults.add(fault)}).clock())
     lab.coder.faults.clear()
-    assert seen.ended is Ended.FAILURE and f"0 workspaces updated, {len(workspaces)} failed" in seen.summary
+    assert seen.ended is Ended.FAILURE and f"0 updated, {len(workspaces)} failed" in seen.summary
     assert seen.summary.count("not begun, because Coder did not answer") == AT_ONCE
     assert sum(transitions(lab, each) == ["start"] for each in workspaces) == AT_ONCE
 

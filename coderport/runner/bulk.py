@@ -36,6 +36,7 @@ AT_ONCE = 5
 """Workspaces of one run that are at work in Coder: others wait for the same provisioners."""
 
 _LONGEST_REASON = 300
+_UNCLAIMED = "prebuilt, and claimed by nobody: it belongs to Coder"
 
 _logger = logging.getLogger(__name__)
 
@@ -44,13 +45,15 @@ _logger = logging.getLogger(__name__)
 class Task:
     """What is to be done with which workspaces. `query` is a search of Coder's that finds at least these.
 
-    `spared` says why one that `belongs` is left alone, "" for one that is not.
+    Of those that it `belongs` to, the `wanted` ones need it; `spared` says why one of them is left alone all the same,
+    "" for one that is not.
     """
 
     what: str
     done: str
     query: str
     belongs: Callable[[Workspace], bool]
+    wanted: Callable[[Workspace], bool]
     spared: Callable[[Workspace], str]
     operation: Operation
 
@@ -70,11 +73,11 @@ async def _update_of_template(bench: Bench, run: Run) -> Task:
     await require_ours(bench.context.port, TEMPLATE, template_id, bench.deployment.id)
     template = await bench.patiently(lambda: operations.template_of(bench, template_id))
     whole = f"{template.organization_name}/{template.name}"
-    checks.require_named(bench.order, {template.name, whole}, f"the template {whole}")
+    checks.require_named(bench.order, {template.name, whole}, "template")
 
     def spared(workspace: Workspace) -> str:
         if workspace.is_prebuild:
-            return "prebuilt, and claimed by nobody: Coder renews it itself"
+            return _UNCLAIMED
         if workspace.dormant_at is not None:
             return "dormant"
         return "stopped" if checks.is_stopped(workspace) and not stopped_too else ""
@@ -83,7 +86,8 @@ async def _update_of_template(bench: Bench, run: Run) -> Task:
         f"outdated workspaces of the template {template.name}",
         "updated",
         f'template:"{template.name}"',
-        lambda workspace: workspace.template_id == template_id and workspace.outdated,
+        lambda workspace: workspace.template_id == template_id,
+        lambda workspace: workspace.outdated,
         spared,
         Operation.UPDATE,
     )
@@ -91,13 +95,14 @@ async def _update_of_template(bench: Bench, run: Run) -> Task:
 
 async def _stop_of_person(bench: Bench, run: Run) -> Task:
     user = await (_person_named(bench) if run.action == STOP_OF_PERSON else _user_of(bench, run))
-    checks.require_named(bench.order, {user.username}, f"the user {user.username}")
+    checks.require_named(bench.order, {user.username}, "user")
     return Task(
-        f"workspaces of {user.username} that are not stopped",
+        f"workspaces of {user.username}",
         "stopped",
         f'owner:"{user.username}"',
-        lambda workspace: workspace.owner_id == user.id and not checks.is_stopped(workspace),
-        lambda _: "",
+        lambda workspace: workspace.owner_id == user.id,
+        lambda workspace: not checks.is_stopped(workspace),
+        lambda workspace: _UNCLAIMED if workspace.is_prebuild else "",
         Operation.STOP,
     )
 
@@ -126,15 +131,16 @@ async def _each(bench: Bench, run: Run, task: Task) -> Done:
     """The task on each of its workspaces, and what became of them."""
     ledger, report = bench.steps.ledger, bench.report
     rows, missing = await bench.patiently(lambda: listed(bench.context.coder, task.query))
-    mine = {each.id: each for each in rows.values() if task.belongs(each)}
+    mine = {each.id: each for each in rows.values() if task.belongs(each) and task.wanted(each)}
     spared = {each.id: why for each in mine.values() if (why := task.spared(each)) and each.id not in ledger.parts}
     for each in mine.values():
         if each.id not in spared:
             ledger.part(each.id, _name(each))
     going = [workspace_id for workspace_id, part in ledger.parts.items() if part.outcome is None]
-    await report.line(f"{_counted(len(going))} to be {task.done} ({task.what}), {AT_ONCE} at a time.")
+    await report.line(f"{_headed(task)} {len(going):,} to be {task.done}, {AT_ONCE} at a time.")
     for workspace_id, why in sorted(spared.items(), key=lambda item: _name(mine[item[0]])):
         await report.line(f"{_name(mine[workspace_id])}: left alone ({why}).")
+    await report.flush()
     parts = _Parts(bench, run, task)
     await side_by_side(bench.context.clock, (partial(parts.work, each) for each in going), AT_ONCE)
     return _result(bench, task, len(spared), missing)
@@ -143,12 +149,12 @@ async def _each(bench: Bench, run: Run, task: Task) -> Done:
 def _result(bench: Bench, task: Task, spared: int, missing: int) -> Done:
     ledger = bench.steps.ledger
     done, failed, left = (ledger.with_outcome(each) for each in ("done", "failed", "left"))
-    said = [f"{_counted(len(done))} {task.done}"]
+    said = [f"{len(done):,} {task.done}"]
     if failed:
-        said.append(f"{len(failed)} failed")
+        said.append(f"{len(failed):,} failed")
     if left or spared:
-        said.append(f"{len(left) + spared} left alone, as the log says")
-    text = f"Of the {task.what}: {', '.join(said)}."
+        said.append(f"{len(left) + spared:,} left alone, as the log says")
+    text = f"{_headed(task)} {', '.join(said)}."
     if failed:
         text += "\n\n" + "\n".join(f"{each.name}: {each.said or 'failed; the log says how'}" for each in failed)
     if missing:
@@ -237,13 +243,13 @@ class _Parts:
     def _require_meant(self, workspace: Workspace) -> None:
         """Refused if it is, as Coder has it now, none of those that were meant."""
         if not self._task.belongs(workspace):
-            raise Refused(f"It is not one of the {self._task.what} any more.")
+            raise Refused(f"It is none of the {self._task.what} any more.")
         if why := self._task.spared(workspace):
             raise Refused(f"It is {why}.")
 
 
-def _counted(number: int) -> str:
-    return f"{number:,} workspace{'' if number == 1 else 's'}"
+def _headed(task: Task) -> str:
+    return f"{task.what[0].upper()}{task.what[1:]}:"
 
 
 def _name(workspace: Workspace) -> str:

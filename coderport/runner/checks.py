@@ -108,9 +108,9 @@ def started_on(run: Run, blueprint: Blueprint) -> str:
 
 
 def require_named(order: Order, names: Collection[str], what: str) -> None:
-    """Refused unless one of the names was typed, so that it is sure which object is meant."""
+    """Refused unless one of the names was typed, so that it is sure which object is meant; which, it does not say."""
     if order.inputs.get("confirmation") not in names:
-        raise Refused(f"Nothing was done: the confirmation does not name {what}.")
+        raise Refused(f"Nothing was done: the confirmation does not name the {what}.")
 
 
 def person_named(order: Order) -> str:
