@@ -138,6 +138,48 @@ def test_what_has_sent_no_whole_headers_is_closed_at_the_end() -> None:
     act()
 
 
+class Crowd(socket.socket):
+    """A listening socket at which always somebody waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[socket.socket] = []
+
+    def accept(self) -> Any:
+        ours, theirs = socket.socketpair()
+        self.came.append(theirs)
+        return ours, ""
+
+
+class Busy:
+    """A connection with a protocol, whose file is free only when the event loop has closed its transport."""
+
+    part, since = "", 0.0
+
+    def present_part(self) -> str:
+        return "body"
+
+    def abort(self) -> None:
+        pass
+
+
+def test_no_more_are_taken_on_at_once_than_there_are_files_for() -> None:
+    @looped
+    async def act() -> None:
+        connections = Connections(1000, lambda why: None)
+        for _ in range(1000):
+            connections.add(Busy())
+        with Crowd() as crowd:
+            taking = acceptor.Acceptor(crowd, connections, lambda received: asyncio.Protocol())
+            with taking.accepting():
+                taking.accept()
+            assert len(crowd.came) == acceptor.CLOSING_AT_ONCE
+            for each in crowd.came:
+                each.close()
+
+    act()
+
+
 class OutOfFiles(socket.socket):
     """A listening socket for whose next connections the machine has no file."""
 

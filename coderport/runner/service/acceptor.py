@@ -60,9 +60,10 @@ class Acceptor:
                 each.abort()
 
     def _begin(self) -> None:
-        self._loop.add_reader(self._listening, self._accept)
+        self._loop.add_reader(self._listening, self.accept)
 
-    def _accept(self) -> None:
+    def accept(self) -> None:
+        """Takes on those that wait, as many as there are files for at once."""
         closing = 0
         for _ in range(ACCEPTED_AT_ONCE):
             try:
