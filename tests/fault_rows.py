@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
@@ -10,7 +11,10 @@ from typing import Any, Literal
 import broken_servers
 from lab import Lab
 
+from coderport.planning.memory import Memory
+from coderport.settings import Settings, settings_of
 from coderport.stack.project_file import ROOT
+from coderport.stack.stack import Stack
 
 Server = Literal["Coder", "Port"]
 Fault = Mapping[str, Any]
@@ -81,9 +85,36 @@ WRITES = "/entities/bulk"
 SETTING: Mapping[Server, str] = {"Coder": "coderApiBaseUrl", "Port": "portBaseUrl"}
 
 
+class Told(Stack):
+    """A stack as the Pulumi CLI told it once, for commands that ask much and may not come as far as the engine."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.__dict__.update(stack.__dict__)
+        self._values = {key: (value, False) for key, value in stack.config().items()}
+        self._memory, self._result = stack.memory(), stack.last_result()
+
+    def configure(self, values: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
+        self._values |= {f"{self.project}:{key}": (str(value), False) for key, value in values.items()}
+
+    def settings(self) -> Settings:
+        return settings_of(self._values, self.project, os.environ, stack=self.name)
+
+    def memory(self) -> Memory:
+        return self._memory
+
+    def last_result(self) -> str:
+        return self._result
+
+    def _asked(self, what: str, *command: str) -> str:
+        raise AssertionError(f"it asks the CLI: {command}")
+
+    def _outcome(self, run: Callable[..., None], *_: Any, **__: Any) -> Any:
+        raise AssertionError(f"it comes as far as the engine: {run}")
+
+
 @contextmanager
-def struck(lab: Lab, server: Server, name: str) -> Iterator[None]:
-    """The fault of that name at the server, for the commands that are run within."""
+def struck(lab: Lab, server: Server, name: str, stack: Stack) -> Iterator[None]:
+    """The fault of that name at the server, for the commands that are run within on the stack."""
     if name in READING or name in WRITING:
         emulator = lab.coder if server == "Coder" else lab.port
         path = ROWS[server] if name in READING else WRITES
@@ -96,11 +127,11 @@ def struck(lab: Lab, server: Server, name: str) -> Iterator[None]:
     with ADDRESSES[name]() if name in ADDRESSES else broken_servers.served(broken_servers.no_http) as url:
         if name == NO_TLS:
             url = url.replace("http:", "https:")
-        lab.stack.configure({SETTING[server]: url})
+        stack.configure({SETTING[server]: url})
         try:
             yield
         finally:
-            lab.stack.configure({SETTING[server]: lab.pair.describe()[f"{server.lower()}_url"]})
+            stack.configure({SETTING[server]: lab.pair.describe()[f"{server.lower()}_url"]})
 
 
 def rows_of(heading: str) -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -156,6 +157,17 @@ def test_latencies_add_up_and_the_request_goes_on() -> None:
     assert wait == pytest.approx(0.1)
     assert fault is not None
     assert fault.kind == "html"
+
+
+def test_a_request_that_waits_goes_on_when_the_rule_is_cleared(thing: Thing, client: httpx.Client) -> None:
+    gate = thing.faults.add(kind="latency", delay_ms=3_600_000)
+    with ThreadPoolExecutor(1) as beside:
+        waits = beside.submit(client.get, "/items/a")
+        while not thing.faults.standing()[0]["hit"]:
+            pass
+        assert not waits.done()
+        thing.faults.clear(gate)
+        assert waits.result(300).status_code == 200
 
 
 def test_a_cut_answer_promises_more_than_it_sends(thing: Thing, client: httpx.Client) -> None:

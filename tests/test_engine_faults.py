@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fault_rows import Server, rows_of, struck
+from fault_rows import Server, Told, rows_of, struck
 from lab import Lab, laboratory
 
 from coderport.commands.drift import drift
@@ -47,11 +47,17 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODERPORT_PATIENCE", "2")
 
 
-def fails(lab: Lab, server: Server, fault: str, words: str, command: Command) -> Outcome:
+@pytest.fixture(scope="module")
+def told(lab: Lab) -> Stack:
+    """The stack, without a process for each question: what these commands meet is the servers, through sockets."""
+    return Told(lab.stack)
+
+
+def fails(lab: Lab, server: Server, fault: str, words: str, command: Command, stack: Stack) -> Outcome:
     """The outcome of the command under the fault: failed in these words, with nothing written by anybody."""
     before = lab.port.entities("coder_workspace"), lab.port.objects()
-    with struck(lab, server, fault):
-        outcome, _ = command(lab.stack)
+    with struck(lab, server, fault, stack):
+        outcome, _ = command(stack)
     assert (outcome.result, outcome.exit_code, outcome.port_writes) == ("failed", 1, 0), outcome
     assert words in outcome.message, outcome.message
     assert (lab.port.entities("coder_workspace"), lab.port.objects()) == before
@@ -65,20 +71,28 @@ def unchanged(lab: Lab) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("fault", CONTACT)
-def test_a_first_contact_that_fails_ends_the_run_and_changes_nothing(lab: Lab, server: Server, fault: str) -> None:
+def test_a_first_contact_that_fails_ends_the_run_and_changes_nothing(
+    lab: Lab, told: Stack, server: Server, fault: str
+) -> None:
     for command in CHEAP.values():
-        fails(lab, server, fault, CONTACT[fault][server], command)
+        fails(lab, server, fault, CONTACT[fault][server], command, told)
 
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("fault", READING)
 def test_an_answer_to_a_read_that_is_none_ends_the_run_and_changes_nothing(
-    lab: Lab, server: Server, fault: str
+    lab: Lab, told: Stack, server: Server, fault: str
 ) -> None:
     repeated, words = READING[fault]
     for command in CHEAP.values():
-        outcome = fails(lab, server, fault, words[server], command)
+        outcome = fails(lab, server, fault, words[server], command, told)
         assert (outcome.retries > 0) == (repeated == "yes"), outcome
+
+
+@pytest.mark.parametrize("command", CHEAP)
+def test_the_stack_as_the_cli_tells_it_fails_alike(lab: Lab, command: str) -> None:
+    fault = _OF_EACH_KIND[0]
+    fails(lab, "Port", fault, CONTACT[fault]["Port"], CHEAP[command], lab.stack)
 
 
 def test_the_next_run_finds_everything_as_it_was(lab: Lab) -> None:
@@ -94,7 +108,7 @@ def _in_the_suite(fault: str) -> Any:
 @pytest.mark.parametrize("fault", [_in_the_suite(each) for each in (*CONTACT, *READING)])
 def test_what_the_engine_runs_fails_alike(lab: Lab, server: Server, fault: str, command: str) -> None:
     words = CONTACT[fault][server] if fault in CONTACT else READING[fault][1][server]
-    fails(lab, server, fault, words, ENGINE[command])
+    fails(lab, server, fault, words, ENGINE[command], lab.stack)
     if command == "up":
         unchanged(lab)
 
@@ -105,7 +119,7 @@ def test_a_bulk_write_that_fails_is_finished_by_the_next_run(lab: Lab, fault: st
     target = sorted(lab.coder.workspace_ids())[0]
     name = f"renamed-{list(WRITING).index(fault)}"
     lab.coder.rename_workspace(target, name)
-    with struck(lab, "Port", fault):
+    with struck(lab, "Port", fault, lab.stack):
         outcome, _ = sync(lab.stack)
     assert outcome.exit_code == int(code), outcome
     assert words in outcome.message, outcome.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from coderport.engine import CliInfo, process
 from coderport.engine.torn import COMPLAINT
 from coderport.errors import SettingsError
 from coderport.planning.memory import Memory
+from coderport.report.account import Account
 from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack, StackMissing
+from coderport.terminal import ending
 
 VALUES = {
     "coderApiBaseUrl": "http://127.0.0.1:1",
@@ -36,6 +39,7 @@ class Cli:
         self.asked: list[str] = []
         self.there = True
         self.fails: Callable[[str], str] = lambda _: ""
+        self.during: Callable[[], object] = lambda: None
         self.secrets: tuple[str, ...] = ()
         self.values = dict(VALUES)
 
@@ -44,6 +48,8 @@ class Cli:
         self.asked.append(words)
         if wrong := self.fails(words):
             raise create_command_error(CommandResult(stdout="", stderr=wrong, code=255))
+        if words.startswith("up"):
+            self.during()
         if words.startswith("stack init"):
             self.there = True
         elif "--stack lab" in words and not self.there:
@@ -154,6 +160,49 @@ def test_any_other_failure_is_told_at_once(asked: Cli, create: bool) -> None:
     with pytest.raises(SettingsError, match="is not that of the stack lab"):
         opened(asked, create=create).settings()
     assert len(asked.asked) == 1
+
+
+def told_to_end() -> None:
+    """What the process does when it gets SIGTERM."""
+    ending._asked(signal.SIGTERM, None)
+
+
+@pytest.fixture
+def untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "_state", ending._State())
+
+
+@pytest.mark.usefixtures("untold")
+def test_a_run_that_was_whole_when_the_command_was_told_to_end_says_so_everywhere(asked: Cli) -> None:
+    asked.during = told_to_end
+    outcome, _ = opened(asked).up()
+    assert (outcome.result, outcome.exit_code) == ("unchanged", 143)
+    assert outcome.message == "Ended by SIGTERM. The run was over: unchanged, and nothing was written to Port."
+
+
+@pytest.mark.usefixtures("untold")
+def test_a_run_that_was_not_whole_when_the_command_was_told_to_end_has_failed(asked: Cli) -> None:
+
+    def cancelled(words: str) -> str:
+        if not words.startswith("up"):
+            return ""
+        told_to_end()
+        return "error: update cancelled"
+
+    asked.fails = cancelled
+    outcome, _ = opened(asked).up()
+    assert (outcome.result, outcome.exit_code) == ("failed", 143)
+    assert outcome.message == "Ended by SIGTERM. Nothing was written to Port."
+
+
+@pytest.mark.usefixtures("untold")
+def test_a_command_that_is_told_to_end_after_its_run_says_how_that_ended(asked: Cli) -> None:
+    account = Account(port_writes=3)
+    outcome, _ = opened(asked).up(account=account)
+    assert outcome.exit_code == 0
+    with pytest.raises(ending.Interrupted) as raised:
+        told_to_end()
+    assert str(raised.value) == "Ended by SIGTERM. The run was over: unchanged, after 3 requests that write to Port."
 
 
 def test_what_is_asked_about_another_stack_makes_none(asked: Cli) -> None:

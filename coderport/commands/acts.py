@@ -23,7 +23,7 @@ from coderport.report.page import Row, page, rows_of
 from coderport.settings import Releases
 from coderport.stack.project_file import project_name
 from coderport.stack.stack import Stack
-from coderport.terminal.ending import Interrupted
+from coderport.terminal.ending import Interrupted, over
 from coderport.terminal.progress import shown_on
 from coderport.terminal.remedy import COMMAND
 from coderport.terminal.tables import show_table
@@ -72,6 +72,7 @@ def converge(
         console.print(f"{headline} stack {name}", style="bold")
         with shown_on(console):
             outcome, tally = act(stack)
+            over(outcome.result, outcome.port_writes)
     except (CoderportError, Interrupted) as error:
         console.print(str(error), style="red")
         return failed(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import threading
@@ -14,6 +15,9 @@ from coderport.errors import CoderportError
 FaultKind = Literal["latency", "status", "cut", "html", "redirect", "drop_connection"]
 
 
+_LOOK_SECONDS = 0.1
+
+
 class EmulatorError(CoderportError):
     """An emulator was asked for something it cannot do: a port in use, an unknown fault, a missing object."""
 
@@ -23,10 +27,11 @@ class Fault:
     """One rule that breaks matching requests.
 
     `path` is a regular expression searched in the path and query (``/workspaces\\?``), `method` None means
-    any. `latency` waits `delay_ms` and lets the request go on, so other rules may still match; all other
-    kinds answer (after `delay_ms`, too): `status` with `status`, `headers` and `body` (text, or JSON made
-    from any other value), `cut` with the true answer's head and half of its body, `html` with a 200 page,
-    `redirect` with a 307 to ``headers["location"]``, `drop_connection` with nothing but a closed connection.
+    any. `latency` waits `delay_ms`, or until rules are cleared, and lets the request go on, so other rules may still
+    match; one of an hour is a gate, which clearing it opens. All other kinds answer (after `delay_ms`, too): `status`
+    with `status`, `headers` and `body` (text, or JSON made from any other value), `cut` with the true answer's head
+    and half of its body, `html` with a 200 page, `redirect` with a 307 to ``headers["location"]``, `drop_connection`
+    with nothing but a closed connection.
     A `status` fault answers in place of the application: what it asked for has not happened. With `applied`
     the application runs first and its answer is lost, as when a gateway gives up: what it asked for *has*
     happened. The rule skips its first `after` matches, then hits `times` times (None: always), each with
@@ -80,6 +85,7 @@ class Faults:
         self._rng = random.Random(seed)
         self._rules: dict[int, _Standing] = {}
         self._next = 1
+        self._cleared = 0
         self.latency_ms: float = 0.0
         """Milliseconds that every request waits before it is looked at."""
 
@@ -94,6 +100,7 @@ class Faults:
     def clear(self, number: int | None = None) -> None:
         """Take one rule out of force, or all of them; a rule that is already out is no error."""
         with self._lock:
+            self._cleared += 1
             if number is None:
                 self._rules.clear()
             else:
@@ -133,3 +140,10 @@ class Faults:
                 if fault.kind != "latency":
                     return wait / 1000, fault
         return wait / 1000, None
+
+    async def wait(self, seconds: float) -> None:
+        """Returns after so many seconds, or soon after rules have been cleared."""
+        cleared, left = self._cleared, seconds
+        while left > 0 and self._cleared == cleared:
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
+            left -= _LOOK_SECONDS

@@ -12,7 +12,6 @@ Everything here may be called from any thread: the server runs in its own.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from dataclasses import replace
@@ -86,7 +85,7 @@ class Instrumented:
         try:
             wait, fault = self._faults.strike(method, target)
             if wait > 0:
-                await asyncio.sleep(wait)
+                await self._faults.wait(wait)
             if fault is not None and fault.kind == "cut" and scope["type"] == "websocket":
                 fault = replace(fault, kind="drop_connection")
             if fault is not None and fault.kind == "drop_connection":

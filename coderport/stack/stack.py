@@ -46,7 +46,7 @@ from coderport.report.outcome import Outcome, Result, Tally
 from coderport.settings import Releases, Settings, load_releases, settings_of, wrong_type
 from coderport.stack.project_file import project_name
 from coderport.stack.result import outcome_of, words_of
-from coderport.terminal.ending import asked, told, wait_for_others
+from coderport.terminal.ending import Interrupted, asked, engine_run, over, told, wait_for_others
 from coderport.terminal.progress import ENGINE, watcher
 from coderport.terminal.remedy import CLI, COMMAND
 
@@ -370,9 +370,21 @@ class Stack:
         changed: Result,
         on_line: Callable[[str], None] | None,
     ) -> tuple[Outcome, Tally]:
+        with engine_run():
+            return self._run(run, tally, account, changed=changed, on_line=on_line)
+
+    def _run(
+        self,
+        run: Callable[..., None],
+        tally: Tally,
+        account: Account,
+        *,
+        changed: Result,
+        on_line: Callable[[str], None] | None,
+    ) -> tuple[Outcome, Tally]:
         folder = Path(tempfile.mkdtemp(prefix="coderport-"))
         shared = {**variables(folder, account), PROJECT_FOLDER: str(self.directory), **self._variables}
-        error: CommandError | None = None
+        error: CommandError | Interrupted | None = None
         locked: StackLocked | None = None
         try:
             shared |= self._checkpoints
@@ -391,7 +403,7 @@ class Stack:
 
             with read_by(self.resources):
                 self._unlocked(passes, tally)
-        except CommandError as raised:
+        except (CommandError, Interrupted) as raised:
             error = raised
         except StackLocked as raised:
             locked = raised
@@ -405,16 +417,34 @@ class Stack:
             for name in shared:
                 os.environ.pop(name, None)
             shutil.rmtree(folder, ignore_errors=True)
-        if (cause := asked()) is not None and error is not None:
-            account.failure = Failure(exit_code=cause.exit_code, message=told(cause, account.port_writes))
-            return outcome_of(tally, account, error, changed), tally
+        outcome = self._judged(tally, account, error, locked, changed)
+        over(outcome.result, account.port_writes)
+        return outcome, tally
+
+    def _judged(
+        self,
+        tally: Tally,
+        account: Account,
+        error: CommandError | Interrupted | None,
+        locked: StackLocked | None,
+        changed: Result,
+    ) -> Outcome:
+        """How the run ended. One that was whole when the command was asked to end is no failure, and says so."""
+        if (cause := asked()) is not None:
+            if error is not None or locked is not None:
+                account.failure = Failure(exit_code=cause.exit_code, message=told(cause, account.port_writes))
+                return outcome_of(tally, account, None, changed)
+            outcome = outcome_of(tally, account, None, changed)
+            words = "\n".join(filter(None, (outcome.message, cause.told_after(outcome.result, account.port_writes))))
+            return outcome.model_copy(update={"message": words, "exit_code": cause.exit_code})
+        assert not isinstance(error, Interrupted)
         if locked is not None:
             account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
         if error is not None and not tally.engine_ran and (known := known_refusal(self.name, str(error))):
             account.failure = Failure(exit_code=known.exit_code, message=str(known))
         if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
             account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
-        return outcome_of(tally, account, error, changed), tally
+        return outcome_of(tally, account, error, changed)
 
     def _unlocked(self, run: Callable[[], None], tally: Tally) -> None:
         """Runs; where only a dead run's lock is in the way, clears it and runs once more."""

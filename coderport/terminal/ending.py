@@ -58,6 +58,11 @@ class Cause:
             "the rest."
         )
 
+    def told_after(self, result: str, writes: int) -> str:
+        """One sentence where the run was over when the command was asked to end."""
+        wrote = f"after {writes_text(writes)} to Port" if writes else "and nothing was written to Port"
+        return f"Ended by {self.name}. The run was over: {result}, {wrote}."
+
 
 Words = Callable[[Cause], str]
 """What a command says of why it ended and of what it did until then."""
@@ -161,6 +166,25 @@ def told(cause: Cause, writes: int) -> str:
     """One sentence on how the command ended and what was written to Port until then."""
     _state.told = cause.told(writes)
     return _state.told
+
+
+def over(result: str, writes: int) -> None:
+    """From now on the command says, where it is ended, that its run was over, with this result and so many writes."""
+    says(lambda cause: cause.told_after(result, writes))
+
+
+@contextmanager
+def engine_run() -> Iterator[None]:
+    """A run of the engine, from before its start until its outcome is known: nothing is raised within for a signal.
+
+    Whoever is inside looks at `asked`, and says with `over` how the run ended.
+    """
+    _state.words = _nothing_written  # an earlier run of this command may have said more
+    _state.deferred += 1
+    try:
+        yield
+    finally:
+        _state.deferred -= 1
 
 
 def asked() -> Cause | None:
@@ -300,6 +324,8 @@ def _asked(number: int, _: FrameType | None) -> None:
     if _state.gentle:
         for process in list(_state.processes):
             _end_gently(process)
+        if not _state.output_lost:
+            _write(f"{cause.name}: the engine finishes what it has begun. Once more, and it breaks off.")
         return
     _kill_all()
     if not _state.deferred:
@@ -340,6 +366,11 @@ def _at_once(cause: Cause) -> None:
         text = f"Ended at once by {cause.name}: what was written to Port stands, and the next run does the rest."
     else:
         text = _state.words(cause)
+    _write(text)
+    os._exit(cause.exit_code)
+
+
+def _write(text: str) -> None:
+    """A line on standard error, past what a signal may have interrupted in the middle of a line."""
     with suppress(OSError):
         os.write(2, f"{text}\n".encode())
-    os._exit(cause.exit_code)
