@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from lab import Json
 
+from coderport.emulators.faults import Fault, Faults
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 
@@ -58,6 +62,46 @@ class Checkout:
         assert done.returncode == code, done.stdout + done.stderr
         found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return found
+
+    def locks(self) -> list[Path]:
+        """The locks in the backend."""
+        return [each for each in (self.folder.parent / "state").rglob("locks/**/*.json") if each.is_file()]
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    """Returns once it is true; a machine that is slow or busy only takes longer."""
+    deadline = time.monotonic() + 300
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+class Gate:
+    """Keeps requests to an emulator until it is opened, the first so many of them, or all."""
+
+    def __init__(self, faults: Faults, path: str, method: str | None = None, times: int | None = None) -> None:
+        self._faults, self._path = faults, path
+        self._number = faults.add(Fault(kind="latency", method=method, path=path, times=times, delay_ms=3_600_000))
+
+    def reached(self) -> None:
+        """Waits for a request at the gate."""
+        until(
+            lambda: any(each["number"] == self._number and each["hit"] for each in self._faults.standing()), self._path
+        )
+
+    def open(self) -> None:
+        """Lets what waits go on, and what comes later pass."""
+        self._faults.clear(self._number)
+
+
+@contextmanager
+def gate(faults: Faults, path: str, method: str | None = None, times: int | None = None) -> Iterator[Gate]:
+    """A gate that is open at the latest when the block ends: no server waits for its requests when it is stopped."""
+    found = Gate(faults, path, method, times)
+    try:
+        yield found
+    finally:
+        found.open()
 
 
 class Command:

@@ -34,7 +34,7 @@ ACTIONS = {"backend": "webhook", "url": "http://127.0.0.1:9/runs"}
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]:
-    with laboratory(tmp_path_factory.mktemp("sync"), cli, prebuilds=2) as lab:
+    with laboratory(tmp_path_factory.mktemp("sync"), cli, through_cli=True, prebuilds=2) as lab:
         yield lab
 
 

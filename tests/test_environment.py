@@ -36,8 +36,7 @@ def proxy() -> Iterator[Proxy]:
         yield running
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("capital", [False, True])
+@pytest.mark.parametrize(("command", "capital"), [*((each, False) for each in COMMANDS), ("up", True), ("sync", True)])
 def test_no_command_asks_a_proxy_for_this_machine(
     command: str, capital: bool, checkout: Checkout, proxy: Proxy
 ) -> None:
