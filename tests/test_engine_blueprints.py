@@ -78,16 +78,19 @@ def quiet(outcome: Outcome) -> None:
     assert (outcome.result, outcome.exit_code, outcome.port_writes) == ("unchanged", 0, 0), outcome
 
 
-@pytest.mark.parametrize("what", ADDED)
-def test_what_a_person_adds_to_ours_is_kept_and_is_no_difference_for_any_command(
-    lab: Lab, user: Stack, what: str
-) -> None:
+def add_by_hand(lab: Lab, what: str) -> Json:
+    """A colleague adds it to the blueprint; what Port holds then."""
     more = ADDED[what]
     parts = {("schema" if key == "properties" else key): value for key, value in more.items()}
     if "properties" in more:
         parts["schema"] = {"properties": more["properties"]}
     lab.port.behave(format_is_permanent=what != "format")  # in a Port that takes one later than the property
-    theirs = edit(lab, lambda body: add(body, parts))
+    return edit(lab, lambda body: add(body, parts))
+
+
+@pytest.mark.parametrize("what", ADDED)
+def test_what_a_person_adds_to_ours_is_kept_and_is_no_difference_for_any_command(lab: Lab, what: str) -> None:
+    theirs = add_by_hand(lab, what)
     outcome, tally = sync(lab.stack)
     quiet(outcome)
     assert not [text for text in tally.warnings if "full run" in text]
@@ -96,6 +99,11 @@ def test_what_a_person_adds_to_ours_is_kept_and_is_no_difference_for_any_command
         assert found.drift == ()
         quiet(found)
     quiet(lab.stack.preview()[0])
+    assert lab.blueprint(W) == theirs
+
+
+def test_nor_is_all_of_it_for_a_run_a_refresh_and_a_stack_that_uses_the_blueprints(lab: Lab, user: Stack) -> None:
+    theirs = [add_by_hand(lab, what) for what in ADDED][-1]
     quiet(lab.up()[0])
     lab.stack.refresh()
     quiet(lab.stack.preview()[0])

@@ -155,14 +155,13 @@ def test_a_wrong_passphrase_is_noticed_where_the_config_has_no_secrets(command: 
 
 
 @pytest.mark.parametrize(
-    ("backend", "code", "said"),
+    ("backend", "code", "said", "command"),
     [
-        ("", 2, "No place for Pulumi's state is chosen"),
-        ("file:///nonexistent/folder", 1, "Pulumi's state cannot be reached"),
-        ("https://127.0.0.1:9", 1, "Pulumi's state cannot be reached"),
+        *(("", 2, "No place for Pulumi's state is chosen", each) for each in ("up", "sync", "serve")),
+        *(("file:///nonexistent/folder", 1, "Pulumi's state cannot be reached", each) for each in ("up", "sync")),
+        ("https://127.0.0.1:9", 1, "Pulumi's state cannot be reached", "up"),
     ],
 )
-@pytest.mark.parametrize("command", ["up", "sync", "serve"])
 def test_a_backend_that_cannot_be_opened_is_one_message(
     backend: str, code: int, said: str, command: str, checkout: Checkout
 ) -> None:
