@@ -145,10 +145,19 @@ def in_state(lab: Lab) -> dict[str, Any]:
         each["urn"]: {
             "dependencies": set(each.get("dependencies", ())),
             "by_property": {key: set(on) for key, on in each.get("propertyDependencies", {}).items() if on},
-            **{key: each.get(key) for key in ("inputs", "provider", "parent", "protect")},
+            "inputs": _without_secrets(each.get("inputs")),
+            **{key: each.get(key) for key in ("provider", "parent", "protect")},
         }
         for each in lab.stack.state()["resources"]
     }
+
+
+def _without_secrets(value: Any) -> Any:
+    """The same with a word for each secret, which is encrypted anew whenever a state is written by another run."""
+    if isinstance(value, dict):
+        hidden = "ciphertext" in value
+        return "a secret" if hidden else {key: _without_secrets(each) for key, each in value.items()}
+    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
 
 
 @functools.cache
@@ -170,7 +179,8 @@ def _begun(cli: CliInfo) -> Path:
 
 
 @contextmanager
-def laboratory(folder: Path, cli: CliInfo, *, through_cli: bool = False, **settings: Any) -> Iterator[Lab]:
-    """A lab whose emulators end with the block. Settings are those of the Coder emulator."""
+def laboratory(folder: Path, cli: CliInfo, **settings: Any) -> Iterator[Lab]:
+    """A lab whose emulators end with the block. Settings are `through_cli` and those of the Coder emulator."""
+    through_cli = settings.pop("through_cli", False)
     with Pair(**{"seed": 11, "workspaces": 14, "templates": 4, **settings}) as pair:
         yield Lab(folder, cli, pair, through_cli=through_cli)

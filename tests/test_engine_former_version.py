@@ -80,7 +80,7 @@ def lab(tmp_path: Path, cli: CliInfo) -> Iterator[Lab]:
         lab.stack.configure(
             {"coderApiBaseUrl": coder.url, "actions": {"backend": "webhook", "url": "http://127.0.0.1:9/runs"}}
         )
-        lab.pulumi("stack", "import", "--file", str(tmp_path / "state.json"))
+        lab.pulumi("stack", "import", "--stack", "lab", "--file", str(tmp_path / "state.json"))
         pair.port.reset_requests()
         yield lab
     coder.stop()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +145,23 @@ def test_of_two_commands_that_make_a_stack_at_once_both_go_on(asked: Cli) -> Non
 
     asked.fails = other_was_first
     assert opened(asked).config()
+
+
+def test_while_another_command_makes_the_stack_this_one_waits_for_it(asked: Cli) -> None:
+    asked.there = False
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lock = f"file:///locks/1.json: created by me@{socket.gethostname()} (pid {os.getpid()}) at {now}"
+    answers = iter([f"error: the stack is currently locked by 1 lock(s).\n  {lock}\n"] * 2)
+
+    def made_by_another(words: str) -> str:
+        if not words.startswith("stack init"):
+            return ""
+        asked.there = True
+        return next(answers, "error: stack 'lab' already exists")
+
+    asked.fails = made_by_another
+    assert opened(asked).config()
+    assert [each for each in asked.asked if each.startswith("stack init")] == ["stack init lab"] * 3
 
 
 def test_a_torn_state_is_mended_and_the_same_asked_again(asked: Cli) -> None:

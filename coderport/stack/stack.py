@@ -14,6 +14,7 @@ import runpy
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -53,6 +54,10 @@ from coderport.terminal.remedy import CLI, COMMAND
 SUCCEEDED = "succeeded"
 PARALLEL = 128
 """Operations in flight: six bulk writes. The engine's default of 4 × cores would cap one at 8 entities on 2 cores."""
+
+_MAKING_SECONDS = 30.0
+"""How long another command may take to make the stack that this one was about to make."""
+_LOOK_SECONDS = 0.2
 
 _CONFIG_REJECTED = "validating stack config"
 _OF_THE_SCHEMA = re.compile(r"configuration key '(?P<key>[^']+)' must be of type '(?P<type>\w+)")
@@ -140,14 +145,22 @@ class Stack:
             return self._refused("cannot be opened", error)
 
     def _make(self) -> None:
-        """Makes the stack; a run that was killed while it made it may have left its lock in the way."""
-        try:
-            self._stack.workspace.create_stack(self.name)
-        except StackAlreadyExistsError:
-            return  # another command was the first to make it, a moment ago
-        except ConcurrentUpdateError as locked:
-            self._healed.append(unlock(self.name, str(locked)))
-            self._stack.workspace.create_stack(self.name)
+        """Makes the stack. Its lock is then of a run that died while it made it, or of one that makes it now."""
+        deadline = time.monotonic() + _MAKING_SECONDS
+        while True:
+            try:
+                self._stack.workspace.create_stack(self.name)
+            except StackAlreadyExistsError:  # another command was the first to make it, a moment ago
+                return
+            except ConcurrentUpdateError as locked:
+                try:
+                    self._healed.append(unlock(self.name, str(locked)))
+                except StackLocked:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(_LOOK_SECONDS)
+            else:
+                return
 
     def configure(self, values: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
         """Sets plain config values in the namespace of the project; a list or an object replaces the whole one."""
