@@ -11,6 +11,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from at_terminal import Terminal
 from packaging.requirements import Requirement
 from typer.main import get_command
 from wheel import ROOT, TAG, Installed
@@ -153,6 +154,54 @@ def test_init_makes_a_project_of_the_installed_version_that_goes_up(
         up = installed.run("up", "-s", "dev", cwd=below, **backend)
         assert up.returncode == 0, up.stdout + up.stderr
         assert len(pair.port.entities("coder_workspace")) == 2
+
+
+def test_the_quick_start_leads_from_an_empty_folder_to_an_up_by_its_own_text(
+    installed: Installed, cli: CliInfo, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    [begin] = re.findall(r"^ +(coderport init) +# installed$", text, re.MULTILINE)
+    [go] = re.findall(r"`(coderport up --stack NAME)`", text)
+    folder = tmp_path / "our catalog"
+    folder.mkdir()
+    with Pair(seed=3, workspaces=3, templates=2) as pair:
+        environment = {
+            "PATH": f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}",
+            "HOME": str(installed.home),
+            "TERM": "dumb",
+            "PULUMI_BACKEND_URL": tmp_path.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "theirs",
+        }
+        terminal = Terminal(["/bin/sh", "-c", begin], folder, environment)
+        for asked, answer in {
+            "Coder's address": pair.coder_url,
+            "A Coder token": pair.coder.token,
+            "Port's client id": pair.port.client_id,
+            "Port's client secret": pair.port.client_secret,
+            "Port's region": pair.port_url,
+            "The project's name": "",
+            "The stack's name": "trial",
+            "Write a workflow": "n",
+        }.items():
+            terminal.says(asked)
+            terminal.says(": ")
+            terminal.answers(answer)
+        terminal.says("All is well.")
+        terminal.says("Preview what a run would do now? It writes nothing. [y/N]: ")
+        terminal.answers("y")
+        terminal.says("changes in ")
+        assert terminal.ended() == 0 and pair.port.writes == 0
+        up = subprocess.run(
+            ["/bin/sh", "-c", go.replace("NAME", "trial")],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert up.returncode == 0, up.stdout + up.stderr
+        assert len(pair.port.entities("coder_workspace")) == 3
 
 
 def test_quiet_leaves_what_is_wrong_and_verbose_adds_the_requests(

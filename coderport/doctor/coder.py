@@ -97,7 +97,7 @@ async def _sights(client: CoderClient, scope: tuple[Organization, ...]) -> list[
 
 async def _kinds(settings: Settings, client: CoderClient, scope: tuple[Organization, ...]) -> list[Check]:
     """Which of the kinds that are asked for a run reads with this token, by the rule of a run."""
-    several = [each for each in kinds_of(settings.kinds) if not each.always]
+    several = [each for each in kinds_of(settings.kinds, settings.of_stack) if not each.always]
     if not several:
         return []
     breadth = await measured_breadth(client, scope, frozenset().union(*(each.needs for each in several)))

@@ -34,4 +34,4 @@ def reasons_of(settings: Settings, snapshot: Snapshot, leaving: Iterable[str]) -
 
 
 def _blueprints(settings: Settings) -> frozenset[str]:
-    return frozenset(each.name for each in kinds_of(settings.kinds))
+    return frozenset(each.name for each in kinds_of(settings.kinds, settings.of_stack))
