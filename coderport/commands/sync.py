@@ -6,24 +6,22 @@ in a targeted run; where a part will not do, a full `up` runs instead, and the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from coderport.catalog.agreement import Difference as Finding
-from coderport.catalog.answers.values import split
+from coderport.catalog.resource_types import ENTITY
+from coderport.catalog.values import resource_name
 from coderport.commands.history import store_of
 from coderport.errors import CoderportError
-from coderport.guard.deletions import ACTION, ANSWER
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
-from coderport.kinds.all import BLUEPRINTS, BY_IDENTIFIER
-from coderport.planning.changes import names_of, outlook, why_of
+from coderport.planning.changes import outlook, why_of
 from coderport.planning.difference import Difference, part_of, targets_of
 from coderport.planning.memory import Memory
 from coderport.planning.planfile import stamps_of
 from coderport.report.account import Account, Failure
-from coderport.report.change import PERMISSIONS_OF, Change, Operation
+from coderport.report.change import Change
 from coderport.report.outcome import Counts, Outcome, Tally, kind_of
 from coderport.stack.comparison import Comparison, comparison_of
 from coderport.stack.result import outcome_of
@@ -81,7 +79,7 @@ def preview(stack: Stack, account: Account | None = None) -> tuple[Outcome, Tall
     tally.warnings.extend(compared.plan.notes)
     tally.warnings.extend(f"The next run is a full one: {reason}." for reason in compared.misfits)
     account.orphans = {name: sorted(ids) for name, ids in compared.found.orphans.items()}
-    for change in changes(compared):
+    for change in changes(compared, account.changes):
         tally.count(change)
     count_unchanged(tally, compared)
     return outcome_of(tally, account, None, "changes"), tally
@@ -153,54 +151,22 @@ def failed(error: CoderportError | Interrupted, account: Account, tally: Tally) 
     return outcome_of(tally, account, None, "unchanged"), tally
 
 
-def changes(compared: Comparison) -> Iterator[Change]:
-    """The steps of the engine that the difference comes to; what is only unrecorded changes nothing in Port."""
+def changes(compared: Comparison, foreseen: Mapping[str, Change]) -> Iterator[Change]:
+    """The steps of the engine that the difference comes to: what is `foreseen` in Port, by `type::name`, and what only
+    enters or leaves the state. Orphans are none: the engine does not know them.
+    """
     found, plan = compared.found, compared.plan
-    for name, findings in found.blueprints.items():
-        done: Operation = "updated" if name in plan.held.blueprints else "created"
-        yield _of_declared(done, "blueprint", BY_IDENTIFIER[name].title, name, findings)
-    for action in found.actions:
-        title, identifier = action.action.title, action.action.identifier
-        of_permissions = tuple(each for each in action.findings if ".permissions." in each.path)
-        of_action = tuple(each for each in action.findings if each not in of_permissions)
-        if action.missing:
-            yield _of_declared("created", "action", title, identifier)
-            yield _of_declared("created", PERMISSIONS_OF, identifier, identifier)
-        elif not action.findings:
-            yield _of_declared("adopted", "action", title, identifier)
-        if of_action:
-            yield _of_declared("updated", "action", title, identifier, of_action)
-        if of_permissions:
-            yield _of_declared("updated", PERMISSIONS_OF, identifier, identifier, of_permissions)
-    for identifier in sorted(found.leaving_actions):
-        yield Change("deleted", "action", identifier, (), identifier, why=why_of(plan, ACTION, identifier))
-        yield Change("deleted", PERMISSIONS_OF, identifier, (), identifier)
-    for changed_answer in found.answers:
-        answer, findings = changed_answer.answer, changed_answer.findings
-        done = "created" if changed_answer.missing else "updated" if findings else "adopted"
-        yield _of_declared(done, answer.kind, answer.title, answer.identifier, findings)
-    for key in sorted(found.leaving_answers):
-        kind, identifier = split(key)
-        yield Change("deleted", kind, identifier, (), identifier, why=why_of(plan, ANSWER, key))
-    for entity in found.missing:
-        yield Change("created", kind_of(entity.blueprint), entity.title, (), entity.identifier)
-    for changed in found.changed:
-        details = tuple(sorted(key.removeprefix("$") for key in changed.values))
-        entity = changed.entity
-        yield Change("updated", kind_of(entity.blueprint), entity.title, details, entity.identifier, changed.values)
+    orphans = {f"{ENTITY}::{resource_name(name, each)}" for name, ids in found.orphans.items() for each in ids}
+    yield from (change for key, change in foreseen.items() if key not in orphans)
+    for action in (each.action for each in found.actions if not each.missing and not each.findings):
+        yield Change("adopted", "action", action.title, (), action.identifier)
+    for answer in (each.answer for each in found.answers if not each.missing and not each.findings):
+        yield Change("adopted", answer.kind, answer.title, (), answer.identifier)
     for entity in found.unrecorded:
         yield Change("adopted", kind_of(entity.blueprint), entity.title, (), entity.identifier)
-    for blueprint in (each.identifier for each in BLUEPRINTS):
-        held, handed_over = plan.held.entities.get(blueprint, {}), plan.disappearing[blueprint].handed_over
-        for identifier in sorted(found.leaving.get(blueprint, ())):
-            title = its.title if (its := held.get(identifier)) else identifier
-            done, why = "released" if identifier in handed_over else "deleted", why_of(plan, blueprint, identifier)
-            yield Change(done, kind_of(blueprint), title or identifier, (), identifier, why=why)
-
-
-def _of_declared(done: Operation, kind: str, title: str, identifier: str, findings: tuple[Finding, ...] = ()) -> Change:
-    texts = tuple(map(str, findings)) if done == "updated" else ()
-    return Change(done, kind, title, names_of(findings) if texts else (), identifier, findings=texts)
+    for name, ids in found.leaving.items():
+        for identifier in sorted(ids - plan.held.entities.get(name, {}).keys()):
+            yield Change("deleted", kind_of(name), identifier, (), identifier, why=why_of(plan, name, identifier))
 
 
 def count_unchanged(

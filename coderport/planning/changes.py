@@ -76,7 +76,7 @@ def _declared(plan: Plan, permissions: Permissions | None, found: Outlook) -> No
         found.standing[key] = _standing(differing)
         if differing:
             texts = tuple(map(str, differing))
-            found.changes[key] = Change("updated", kind, title, names_of(differing), identifier, findings=texts)
+            found.changes[key] = Change("updated", kind, title, _names_of(differing), identifier, findings=texts)
 
     for blueprint in plan.blueprints:
         name, live = blueprint.identifier, plan.held.blueprints.get(blueprint.identifier)
@@ -145,7 +145,7 @@ def why_of(plan: Plan, kind: str, identifier: str) -> str:
     return ""
 
 
-def names_of(findings: Iterable[Finding]) -> tuple[str, ...]:
+def _names_of(findings: Iterable[Finding]) -> tuple[str, ...]:
     """What differs of something that is declared, by name."""
     return tuple(dict.fromkeys(each.path.split(".", 1)[-1] for each in findings))
 
