@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from catalog_samples import CONTEXT
@@ -17,7 +19,7 @@ from coderport.catalog.values import Entity, LeftOut, OrganizationNames, Ref, na
 from coderport.coder.client import CoderClient
 from coderport.coder.facilities import Licence
 from coderport.coder.fate import Fate
-from coderport.coder.models import read_as
+from coderport.coder.models import Workspace, read_as
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.coder.written import derived_id
 from coderport.kinds.all import KIND_OF, KINDS
@@ -29,6 +31,7 @@ from coderport.kinds.prebuild_preset import identifier_of
 VERSION, PROVISIONER, PRESET = "coder_template_version", "coder_provisioner_daemon", "coder_prebuild_preset"
 PROXY, LICENCE, FAILURE, AGENT = "coder_workspace_proxy", "coder_licence", "coder_failed_build", "coder_agent"
 EVERYTHING = Filters()
+RECORDINGS = Path(__file__).parent / "recordings"
 HISTORIES = int(os.environ.get("KINDS_HISTORIES", "60"))
 GHOST = "00000000-0000-4000-8000-00000000dead"
 
@@ -445,6 +448,19 @@ def test_the_agents_of_a_workspace_that_stops_have_ended(api: Api) -> None:
     api.emulator.stop(workspace)
     listing = read(api, {AGENT: known}).listings[AGENT]
     assert listing.fates == dict.fromkeys(known, Fate.GONE)
+
+
+def test_the_agent_that_coder_lists_of_a_stopped_workspace_is_none(api: Api) -> None:
+    lines = (RECORDINGS / "coder-2.20.0-wide.jsonl").read_text(encoding="utf-8").splitlines()
+    (recorded,) = (
+        each for each in map(json.loads, lines) if each["name"] == "workspaces with status stopped, count only"
+    )
+    (row,) = recorded["response"]["workspaces"]
+    workspace = read_as(Workspace, row)
+    assert [each.status for each in workspace.agents] == ["connecting"]
+    snapshot = read(api).snapshot
+    listing = reading_of(api, AGENT, replace(snapshot, workspaces={workspace.id: workspace}), frozenset())
+    assert listing.rows == {}
 
 
 def test_where_workspaces_were_missed_no_agent_has_ended(api: Api) -> None:

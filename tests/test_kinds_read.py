@@ -28,6 +28,7 @@ from coderport.kinds.desired import desired
 from coderport.kinds.filters import Filters
 from coderport.kinds.inventory import Inventory, derived, read_inventory
 from coderport.kinds.kind import Listing
+from coderport.kinds.workspace import workspace_entity
 
 HISTORIES = int(os.environ.get("KINDS_HISTORIES", "150"))
 ORGANIZATION, USER, GROUP = OPTIONAL = ("coder_organization", "coder_user", "coder_group")
@@ -132,12 +133,20 @@ def test_a_workspace_leads_to_those_that_it_is_shared_with_and_to_the_groups_of_
     one, other = api.emulator.create_user("one"), api.emulator.create_user("other")
     body = {"user_roles": {one: "use", other: "admin"}, "group_roles": {everybody: "use"}}
     assert api.request("PATCH", f"/workspaces/{workspace}/acl", json=body).status_code == 204
-    relations = relations_of(read(api, {}), WORKSPACE, workspace)
+    found = read(api, {})
+    relations, row = relations_of(found, WORKSPACE, workspace), found.snapshot.workspaces[workspace]
+    turned = row.model_copy(update={"shared_with": row.shared_with[::-1]})
+    people = {Ref(USER, one), Ref(USER, other)}
+    assert workspace_entity(turned, CONTEXT, people, {USER}) == workspace_entity(row, CONTEXT, people, {USER})
     assert relations["shared_with_users"] == tuple(sorted([one, other]))
     assert relations["shared_with_groups"] == (everybody,)
     assert api.request("DELETE", f"/workspaces/{workspace}/acl").status_code == 204
     member = api.emulator.workspace(workspace).owner_id
     group = api.emulator.create_group("few", members=[member])
+    elsewhere = api.emulator.create_organization("elsewhere")
+    inside = api.emulator.state.users[member].organizations
+    api.emulator.set_user(member, organizations={**inside, elsewhere: frozenset()})
+    api.emulator.create_group("others", organization=elsewhere, members=[member])
     relations = relations_of(read(api, {}), WORKSPACE, workspace)
     assert relations["owner_groups"] == tuple(sorted([everybody, group]))
     assert (relations["shared_with_users"], relations["shared_with_groups"]) == ((), ())
