@@ -6,6 +6,7 @@ import copy
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -187,20 +188,25 @@ class PortEmulator:
     # ------------------------------------------------------------ people, secrets
 
     def add_user(self, email: str, roles: tuple[str, ...] = ("Member",), teams: tuple[str, ...] = ()) -> Json:
-        """Let a person in (or change one who is in); as ``GET /v1/users/{email}`` shows them."""
+        """Let a person in (or change one who is in); as ``GET /v1/users/{email}`` shows them.
+
+        Whoever's address cannot be an identifier has no entity of ``_user``: assumed, nothing says what Port does.
+        """
         with self._store.lock:
             held = self._store.users.get(email)
             user_id = held.id if held else f"auth0|{self._random.randbytes(12).hex()}"
             user = User(user_id, email, tuple(roles), tuple(teams), held.created_at if held else self._store.now())
             self._store.users[email] = user
-            self.put_entity(USERS, user.entity(), by="port")
+            with suppress(Problem):
+                self.put_entity(USERS, user.entity(), by="port")
             return user.shown(self.organization_id)
 
     def remove_user(self, email: str) -> None:
         """Take a person out of the organization. What they did keeps the id that they had."""
         with self._store.lock:
             del self._store.users[email]
-            self.delete_entity(USERS, email)
+            if self.entity(USERS, email) is not None:
+                self.delete_entity(USERS, email)
 
     def set_secret(self, name: str, value: str) -> None:
         """A secret of the organization, for ``.secrets`` of payloads."""
