@@ -103,6 +103,18 @@ def test_the_file_is_named_and_for_what_comes_from_the_environment_the_variable(
         load_settings({}, {**WHOLE, "CODER_API_BASE_URL": "coder"}, stack="prod")
 
 
+def test_what_stands_in_the_place_of_an_object_or_a_list_is_taken_out_first() -> None:
+    """Pulumi sets no part of an object where a list stands (3.250: "key for an array must be an int")."""
+    for config, path in (({"guard": "[1]"}, "coderport:guard"), ({"templates": {"a": "b"}}, "coderport:templates")):
+        with pytest.raises(SettingsError) as raised:
+            load_settings(config, WHOLE, stack="prod")
+        take_out, anew = [line.strip() for line in str(raised.value).splitlines() if " -- config " in line]
+        assert take_out.endswith(f"config rm --stack prod {path}") and f"{SET} --path" in anew
+    with pytest.raises(SettingsError) as raised:
+        load_settings({}, {**WHOLE, "CODERPORT_ACTIONS": "[]"}, stack="prod")
+    assert "config rm" not in str(raised.value)
+
+
 def test_a_namespace_with_a_typing_error_is_a_wrong_setting_and_another_s_is_left_alone() -> None:
     with pytest.raises(SettingsError) as raised:
         settings_of({"coderprot:takeOver": ("true", False)}, "coderport", WHOLE, stack="prod")

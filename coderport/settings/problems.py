@@ -62,11 +62,15 @@ def _reason(item: Any) -> str:
 
 
 def _set(key: str, reason: str) -> str:
-    """The options and the key with which `pulumi config set` sets it; an object or a list by a part of it."""
+    """The options and the key with which `pulumi config set` sets it; an object or a list by a part of it.
+
+    Without a reason those of `pulumi config rm`, which has to come first where a list stands in an object's place or
+    the other way round: Pulumi sets no part of the wrong one.
+    """
     inside = {OBJECT: ".KEY", LIST: "[0]"}
     part = next((each for words, each in inside.items() if reason.startswith(words)), "")
-    part = ".NAME" if key == "coderHeaders" else part
-    options = ["--secret"] * (key in SECRETS) + ["--path"] * (bool(part) or "." in key or "[" in key)
+    part = ".NAME" if key == "coderHeaders" and reason else part
+    options = ["--secret"] * (key in SECRETS and bool(reason)) + ["--path"] * (bool(part) or "." in key or "[" in key)
     return " ".join((*options, shlex.quote(f"{_full(key)}{part}")))
 
 
@@ -99,12 +103,13 @@ def report(
             also = f", or with the environment variable {ENVIRONMENT[key]}" if key in ENVIRONMENT else ""
             if top in from_environment:
                 also = f"; what counts now is the environment variable {ENVIRONMENT[top]}"
+            lines.append(f"    set it in {file}{also}:")
+            if reason.startswith((OBJECT, LIST)) and top not in from_environment:
+                lines.append(f"      {CLI} config rm --stack {stack} {_set(key, '')}")
             # The value of a secret is asked for, so that it stands in no shell's history.
             example = _EXAMPLES.get(key, "VALUE")
             value = "" if key in SECRETS else f" {'VALUE' if ' ' in example else example}"
-            lines.append(
-                f"    set it in {file}{also}:\n      {CLI} config set --stack {stack} {_set(key, reason)}{value}"
-            )
+            lines.append(f"      {CLI} config set --stack {stack} {_set(key, reason)}{value}")
         if " " in _EXAMPLES.get(key, ""):
             lines.append(f"    it is {_EXAMPLES[key]}")
     lines.append("docs/settings.md lists every setting. Nothing was read or written.")
