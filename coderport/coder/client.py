@@ -9,7 +9,6 @@ lost connections and answers that were cut short or come too slowly, all within 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import httpx
 
 from coderport import __version__
 from coderport.coder import errors
+from coderport.coder.answers import Answer, Reader
 from coderport.coder.models import (
     BuildInfo,
     CoderPerson,
@@ -37,35 +37,11 @@ from coderport.coder.models import (
 )
 from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
-from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
-from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date, retry_after, span
+from coderport.transport.exchange import Oversized, exchange
+from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date
 from coderport.transport.route import Route, route_to
 
 IN_FLIGHT = 6
-
-_BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
-    400: errors.CoderBadRequest,
-    401: errors.CoderUnauthorized,
-    403: errors.CoderForbidden,
-    404: errors.CoderNotFound,
-    409: errors.CoderConflict,
-    410: errors.CoderGone,
-}
-
-_CUT = object()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A successful answer: decoded JSON (None for 204 and 304).
-
-    `asked_at` is the time on the server's clock, to the second and rather too early, at which it was asked;
-    None where the answer has no `Date`.
-    """
-
-    status: int
-    data: Any
-    asked_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -110,7 +86,9 @@ class CoderClient:
         self._persistence = Persistence(patience or Patience.of(), say, waits)
         self.base_url = _api_root(base_url)
         # A short value is a word of other sentences, and tells nobody much.
-        self._secrets = (token, *(value for value in (headers or {}).values() if len(value) >= 8))
+        secrets = (token, *(value for value in (headers or {}).values() if len(value) >= 8))
+        port = f":{self.base_url.port}" if self.base_url.port else ""
+        self._reader = Reader(f"{self.base_url.host}{port}", secrets)
         self._places = asyncio.Semaphore(in_flight)
         self._route = Route() if transport is not None else route_to(str(self.base_url))
         self._http = httpx.AsyncClient(
@@ -141,7 +119,7 @@ class CoderClient:
         await self._http.__aexit__(kind, error, trace)
 
     def __repr__(self) -> str:
-        return f"CoderClient({self._host})"
+        return f"CoderClient({self._reader.host})"
 
     @property
     def retries(self) -> int:
@@ -298,89 +276,28 @@ class CoderClient:
                 )
             except Oversized as error:
                 raise errors.CoderAnswerError(
-                    f"Coder at {self._host} sends no end ({method} {path}): {error}"
+                    f"Coder at {self._reader.host} sends no end ({method} {path}): {error}"
                 ) from None
             except httpx.HTTPError as error:
-                told = self._clean(self._route.told(error))
-                failed = f"Coder at {self._host} did not answer {method} {path}: {told}"
+                told = self._reader.clean(self._route.told(error))
+                failed = f"Coder at {self._reader.host} did not answer {method} {path}: {told}"
                 connected = not isinstance(error, httpx.ConnectError)
             else:
                 took = timedelta(seconds=time.monotonic() - started)
-                return self._answer(method, path, response, took)
+                return self._read(method, path, response, took)
         raise errors.CoderUnreachable(failed, connected=connected)
 
-    def _answer(self, method: str, path: str, response: httpx.Response, took: timedelta) -> Answer:
-        status = response.status_code
-        self.clock = clock = http_date(response.headers.get("date", ""))
-        asked_at = clock - took if clock else None
-        asked = f"{method} {path}"
-        if status in (204, 304) and method != "GET":
-            self._persistence.answered()
-            return Answer(status, None, asked_at)
-        if 300 <= status < 400:
-            raise errors.CoderRedirected(
-                f"Coder at {self._host} redirects {asked} to {_location_host(response)} ({status}), which is "
-                "not followed: set CODER_API_BASE_URL to the access URL that the deployment reports"
-            )
-        is_json = "json" in response.headers.get("content-type", "").lower()
-        if status >= 400:
-            data = _json_or_none(response) if is_json else None
-            if not isinstance(data, Mapping) and status not in (429, *range(500, 600)):
-                # A gateway's own 404 or 410 must not pass for Coder's.
-                raise self._not_json(asked, response)
-            if status < 500:
-                self._persistence.answered()
-            raise self._refusal(asked, response, data if isinstance(data, Mapping) else {})
-        if not is_json:
-            raise self._not_json(asked, response)
+    def _read(self, method: str, path: str, response: httpx.Response, took: timedelta) -> Answer:
+        """The answer; any that is Coder's own, be it a refusal, shows that Coder is there."""
+        self.clock = http_date(response.headers.get("date", ""))
         try:
-            data = json.loads(response.content)
-        except (ValueError, RecursionError):
-            data = _CUT
-        if data is not _CUT:
-            self._persistence.answered()
-            return Answer(status, data, asked_at)
-        raise errors.CoderCutAnswer(
-            f"Coder's answer to {asked} is cut short or no JSON ({len(response.content)} bytes)"
-        )
-
-    def _refusal(self, asked: str, response: httpx.Response, body: Mapping[str, Any]) -> errors.CoderStatusError:
-        status = response.status_code
-        reason = self._clean(": ".join(str(part) for part in (body.get("message"), body.get("detail")) if part))
-        validations = [one for one in body.get("validations") or () if isinstance(one, Mapping)]
-        if validations:
-            told = self._clean("; ".join(str(one.get("detail")) for one in validations))
-            reason = f"{reason} ({told})".lstrip()
-        reason = reason or response.reason_phrase or "no reason given"
-        asked_for = retry_after(response.headers) if status == 429 else None
-        if asked_for:
-            reason += f" (it asks to wait for {span(asked_for)})"
-        message = f"Coder at {self._host} answered {asked} with {status}: {reason}"
-        if status == 429:
-            return errors.CoderRateLimited(message, reason=reason, retry_after=asked_for)
-        if status == 401:
-            message = (
-                f"Coder at {self._host} does not accept the token (401): {reason} The token is malformed, "
-                "unknown or expired, or its user is suspended. Make a new one with `coder tokens create` or on the "
-                "deployment's page /settings/tokens, and set it as CODER_SESSION_TOKEN"
-            )
-        kind = _BY_STATUS.get(status, errors.CoderServerError if status >= 500 else errors.CoderStatusError)
-        fields = frozenset(str(one.get("field")) for one in validations)
-        return kind(message, status=status, reason=reason, fields=fields)
-
-    def _not_json(self, asked: str, response: httpx.Response) -> errors.CoderAnswerError:
-        return errors.CoderAnswerError(
-            f"{self._host} answers {asked} with {kind_of_body(response)} ({response.status_code}) instead of JSON: is "
-            "CODER_API_BASE_URL the root of a Coder deployment, and does nothing on the way ask for a login?"
-        )
-
-    @property
-    def _host(self) -> str:
-        port = f":{self.base_url.port}" if self.base_url.port else ""
-        return f"{self.base_url.host}{port}"
-
-    def _clean(self, text: str) -> str:
-        return cleaned(text, self._secrets)
+            answer = self._reader.read(method, path, response, self.clock - took if self.clock else None)
+        except errors.CoderStatusError as error:
+            if error.status < 500:
+                self._persistence.answered()
+            raise
+        self._persistence.answered()
+        return answer
 
 
 def _at_least(asked: float | None, persistence: Persistence) -> float | None:
@@ -397,23 +314,6 @@ def _api_root(base_url: str) -> httpx.URL:
         raise SettingsError("CODER_API_BASE_URL is not an http(s) URL, for example https://coder.example.com")
     path = url.path.rstrip("/").removesuffix("/api/v2").rstrip("/")
     return url.copy_with(path=f"{path}/api/v2", query=None, fragment=None)
-
-
-def _location_host(response: httpx.Response) -> str:
-    location = response.headers.get("location")
-    if not location:
-        return "nowhere (no Location)"
-    try:
-        return httpx.URL(location).host or "another path of the same host"
-    except httpx.InvalidURL:
-        return "an invalid Location"
-
-
-def _json_or_none(response: httpx.Response) -> Any:
-    try:
-        return json.loads(response.content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _object(answer: Answer, path: str) -> dict[str, Any]:
