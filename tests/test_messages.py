@@ -38,7 +38,7 @@ ELSEWHERE = {
     "self.project": ["The project … has no stack … in …"],
 }
 
-OF_RUNS = {"Refused", "Failed", "Stopped"}
+OF_RUNS = {"Refused", "Failed", "CoderAway", "Stopped"}
 """They end a run of an action, whose log in Port has them, and no command."""
 
 NEVER_SEEN = {"Unsupported"}
