@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 from coderport.commands.consoles import people
 from coderport.conformance.recording import behaviours
 from coderport.emulators.pair import Pair
+from coderport.project import CHECKOUT
 from coderport.terminal.ending import as_service
+from coderport.terminal.remedy import COMMAND
 
 DEV_PORTS = (17080, 17081, 17082, 17083)
 """Where the dev stack (`Pulumi.dev.yaml`) looks for Coder, Port and their control server; last their page."""
@@ -43,6 +46,11 @@ def emulate_until_interrupted(
         console = people(stderr=True)
         console.print(pair.banner())
         console.print(f"Look at both in a browser: {pair.page_url}/")
+        if CHECKOUT is not None and not free_ports:
+            state = shlex.quote((CHECKOUT / ".coderport").as_uri())
+            console.print("In another terminal, without a login:")
+            command = f"PULUMI_BACKEND_URL={state} PULUMI_CONFIG_PASSPHRASE=dev {COMMAND} up --stack dev"
+            console.print(f"  {command}", soft_wrap=True)
         console.print("Ctrl-C ends them.")
         print(json.dumps(pair.describe()), flush=True)
         stop.wait()
