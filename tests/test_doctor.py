@@ -36,6 +36,7 @@ from coderport.stack.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[1]
 NOWHERE = "http://127.0.0.1:9"
+HASTY = {"CODERPORT_PATIENCE": "1"}  # only where a server is not there: an answer has no more than that either
 Found = Mapping[tuple[str, str], Check]
 
 
@@ -60,7 +61,7 @@ class House:
             "PORT_BASE_URL": self.pair.port_url,
             "PORT_CLIENT_ID": self.pair.port.client_id,
             "PORT_CLIENT_SECRET": self.pair.port.client_secret,
-            "CODERPORT_PATIENCE": "1",
+            "CODERPORT_PATIENCE": "60",
         }
 
     @contextmanager
@@ -186,7 +187,7 @@ ILL = {
         environ=lambda house: {"CODER_API_BASE_URL": "https://coder.example.com", "HTTPS_PROXY": "gopher://proxy:1"},
     ),
     "no Coder at the address": Ill(
-        ("Coder", "address"), "fail", "did not answer", environ=lambda house: {"CODER_API_BASE_URL": NOWHERE}
+        ("Coder", "address"), "fail", "did not answer", environ=lambda house: {"CODER_API_BASE_URL": NOWHERE, **HASTY}
     ),
     "something else than Coder at the address": Ill(
         ("Coder", "address"), "fail", "Is that a Coder deployment?",
@@ -226,7 +227,7 @@ ILL = {
         environ=lambda house: {"PORT_CLIENT_SECRET": "no"},
     ),
     "no Port at the address": Ill(
-        ("Port", "credentials"), "fail", "cannot be reached", environ=lambda house: {"PORT_BASE_URL": NOWHERE}
+        ("Port", "credentials"), "fail", "cannot be reached", environ=lambda house: {"PORT_BASE_URL": NOWHERE, **HASTY}
     ),
     "blueprints of somebody else": Ill(
         ("run", "guard"), "fail", "already has a blueprint coder_template", "coderport:takeOver true",
