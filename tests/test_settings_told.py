@@ -142,6 +142,13 @@ def test_a_secret_that_cannot_be_decrypted_is_a_wrong_setting() -> None:
     assert isinstance(error, SettingsError) and "--stack prod --secret coderport:KEY" in str(error)
 
 
+def test_a_full_disk_below_the_state_is_told_with_what_to_do() -> None:
+    said = "saving backup: blob (code=Unknown): write /x.tmp: no space left on device"
+    error = known_refusal("prod", said, midway=True)
+    assert known_refusal("prod", "403: Forbidden", midway=True) is None, "that may be Port's"
+    assert error is not None and error.exit_code == 1 and "Make room there, and run again" in str(error)
+
+
 def test_the_value_of_a_secret_is_in_no_message() -> None:
     for config in (
         {"coderSessionToken": "a token\nwith a break"},

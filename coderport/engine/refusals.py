@@ -26,15 +26,19 @@ _NO_LOGIN = (
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of refusal: what its text has in it, and what to tell (`{stack}` is the stack's name)."""
+    """One kind of refusal: what its text has in it, and what to tell (`{stack}` is the stack's name).
+
+    `midway` says that it is known as well once the engine runs, when a text may be of a server that it writes to.
+    """
 
     sign: re.Pattern[str]
     told: str
     error: type[CoderportError]
+    midway: bool
 
 
-def _kind(sign: str, told: str, error: type[CoderportError] = SettingsError) -> _Kind:
-    return _Kind(re.compile(sign, re.IGNORECASE), told, error)
+def _kind(sign: str, told: str, error: type[CoderportError] = SettingsError, *, midway: bool = False) -> _Kind:
+    return _Kind(re.compile(sign, re.IGNORECASE), told, error, midway)
 
 
 # The first that fits counts. What a person set wrong ends with 2, what is out of order with 1.
@@ -64,6 +68,13 @@ _KINDS = (
     _kind(
         "incorrect passphrase",
         f"The passphrase is not that of the stack {{stack}}.\n{_SET_PASSPHRASE}",
+    ),
+    _kind(
+        "no space left on device|disk quota exceeded",
+        "The disk is full where the state of the stack {stack} is kept, or Pulumi's own folder is. Make room there, "
+        "and run again: that run does what is left.",
+        EngineError,
+        midway=True,
     ),
     _kind(
         "could not decrypt configuration",
@@ -135,11 +146,14 @@ _ON_THE_WAY = re.compile(
 )
 
 
-def known_refusal(stack: str, said: str) -> CoderportError | None:
-    """The error for what the CLI `said` of the stack, if it is of a known kind; the CLI's own words end it."""
+def known_refusal(stack: str, said: str, *, midway: bool = False) -> CoderportError | None:
+    """The error for what the CLI `said` of the stack, if it is of a known kind; the CLI's own words end it.
+
+    `midway` where the engine had begun: few kinds are known then.
+    """
     words = last_words(said)
     for kind in _KINDS:
-        if kind.sign.search(words):
+        if kind.midway >= midway and kind.sign.search(words):
             return kind.error(f"{kind.told.format(stack=stack)}\nThe Pulumi CLI says: {_ON_THE_WAY.sub('', words)}")
     return None
 

@@ -453,7 +453,7 @@ class Stack:
         assert not isinstance(error, Interrupted)
         if locked is not None:
             account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
-        if error is not None and not tally.engine_ran and (known := known_refusal(self.name, str(error))):
+        if error is not None and (known := known_refusal(self.name, str(error), midway=tally.engine_ran)):
             account.failure = Failure(exit_code=known.exit_code, message=str(known))
         if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
             account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
