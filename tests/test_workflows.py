@@ -549,9 +549,8 @@ def test_a_job_that_names_an_environment_runs_in_it() -> None:
 def rendered(folder: Path, code: int, stdout: str, stderr: str) -> str:
     (folder / "out").write_text(stdout)
     (folder / "err").write_text(stderr)
-    command = [sys.executable, "-m", "coderport.report.comment", "prod", str(code), "out", "err"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, str(ROOT / "scripts" / "preview_comment.py"), "prod", str(code), "out", "err"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_refusal_is_shown_with_its_release(tmp_path: Path) -> None:
