@@ -293,7 +293,7 @@ def test_whatever_the_preview_exits_with_its_comment_is_written(runner: Runner, 
     assert runner.run(script("preview", "preview", "Preview"), STACK="prod") == 0
     assert runner.output.read_text() == f"code={code}\n"
     runner.real_python()
-    (runner.folder / "coderport").symlink_to(ROOT / "coderport")
+    (runner.folder / "scripts").symlink_to(ROOT / "scripts")
     assert runner.run(script("preview", "preview", "Write the comment"), STACK="prod", CODE=str(code)) == 0
     written = (runner.folder / "comment" / "prod.md").read_text()
     assert "`prod`: changes" in written
