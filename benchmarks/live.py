@@ -4,7 +4,8 @@
     python -m benchmarks.live --small    # 300 workspaces, 2 builds a second, one minute
 
 Emulators in this process, the project's own `up` and `live` in others. The lag is measured from outside: from the time
-at which something happens in Coder to the moment at which Port holds it, looked at every 20 ms.
+at which something happens in Coder to the moment at which Port holds it, looked at every 20 ms. Then the same happens
+with a `sync` that begins again whenever it has ended, in place of `live`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 from rich.console import Console
@@ -156,6 +157,39 @@ def happen(pair: Pair, watched: Watched, seconds: float, per_second: float) -> t
     return builds, renames
 
 
+@contextmanager
+def syncing(project: Checkout) -> Iterator[Callable[[], int]]:
+    """`sync` again and again; the number of those that have ended. BenchError where one fails."""
+    stop, ended = threading.Event(), 0
+
+    def work() -> None:
+        nonlocal ended
+        while not stop.is_set():
+            project.command("sync")
+            ended += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        try:
+            yield lambda: ended
+        finally:
+            stop.set()
+            running.result()
+
+
+@dataclass(frozen=True)
+class Looped:
+    """What the same happenings looked like with a `sync` in a loop in place of `live`."""
+
+    seconds: float
+    syncs: int
+    builds: int
+    builds_p50: float | None
+    builds_p99: float | None
+    builds_late: int
+    coder_requests_most: int
+
+
 @dataclass(frozen=True)
 class Measured:
     """What one run of the benchmark saw. Requests are per minute, the most of any; memory is the peak."""
@@ -174,6 +208,7 @@ class Measured:
     idle_core: float
     idle_coder_requests: float
     memory_mb: float
+    looped: Looped
 
 
 @dataclass(frozen=True)
@@ -184,34 +219,40 @@ class Load:
     workspaces: int
     seconds: float
     per_second: float
+    looped_seconds: float
 
 
-FULL = Load("live", 10_000, 600.0, 5.0)
-SMALL = Load("live-small", 300, 60.0, 2.0)
+FULL = Load("live", 10_000, 600.0, 5.0, 300.0)
+SMALL = Load("live-small", 300, 60.0, 2.0, 20.0)
 
 
 def keep_measured(load: Load, notebook: Notebook) -> Measured:
     """Measures, keeps the figures and the curve in files of their own, and puts the rows into the notebook."""
-    found, builds = measure(load.workspaces, load.seconds, load.per_second)
+    found, builds, looped = measure(load)
+    drawn = lag_curve(builds, looped)
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{load.name}.json").write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
-    (RESULTS / f"{load.name}.svg").write_text(lag_curve(builds), encoding="utf-8")
+    (RESULTS / f"{load.name}.svg").write_text(drawn, encoding="utf-8")
     if load is FULL:
-        _document(found, builds)
+        _document(found, drawn)
     notebook.put(rows_of(found))
     return found
 
 
-def _document(found: Measured, builds: Lags) -> None:
+def _document(found: Measured, drawn: str) -> None:
     """Shows the curve in docs/live.md, between the marks there."""
-    (ROOT / "docs" / "live-lag.svg").write_text(lag_curve(builds), encoding="utf-8")
+    (ROOT / "docs" / "live-lag.svg").write_text(drawn, encoding="utf-8")
     document = ROOT / "docs" / "live.md"
     before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
     shown = (
         f"{BEGIN}\n![The lag of builds: one of so many is slower](live-lag.svg)\n\n"
         f"{found.workspaces:,} workspaces at the prices of a real Coder, {found.per_second:g} builds a second for "
         f"{found.seconds / 60:g} minutes: half of the builds were in Port within {found.builds_p50} s, "
-        f"99 of 100 within {found.builds_p99} s.\n{END}"
+        f"99 of 100 within {found.builds_p99} s. "
+        f"Coder had {found.coder_requests_most} requests in a minute at most.\n"
+        f"With a `sync` that began again whenever it had ended ({found.looped.syncs} in "
+        f"{found.looped.seconds / 60:g} minutes), it was {found.looped.builds_p50} s and {found.looped.builds_p99} s.\n"
+        f"{END}"
     )
     document.write_text(f"{before}{shown}{rest.partition(END)[2]}", encoding="utf-8")
 
@@ -225,6 +266,8 @@ def rows_of(found: Measured) -> Iterator[Row]:
         (names.RENAMES_MOST, found.renames_p99, "s"),
         (names.A_MINUTE, found.coder_requests_most, "requests"),
         (names.IDLE_CORE, found.idle_core, "of a core"),
+        (names.LOOPED_HALF, found.looped.builds_p50, "s"),
+        (names.LOOPED_MOST, found.looped.builds_p99, "s"),
         (names.memory("service"), found.memory_mb, "MB"),
     )
     for what, value, unit in values:
@@ -232,16 +275,23 @@ def rows_of(found: Measured) -> Iterator[Row]:
             yield Row(names.figure(names.LIVE, what), found.workspaces, value, unit)
 
 
-def lag_curve(lags: Lags) -> str:
+def lag_curve(live: Lags, looped: Lags) -> str:
     """The drawing of what share of the events is slower than how many seconds."""
-    shares = [1 - 0.5**power for power in range(1, 11)]
-    points = tuple((1 / (1 - share), lags.percentile(share) or 0.01) for share in shares)
-    return svg("Lag of builds: one of so many is slower", "s", [Curve("live", points)], across="one of so many")
+    curves = [Curve("live", _slower(live)), Curve("sync in a loop", _slower(looped), beside=True)]
+    return svg("Lag of builds: one of so many is slower", "s", curves, across="one of so many")
 
 
-def measure(workspaces: int, seconds: float, per_second: float) -> tuple[Measured, Lags]:
-    """One run: a first `up`, then `live` while things happen, then idle."""
+def _slower(lags: Lags) -> tuple[tuple[float, float], ...]:
+    """For one of 2, 4, 8, …, as far as there are so many."""
+    powers = range(1, max(2, min(11, len(lags.seconds).bit_length())))
+    shares = [1 - 0.5**power for power in powers]
+    return tuple((1 / (1 - share), lags.percentile(share) or 0.01) for share in shares)
+
+
+def measure(load: Load) -> tuple[Measured, Lags, Lags]:
+    """One run: a first `up`, then `live` while things happen, then idle, then a `sync` in a loop in its place."""
     cli = obtain_cli(print)
+    workspaces, seconds, per_second = load.workspaces, load.seconds, load.per_second
     port = PortEmulator(seed=3, rate_limits=1.0, latency_ms=LATENCY_MS)
     with Pair(port=port, seed=3, workspaces=workspaces, templates=max(4, workspaces // 200)) as pair:
         project = checkout("live", Servers(pair.describe(), os.getpid()), cli)
@@ -250,28 +300,49 @@ def measure(workspaces: int, seconds: float, per_second: float) -> tuple[Measure
         with living(project) as (process, _):
             pair.coder.log.reset()
             builds, renames = happen(pair, Watched(pair), seconds, per_second)
-            asked = pair.coder.log.per_second
-            busy = max(sum(asked.get(at + more, 0) for more in range(60)) for at in (asked or {0: 0}))
+            busy = _most_in_a_minute(pair)
             used, before, began = processor_seconds(process.pid), pair.coder.log.total, time.monotonic()
             time.sleep(30 if seconds < 300 else 120)
             took = time.monotonic() - began
-            found = Measured(
-                workspaces=workspaces,
-                per_second=per_second,
-                seconds=seconds,
-                builds=len(builds.seconds),
-                builds_p50=builds.percentile(0.5),
-                builds_p99=builds.percentile(0.99),
-                builds_late=builds.late,
-                renames=len(renames.seconds),
-                renames_p99=renames.percentile(0.99),
-                renames_late=renames.late,
-                coder_requests_most=busy,
-                idle_core=round((processor_seconds(process.pid) - used) / took, 3),
-                idle_coder_requests=round((pair.coder.log.total - before) * 60 / took, 1),
-                memory_mb=_peak_mb(process.pid),
-            )
-    return found, builds
+            idle_core = round((processor_seconds(process.pid) - used) / took, 3)
+            idle_requests = round((pair.coder.log.total - before) * 60 / took, 1)
+            memory = _peak_mb(process.pid)
+        pair.coder.log.reset()
+        with syncing(project) as syncs:
+            looped, _ = happen(pair, Watched(pair), load.looped_seconds, per_second)
+            ended = syncs()
+        found = Measured(
+            workspaces=workspaces,
+            per_second=per_second,
+            seconds=seconds,
+            builds=len(builds.seconds),
+            builds_p50=builds.percentile(0.5),
+            builds_p99=builds.percentile(0.99),
+            builds_late=builds.late,
+            renames=len(renames.seconds),
+            renames_p99=renames.percentile(0.99),
+            renames_late=renames.late,
+            coder_requests_most=busy,
+            idle_core=idle_core,
+            idle_coder_requests=idle_requests,
+            memory_mb=memory,
+            looped=Looped(
+                seconds=load.looped_seconds,
+                syncs=ended,
+                builds=len(looped.seconds),
+                builds_p50=looped.percentile(0.5),
+                builds_p99=looped.percentile(0.99),
+                builds_late=looped.late,
+                coder_requests_most=_most_in_a_minute(pair),
+            ),
+        )
+    return found, builds, looped
+
+
+def _most_in_a_minute(pair: Pair) -> int:
+    """The most requests that Coder had in any minute since its log was begun anew."""
+    asked = pair.coder.log.per_second
+    return max(sum(asked.get(at + more, 0) for more in range(60)) for at in (asked or {0: 0}))
 
 
 def _peak_mb(pid: int) -> float:
@@ -290,14 +361,10 @@ def main() -> None:
     load = SMALL if chosen.small else FULL
     given = {"workspaces": chosen.workspaces, "seconds": chosen.seconds, "per_second": chosen.per_second}
     if asked := {key: value for key, value in given.items() if value is not None}:
-        print(json.dumps(asdict(measure(**{**_size(load), **asked})[0]), indent=2))
+        print(json.dumps(asdict(measure(replace(load, **asked))[0]), indent=2))
         return
     results = Results(RESULTS / ("small.json" if chosen.small else "latest.json"), fresh=False)
     print(json.dumps(asdict(keep_measured(load, Notebook(results, Console(stderr=True)))), indent=2))
-
-
-def _size(load: Load) -> dict[str, Any]:
-    return {"workspaces": load.workspaces, "seconds": load.seconds, "per_second": load.per_second}
 
 
 if __name__ == "__main__":

@@ -159,8 +159,9 @@ def test_the_lag_of_live_is_judged_at_ten_thousand() -> None:
 
 
 def test_the_curve_of_the_lag_is_a_drawing_of_shares() -> None:
-    drawn = ElementTree.fromstring(lag_curve(Lags([0.5 + 0.01 * each for each in range(100)])))
-    assert "one of so many" in "".join(drawn.itertext())
+    live, looped = (Lags([begin + 0.01 * each for each in range(100)]) for begin in (0.5, 12.0))
+    text = "".join(ElementTree.fromstring(lag_curve(live, looped)).itertext())
+    assert all(each in text for each in ("one of so many", "live", "sync in a loop"))
 
 
 def test_a_rival_that_cannot_be_had_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
