@@ -52,8 +52,12 @@ class Record(BaseModel):
 
 
 def run_name(now: datetime) -> str:
-    """A name for a run of this moment. Names sort by time; two runs of one second differ."""
-    return f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    """A name for a run of this moment: the second, three hexadecimal digits for its part of it, three by chance.
+
+    Names sort by time, also of runs that begin within one second: the oldest of them is the first to be given up.
+    """
+    part = now.microsecond * 0x1000 // 1_000_000
+    return f"{now.astimezone(timezone.utc):%Y%m%dT%H%M%SZ}-{part:03x}{secrets.randbelow(0x1000):03x}"
 
 
 def packed(record: Record) -> bytes:

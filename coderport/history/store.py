@@ -19,7 +19,8 @@ PROJECT_FOLDER = "CODERPORT_PROJECT_FOLDER"
 """The environment variable in which a command tells the program that it serves where `Pulumi.yaml` is."""
 
 _SUFFIX = ".json.gz"
-_RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
+_RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}(?:[0-9a-f]{2})?")
+"""Names of versions before have four digits, all by chance."""
 
 T = TypeVar("T")
 
