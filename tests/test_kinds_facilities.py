@@ -1,4 +1,4 @@
-"""Template versions, provisioners, presets, proxies and licences, read from the emulated Coder."""
+"""Template versions, provisioners, presets, proxies, licences, failures, agents and quotas, read from the emulator."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 from catalog_samples import CONTEXT
 from coder_talk import Api, Deploy
 
 from coderport.catalog.values import Entity, LeftOut, OrganizationNames, Ref, named_id
 from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderNotFound
 from coderport.coder.facilities import Licence
 from coderport.coder.fate import Fate
 from coderport.coder.models import Workspace, read_as
@@ -30,6 +32,7 @@ from coderport.kinds.prebuild_preset import identifier_of
 
 VERSION, PROVISIONER, PRESET = "coder_template_version", "coder_provisioner_daemon", "coder_prebuild_preset"
 PROXY, LICENCE, FAILURE, AGENT = "coder_workspace_proxy", "coder_licence", "coder_failed_build", "coder_agent"
+QUOTA = "coder_quota"
 EVERYTHING = Filters()
 RECORDINGS = Path(__file__).parent / "recordings"
 HISTORIES = int(os.environ.get("KINDS_HISTORIES", "60"))
@@ -476,6 +479,137 @@ def test_the_agents_of_a_workspace_that_is_left_out_are_left_out_as_well(api: Ap
     assert [KIND_OF[AGENT].left_out(each, EVERYTHING, CONTEXT, chosen) for each in rows.values()] == [LeftOut.TEMPLATE]
 
 
+# ---------------------------------------------------------------- quotas
+
+
+class Watched(CoderClient):
+    """A client that notes which quotas are asked for, and gives other answers where a test says so."""
+
+    asked: ClassVar[list[str]] = []
+    instead: ClassVar[dict[str, Exception]] = {}
+
+    async def _request(self, method: str, path: str, **how: Any) -> Any:
+        if path.endswith("/workspace-quota"):
+            self.asked.append(path)
+            for part, error in self.instead.items():
+                if part in path:
+                    raise error
+        return await super()._request(method, path, **how)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> type[Watched]:
+    monkeypatch.setattr(Watched, "asked", [])
+    monkeypatch.setattr(Watched, "instead", {})
+    return Watched
+
+
+def members(api: Api) -> dict[str, tuple[str, str]]:
+    """The organization and the user of each quota there is."""
+    state = api.emulator.state
+    people = [each for each in state.users.values() if not (each.system or each.deleted)]
+    pairs = [(one, each.id) for each in people for one in each.organizations if one in state.organizations]
+    return {named_id(*pair): pair for pair in pairs}
+
+
+def test_a_quota_is_what_a_member_uses_and_may_in_one_organization(deploy: Deploy, watched: type[Watched]) -> None:
+    api = deploy(organizations=2)
+    coder = api.emulator
+    workspace = coder.workspace(running_one(api))
+    here, there = workspace.organization_id, next(iter(coder.state.organizations.keys() - {workspace.organization_id}))
+    owner = coder.state.users[workspace.owner_id]
+    coder.set_user(owner.id, organizations={here: (), there: ()})
+    for name, allowance in (("some", 5), ("more", 30)):
+        coder.set_group(coder.create_group(name, organization=here, members=[owner.id]), quota_allowance=allowance)
+    coder.set_group(coder.create_group("others", organization=here), quota_allowance=100)
+    cost = sum(
+        api.get(f"/workspaces/{each.id}")["latest_build"]["daily_cost"]
+        for each in coder.state.undeleted()
+        if (each.owner_id, each.organization_id) == (owner.id, here)
+    )
+    found = read(api, client=watched)
+    entities = shown(found, QUOTA)
+    assert entities.keys() == members(api).keys() and len(watched.asked) == len(entities)
+    assert all(KIND_OF[QUOTA].is_identifier(each) for each in entities)
+    one = entities[named_id(here, owner.id)]
+    values = {"credits_consumed": cost, "budget": 35, "remaining": 35 - cost, "username": owner.username}
+    assert cost > 0 and {key: one.properties[key] for key in values} == values
+    assert one.relations == {"user": owner.id, "organization": here}
+    assert one.properties["organization_name"] == coder.state.organizations[here].name
+    elsewhere = entities[named_id(there, owner.id)].properties
+    assert elsewhere["budget"] == 0 and elsewhere["credits_consumed"] != cost
+
+
+def test_without_a_licence_few_quotas_are_asked_for_and_all_are_kept(deploy: Deploy, watched: type[Watched]) -> None:
+    api = deploy(licensed=False, users=20)
+    listing = read(api, {QUOTA: frozenset(members(api))}, client=watched).listings[QUOTA]
+    assert listing.skipped == "Coder gives nobody a budget: quotas need a licence for groups (Premium)"
+    assert listing.fates == {} and len(watched.asked) == 3 < len(members(api))
+
+
+def test_a_refusal_skips_quotas_in_coders_words_and_a_coder_without_them_says_so(
+    api: Api, watched: type[Watched]
+) -> None:
+    known = {QUOTA: frozenset({named_id(GHOST, GHOST)})}
+    words = "Template RBAC is a Premium feature. Contact sales!"
+    watched.instead["/members/"] = CoderForbidden(words, status=403, reason=words)
+    listing = read(api, known, client=watched).listings[QUOTA]
+    assert listing.skipped == "Coder says: Template RBAC is a Premium feature. Contact sales" and not listing.fates
+    for status, error in ((404, CoderNotFound), (400, CoderBadRequest)):
+        watched.asked.clear()
+        watched.instead["/members/"] = error("no", status=status, reason="no")
+        listing = read(api, known, client=watched).listings[QUOTA]
+        assert listing.skipped.startswith("Coder does not show the quotas of members") and not listing.fates
+        assert len(watched.asked) == 3
+
+
+def test_a_member_whose_quota_coder_does_not_show_keeps_what_port_has(api: Api, watched: type[Watched]) -> None:
+    key, (_, user) = sorted(members(api).items())[-1]
+    watched.instead[f"/members/{user}/"] = CoderNotFound("no", status=404, reason="no")
+    name = api.emulator.state.users[user].username
+    listing = read(api, {QUOTA: frozenset(members(api))}, client=watched).listings[QUOTA]
+    assert listing.skipped == f"Coder did not show the quota of 1 members, such as {name}"
+    fresh = read(api, client=watched).listings[QUOTA]
+    assert not fresh.skipped and fresh.rows.keys() == members(api).keys() - {key}
+
+
+def test_a_quota_ends_with_the_membership_by_a_whole_list_of_users(api: Api) -> None:
+    coder = api.emulator
+    leaving = coder.create_user("leaving")
+    known = frozenset(members(api))
+    coder.delete_user(leaving)
+    ended = known - members(api).keys()
+    found = read(api, {QUOTA: known})
+    assert found.listings[QUOTA].fates == dict.fromkeys(ended, Fate.GONE) != {}
+    uncertain = replace(found.snapshot, users_whole=False)
+    assert reading_of(api, QUOTA, uncertain, known).skipped.startswith("the read of users missed some")
+
+    class Blinded(CoderClient):
+        async def authcheck(self, checks: Any) -> dict[str, bool]:
+            return dict.fromkeys(checks, False)
+
+    assert reading_of(api, QUOTA, found.snapshot, known, Blinded).skipped.startswith("the read of users missed some")
+
+
+def test_a_token_that_may_not_read_all_users_skips_quotas(api: Api) -> None:
+    weak = api.emulator.create_token("organization-template-admin")
+    snapshot = replace(read(api).snapshot, users=None)
+    assert reading_of(api, QUOTA, snapshot, frozenset()).skipped == "Coder did not show its users to the token"
+    assert read(api, token=weak).listings[QUOTA].skipped.startswith("the token may not read every user")
+
+
+def test_members_of_an_organization_out_of_scope_are_not_asked_for_and_not_gone(
+    deploy: Deploy, watched: type[Watched]
+) -> None:
+    api = deploy(organizations=2)
+    known = frozenset(members(api))
+    (inside, _) = sorted(api.emulator.state.organizations)
+    listing = read(api, {QUOTA: known}, within=(inside,), client=watched).listings[QUOTA]
+    assert listing.rows.keys() == {key for key, (one, _) in members(api).items() if one == inside}
+    assert listing.outside.keys() == known - listing.rows.keys() and listing.fates == {}
+    assert len(watched.asked) == len(listing.rows)
+
+
 # ---------------------------------------------------------------- histories
 
 
@@ -502,6 +636,7 @@ def alive(api: Api) -> dict[str, set[str]]:
             for resource in state.versions[each.build.version_id].resources
             for agent in resource.agents
         },
+        QUOTA: set(members(api)),
     }
 
 
@@ -512,14 +647,15 @@ class Lossy(CoderClient):
 
     async def _request(self, method: str, path: str, **how: Any) -> Any:
         answer = await super()._request(method, path, **how)
-        lists = ("provisionerdaemons", "workspaceproxies", "licenses", "presets")
+        lists = ("provisionerdaemons", "workspaceproxies", "licenses", "presets", "/users")
         lost = self.__dict__.setdefault("lost", set())
         if not path.endswith(lists) or path in lost or self.chance.random() < 0.5:
             return answer
         lost.add(path)
-        rows = answer.data["regions"] if isinstance(answer.data, dict) else answer.data or []
+        name = "users" if path.endswith("/users") else "regions"
+        rows = answer.data[name] if isinstance(answer.data, dict) else answer.data or []
         kept = [each for each in rows if self.chance.random() < 0.5]
-        return replace(answer, data={"regions": kept} if isinstance(answer.data, dict) else kept)
+        return replace(answer, data={**answer.data, name: kept} if isinstance(answer.data, dict) else kept)
 
 
 def something_happens(coder: CoderEmulator, chance: random.Random, name: str) -> None:
@@ -527,6 +663,9 @@ def something_happens(coder: CoderEmulator, chance: random.Random, name: str) ->
     template, workspaces = chance.choice(sorted(coder.template_ids())), sorted(coder.workspace_ids())
     workspace = chance.choice(workspaces)
     proxies = sorted(key for key, each in coder.state.proxies.items() if not each.deleted)
+    visitors = sorted(
+        each.id for each in coder.state.users.values() if each.username.startswith("proxy-") and not each.deleted
+    )
     changes: list[Callable[[], object]] = [
         lambda: coder.promote_version(template),
         lambda: coder.promote_version(template, presets=()),
@@ -537,6 +676,7 @@ def something_happens(coder: CoderEmulator, chance: random.Random, name: str) ->
         lambda: coder.set_provisioners(chance.randrange(4)),
         lambda: coder.delete_proxy(proxies[0]) if proxies else coder.create_proxy(name),
         lambda: coder.set_licensed(chance.random() < 0.7),
+        lambda: coder.delete_user(visitors[0]) if visitors else coder.create_user(name),
     ]
     chance.choice(changes)()
 

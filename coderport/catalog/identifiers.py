@@ -13,6 +13,7 @@ PROXIES = "coder_workspace_proxy"
 LICENCES = "coder_licence"
 FAILURES = "coder_failed_build"
 AGENTS = "coder_agent"
+QUOTAS = "coder_quota"
 PORT_USERS = "_user"
 """The blueprint of Port's own that has the people who log in to Port."""
 

@@ -144,6 +144,16 @@ class Entitlements(CoderModel):
     errors: tuple[str, ...] = ()
 
 
+class Quota(CoderModel):
+    """What the workspaces of a member of an organization use there, in credits a day, and how much they may.
+
+    `budget` is the sum of what the groups of the organization allow its member; -1 without a licence (recorded).
+    """
+
+    credits_consumed: int
+    budget: int
+
+
 class Facilities:
     """The facilities of one Coder deployment, as its client's token sees them."""
 
@@ -221,6 +231,17 @@ class Facilities:
     async def entitlements(self) -> Entitlements:
         """What the licences grant; everybody may read it."""
         return read_as(Entitlements, (await self._client._get("/entitlements")).data)
+
+    async def quota(self, organization_id: str, user_id: str) -> Quota | None:
+        """That of a member; None where Coder does not show it.
+
+        There is no such member, the token may not see them (400 or 404, recorded), or Coder is older than the route.
+        """
+        path = f"/organizations/{organization_id}/members/{user_id}/workspace-quota"
+        try:
+            return read_as(Quota, (await self._client._get(path)).data)
+        except (CoderBadRequest, CoderNotFound):
+            return None
 
     async def _rows(self, path: str, params: Mapping[str, str | int] | None = None) -> Sequence[Any]:
         return rows_or_none_of((await self._client._get(path, params)).data, path)

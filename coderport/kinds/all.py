@@ -19,6 +19,7 @@ from coderport.kinds import (
     organization,
     prebuild_preset,
     provisioner_daemon,
+    quota,
     template,
     template_version,
     user,
@@ -50,6 +51,7 @@ KINDS: tuple[Kind[Any], ...] = in_order(
         licence.KIND,
         failed_build.KIND,
         agent.KIND,
+        quota.KIND,
         workspace.KIND,
     )
 )

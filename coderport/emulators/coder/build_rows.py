@@ -38,7 +38,7 @@ def build_json(state: State, build: Build, fresh: bool = False) -> Json:
         "deadline": nullable(build.deadline),
         "max_deadline": nullable(build.max_deadline),
         "status": build.status,
-        "daily_cost": _daily_cost(state, build, version),
+        "daily_cost": daily_cost(state, build),
     }
     if state.flavour.job_details:
         pending = build.job_status == "pending"
@@ -55,11 +55,12 @@ def build_json(state: State, build: Build, fresh: bool = False) -> Json:
     return row
 
 
-def _daily_cost(state: State, build: Build, version: Version) -> int:
+def daily_cost(state: State, build: Build) -> int:
+    """The credits a day of what the build made."""
     # Without the licence the build says 0 although its resources do not.
     if not state.licensed or build.job_status != "succeeded":
         return 0
-    return sum(spec.daily_cost for spec in _specs(build, version))
+    return sum(spec.daily_cost for spec in _specs(build, state.versions[build.version_id]))
 
 
 def _specs(build: Build, version: Version) -> list[ResourceSpec]:

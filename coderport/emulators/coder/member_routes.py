@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from coderport.emulators.coder.build_rows import daily_cost
 from coderport.emulators.coder.http import Call, Refused, forbidden, json_response, not_found
 from coderport.emulators.coder.reading import organization_of, user_of
 from coderport.emulators.coder.records import Group, Organization, User
@@ -164,22 +165,24 @@ def list_organization_groups(call: Call) -> Response:
 
 
 def get_user_quota(call: Call) -> Response:
-    """``GET /workspace-quota/{user}``: what the user's workspaces use; a budget of -1 is none."""
-    return json_response(_quota(call, user_of(call)))
+    """``GET /workspace-quota/{user}``, deprecated: in the default organization."""
+    organization = next(each for each in call.state.organizations.values() if each.is_default)
+    return json_response(_quota(call.state, user_of(call), organization))
 
 
 def get_member_quota(call: Call) -> Response:
     """``GET /organizations/{organization}/members/{user}/workspace-quota``."""
-    return json_response(_quota(call, _member(call)[0]))
+    return json_response(_quota(call.state, *_member(call)))
 
 
-def _quota(call: Call, user: User) -> Json:
-    state = call.state
+def _quota(state: State, user: User, organization: Organization) -> Json:
+    """What latest builds cost, and what groups allow (`coderd/database/queries/quotas.sql`); recorded without licence:
+    nothing used, and a budget of -1.
+    """
     if not state.licensed:
         return {"credits_consumed": 0, "budget": -1}
-    used = 0
-    for place in state.listed("owner", user.id):
-        build = state.workspaces[place[3]].build
-        specs = state.versions[build.version_id].resources
-        used += sum(spec.daily_cost for spec in specs if build.transition == "start" or spec.kept)
-    return {"credits_consumed": used, "budget": -1}
+    owned = (state.workspaces[place[3]] for place in state.listed("owner", user.id))
+    used = sum(daily_cost(state, each.build) for each in owned if each.organization_id == organization.id)
+    groups = [each for each in state.groups.values() if each.organization_id == organization.id]
+    allowed = sum(each.quota_allowance for each in groups if user.id in each.members)
+    return {"credits_consumed": used, "budget": allowed}
