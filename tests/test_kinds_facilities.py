@@ -585,7 +585,7 @@ def test_a_quota_ends_with_the_membership_by_a_whole_list_of_users(api: Api) -> 
     assert reading_of(api, QUOTA, uncertain, known).skipped.startswith("the read of users missed some")
 
     class Blinded(CoderClient):
-        async def authcheck(self, checks: Any) -> dict[str, bool]:
+        async def authcheck(self, checks: Any, **how: Any) -> dict[str, bool]:
             return dict.fromkeys(checks, False)
 
     assert reading_of(api, QUOTA, found.snapshot, known, Blinded).skipped.startswith("the read of users missed some")

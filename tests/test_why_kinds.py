@@ -55,11 +55,12 @@ def house(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Ho
         user, organization = coder.create_user("leaver"), coder.create_organization("passing")
         lab.stack.configure({"kinds": "all", "excludeTemplates": ["left-out"]})
         lab.up()
+        home = coder.organization("default")
         failure = f"admin/broken #{coder.workspace(broken).build.number}"
         titles = {
             "group": "short-lived", "proxy": "Sydney", "user": "leaver", "organization": "Passing", "template": "old",
             "version": "old/v1", "preset": "old/Standard", "workspace": "admin/doomed", "agent": "admin/doomed/main",
-            "failure": failure, "provisioner": "vm-2",
+            "failure": failure, "provisioner": "vm-2", "quota": f"leaver in {home.display_name or home.name}",
         }  # fmt: skip
         coder.delete_group(group)
         coder.delete_proxy(proxy)
