@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 from catalog_samples import CONTEXT, MARK, held, holding, numbered
@@ -18,21 +18,24 @@ from coder_talk import Api, Deploy
 from coderport.catalog.identifiers import PORT_USERS
 from coderport.catalog.values import Entity, Ref
 from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderNotFound
 from coderport.coder.fate import Fate
 from coderport.coder.models import CoderPerson, Group, Organization
 from coderport.guard import deletions
 from coderport.guard.deletions import Evidence
 from coderport.guard.ownership import Owner
 from coderport.kinds import all as kinds
-from coderport.kinds.desired import desired
+from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import Filters
 from coderport.kinds.inventory import Inventory, derived, read_inventory
 from coderport.kinds.kind import Listing
+from coderport.kinds.unread import notes
 from coderport.kinds.workspace import workspace_entity
 
 HISTORIES = int(os.environ.get("KINDS_HISTORIES", "150"))
 ORGANIZATION, USER, GROUP = OPTIONAL = ("coder_organization", "coder_user", "coder_group")
-WORKSPACE = "coder_workspace"
+WORKSPACE, TEMPLATE = "coder_workspace", "coder_template"
+NOW = datetime(2026, 11, 27, tzinfo=timezone.utc)
 GHOST = "00000000-0000-4000-8000-00000000dead"
 Row = TypeVar("Row")
 Known = Mapping[str, frozenset[str]]
@@ -150,6 +153,77 @@ def test_a_workspace_leads_to_those_that_it_is_shared_with_and_to_the_groups_of_
     relations = relations_of(read(api, {}), WORKSPACE, workspace)
     assert relations["owner_groups"] == tuple(sorted([everybody, group]))
     assert (relations["shared_with_users"], relations["shared_with_groups"]) == ((), ())
+
+
+class Narrow(CoderClient):
+    """A client of a token that may not see the access lists of these templates, and counts what it asks for."""
+
+    hidden: ClassVar[frozenset[str]] = frozenset()
+    asked: ClassVar[list[str]] = []
+
+    async def _request(self, method: str, path: str, **how: Any) -> Any:
+        if path.endswith("/acl"):
+            self.asked.append(path)
+            if path.split("/")[2] in self.hidden:
+                raise CoderNotFound("no", status=404, reason="no")
+            answer = await super()._request(method, path, **how)
+            return replace(answer, data={**answer.data, "group": [*answer.data["group"], {"id": GHOST, "role": ""}]})
+        return await super()._request(method, path, **how)
+
+
+def test_a_template_leads_to_the_groups_that_may_use_it(deploy: Deploy) -> None:
+    api = deploy(templates=2)
+    open_one, narrow = sorted(api.emulator.template_ids())[:2]
+    api.emulator.set_template(narrow, readers=[])
+    everybody = api.emulator.template(open_one).organization_id
+    found = read(api, {}, names=("group",), client=Narrow)
+    assert relations_of(found, TEMPLATE, open_one) == {"groups": (everybody,)}
+    assert relations_of(found, TEMPLATE, narrow) == {"groups": ()}
+    assert relations_of(read(api, {}, names=()), TEMPLATE, open_one) == {}
+
+
+def test_access_lists_are_asked_for_with_groups_alone_and_once_for_each_template(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = deploy(templates=6)
+    templates = api.emulator.template_ids()
+
+    def requests(names: tuple[str, ...]) -> int:
+        monkeypatch.setattr(Narrow, "asked", [])
+        read(api, {}, names=names, client=Narrow)
+        return len(Narrow.asked)
+
+    assert (requests(()), requests(("user",)), requests(("group",))) == (0, 0, len(templates))
+    monkeypatch.setattr(Narrow, "hidden", frozenset(templates))
+    assert requests(("group",)) == 3 < len(templates)
+    api.emulator.set_licensed(False)
+    assert requests(("group",)) == 0
+
+
+def test_groups_of_a_template_that_coder_does_not_show_stay_as_port_has_them(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = deploy(templates=2)
+    one, other = sorted(api.emulator.template_ids())[:2]
+    group = api.emulator.create_group("few")
+    everybody = api.emulator.template(one).organization_id
+    monkeypatch.setattr(Narrow, "hidden", frozenset({one}))
+
+    def wanted(names: tuple[str, ...]) -> Desired:
+        found = read(api, {GROUP: frozenset({group})}, names=names, client=Narrow)
+        port = {each.ref: each for each in desired(found, Filters(), CONTEXT, {}, NOW, timedelta()).entities}
+        entity = port[Ref(TEMPLATE, one)]
+        in_port = replace(held(entity), relations={"groups": [group, everybody, GHOST]})
+        return desired(found, Filters(), CONTEXT, {TEMPLATE: {one: in_port}}, NOW, timedelta())
+
+    found = wanted(("group",))
+    relations = {each.identifier: each.relations for each in found.entities}
+    assert relations[one] == {"groups": (group, everybody)}  # not the one that is no more
+    assert relations[other] == {"groups": (everybody,)}
+    assert found.kept["groups"] == 1
+    said = "Coder did not show which groups may use 1 template. That stays as Port has it."
+    assert said in notes(found.kept)
+    assert "groups" not in {each.identifier: each.relations for each in wanted(()).entities}[one]
 
 
 def test_a_user_leads_to_ports_own_of_the_same_address_where_there_is_one(api: Api) -> None:

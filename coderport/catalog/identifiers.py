@@ -17,5 +17,8 @@ QUOTAS = "coder_quota"
 PORT_USERS = "_user"
 """The blueprint of Port's own that has the people who log in to Port."""
 
+TEMPLATE_GROUPS = "groups"
+"""The relation of a template to the groups that may use it."""
+
 OWNER_GROUPS = "owner_groups"
 """The relation of a workspace to the groups of its owner."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderBadRequest, CoderNotFound
+from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderNotFound
 from coderport.coder.models import CoderModel, Id, Job, Time, read_as, rows_of, rows_or_none_of, same_id
 from coderport.coder.parameters import Preset
 from coderport.transport.together import together
@@ -144,6 +144,13 @@ class Entitlements(CoderModel):
     errors: tuple[str, ...] = ()
 
 
+class Role(CoderModel):
+    """What a group of an access list may do, such as use or admin; nothing where it is empty."""
+
+    id: Id
+    role: str = ""
+
+
 class Quota(CoderModel):
     """What the workspaces of a member of an organization use there, in credits a day, and how much they may.
 
@@ -231,6 +238,19 @@ class Facilities:
     async def entitlements(self) -> Entitlements:
         """What the licences grant; everybody may read it."""
         return read_as(Entitlements, (await self._client._get("/entitlements")).data)
+
+    async def template_groups(self, template_id: str) -> tuple[str, ...] | None:
+        """The ids of the groups that may use a template, in order; None where Coder does not show its access list.
+
+        It does so to who may change the template, and with a licence.
+        """
+        path = f"/templates/{template_id}/acl"
+        try:
+            data = (await self._client._get(path)).data
+        except (CoderForbidden, CoderNotFound):
+            return None
+        rows = rows_of(data.get("group") if isinstance(data, Mapping) else None, path)
+        return tuple(sorted(each.id for each in (read_as(Role, row) for row in rows) if each.role))
 
     async def quota(self, organization_id: str, user_id: str) -> Quota | None:
         """That of a member; None where Coder does not show it.

@@ -166,6 +166,8 @@ class Template(CoderModel):
     """False where Coder evaluates the parameters anew for each set of values (dynamic parameters, from 2.24 on)."""
     deleted: bool | None = None
     """None where the server's version does not say."""
+    access_groups: tuple[str, ...] | None = None
+    """Ids of the groups that may use it; no list has them, so None until its access list was asked for."""
 
 
 class Job(CoderModel):

@@ -17,7 +17,7 @@ from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.kinds.kind import NOTHING, Chosen, Kind
 from coderport.kinds.mapping import kept_entity
 from coderport.kinds.refused import Place, Refused, withheld
-from coderport.kinds.unread import with_held
+from coderport.kinds.unread import with_held, with_held_groups
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,10 @@ def desired(
             chosen.left_out.update(dict.fromkeys(former, LeftOut.KIND))
     kept: Counter[str] = Counter()
     for at, entity in enumerate(entities):
-        entities[at], keys = with_held(entity, held.get(entity.blueprint, {}).get(entity.identifier), context)
-        kept.update(keys)
+        its = held.get(entity.blueprint, {}).get(entity.identifier)
+        named, keys = with_held(entity, its, context)
+        entities[at], more = with_held_groups(named, its, chosen)
+        kept.update(keys | more)
     entities, still = withheld(entities, refused or {}, blueprints or {})
     entities.sort(key=lambda entity: (RANK[entity.blueprint], entity.identifier))
     return Desired(

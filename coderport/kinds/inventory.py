@@ -98,7 +98,8 @@ async def read_inventory(
             listings[kind.name] = Listing(NOTHING, skipped=why)
             continue
         ids = (await known()).get(kind.name, frozenset())
-        listing = await kind.read(Reading(client, snapshot, bool(organizations), ids, progress))
+        before = frozenset(name for name, each in listings.items() if not each.skipped)
+        listing = await kind.read(Reading(client, snapshot, bool(organizations), ids, progress, before))
         listings[kind.name] = listing if kind.ends == "proven" else derived(listing, ids)
     return Inventory(snapshot, tuple(kinds), listings)
 

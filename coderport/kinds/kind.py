@@ -49,7 +49,8 @@ class Listing(Generic[Row]):
 class Reading:
     """What a kind is read with: the read of templates and workspaces is done.
 
-    `narrowed`: the settings name the organizations in scope. `known` are ids that need a proof.
+    `narrowed`: the settings name the organizations in scope. `known` are ids that need a proof. `read` are the kinds
+    that were read before.
     """
 
     client: CoderClient
@@ -57,6 +58,7 @@ class Reading:
     narrowed: bool
     known: frozenset[str]
     progress: Advance
+    read: frozenset[str] = frozenset()
 
 
 async def absent(
@@ -139,7 +141,8 @@ class Kind(Generic[Row]):
     columns        properties and relations that a list for people shows beside the title, as far as there are such
     needs          the kinds of objects (of `POST /authcheck`) that the token has to see in full; without one of them
                    an optional kind is skipped, and what Port has of it stays
-    part, read     how the rows come: as a part of the read of templates and workspaces, or by requests of their own
+    part, read     how the rows come: as a part of the read of templates and workspaces, or by requests of their own;
+                   with both, the requests add what the part has not
     entity         what Port should hold of a row; its relations lead to entities of `Chosen.shown`
     left_out       which setting leaves a row out, if any
     volatile       properties that change by themselves (see `coderport.catalog.volatile`)

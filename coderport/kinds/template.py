@@ -7,13 +7,14 @@ each property that existed there keeps its identifier, type, title, format and d
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Calculation, Property, Relation
-from coderport.catalog.identifiers import ORGANIZATIONS, TEMPLATES, VERSIONS
-from coderport.catalog.values import Context, Entity, LeftOut, Ref
+from coderport.catalog.identifiers import GROUPS, ORGANIZATIONS, TEMPLATE_GROUPS, TEMPLATES, VERSIONS
+from coderport.catalog.values import Context, Entity, LeftOut, Ref, Related
 from coderport.kinds.filters import Filters
-from coderport.kinds.kind import Chosen, Kind, Listing
+from coderport.kinds.kind import Chosen, Kind, Listing, Reading
 from coderport.kinds.mapping import (
     DEPLOYMENT,
     MANAGED_BY,
@@ -25,10 +26,14 @@ from coderport.kinds.mapping import (
     related,
     when,
 )
+from coderport.transport.together import together
 
 if TYPE_CHECKING:
     from coderport.coder.models import Template
     from coderport.coder.reading.snapshot import Snapshot
+
+FIRST = 3
+"""How many access lists are asked for before the rest: they tell whether the token may read any."""
 
 TEMPLATE = Blueprint(
     identifier=TEMPLATES,
@@ -120,16 +125,34 @@ TEMPLATE = Blueprint(
             description="The version that new workspaces get",
             with_target=True,
         ),
+        Relation(
+            TEMPLATE_GROUPS,
+            "Groups",
+            GROUPS,
+            description="Whose members may use it; that of everybody stands for its whole organization",
+            many=True,
+            with_target=True,
+        ),
     ),
 )
 
 
-def template_entity(template: Template, context: Context, shown: Container[Ref] = ()) -> Entity:
+def template_entity(
+    template: Template, context: Context, shown: Container[Ref] = (), kinds: Container[str] | None = ()
+) -> Entity:
     """The entity of a template, related to those of `shown`, the entities that Port will have, that are its own.
+
+    `kinds` are as for `related`: by default those of the stack are not known.
 
     Its owner, in the original blueprint, is its creator: Coder has no other.
     """
     organization = organization_names(template, context)
+    candidates: dict[str, Related] = {
+        "organization": template.organization_id,
+        "active_version": template.active_version_id,
+    }
+    if template.access_groups is not None:
+        candidates[TEMPLATE_GROUPS] = template.access_groups
     return entity_of(
         TEMPLATE.identifier,
         template.id,
@@ -161,11 +184,7 @@ def template_entity(template: Template, context: Context, shown: Container[Ref] 
             "url": page(context, "templates", organization.name, template.name),
             "icon_url": picture(context, template.icon),
         },
-        related(
-            TEMPLATE,
-            {"organization": template.organization_id, "active_version": template.active_version_id},
-            shown,
-        ),
+        related(TEMPLATE, candidates, shown, kinds),
         context,
     )
 
@@ -174,8 +193,26 @@ def _left_out(template: Template, filters: Filters, context: Context, chosen: Ch
     return None if filters.takes(organization_names(template, context).name, template.name) else LeftOut.TEMPLATE
 
 
-def _read(snapshot: Snapshot) -> Listing[Template]:
+def _part(snapshot: Snapshot) -> Listing[Template]:
     return Listing(snapshot.templates, snapshot.outside_templates, snapshot.template_fates)
+
+
+async def _read(reading: Reading) -> Listing[Template]:
+    """With the groups that may use each, where groups were read: a request for each template in scope."""
+    from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for it
+
+    listing, facilities = _part(reading.snapshot), Facilities(reading.client)
+    if GROUPS not in reading.read:
+        return listing
+    keys = list(listing.rows)
+    found = await together(facilities.template_groups(each) for each in keys[:FIRST])
+    if any(each is not None for each in found):
+        found += await together(facilities.template_groups(each) for each in keys[FIRST:])
+    groups = dict(zip(keys, found))  # noqa: B905  - of the rest nothing is known
+    return replace(
+        listing,
+        rows={key: each.model_copy(update={"access_groups": groups.get(key)}) for key, each in listing.rows.items()},
+    )
 
 
 KIND: Kind[Template] = Kind(
@@ -183,8 +220,9 @@ KIND: Kind[Template] = Kind(
     words=("template", "templates"),
     columns=("name", "organization_name", "active_version", "deprecated", "active_user_count", "updated_at"),
     needs=frozenset({"template"}),
-    part=_read,
-    entity=lambda template, context, chosen: template_entity(template, context, chosen.shown),
+    part=_part,
+    read=_read,
+    entity=lambda template, context, chosen: template_entity(template, context, chosen.shown, chosen.kinds),
     left_out=_left_out,
     volatile=frozenset({"active_user_count"}),
     always=True,

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from coderport.catalog.values import Context, Entity, Held
+from coderport.catalog.identifiers import GROUPS, TEMPLATE_GROUPS, TEMPLATES
+from coderport.catalog.values import Context, Entity, Held, Ref
+from coderport.kinds.kind import Chosen
 from coderport.kinds.workspace import WORKSPACE
 
 _NAMES = (
@@ -40,6 +42,18 @@ def with_held(entity: Entity, held: Held | None, context: Context) -> tuple[Enti
     return replace(entity, properties={**entity.properties, **kept}), frozenset(kept)
 
 
+def with_held_groups(entity: Entity, held: Held | None, chosen: Chosen) -> tuple[Entity, frozenset[str]]:
+    """The same of the groups that may use a template, as far as those are still there."""
+    unread = entity.blueprint == TEMPLATES and TEMPLATE_GROUPS not in entity.relations
+    if held is None or not unread or (chosen.kinds is not None and GROUPS not in chosen.kinds):
+        return entity, frozenset()
+    found = held.relations.get(TEMPLATE_GROUPS) or ()
+    kept = tuple(each for each in found if Ref(GROUPS, each) in chosen.shown)
+    return replace(entity, relations={**entity.relations, TEMPLATE_GROUPS: kept}), frozenset(
+        {TEMPLATE_GROUPS} if kept else ()
+    )
+
+
 def notes(kept: Mapping[str, int]) -> Iterator[str]:
     """What a person should know of it, by property the number of entities that keep theirs."""
     if number := kept.get("owner_email"):
@@ -52,6 +66,9 @@ def notes(kept: Mapping[str, int]) -> Iterator[str]:
             f"The organizations of {number:,} templates and workspaces were not among those that Coder showed. Their "
             "names stay as Port has them."
         )
+    if number := kept.get(TEMPLATE_GROUPS):
+        templates = "1 template" if number == 1 else f"{number:,} templates"
+        yield f"Coder did not show which groups may use {templates}. That stays as Port has it."
     for _, key in _NAMES:
         if number := kept.get(key):
             yield f"Coder did not show {key} of {number:,} templates and workspaces, which stays as Port has it."
