@@ -156,10 +156,11 @@ def test_a_workspace_leads_to_those_that_it_is_shared_with_and_to_the_groups_of_
 
 
 class Narrow(CoderClient):
-    """A client of a token that may not see the access lists of these templates, and counts what it asks for."""
+    """A client of a token that may not see the access lists of the `hidden`; the others have `more` in theirs."""
 
     hidden: ClassVar[frozenset[str]] = frozenset()
     asked: ClassVar[list[str]] = []
+    more: ClassVar[list[dict[str, str]]] = []
 
     async def _request(self, method: str, path: str, **how: Any) -> Any:
         if path.endswith("/acl"):
@@ -167,18 +168,23 @@ class Narrow(CoderClient):
             if path.split("/")[2] in self.hidden:
                 raise CoderNotFound("no", status=404, reason="no")
             answer = await super()._request(method, path, **how)
-            return replace(answer, data={**answer.data, "group": [*answer.data["group"], {"id": GHOST, "role": ""}]})
+            return replace(answer, data={**answer.data, "group": [*answer.data["group"], *self.more]})
         return await super()._request(method, path, **how)
 
 
-def test_a_template_leads_to_the_groups_that_may_use_it(deploy: Deploy) -> None:
+def test_a_template_leads_to_the_groups_that_may_use_it(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
     api = deploy(templates=2)
     open_one, narrow = sorted(api.emulator.template_ids())[:2]
     api.emulator.set_template(narrow, readers=[])
     everybody = api.emulator.template(open_one).organization_id
-    found = read(api, {}, names=("group",), client=Narrow)
+    found = read(api, {}, names=("group",))
     assert relations_of(found, TEMPLATE, open_one) == {"groups": (everybody,)}
     assert relations_of(found, TEMPLATE, narrow) == {"groups": ()}
+    few, former = api.emulator.create_group("few"), api.emulator.create_group("former")
+    monkeypatch.setattr(Narrow, "more", [{"id": former, "role": ""}, {"id": few, "role": "admin"}])
+    found = read(api, {}, names=("group",), client=Narrow)
+    assert relations_of(found, TEMPLATE, open_one) == {"groups": tuple(sorted([everybody, few]))}
+    assert relations_of(found, TEMPLATE, narrow) == {"groups": (few,)}
     assert relations_of(read(api, {}, names=()), TEMPLATE, open_one) == {}
 
 
