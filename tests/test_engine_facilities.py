@@ -19,7 +19,8 @@ pytestmark = pytest.mark.in_order
 TEMPLATE, WORKSPACE, VERSION = "coder_template", "coder_workspace", "coder_template_version"
 PROVISIONER, PRESET = "coder_provisioner_daemon", "coder_prebuild_preset"
 PROXY, LICENCE, FAILURE, AGENT = "coder_workspace_proxy", "coder_licence", "coder_failed_build", "coder_agent"
-NEW = (VERSION, PROVISIONER, PRESET, PROXY, LICENCE, FAILURE, AGENT)
+QUOTA = "coder_quota"
+NEW = (VERSION, PROVISIONER, PRESET, PROXY, LICENCE, FAILURE, AGENT, QUOTA)
 
 
 @pytest.fixture(scope="module")
