@@ -27,8 +27,6 @@ from coderport.kinds import (
     workspace_proxy,
 )
 from coderport.kinds.kind import Kind
-from coderport.settings.names import NO_STACK
-from coderport.settings.problems import report
 from coderport.terminal.text import short
 
 
@@ -90,7 +88,7 @@ def end_of(kind: str) -> str:
     return KIND_OF[kind].end if kind in KIND_OF else Kind.end
 
 
-def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str = NO_STACK) -> tuple[Kind[Any], ...]:
+def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None = None) -> tuple[Kind[Any], ...]:
     """The kinds that a stack has: those that are always there, and those asked for by the names of several of them.
 
     SettingsError for a name that no kind has, with the way to set it for that stack.
@@ -99,12 +97,16 @@ def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str = NO_S
         return KINDS
     asked = set() if names == "default" else {each.lower() for each in names}
     if unknown := asked - {word for each in KINDS for word in each.words}:
+        # The provider loads this module, and has no need for settings.
+        from coderport.settings.names import NO_STACK
+        from coderport.settings.problems import report
+
         known = sorted(each.words[1] for each in KINDS)
         like = [found for each in sorted(unknown) for found in get_close_matches(each, known, n=1, cutoff=0.6)]
         hint = f"; did you mean {', '.join(dict.fromkeys(like))}?" if like else ""
         wrong = ", ".join(short(each) for each in sorted(unknown))
         reason = f"names no kind of objects by {wrong} (known: {', '.join(known)}; or all alone){hint}"
-        raise SettingsError(report([("kinds", reason)], stack))
+        raise SettingsError(report([("kinds", reason)], stack or NO_STACK))
     return tuple(each for each in KINDS if each.always or asked.intersection(each.words))
 
 
