@@ -26,7 +26,7 @@ ELSEWHERE = {
     "explained(stack, found, machine)": ["The stack … is locked, nothing was done"],
     "explained(self.name, (), this_machine())": ["The stack … is locked, nothing was done"],
     "_unknown(actions.installation_id, await integrations.all(), stack)": ["Port has no integration …"],
-    "report([('kinds', reason)], stack)": ["A setting of this stack is wrong:"],
+    "report([('kinds', reason)], stack or NO_STACK)": ["A setting of this stack is wrong:"],
     "report(problems, stack, from_environment)": [
         "A setting of this stack is wrong:",
         "The settings of this stack are not complete:",
