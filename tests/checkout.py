@@ -104,6 +104,15 @@ def gate(faults: Faults, path: str, method: str | None = None, times: int | None
         found.open()
 
 
+@contextmanager
+def converged(folder: Path, cli: CliInfo) -> Iterator[Checkout]:
+    """One whose stack `shell` has run once, beside a Coder of eight workspaces."""
+    with Pair(seed=5, workspaces=8, templates=2) as pair:
+        checkout = Checkout(folder, cli, pair)
+        checkout.json("up", "--stack", "shell")
+        yield checkout
+
+
 class Command:
     """A command under way; what it says is read as it comes."""
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from checkout import Checkout, Command, gate
+from checkout import Checkout, Command, converged, gate
 
-from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.kinds.workspace import WORKSPACE
 
@@ -38,9 +37,7 @@ LOCKED = (*ENGINE, "adopt --apply", "undo FIRST --apply")
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Checkout]:
-    with Pair(seed=5, workspaces=8, templates=2) as pair:
-        checkout = Checkout(tmp_path_factory.mktemp("two"), cli, pair)
-        checkout.json("up", "--stack", "shell")
+    with converged(tmp_path_factory.mktemp("two"), cli) as checkout:
         yield checkout
 
 

@@ -122,7 +122,11 @@ class LeftOut(enum.Enum):
     DEPRECATED = "of a deprecated template"
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the object is known to live in Coder: where the kind is off, Coder was not asked about it."""
+        return self not in (LeftOut.ACTIONS, LeftOut.ANSWERS, LeftOut.KIND, LeftOut.UNREAD)
+
+    @property
     def told(self) -> str:
-        """The same with what is known of the object: Coder was not asked about it where the kind is off."""
-        unknown = (LeftOut.ACTIONS, LeftOut.ANSWERS, LeftOut.KIND, LeftOut.UNREAD)
-        return self.value if self in unknown else f"alive in Coder, {self.value}"
+        """The reason, with what is known of the object."""
+        return f"alive in Coder, {self.value}" if self.is_alive else self.value

@@ -84,9 +84,7 @@ def cell(value: Any) -> str | int:
 
 def _told(found: Entities, kind: Kind[Any]) -> str:
     number = len(found.entities)
-    said = f"{number:,} {kind.words[number != 1]}"
-    if number != found.of:
-        said = f"{number:,} of {found.of:,} {kind.words[found.of != 1]}"
+    said = kind.several(number) if number == found.of else f"{number:,} of {kind.several(found.of)}"
     return f"{said}; {found.left_out:,} more are left out by the settings" if found.left_out else said
 
 

@@ -14,7 +14,7 @@ from coderport.coder.reading.breadth import measured_breadth, organizations_in_s
 from coderport.coder.token import acts_denied, end_of
 from coderport.doctor.check import Check, Grade, failed
 from coderport.errors import CoderportError
-from coderport.kinds.all import kinds_of
+from coderport.kinds.all import kinds_asked
 from coderport.kinds.inventory import blind
 from coderport.live.feeds.choosing import reads_jobs, why_no_audit
 from coderport.planning.plan import declares_actions
@@ -97,7 +97,7 @@ async def _sights(client: CoderClient, scope: tuple[Organization, ...]) -> list[
 
 async def _kinds(settings: Settings, client: CoderClient, scope: tuple[Organization, ...]) -> list[Check]:
     """Which of the kinds that are asked for a run reads with this token, by the rule of a run."""
-    several = [each for each in kinds_of(settings.kinds, settings.of_stack) if not each.always]
+    several = [each for each in kinds_asked(settings) if not each.always]
     if not several:
         return []
     breadth = await measured_breadth(client, scope, frozenset().union(*(each.needs for each in several)))

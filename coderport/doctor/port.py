@@ -10,7 +10,7 @@ from coderport.catalog.values import Held
 from coderport.doctor.check import Check, Grade, failed
 from coderport.errors import CoderportError
 from coderport.guard.ownership import Whose
-from coderport.kinds.all import blueprints_of, kinds_of
+from coderport.kinds.all import blueprints_of, kinds_asked
 from coderport.planning.holdings import Holdings, holdings
 from coderport.planning.past import Past
 from coderport.port.client import PortClient
@@ -38,7 +38,7 @@ async def port_checks(client: PortClient, settings: Settings, found: list[Holdin
     name = f"{short(organization.name)} " if organization.name else ""
     yield _check("credentials", "pass", f"The organization {name}({short(organization.id)}) at {where}.")
     try:
-        held = await holdings(client, kinds_of(settings.kinds, settings.of_stack))
+        held = await holdings(client, kinds_asked(settings))
         found.append(held)
         for check in await _rights(client, held):
             yield check
@@ -61,7 +61,7 @@ async def _rights(client: PortClient, held: Holdings) -> list[Check]:
 
 def whose_checks(past: Past, settings: Settings) -> Iterator[Check]:
     """Whose the blueprints and the entities in them are, seen from this stack."""
-    for blueprint in blueprints_of(kinds_of(settings.kinds, settings.of_stack)):
+    for blueprint in blueprints_of(kinds_asked(settings)):
         live = past.held.blueprints.get(blueprint.identifier)
         name = blueprint.identifier
         if live is None:

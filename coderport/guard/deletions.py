@@ -316,7 +316,7 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
     if kind.left_out:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
-        living = any(why.told != why.value for why in kind.left_out.values())
+        living = any(why.is_alive for why in kind.left_out.values())
         lives = "alive in Coder" if living else "left out by the settings"
         said.append(f"{kind.allowance:,} {lives} may without a release{used}")
         if not kind.remaining:

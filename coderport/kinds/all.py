@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from coderport.catalog import meaning
 from coderport.catalog.blueprint import Blueprint, ordered
@@ -28,6 +27,10 @@ from coderport.kinds import (
 )
 from coderport.kinds.kind import Kind
 from coderport.terminal.text import short
+from coderport.terminal.wording import nearest
+
+if TYPE_CHECKING:
+    from coderport.settings import Settings
 
 
 def in_order(kinds: Iterable[Kind[Any]]) -> tuple[Kind[Any], ...]:
@@ -88,6 +91,11 @@ def end_of(kind: str) -> str:
     return KIND_OF[kind].end if kind in KIND_OF else Kind.end
 
 
+def kinds_asked(settings: Settings) -> tuple[Kind[Any], ...]:
+    """The kinds that the settings of a stack ask for. SettingsError for a name that no kind has."""
+    return kinds_of(settings.kinds, settings.of_stack)
+
+
 def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None = None) -> tuple[Kind[Any], ...]:
     """The kinds that a stack has: those that are always there, and those asked for by the names of several of them.
 
@@ -102,7 +110,7 @@ def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None
         from coderport.settings.problems import report
 
         known = sorted(each.words[1] for each in KINDS)
-        like = [found for each in sorted(unknown) for found in get_close_matches(each, known, n=1, cutoff=0.6)]
+        like = [found for each in sorted(unknown) if (found := nearest(each, known))]
         hint = f"; did you mean {', '.join(dict.fromkeys(like))}?" if like else ""
         wrong = ", ".join(short(each) for each in sorted(unknown))
         reason = f"names no kind of objects by {wrong} (known: {', '.join(known)}; or all alone){hint}"

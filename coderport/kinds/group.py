@@ -15,6 +15,7 @@ from coderport.kinds.mapping import (
     ORGANIZATION_DISPLAY_NAME,
     entity_of,
     organization_names,
+    organization_properties,
     page,
     picture,
     related,
@@ -87,9 +88,7 @@ def _entity(group: Group, context: Context, chosen: Chosen) -> Entity:
         {
             "name": group.name,
             "display_name": group.display_name,
-            "organization_id": group.organization_id,
-            "organization_name": organization.name,
-            "organization_display_name": organization.display_name,
+            **organization_properties(group, context),
             "member_count": group.total_member_count or len(group.members),
             "quota_allowance": group.quota_allowance,
             "source": group.source,

@@ -121,6 +121,16 @@ def organization_names(of: InOrganization, context: Context) -> OrganizationName
     return OrganizationNames(name, known.display_name or name)
 
 
+def organization_properties(of: InOrganization, context: Context) -> dict[str, str]:
+    """What every kind says of the organization that its object is in."""
+    names = organization_names(of, context)
+    return {
+        "organization_id": of.organization_id,
+        "organization_name": names.name,
+        "organization_display_name": names.display_name,
+    }
+
+
 def when(moment: datetime | None) -> str | None:
     """The moment as Coder writes it."""
     return None if moment is None else time_text(moment)

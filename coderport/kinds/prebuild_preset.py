@@ -123,9 +123,7 @@ async def _read(reading: Reading) -> Listing[Row]:
     names = {one.id: one.name for several in presets.values() for one in several.values()}
     counts = Counter(_counted(prebuilt, names, templates))
     rows = {
-        key: Row(
-            template, preset, *(counts[template.id, preset.name, what] for what in ("running", "ready", "invalid"))
-        )
+        key: Row(template, preset, *(counts[template.id, preset.name, what] for what in _COUNTED))
         for key, (template, preset) in of_active().items()
     }
     wanted = {key: each for key, each in sorted(rows.items()) if each.preset.desired is not None}

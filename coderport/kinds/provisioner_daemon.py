@@ -15,7 +15,7 @@ from coderport.kinds.mapping import (
     MANAGED_BY,
     ORGANIZATION_DISPLAY_NAME,
     entity_of,
-    organization_names,
+    organization_properties,
     related,
     when,
 )
@@ -111,7 +111,6 @@ async def _read(reading: Reading) -> Listing[ProvisionerDaemon]:
 
 
 def _entity(daemon: ProvisionerDaemon, context: Context, chosen: Chosen) -> Entity:
-    organization = organization_names(daemon, context)
     current, previous = daemon.current_job, daemon.previous_job
     return entity_of(
         PROVISIONER.identifier,
@@ -132,9 +131,7 @@ def _entity(daemon: ProvisionerDaemon, context: Context, chosen: Chosen) -> Enti
             "previous_job_template": previous.template_name if previous else None,
             "created_at": when(daemon.created_at),
             "last_seen_at": when(daemon.last_seen_at),
-            "organization_id": daemon.organization_id,
-            "organization_name": organization.name,
-            "organization_display_name": organization.display_name,
+            **organization_properties(daemon, context),
         },
         related(PROVISIONER, {"organization": daemon.organization_id}, chosen.shown),
         context,

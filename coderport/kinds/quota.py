@@ -19,6 +19,7 @@ from coderport.kinds.mapping import (
     ORGANIZATION_DISPLAY_NAME,
     entity_of,
     organization_names,
+    organization_properties,
     page,
     related,
 )
@@ -158,9 +159,7 @@ def _entity(row: Member, context: Context, chosen: Chosen) -> Entity:
             "budget": quota.budget if quota else None,
             "remaining": quota.budget - quota.credits_consumed if quota else None,
             "username": user.username,
-            "organization_id": row.organization_id,
-            "organization_name": organization.name,
-            "organization_display_name": organization.display_name,
+            **organization_properties(row, context),
             "url": page(context, f"@{user.username}"),
         },
         related(QUOTA, {"user": user.id, "organization": row.organization_id}, chosen.shown),

@@ -21,6 +21,7 @@ from coderport.kinds.mapping import (
     ORGANIZATION_DISPLAY_NAME,
     entity_of,
     organization_names,
+    organization_properties,
     page,
     picture,
     related,
@@ -160,9 +161,7 @@ def template_entity(
         {
             "owner_name": template.created_by_name,
             "owner_id": template.created_by_id,
-            "organization_id": template.organization_id,
-            "organization_name": organization.name,
-            "organization_display_name": organization.display_name,
+            **organization_properties(template, context),
             "active_version_id": template.active_version_id,
             # Documented as -1 while Coder is still counting.
             "active_user_count": str(template.active_user_count) if template.active_user_count >= 0 else None,
@@ -208,7 +207,7 @@ async def _read(reading: Reading) -> Listing[Template]:
     found = await together(facilities.template_groups(each) for each in keys[:FIRST])
     if any(each is not None for each in found):
         found += await together(facilities.template_groups(each) for each in keys[FIRST:])
-    groups = dict(zip(keys, found))  # noqa: B905  - of the rest nothing is known
+    groups = dict(zip(keys, found, strict=False))  # of the rest nothing is known
     return replace(
         listing,
         rows={key: each.model_copy(update={"access_groups": groups.get(key)}) for key, each in listing.rows.items()},

@@ -25,6 +25,7 @@ from coderport.kinds.mapping import (
     address,
     entity_of,
     organization_names,
+    organization_properties,
     page,
     related,
     when,
@@ -191,7 +192,6 @@ def workspace_entity(
     `kinds` are as for `related`: by default those of the stack are not known. `owner_groups` is None where the groups
     of the owner are not known either.
     """
-    organization = organization_names(workspace, context)
     build = workspace.latest_build
     email = context.emails.get(workspace.owner_id, "")
     return entity_of(
@@ -212,9 +212,7 @@ def workspace_entity(
             "updated_at": when(workspace.updated_at),
             "last_used_at": when(workspace.last_used_at),
             "next_start_at": when(workspace.next_start_at),
-            "organization_id": workspace.organization_id,
-            "organization_name": organization.name,
-            "organization_display_name": organization.display_name,
+            **organization_properties(workspace, context),
             "latest_build_number": build.build_number,
             "healthy": workspace.health.healthy if workspace.health else None,
             "failing_agents": sorted(workspace.failing_agent_names),

@@ -14,7 +14,7 @@ from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import Entity, Ref
 from coderport.errors import CoderportError, SettingsError
 from coderport.guard.verdict import identity_verdict
-from coderport.kinds.all import KINDS, blueprints_of, kinds_of
+from coderport.kinds.all import KINDS, blueprints_of, kinds_asked
 from coderport.kinds.inventory import Inventory
 from coderport.kinds.kind import Kind
 from coderport.planning.holdings import Holdings
@@ -90,7 +90,7 @@ def catalog_of(stack: Stack, kind: Kind[Any] | None, check: Callable[[Blueprint]
 
 async def _read(stack: Stack, kind: Kind[Any] | None, check: Callable[[Blueprint], object] | None) -> Catalog:
     settings = await asyncio.to_thread(stack.settings)
-    kinds = kinds_of(settings.kinds, settings.of_stack)
+    kinds = kinds_asked(settings)
     if kind is not None:
         refuse_if_off(kind, kinds, stack.name)
         if check is not None:

@@ -14,7 +14,7 @@ from coderport.coder.client import CoderClient
 from coderport.coder.reading.snapshot import read_snapshot
 from coderport.engine.resources import Resources
 from coderport.errors import CoderportError
-from coderport.kinds.all import blueprints_of, kinds_of
+from coderport.kinds.all import blueprints_of, kinds_asked
 from coderport.kinds.inventory import inventory_of, known_in_snapshot
 from coderport.live.catalog import Ground
 from coderport.live.values import Reading
@@ -61,9 +61,7 @@ class Beginning:
 
 async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient) -> Beginning:
     """Reads both sides whole. NotFit where a run has to come first, Refusal where Coder or Port are others."""
-    memory, held = await asyncio.gather(
-        asyncio.to_thread(stack.memory), holdings(port, kinds_of(settings.kinds, settings.of_stack))
-    )
+    memory, held = await asyncio.gather(asyncio.to_thread(stack.memory), holdings(port, kinds_asked(settings)))
     past = Past(memory, held, memory.mark(stack.managed_by))
     insist_on_fit(stack.name, settings, past)
     if not past.is_complete:
@@ -100,7 +98,7 @@ def insist_on_fit(stack: str, settings: Settings, past: Past) -> None:
 
 
 def _misfits(settings: Settings, past: Past) -> Iterable[str]:
-    declared = blueprints_of(kinds_of(settings.kinds, settings.of_stack))
+    declared = blueprints_of(kinds_asked(settings))
     found = {
         each.identifier: tuple(differences(each, live))
         for each in declared

@@ -10,7 +10,7 @@ from coderport.catalog.values import LeftOut, Ref
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import ANSWER
 from coderport.guard.leaving import leaving_answers
-from coderport.kinds.all import kinds_of
+from coderport.kinds.all import kinds_asked
 from coderport.settings import Settings
 
 
@@ -34,4 +34,4 @@ def reasons_of(settings: Settings, snapshot: Snapshot, leaving: Iterable[str]) -
 
 
 def _blueprints(settings: Settings) -> frozenset[str]:
-    return frozenset(each.name for each in kinds_of(settings.kinds, settings.of_stack))
+    return frozenset(each.name for each in kinds_asked(settings))

@@ -23,7 +23,7 @@ from coderport.guard.deletions import ACTION, ANSWER, DeletionVerdict, Disappear
 from coderport.guard.leaving import leaving_actions
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner
 from coderport.guard.verdict import Verdict, combined, identity_verdict, ownership_verdict
-from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, kinds_of
+from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, kinds_asked
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory
@@ -109,7 +109,7 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
 
 def _not_read(settings: Settings, read: Inventory, past: Past) -> frozenset[Ref]:
     """This stack's own in Port of kinds that it has and that were not asked for in this read: they stay."""
-    names = {each.name for each in kinds_of(settings.kinds, settings.of_stack)} - {each.name for each in read.kinds}
+    names = {each.name for each in kinds_asked(settings)} - {each.name for each in read.kinds}
     return frozenset(Ref(name, each) for name, ids in known_of(past, settings).items() if name in names for each in ids)
 
 

@@ -25,7 +25,7 @@ from coderport.guard.ownership import new_state_id, stack_mark
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
 from coderport.history.store import PROJECT_FOLDER, Store
-from coderport.kinds.all import kinds_of
+from coderport.kinds.all import kinds_asked
 from coderport.kinds.refused import notes
 from coderport.planning.changes import outlook
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, rebuilt, recalled, unreadable
@@ -76,7 +76,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     """
     memory = await _recalled()
     settings = settings_of(_stack_config(), pulumi.get_project(), os.environ, stack=pulumi.get_stack())
-    kinds_of(settings.kinds, settings.of_stack)  # a name that is none is found before anything is read
+    kinds_asked(settings)  # a name that is none is found before anything is read
     if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
         account.again = True
         return Memory(state=new_state_id()), settings, None

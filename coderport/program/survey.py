@@ -16,7 +16,7 @@ from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm, read_forms
 from coderport.errors import CoderportError
 from coderport.guard.verdict import Verdict
-from coderport.kinds.all import KINDS, kinds_of
+from coderport.kinds.all import KINDS, kinds_asked
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory, KnownIds, read_inventory
 from coderport.planning.answers import declared_parts
@@ -84,7 +84,7 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
     with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
         async with opened_port(settings, account) as client:
             wanted = settings.actions if declares_actions(settings) else None
-            kinds, parts = kinds_of(settings.kinds, settings.of_stack), declared_parts(settings)
+            kinds, parts = kinds_asked(settings), declared_parts(settings)
             held = await holdings(
                 client, kinds, actions=wanted, answers=parts, stack=settings.of_stack, progress=progress
             )
@@ -96,7 +96,7 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
 async def with_former_kinds(held: Holdings, settings: Settings, memory: Memory, account: Account) -> Holdings:
     """The same with what Port holds of kinds that the stack has declared and that are asked for no longer."""
     former = {*memory.blueprints, *(name for name, ids in memory.declared.items() if ids)}
-    kinds = [each for each in KINDS if each.name in former and each not in kinds_of(settings.kinds, settings.of_stack)]
+    kinds = [each for each in KINDS if each.name in former and each not in kinds_asked(settings)]
     if not kinds:
         return held
     with account.phase("read_port") as progress:
@@ -135,7 +135,7 @@ async def read_coder(
         async with opened_coder(settings, account) as client:
             read = await read_inventory(
                 client,
-                kinds_of(settings.kinds, settings.of_stack),
+                kinds_asked(settings),
                 organizations=settings.coder_organizations,
                 known=known,
                 progress=progress,

@@ -7,7 +7,7 @@ the run, also where another process goes on with it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -32,6 +32,8 @@ from coderport.runner.relay import side_by_side
 from coderport.runner.reporting import Quiet
 from coderport.runner.values import Clock, CoderAway, Failed, Operation, Refused, Stopped
 
+MANY = frozenset({Operation.UPDATE_OUTDATED, Operation.STOP_OF_USER, Operation.STOP_OF_PERSON})
+"""The operations on many workspaces."""
 AT_ONCE = 5
 """Workspaces of one run that are at work in Coder: others wait for the same provisioners."""
 
@@ -254,9 +256,3 @@ def _headed(task: Task) -> str:
 
 def _name(workspace: Workspace) -> str:
     return f"{workspace.owner_name}/{workspace.name}"
-
-
-MANY: Mapping[Operation, Callable[[Bench, Person, Run], Awaitable[Done]]] = dict.fromkeys(
-    (Operation.UPDATE_OUTDATED, Operation.STOP_OF_USER, Operation.STOP_OF_PERSON), work
-)
-"""The operations on many workspaces."""

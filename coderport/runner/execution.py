@@ -190,8 +190,8 @@ class _Execution:
             self._steps.resume(await self._follower.patiently(lambda: self._left_in_port(bench)))
         actions = self._context.actions
         person = await self._follower.patiently(lambda: person_of(self._run, self._runs, self._people, actions))
-        if (many := bulk.MANY.get(self._order.operation)) is not None:
-            return await many(bench, person, self._run)
+        if self._order.operation in bulk.MANY:
+            return await bulk.work(bench, person, self._run)
         if self._order.operation is Operation.CREATE:
             return await operations.create(bench, person, of_sibling=await self._is_of_sibling(bench))
         workspace_id = await self._workspace_id(bench)

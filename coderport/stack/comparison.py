@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from coderport.guard.verdict import Verdict
-from coderport.kinds.all import kinds_of
+from coderport.kinds.all import kinds_asked
 from coderport.planning.difference import Difference, Permissions, difference_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory, rebuilt
@@ -63,7 +63,7 @@ async def compare(stack: Stack, releases: Releases, account: Account) -> Compari
     Raises a typed error when a read failed, and Refusal only where the stack belongs to another Coder or Port.
     """
     settings = await asyncio.to_thread(stack.settings)
-    kinds_of(settings.kinds, settings.of_stack)  # a name that is none is found before anything is read
+    kinds_asked(settings)  # a name that is none is found before anything is read
     last_result = ""
 
     async def past() -> Past:

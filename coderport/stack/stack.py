@@ -115,12 +115,7 @@ class Stack:
 
     def find(self) -> None:
         """Raises StackMissing where there is no such stack, and what else is in the way of it as an error of ours."""
-        workspace = self._stack.workspace
-        arguments = ["stack", "--show-name", "--stack", self.name]
-        try:
-            workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars))
-        except CommandError as error:
-            raise self._refused("cannot be opened", error) from None
+        self._asked("cannot be opened", "stack", "--show-name")
 
     def _amended(self, error: CommandError) -> bool:
         """Whether what was in the way of a call on the stack is gone: none is there yet, or a killed run left it so.
@@ -280,7 +275,7 @@ class Stack:
         Raises Refusal where outputs are there that cannot be read.
         """
         try:
-            memory = recalled(json.loads(self._asked("outputs", "stack", "output", "--json")))
+            memory = recalled(json.loads(self._asked("has outputs that cannot be read", "stack", "output", "--json")))
         except MemoryUnreadableError as error:
             raise unreadable(self.name, error) from None
         return memory if memory.stack else completed(memory, self.resources())
@@ -295,22 +290,22 @@ class Stack:
         Where no secret of the config was read yet, it is asked for with secrets shown: the CLI then tries the
         passphrase, as it does for an `up`.
         """
-        command = ("stack", "history", "--page-size", "1", "--json")
+        asked = ("has a history that cannot be read", "stack", "history", "--page-size", "1", "--json")
         try:
-            answer = self._asked("a history", *command, *(() if self._has_opened_secrets else ("--show-secrets",)))
+            answer = self._asked(*asked, *(() if self._has_opened_secrets else ("--show-secrets",)))
         except EngineError:  # the secrets of that time, from before another key was taken: they do not matter
-            answer = self._asked("a history", *command)
+            answer = self._asked(*asked)
         entries: list[dict[str, Any]] = json.loads(answer or "[]")
         return str(entries[0].get("result")) if entries else "none"
 
-    def _asked(self, what: str, *command: str) -> str:
-        """The CLI's answer about the stack as JSON; EngineError where it has none."""
+    def _asked(self, failed: str, *command: str) -> str:
+        """The CLI's answer about the stack; EngineError, with `failed` of the stack, where it has none."""
         workspace = self._stack.workspace
         arguments = [*command, "--stack", self.name]
         try:
             return workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
         except CommandError as error:
-            raise self._refused(f"has {what} that cannot be read", error) from None
+            raise self._refused(failed, error) from None
 
     def _refused(self, what: str, error: CommandError, otherwise: type[CoderportError] = EngineError) -> CoderportError:
         """The CLI's error as ours: of a known kind, or else as `otherwise` with its own words."""
@@ -344,7 +339,9 @@ class Stack:
                 yield notes
             return
         if is_cloud(backend):
-            stacks: list[dict[str, Any]] = json.loads(self._asked("a list", "stack", "ls", "--json"))
+            stacks: list[dict[str, Any]] = json.loads(
+                self._asked("has a list that cannot be read", "stack", "ls", "--json")
+            )
             name = self._stack.name
             if any(each.get("updateInProgress") for each in stacks if each.get("name") in (name, self.bare_name)):
                 raise StackLocked(explained(self.name, (), this_machine()))
@@ -360,7 +357,9 @@ class Stack:
 
     def state(self) -> dict[str, Any]:
         """The whole state, as `pulumi stack export` gives it. Secrets stay encrypted: that takes half the time."""
-        return dict(json.loads(self._asked("a state", "stack", "export")).get("deployment") or {})
+        return dict(
+            json.loads(self._asked("has a state that cannot be read", "stack", "export")).get("deployment") or {}
+        )
 
     @functools.cached_property
     def _checkpoints(self) -> dict[str, str]:
@@ -374,19 +373,8 @@ class Stack:
         """
         return self._stack.workspace.env_vars.get("PULUMI_BACKEND_URL") or self.backend
 
+    @engine_run()
     def _outcome(
-        self,
-        run: Callable[..., None],
-        tally: Tally,
-        account: Account,
-        *,
-        changed: Result,
-        on_line: Callable[[str], None] | None,
-    ) -> tuple[Outcome, Tally]:
-        with engine_run():
-            return self._run(run, tally, account, changed=changed, on_line=on_line)
-
-    def _run(
         self,
         run: Callable[..., None],
         tally: Tally,

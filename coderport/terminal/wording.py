@@ -74,10 +74,15 @@ def unknown(name: str, known: Collection[str]) -> str:
 
 def known_and_nearest(name: str, known: Collection[str]) -> str:
     """The names that there are, and the one of them that a wrong one is most like."""
-    like = difflib.get_close_matches(name.lower(), [each.lower() for each in known], n=1, cutoff=0.6)
-    meant = [each for each in known if like and each.lower() == like[0]]
-    hint = f"; did you mean {meant[0]}?" if meant else ""
+    meant = nearest(name, known)
+    hint = f"; did you mean {meant}?" if meant else ""
     return f"(known: {', '.join(sorted(known))}){hint}"
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The one of the known names that a wrong one is most like, in whatever letters; empty where it is like none."""
+    like = difflib.get_close_matches(name.lower(), [each.lower() for each in known], n=1, cutoff=0.6)
+    return next((each for each in known if each.lower() in like), "")
 
 
 def value_shown(value: object) -> str:
