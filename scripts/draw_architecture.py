@@ -39,7 +39,7 @@ FLOORS: Final = (
     ("transport",),
     ("project",),
     ("terminal",),
-    ("errors",),
+    ("errors", "tasks"),
 )
 """From the top down; rooms of one floor do not know each other."""
 BEGIN, END = "<!-- drawn by scripts/draw_architecture.py -->", "<!-- end of what is drawn -->"

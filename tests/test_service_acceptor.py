@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from coderport.runner.service import acceptor
-from coderport.runner.service.connections import Connections, GuardedProtocol
+from coderport.runner.service.connections import Connection, Connections, GuardedProtocol
 from coderport.runner.service.listening import answering, bound
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -156,11 +156,39 @@ class Busy:
 
     part, since = "", 0.0
 
+    def __init__(self, busy_with: str = "body") -> None:
+        self.busy_with = busy_with
+
     def present_part(self) -> str:
-        return "body"
+        return self.busy_with
 
     def abort(self) -> None:
         pass
+
+
+def protocol(received: bytes, was: Connection) -> asyncio.BaseProtocol:
+    return asyncio.Protocol()
+
+
+def test_who_comes_while_all_are_being_answered_is_taken_on_when_one_has_its_answer() -> None:
+    @looped
+    async def act() -> None:
+        connections = Connections(100, lambda why: None)
+        answered = [Busy("answer") for _ in range(100)]
+        for each in answered:
+            connections.add(each)
+        with Crowd() as crowd:
+            taking = acceptor.Acceptor(crowd, connections, protocol)
+            with taking.accepting():
+                taking.accept()
+                assert crowd.came == [] and len(connections) == 100
+                connections.drop(answered[0])
+                taking.accept()
+                assert len(crowd.came) == acceptor.ACCEPTED_AT_ONCE
+            for theirs in crowd.came:
+                theirs.close()
+
+    act()
 
 
 def test_no_more_are_taken_on_at_once_than_there_are_files_for() -> None:
@@ -170,7 +198,7 @@ def test_no_more_are_taken_on_at_once_than_there_are_files_for() -> None:
         for _ in range(1000):
             connections.add(Busy())
         with Crowd() as crowd:
-            taking = acceptor.Acceptor(crowd, connections, lambda received: asyncio.Protocol())
+            taking = acceptor.Acceptor(crowd, connections, protocol)
             with taking.accepting():
                 taking.accept()
             assert len(crowd.came) == acceptor.CLOSING_AT_ONCE

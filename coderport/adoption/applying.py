@@ -24,7 +24,7 @@ from coderport.port.sweep import swept
 from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
-from coderport.transport.together import together
+from coderport.tasks import together
 
 
 def record_of(reading: Reading, *, stack: str, now: datetime) -> Record:

@@ -30,7 +30,7 @@ from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
 from coderport.stack.stack import Stack
-from coderport.transport.together import together
+from coderport.tasks import together
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderNotFound
 from coderport.coder.models import CoderModel, Id, Job, Time, read_as, rows_of, rows_or_none_of, same_id
 from coderport.coder.parameters import Preset
-from coderport.transport.together import together
+from coderport.tasks import together
 
 
 class Author(CoderModel):

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field
 
 from coderport.coder import errors
 from coderport.coder.models import CoderModel, Id, Template, read_as
-from coderport.transport.together import together
+from coderport.tasks import together
 
 if TYPE_CHECKING:
     from coderport.coder.client import CoderClient

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from coderport.emulators.faults import EmulatorError
+from coderport.tasks import within
 
 # Open connections by the client's address, so that a fault can break the one its request came by.
 _open_connections: dict[tuple[str, int], asyncio.Transport] = {}
@@ -62,7 +63,7 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         while not await self.on_tick(0):
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), 0.1)
+                await within(0.1, self._ended.wait())
 
     def end(self) -> None:
         """Close the connections and return from `run`; any thread may call, more than once."""

@@ -14,7 +14,7 @@ from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.port.models import PortEntity
-from coderport.transport.together import together
+from coderport.tasks import together
 
 _ORDER = tuple(each.identifier for each in BLUEPRINTS)
 """What others relate to first; blueprints of others come after ours."""

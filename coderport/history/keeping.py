@@ -23,7 +23,7 @@ from coderport.planning.plan import Plan
 from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
-from coderport.transport.together import together
+from coderport.tasks import together
 
 
 async def keep(

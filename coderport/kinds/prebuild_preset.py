@@ -17,7 +17,7 @@ from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, refused
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, picture, related
-from coderport.transport.together import together
+from coderport.tasks import together
 
 if TYPE_CHECKING:
     from coderport.coder.facilities import PrebuildPreset

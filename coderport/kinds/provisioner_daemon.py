@@ -19,7 +19,7 @@ from coderport.kinds.mapping import (
     related,
     when,
 )
-from coderport.transport.together import together
+from coderport.tasks import together
 
 if TYPE_CHECKING:
     from coderport.coder.facilities import ProvisionerDaemon

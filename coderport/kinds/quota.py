@@ -23,7 +23,7 @@ from coderport.kinds.mapping import (
     page,
     related,
 )
-from coderport.transport.together import together
+from coderport.tasks import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -27,7 +27,7 @@ from coderport.kinds.mapping import (
     related,
     when,
 )
-from coderport.transport.together import together
+from coderport.tasks import together
 
 if TYPE_CHECKING:
     from coderport.coder.models import Template

@@ -10,7 +10,7 @@ from coderport.catalog.values import Context, Entity, Related
 from coderport.coder.fate import Fate
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, address, entity_of, page, related, when
-from coderport.transport.together import together
+from coderport.tasks import together
 
 if TYPE_CHECKING:
     from coderport.coder.models import CoderPerson

@@ -25,6 +25,7 @@ from coderport.runner.service.listening import answering, bound
 from coderport.runner.service.logs import log_to_stderr
 from coderport.runner.service.metrics import CONTENT_TYPE
 from coderport.settings import Settings
+from coderport.tasks import within
 from coderport.terminal.ending import as_service
 
 BODY_LIMIT: Final = 64 * 1024
@@ -61,7 +62,7 @@ class Endpoints:
         if self.draining or not hmac.compare_digest(request.path_params["secret"].encode(), self._secret.encode()):
             return PlainTextResponse("Not Found\n", 404)
         try:
-            self._live.notified(json.loads(await asyncio.wait_for(_body(request), BODY_SECONDS)))
+            self._live.notified(json.loads(await within(BODY_SECONDS, _body(request))))
         except TooMany:
             return PlainTextResponse("too many\n", 429, {"retry-after": "60"})
         except (ValueError, RecursionError, asyncio.TimeoutError, ClientDisconnect):

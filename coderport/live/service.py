@@ -36,6 +36,7 @@ from coderport.live.writing import Writer
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.settings import Settings
+from coderport.tasks import within
 
 RETRY_SECONDS = 30.0
 """Until it begins again where a run has to come first, or a server does not answer."""
@@ -168,7 +169,7 @@ class Live:
         """Waits for the writes under way, for so long at most."""
         if self._writer is not None:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._writer.idle(), seconds)
+                await within(seconds, self._writer.idle())
 
     async def _beginning(self) -> Beginning:
         while True:
@@ -301,7 +302,7 @@ class Live:
         ground = self._catalog.ground
         while True:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._others_wrote.wait(), self._settings.live.resync.total_seconds())
+                await within(self._settings.live.resync.total_seconds(), self._others_wrote.wait())
             self._others_wrote.clear()
             try:
                 settings = await asyncio.to_thread(self._stack.settings)

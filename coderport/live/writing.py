@@ -19,7 +19,7 @@ from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.models import ItemOutcome, PortEntity
 from coderport.port.refusals import Refusals
-from coderport.transport.together import together
+from coderport.tasks import together
 
 CALLS_AT_ONCE = 4
 MOST_AT_ONCE = CALLS_AT_ONCE * UPSERTS_PER_CALL

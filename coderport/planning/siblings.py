@@ -15,7 +15,7 @@ from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark
 from coderport.kinds.template import TEMPLATE
 from coderport.planning.holdings import Holdings
-from coderport.transport.together import together
+from coderport.tasks import together
 
 
 def templates_of_siblings(held: Holdings, mark: Mark, deployment: str) -> frozenset[str]:

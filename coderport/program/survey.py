@@ -29,8 +29,8 @@ from coderport.port.errors import PortUnreachable, catalog_of
 from coderport.report.account import Account
 from coderport.servers import opened_coder, opened_port
 from coderport.settings import Releases, Settings
+from coderport.tasks import together
 from coderport.transport.address import is_loopback
-from coderport.transport.together import together
 
 ReadOfCoder = tuple[Inventory, tuple[Template, ...], Mapping[str, TemplateForm]]
 """What Coder holds, the templates of sibling stacks, and the forms by the id of the template."""

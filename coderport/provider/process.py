@@ -11,6 +11,7 @@ import grpc.aio
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from coderport.provider.server import CHANNEL_OPTIONS, PortProvider
+from coderport.tasks import within
 
 _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 30.0
@@ -36,7 +37,7 @@ async def serve(provider: PortProvider, parent: int) -> None:
     sys.stdout.flush()
     while not stop.is_set() and os.getppid() == parent:
         try:
-            await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
+            await within(_LOOK_SECONDS, stop.wait())
         except asyncio.TimeoutError:
             continue
     # Asked to stop, calls under way are answered first; without an engine nobody waits for them.

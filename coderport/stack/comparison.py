@@ -20,8 +20,8 @@ from coderport.program.survey import read_permissions, read_port, survey, with_f
 from coderport.report.account import Account
 from coderport.settings import Releases, Settings
 from coderport.stack.stack import SUCCEEDED, Stack
+from coderport.tasks import together
 from coderport.terminal import ending
-from coderport.transport.together import together
 
 
 @dataclass(frozen=True)

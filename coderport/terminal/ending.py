@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TypeVar
 
+from coderport.tasks import ended
+
 GRACE_SECONDS = 30.0
 """How long the engine may take to end in order; then it is told to break off."""
 
@@ -32,7 +34,6 @@ after its second signal (docs.github.com, "Workflow cancellation reference").
 """
 
 _LOOK_SECONDS = 0.2
-_OTHERS_SECONDS = 3.0
 
 T = TypeVar("T")
 
@@ -255,9 +256,9 @@ def waited_for() -> Iterator[None]:
 
 
 def wait_for_others() -> None:
-    """Returns when all work that is `waited_for` has ended, or will not within seconds."""
+    """Returns when all work that is `waited_for` has ended, or will not within the time that an engine may take."""
     with _state.idle:
-        _state.idle.wait_for(lambda: not _state.busy, _OTHERS_SECONDS)
+        _state.idle.wait_for(lambda: not _state.busy, GRACE_SECONDS)
 
 
 @contextmanager
@@ -288,9 +289,7 @@ async def unless_asked(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.ensure_future(work)
     while not (await asyncio.wait({task}, timeout=_LOOK_SECONDS))[0]:
         if (cause := _state.cause) is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
             raise Interrupted(cause)
     if _state.cause is not None and task.exception() is not None:  # a process of the work that was killed, say
         raise Interrupted(_state.cause)

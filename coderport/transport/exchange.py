@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import httpx
 
+from coderport.tasks import within
+
 LONGEST_SHOWN = 400
 
 _PACKED: Final = frozenset({"identity", "gzip", "deflate"})
@@ -51,7 +53,7 @@ async def exchange(
         return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
     try:
-        return await asyncio.wait_for(whole(), seconds)
+        return await within(seconds, whole())
     except asyncio.TimeoutError:
         raise Late(f"the answer was not whole after {seconds:.0f} s") from None
 

@@ -18,7 +18,7 @@ from coderport.coder.client import CoderClient, WorkspacePage
 from coderport.coder.errors import CoderAnswerError
 from coderport.coder.models import Template, Workspace
 from coderport.coder.reading.ledger import Ledger
-from coderport.transport.together import together
+from coderport.tasks import together
 
 PAGE_LIMIT = 1000
 PASSES = 3

@@ -14,7 +14,7 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderGone, CoderNotFound
 from coderport.coder.fate import Fate
 from coderport.coder.models import Template, Workspace
-from coderport.transport.together import together
+from coderport.tasks import together
 
 IDS_PER_QUERY = 100
 OVERLAPS_ASKED = 3

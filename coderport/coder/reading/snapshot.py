@@ -24,7 +24,7 @@ from coderport.coder.reading.breadth import (
 )
 from coderport.coder.reading.listing import PAGE_LIMIT, PASSES, Scope
 from coderport.coder.reading.proof import listed_by_id, template_fates, template_or_none, workspace_fates
-from coderport.transport.together import together
+from coderport.tasks import together
 
 ORGANIZATION = "organization:"
 Advance = Callable[[str, int, int | None], None]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from coderport.runner.service.connections import Connections
+from coderport.runner.service.connections import Connection, Connections
 
 ACCEPTED_AT_ONCE: Final = 512
 """How many connections the event loop takes on before it looks at those that it has."""
@@ -23,6 +23,8 @@ MOST_HEADERS: Final = 16 * 1024
 """Bytes without an end of the headers: the HTTP protocol refuses more by itself."""
 RETRY_SECONDS: Final = 1.0
 """Until the next try where the machine has no file left for a connection."""
+ROOM_SECONDS: Final = 0.02
+"""Until the next look where all that may be open are being answered; who comes then waits in the kernel's queue."""
 
 _RECEIVED_AT_ONCE: Final = 64 * 1024
 _ENDS: Final = (b"\n\r\n", b"\n\n")
@@ -33,10 +35,13 @@ _logger = logging.getLogger(__name__)
 
 
 class Acceptor:
-    """Takes connections from `listening`. `protocol` makes one for what was received so far."""
+    """Takes connections from `listening`. `protocol` makes one that takes the place of a bare one."""
 
     def __init__(
-        self, listening: socket.socket, connections: Connections, protocol: Callable[[bytes], asyncio.BaseProtocol]
+        self,
+        listening: socket.socket,
+        connections: Connections,
+        protocol: Callable[[bytes, Connection], asyncio.BaseProtocol],
     ) -> None:
         self._listening, self._connections, self._protocol = listening, connections, protocol
         self._loop = asyncio.get_running_loop()
@@ -66,14 +71,16 @@ class Acceptor:
         """Takes on those that wait, as many as there are files for at once."""
         closing = 0
         for _ in range(ACCEPTED_AT_ONCE):
+            if not self._connections.has_room():
+                self._pause(ROOM_SECONDS)
+                return
             try:
                 accepted, _ = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 _logger.error("accept", extra={"reason": error.strerror})
-                self._loop.remove_reader(self._listening)
-                self._retry = self._loop.call_later(RETRY_SECONDS, self._begin)
+                self._pause(RETRY_SECONDS)
                 return
             accepted.setblocking(False)
             bare = _Bare(accepted, self)
@@ -84,11 +91,15 @@ class Acceptor:
             if closing >= CLOSING_AT_ONCE:
                 return
 
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listening)
+        self._retry = self._loop.call_later(seconds, self._begin)
+
     def hand_over(self, bare: _Bare) -> None:
         """The headers are whole: from here on it is HTTP."""
-        self._connections.drop(bare)
+        bare.whole = True
         self.forget(bare)
-        task = self._loop.create_task(self._handed_over(bare.socket, bytes(bare.received)))
+        task = self._loop.create_task(self._handed_over(bare))
         self._handing_over.add(task)
         task.add_done_callback(self._handing_over.discard)
 
@@ -102,26 +113,28 @@ class Acceptor:
         self._connections.drop(bare)
         bare.abort()
 
-    async def _handed_over(self, accepted: socket.socket, received: bytes) -> None:
+    async def _handed_over(self, bare: _Bare) -> None:
+        received = bytes(bare.received)
         try:
-            await self._loop.connect_accepted_socket(lambda: self._protocol(received), accepted)
+            await self._loop.connect_accepted_socket(lambda: self._protocol(received, bare), bare.socket)
         except OSError:
-            accepted.close()
+            self.gone(bare)
 
 
 class _Bare:
-    """A connection of which the headers are not whole."""
+    """A connection of which the headers are not whole, or not HTTP's yet."""
 
-    __slots__ = ("_acceptor", "part", "received", "since", "socket")
+    __slots__ = ("_acceptor", "part", "received", "since", "socket", "whole")
 
     def __init__(self, accepted: socket.socket, acceptor: Acceptor) -> None:
         self.socket, self._acceptor = accepted, acceptor
         self.received = bytearray()
         self.part, self.since = "headers", 0.0
+        self.whole = False
 
     def present_part(self) -> str:
         """What it is busy with."""
-        return "headers"
+        return "answer" if self.whole else "headers"
 
     def abort(self) -> None:
         """Closes it at once."""

@@ -24,6 +24,7 @@ from coderport.runner.service.metrics import CONTENT_TYPE, Metrics
 from coderport.runner.service.queue import Workers
 from coderport.runner.service.settings import ServiceSettings
 from coderport.runner.service.signature import BadSignatureError, verified
+from coderport.tasks import within
 
 BODY_LIMIT: Final = 64 * 1024
 BODY_SECONDS: Final = 10.0
@@ -171,7 +172,7 @@ async def _body(request: Request) -> bytes:
         return bytes(found)
 
     try:
-        return await asyncio.wait_for(read(), BODY_SECONDS)
+        return await within(BODY_SECONDS, read())
     except (asyncio.TimeoutError, ClientDisconnect):
         raise _RefusedError("incomplete") from None
 

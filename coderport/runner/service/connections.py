@@ -2,7 +2,8 @@
 
 A connection has so long for the headers of a request, for its body and for taking the answer, each counted from the
 beginning of that part, so that a drip does not help. Where as many are open as may be, the one that has kept us
-waiting for longest goes, so that whoever sends a whole request is heard.
+waiting for longest goes, so that whoever sends a whole request is heard. Where all of them wait for us, nobody goes:
+who comes then is taken on later.
 """
 
 from __future__ import annotations
@@ -68,12 +69,17 @@ class Connections:
         """What uvicorn makes for each connection."""
         return type("ServiceProtocol", (GuardedProtocol,), {"open_ones": self})
 
-    def add(self, connection: Connection) -> Connection | None:
-        """One more; another one goes where there are too many, and is given."""
+    def has_room(self) -> bool:
+        """Whether one more can be taken on: not while as many as may be open all wait for us."""
+        return len(self._open) < self.most or any(each.present_part() != "answer" for each in self._open)
+
+    def add(self, connection: Connection, instead_of: Connection | None = None) -> Connection | None:
+        """One more, or one in the place of another; a third one goes where there are too many, and is given."""
+        if instead_of is not None:
+            self.drop(instead_of)
         self.heard(connection)
         if len(self._open) <= self.most:
             return None
-        # Each of them waits for us only where all are being answered: then the newest goes.
         goes = next((each for each in self._open if each.present_part() != "answer"), connection)
         self._close(goes, "crowded")
         return goes
@@ -126,18 +132,18 @@ class GuardedProtocol(H11Protocol):
     part = "headers"
     since = 0.0
 
-    def __init__(self, *, received: bytes = b"", **of_uvicorn: Any) -> None:
+    def __init__(self, *, received: bytes = b"", was: Connection | None = None, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
-        self._received = received
+        self._received, self._was = received, was
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.open_ones.add(self)
+        self.open_ones.add(self, instead_of=self._was)
         # Before anything else that comes, but after the transport is ready to be told to wait.
         self.loop.call_soon(self._begin)
 
     def _begin(self) -> None:
-        received, self._received = self._received, b""
+        received, self._received, self._was = self._received, b"", None
         if received and not self.transport.is_closing():
             self.data_received(received)
 
@@ -155,6 +161,8 @@ class GuardedProtocol(H11Protocol):
 
     def present_part(self) -> str:
         """What it is busy with now."""
+        if self._received:
+            return "answer"
         if self.cycle is None or self.cycle.response_complete:
             return "headers"
         return "body" if self.cycle.more_body else "answer"

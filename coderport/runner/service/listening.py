@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from coderport.errors import CoderportError
 from coderport.runner.service.acceptor import Acceptor
-from coderport.runner.service.connections import KERNEL_QUEUE, Connections, GuardedProtocol
+from coderport.runner.service.connections import KERNEL_QUEUE, Connection, Connections, GuardedProtocol
 
 _CLOSE_SECONDS: Final = 2
 _KEEP_ALIVE_SECONDS: Final = 5
@@ -49,12 +49,13 @@ async def answering(app: Starlette, listening: socket.socket, connections: Conne
     while not (server.started or serving.done()):
         await asyncio.sleep(0.01)
 
-    def protocol(received: bytes) -> GuardedProtocol:
+    def protocol(received: bytes, was: Connection) -> GuardedProtocol:
         return guarded(
             config=server.config,
             server_state=server.server_state,
             app_state=server.lifespan.state,
             received=received,
+            was=was,
         )
 
     host, port = listening.getsockname()[:2]
