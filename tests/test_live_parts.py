@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,7 @@ from coderport.kinds.workspace import WORKSPACE
 from coderport.live.budget import WINDOW, Budget, patient, routine
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.jobs import LIMIT, MOST, JobsFeed
-from coderport.live.rhythm import QUICKEST, rhythm_of
+from coderport.live.rhythm import QUICKEST, rhythm_of, stretched
 from coderport.port.limits import Bucket, RateLimits
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
@@ -256,3 +257,31 @@ def test_the_rhythm_keeps_to_the_routine_requests(
     asked = organizations * 60 / found.builds + pages / partitions * 60 / found.partition + 60 / 20 + 60 / 30 + 1
     assert asked <= per_minute + 1e-6
     assert found.builds >= QUICKEST
+
+
+@pytest.mark.parametrize("stretching", [True, False])
+def test_after_the_whole_read_the_looks_share_what_is_left_of_the_minute(stretching: bool) -> None:
+    async def test(loop: VirtualTime) -> None:
+        budget = Budget(120, loop.time)
+        for _ in range(60):
+            await budget()
+            await asyncio.sleep(1 / 6)
+        looked = [loop.time()]
+        while looked[-1] < 200:
+            began = loop.time()
+            with routine():
+                await budget()
+            looked.append(loop.time())
+            await budget()  # what the look pointed at
+            pause = stretched(QUICKEST, requests=2, per_second=budget.per_second) if stretching else QUICKEST
+            await asyncio.sleep(max(0.05, began + pause - loop.time()))
+        gaps = [later - earlier for earlier, later in pairwise(looked)]
+        assert (max(gaps) < 2) is stretching
+        assert max(gaps[-60:]) == pytest.approx(QUICKEST)
+
+    in_virtual_time(test)
+
+
+def test_a_budget_of_which_nothing_is_left_is_looked_at_twice_a_minute() -> None:
+    assert stretched(QUICKEST, requests=10, per_second=0.0) == stretched(QUICKEST, requests=10, per_second=0.01) == 30
+    assert stretched(45.0, requests=10, per_second=0.0) == 45

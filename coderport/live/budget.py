@@ -71,6 +71,16 @@ class Budget:
         self._pause(False, False)
         return len(self._sent)
 
+    @property
+    def per_second(self) -> float:
+        """So many requests a second can go on from now and none of them waits, after what the last minute has spent."""
+        self._pause(False, False)
+        now = self._clock()
+        left = self.per_minute - len(self._sent)
+        # Until one that was sent is a minute ago, there is what is left and what came back before it.
+        paces = ((left + back) / max(_LEAST, at + WINDOW - now) for back, at in enumerate(self._sent))
+        return min(paces, default=self.per_minute / WINDOW)
+
     def _pause(self, is_routine: bool, is_patient: bool) -> float:
         now = self._clock()
         most = int(self.per_minute * (1 - _KEPT_FOR_HINTS)) if is_patient else self.per_minute

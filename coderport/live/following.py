@@ -12,19 +12,24 @@ from coderport.live.budget import routine
 from coderport.live.feeds.choosing import Chosen
 from coderport.live.feeds.feed import Feed
 from coderport.live.health import Health
-from coderport.live.rhythm import AUDIT_EVERY, TEMPLATES_EVERY, Rhythm
+from coderport.live.rhythm import AUDIT_EVERY, TEMPLATES_EVERY, Rhythm, stretched
 from coderport.live.values import Hint
 
 CHOSEN_EVERY = 3600.0
 LONGEST_PAUSE = 30.0
 """Seconds between two looks of a feed that does not answer."""
 _RETRY = 30.0
+_EVERY = {"templates": TEMPLATES_EVERY, "audit": AUDIT_EVERY}
+"""Seconds between two looks of the feeds that are in no hurry."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class Following:
-    """Asks the feeds. `choose` says which, `rhythm_of` how often; `hinted` takes hints, `gap` hears of lost ones."""
+    """Asks the feeds. `choose` says which, `rhythm_of` how often; `hinted` takes hints, `gap` hears of lost ones.
+
+    `per_second` says how many requests a second the budget allows from now on.
+    """
 
     def __init__(
         self,
@@ -33,10 +38,12 @@ class Following:
         hinted: Callable[[tuple[Hint, ...]], None],
         gap: Callable[[], None],
         health: Health,
+        per_second: Callable[[], float],
     ) -> None:
-        self._choose, self._rhythm_of = choose, rhythm_of
+        self._choose, self._rhythm_of, self._per_second = choose, rhythm_of, per_second
         self._hinted, self._gap, self._health = hinted, gap, health
         self.rhythm = Rhythm(0.0, 0.0)
+        self._requests = 0
         self.feeds: dict[tuple[str, str], Feed] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._again = asyncio.Event()
@@ -84,6 +91,8 @@ class Following:
     def _adjust(self, found: Chosen) -> None:
         """Keeps the feeds that go on, with what they know, and tells a person of what is new."""
         self.rhythm = self._rhythm_of(found)
+        # Each look at builds may bring one request more, for the workspaces that it points at.
+        self._requests = found.requests + sum(feed.name not in _EVERY for feed in found.feeds)
         wanted = {(feed.name, feed.place): feed for feed in found.feeds}
         for place in self.feeds.keys() - wanted.keys():
             del self.feeds[place]
@@ -107,7 +116,13 @@ class Following:
                 self._tasks[place] = asyncio.ensure_future(self._followed(feed))
 
     def _every(self, feed: Feed) -> float:
-        return {"templates": TEMPLATES_EVERY, "audit": AUDIT_EVERY}.get(feed.name, self.rhythm.builds)
+        return _EVERY.get(feed.name, self.rhythm.builds)
+
+    def _pause(self, feed: Feed) -> float:
+        every = self._every(feed)
+        if feed.name in _EVERY:
+            return every
+        return stretched(every, requests=self._requests, per_second=self._per_second())
 
     async def _followed(self, feed: Feed) -> None:
         pause = self._every(feed)
@@ -122,7 +137,7 @@ class Following:
                 if isinstance(error, (CoderNotFound, CoderForbidden)):  # the token has lost the right
                     self._again.set()
             else:
-                pause = self._every(feed)
+                pause = self._pause(feed)
                 self._health.works(feed.name)
                 self._hinted(hints)
                 if feed.gap:

@@ -8,6 +8,9 @@ QUICKEST = 1.25
 """Seconds between two looks at one organization's jobs, where the budget is enough."""
 TEMPLATES_EVERY = 20.0
 AUDIT_EVERY = 30.0
+_SHARE_OF_LOOKS = 0.9
+"""So much of what is left of a minute is for looks at builds and what they bring."""
+_LONGEST_STRETCH = 30.0
 _REREAD_SHARE = 0.4
 """So much of the routine requests goes into the re-read at most; then it takes longer than was asked for."""
 
@@ -18,6 +21,16 @@ class Rhythm:
 
     builds: float
     partition: float
+
+
+def stretched(builds: float, *, requests: int, per_second: float) -> float:
+    """Seconds between two looks that cost so many requests, where the budget has so many a second left.
+
+    The whole read at the beginning is paid from the first minute. Looks in the usual rhythm would spend the rest of it
+    early, and the budget would then let nothing through until that read is a minute ago.
+    """
+    share = per_second * _SHARE_OF_LOOKS
+    return max(builds, min(requests / share, _LONGEST_STRETCH) if share else _LONGEST_STRETCH)
 
 
 def rhythm_of(

@@ -145,7 +145,12 @@ class Live:
         self._others = Others(self._port, catalog, writer)
         self._identity = Identity(self._coder, catalog)
         self._following = Following(
-            lambda: chosen(self._coder, catalog), self._rhythm, self._hinted, self._rereading.all_at_once, self._health
+            lambda: chosen(self._coder, catalog),
+            self._rhythm,
+            self._hinted,
+            self._rereading.all_at_once,
+            self._health,
+            lambda: self._budget.per_second,
         )
         await self._until_chosen(self._following)
         self._order(beginning.reading)
