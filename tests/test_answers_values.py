@@ -200,6 +200,8 @@ def test_a_filter_on_a_scorecard_differs() -> None:
 
 def test_a_part_that_is_not_asked_for_is_a_reason_and_an_organization_that_was_not_read_is_none() -> None:
     page, mine, card = f"page/{ORGANIZATION_PREFIX}9", "page/coder_my_workspaces", "scorecard/x"
-    assert leaving_answers([page, mine, card], (), None) == dict.fromkeys((page, mine, card), LeftOut.ANSWERS)
-    assert leaving_answers([page], OF_PAGES, None) == {}
-    assert leaving_answers([page], OF_PAGES, {"1"}) == {page: LeftOut.ORGANIZATION}
+    assert leaving_answers([page, mine, card], (), None, EVERY_KIND) == dict.fromkeys(
+        (page, mine, card), LeftOut.ANSWERS
+    )
+    assert leaving_answers([page], OF_PAGES, None, EVERY_KIND) == {}
+    assert leaving_answers([page], OF_PAGES, {"1"}, EVERY_KIND) == {page: LeftOut.ORGANIZATION}

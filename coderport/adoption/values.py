@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from coderport.catalog.values import LeftOut, Ref
+from coderport.catalog.values import UUID, LeftOut, Ref
 from coderport.coder.models import Template
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
@@ -21,8 +21,7 @@ from coderport.port.models import PortEntity
 
 T, W = TEMPLATE.identifier, WORKSPACE.identifier
 
-_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_OLD = re.compile(f"({_UUID})-({_UUID})-({_UUID})")
+_OLD = re.compile(f"({UUID})-({UUID})-({UUID})")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""An id of Coder's, as a regular expression."""
+
+_ID = re.compile(UUID)
 
 
 def is_id(identifier: str) -> bool:
@@ -17,7 +20,7 @@ def is_id(identifier: str) -> bool:
     return _ID.fullmatch(identifier) is not None
 
 
-_NAMED = re.compile(rf"{_ID.pattern}:[0-9a-f]{{16}}")
+_NAMED = re.compile(rf"{UUID}:[0-9a-f]{{16}}")
 
 
 def named_id(parent_id: str, name: str) -> str:

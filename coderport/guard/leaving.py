@@ -13,7 +13,6 @@ from coderport.catalog.answers.values import PART_OF, AnswerKind, Part, split
 from coderport.catalog.values import LeftOut
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
-from coderport.kinds.all import BY_IDENTIFIER
 from coderport.settings import Actions
 
 
@@ -75,15 +74,14 @@ def leaving_answers(
     keys: Iterable[str],
     parts: Collection[Part],
     in_scope: Collection[str] | None,
-    kinds: Collection[str] | None = None,
+    kinds: Collection[str],
 ) -> Mapping[str, LeftOut]:
     """The reasons for which these answers leave.
 
     `parts` are those that the stack declares, `in_scope` the ids of the organizations that the settings name, None
-    where they name none. `kinds` are the blueprints of the stack's kinds, None for all. The page of an organization
+    where they name none. `kinds` are the blueprints of the stack's kinds. The page of an organization
     that should be there and was not read has no reason.
     """
-    there = set(BY_IDENTIFIER) if kinds is None else set(kinds)
     out: dict[str, LeftOut] = {}
     for key in keys:
         kind, identifier = split(key)
@@ -92,7 +90,7 @@ def leaving_answers(
             out[key] = LeftOut.ANSWERS
         elif kind == "page" and organization != identifier and in_scope is not None and organization not in in_scope:
             out[key] = LeftOut.ORGANIZATION
-        elif not _is_of(kind, identifier, there):
+        elif not _is_of(kind, identifier, kinds):
             out[key] = LeftOut.KIND
     return out
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from coderport.catalog.values import UUID
 from coderport.port.errors import PortRejected
 from coderport.port.runs import Runs
 from coderport.runner.ledger import Ledger, Outcome
@@ -19,7 +20,7 @@ from coderport.runner.values import Step
 
 _BUILD = r"coderport begins build (?P<number>[1-9]\d{0,8})"
 _PHASE = r"\((?P<phase>stop|start|delete)(?P<then>, then start)?\)\."
-_WORKSPACE = r"(?P<name>[\w.-]{1,64}/[\w.-]{1,64}), (?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_WORKSPACE = rf"(?P<name>[\w.-]{{1,64}}/[\w.-]{{1,64}}), (?P<id>{UUID})"
 _BEGINS = re.compile(rf"{_BUILD} {_PHASE}")
 _BEGINS_PART = re.compile(rf"{_BUILD} of {_WORKSPACE} {_PHASE}")
 _ENDS_PART = re.compile(rf"coderport has ended its work on {_WORKSPACE} \((?P<outcome>done|failed|left)\)\.")

@@ -37,6 +37,7 @@ from coderport.catalog.actions.values import (
 )
 from coderport.catalog.identifiers import TEMPLATES
 from coderport.catalog.template_names import is_named
+from coderport.catalog.values import UUID
 from coderport.coder.models import Template
 from coderport.coder.parameters import Preset, TemplateForm
 
@@ -60,7 +61,7 @@ _EXTRA_OF: Mapping[str, Extra] = {DORMANT: "dormancy", **dict.fromkeys(BULK, "bu
 _DESCRIPTION_LIMIT = 200
 _PRESET_DIGITS = 12
 _OWN_FORM = re.compile(
-    rf"{CREATE_FROM_PREFIX}(?P<template>[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})"
+    rf"{CREATE_FROM_PREFIX}(?P<template>{UUID})"
     rf"(?:_(?P<preset>[0-9a-f]{{{_PRESET_DIGITS}}}))?"
 )
 

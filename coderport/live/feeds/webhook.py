@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-from coderport.catalog.values import Ref
+from coderport.catalog.values import UUID, Ref
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.catalog import Catalog
@@ -25,7 +25,7 @@ PER_MINUTE = 60
 MOST_UNKNOWN = 3
 """Of one notification so many objects are looked at that nobody knows: a new workspace is one of them."""
 
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID = re.compile(UUID)
 
 
 class TooMany(Exception):
