@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -162,7 +163,7 @@ def _full(checkout: Checkout) -> Ended:
 
 
 def _closed(checkout: Checkout) -> Ended:
-    command = f"exec {sys.executable} -m coderport {' '.join(UP)} >&-"
+    command = f"exec {shlex.quote(sys.executable)} -m coderport {' '.join(UP)} >&-"
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=checkout.folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -136,7 +137,7 @@ def test_a_signal_takes_no_step_from_the_event_loop_that_it_would_wait_for_witho
 
 
 def test_a_signal_that_is_ignored_stays_ignored(checkout: Checkout) -> None:
-    command = f"trap '' HUP; exec {sys.executable} -m coderport up --stack shell --json"
+    command = f"trap '' HUP; exec {shlex.quote(sys.executable)} -m coderport up --stack shell --json"
     with gate(checkout.pair.port.faults, "/entities/bulk") as writes:
         process = subprocess.Popen(
             ["sh", "-c", command], cwd=checkout.folder, env=checkout.environment, stdout=subprocess.PIPE, text=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def test_a_full_disk_behind_standard_output_is_one_message(checkout: Checkout, c
 
 def test_closed_streams_take_nothing_from_a_run(checkout: Checkout) -> None:
     checkout.pair.coder.rename_workspace(sorted(checkout.pair.coder.workspace_ids())[0], "for-closed-streams")
-    command = f"{sys.executable} -m coderport up --stack shell --summary summary.json >&- 2>&- <&-"
+    command = f"{shlex.quote(sys.executable)} -m coderport up --stack shell --summary summary.json >&- 2>&- <&-"
     done = subprocess.run(["sh", "-c", command], cwd=checkout.folder, env=checkout.environment, timeout=600)
     assert done.returncode == 0
     assert json.loads((checkout.folder / "summary.json").read_text())["result"] == "converged"

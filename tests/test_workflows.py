@@ -232,7 +232,10 @@ class Runner:
 
     def command(self, path: Path, body: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"#!{sys.executable}\nimport json, pathlib, sys\n{body}\n", encoding="utf-8")
+        script = path.with_name(f"{path.name}.body.py")
+        script.write_text(f"import json, pathlib, sys\n{body}\n", encoding="utf-8")
+        # No interpreter with a space in its path can be named in a script's first line.
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n', encoding="utf-8")
         path.chmod(0o755)
 
     def noted(self, path: Path, body: str = "") -> None:
