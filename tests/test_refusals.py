@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,7 +115,8 @@ def refused(checkout: Checkout, command: str, stack: str, code: int, **environme
     arguments += ["--summary", str(file)] if command in WITH_SUMMARY else []
     arguments += ["--run-id", "r_1"] if command == "run" else []
     done = checkout.run(*arguments, **environment)
-    said = (done.stdout + done.stderr).replace(sys.executable, "python")  # what is shown names the one that runs here
+    # What is shown names the Python that runs here.
+    said = (done.stdout + done.stderr).replace(shlex.quote(sys.executable), "python")
     assert done.returncode == code, said
     assert "Traceback" not in said
     if command not in WITH_SUMMARY:
