@@ -52,7 +52,7 @@ def status(checkout: Checkout, identifier: str) -> object:
 def test_before_the_first_run_it_is_not_ready_and_says_which_run_has_to_come_first(checkout: Checkout) -> None:
     done = checkout.run("live", "--stack", "shell")
     assert done.returncode == 2
-    assert "python -m coderport up --stack shell" in done.stdout + done.stderr
+    assert "-m coderport up --stack shell" in done.stdout + done.stderr
 
 
 def test_it_follows_coder_until_it_is_told_to_stop(checkout: Checkout) -> None:

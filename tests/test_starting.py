@@ -12,7 +12,7 @@ from checkout import ROOT
 
 from coderport.engine import CliInfo, engine_environment
 
-LIGHT = {"commands", "errors", "project", "terminal", "transport"}
+LIGHT = {"commands", "errors", "project", "tasks", "terminal", "transport"}
 """The rooms that the command line itself is made of."""
 OTHERS = {"adoption", "conformance", "doctor", "emulators", "live", "provider", "runner", "setup", "why"}
 """The rooms of single commands, none of which a run needs."""
