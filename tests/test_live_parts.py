@@ -18,7 +18,7 @@ from coderport.kinds.workspace import WORKSPACE
 from coderport.live.budget import WINDOW, Budget, patient, routine
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.jobs import LIMIT, MOST, JobsFeed
-from coderport.live.rhythm import QUICKEST, rhythm_of, stretched
+from coderport.live.rhythm import QUICKEST, rhythm_of, stretch
 from coderport.port.limits import Bucket, RateLimits
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
@@ -273,7 +273,8 @@ def test_after_the_whole_read_the_looks_share_what_is_left_of_the_minute(stretch
                 await budget()
             looked.append(loop.time())
             await budget()  # what the look pointed at
-            pause = stretched(QUICKEST, requests=2, per_second=budget.per_second) if stretching else QUICKEST
+            factor = stretch(QUICKEST, requests=2, per_second=budget.per_second) if stretching else 1
+            pause = QUICKEST * factor
             await asyncio.sleep(max(0.05, began + pause - loop.time()))
         gaps = [later - earlier for earlier, later in pairwise(looked)]
         assert (max(gaps) < 2) is stretching
@@ -283,5 +284,6 @@ def test_after_the_whole_read_the_looks_share_what_is_left_of_the_minute(stretch
 
 
 def test_a_budget_of_which_nothing_is_left_is_looked_at_twice_a_minute() -> None:
-    assert stretched(QUICKEST, requests=10, per_second=0.0) == stretched(QUICKEST, requests=10, per_second=0.01) == 30
-    assert stretched(45.0, requests=10, per_second=0.0) == 45
+    for per_second in (0.0, 0.01):
+        assert QUICKEST * stretch(QUICKEST, requests=10, per_second=per_second) == 30
+    assert stretch(45.0, requests=10, per_second=0.0) == 1

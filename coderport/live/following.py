@@ -12,7 +12,7 @@ from coderport.live.budget import routine
 from coderport.live.feeds.choosing import Chosen
 from coderport.live.feeds.feed import Feed
 from coderport.live.health import Health
-from coderport.live.rhythm import AUDIT_EVERY, TEMPLATES_EVERY, Rhythm, stretched
+from coderport.live.rhythm import AUDIT_EVERY, TEMPLATES_EVERY, Rhythm, stretch
 from coderport.live.values import Hint
 
 CHOSEN_EVERY = 3600.0
@@ -21,6 +21,8 @@ LONGEST_PAUSE = 30.0
 _RETRY = 30.0
 _EVERY = {"templates": TEMPLATES_EVERY, "audit": AUDIT_EVERY}
 """Seconds between two looks of the feeds that are in no hurry."""
+_MOST_STRETCH = 2.0
+"""So many times longer those feeds may take at most where the budget is nearly spent."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -119,10 +121,8 @@ class Following:
         return _EVERY.get(feed.name, self.rhythm.builds)
 
     def _pause(self, feed: Feed) -> float:
-        every = self._every(feed)
-        if feed.name in _EVERY:
-            return every
-        return stretched(every, requests=self._requests, per_second=self._per_second())
+        factor = stretch(self.rhythm.builds, requests=self._requests, per_second=self._per_second())
+        return self._every(feed) * (min(factor, _MOST_STRETCH) if feed.name in _EVERY else factor)
 
     async def _followed(self, feed: Feed) -> None:
         pause = self._every(feed)

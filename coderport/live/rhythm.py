@@ -8,9 +8,12 @@ QUICKEST = 1.25
 """Seconds between two looks at one organization's jobs, where the budget is enough."""
 TEMPLATES_EVERY = 20.0
 AUDIT_EVERY = 30.0
-_SHARE_OF_LOOKS = 0.9
+_SHARE_OF_LOOKS = 0.95
 """So much of what is left of a minute is for looks at builds and what they bring."""
 _LONGEST_STRETCH = 30.0
+"""Seconds between two looks at builds that are not exceeded only because the budget is spent."""
+REST = 61.0
+"""Seconds after the whole read at the beginning, for which nothing has to be read again."""
 _REREAD_SHARE = 0.4
 """So much of the routine requests goes into the re-read at most; then it takes longer than was asked for."""
 
@@ -23,14 +26,23 @@ class Rhythm:
     partition: float
 
 
-def stretched(builds: float, *, requests: int, per_second: float) -> float:
-    """Seconds between two looks that cost so many requests, where the budget has so many a second left.
+def stretch(builds: float, *, requests: int, per_second: float) -> float:
+    """How many times longer than `builds` seconds it should be from one look to the next; never less than once.
 
-    The whole read at the beginning is paid from the first minute. Looks in the usual rhythm would spend the rest of it
-    early, and the budget would then let nothing through until that read is a minute ago.
+    A look costs so many `requests`, and the budget has so many a second left. The whole read at the beginning is paid
+    from the first minute. Looks in the usual rhythm would spend the rest of it early, and the budget would then let
+    nothing through until that read is a minute ago.
     """
     share = per_second * _SHARE_OF_LOOKS
-    return max(builds, min(requests / share, _LONGEST_STRETCH) if share else _LONGEST_STRETCH)
+    return max(1.0, (min(requests / share, _LONGEST_STRETCH) if share else _LONGEST_STRETCH) / builds)
+
+
+def rest_of(resync: float) -> float:
+    """Seconds from the whole read at the beginning to the first partition of the re-read, which has `resync` seconds.
+
+    The first minute's budget is left to the feeds; a quarter of the time is the most that this may take.
+    """
+    return min(REST, resync / 4)
 
 
 def rhythm_of(
@@ -38,8 +50,9 @@ def rhythm_of(
 ) -> Rhythm:
     """The rhythm for so many sources of builds and so many requests (and partitions) of one whole re-read.
 
-    `resync` is the time in seconds in which the re-read should come round.
+    `resync` is the time in seconds in which the re-read should come round, what it waits at the beginning included.
     """
+    resync -= rest_of(resync)
     rest = routine_per_minute - 60 / TEMPLATES_EVERY - (60 / AUDIT_EVERY if audit else 0) - 1
     reread = min(60 * max(1, requests_of_reread) / resync, _REREAD_SHARE * rest)
     builds = max(QUICKEST, 60 * max(1, sources) / (rest - reread))

@@ -30,7 +30,7 @@ from coderport.live.metrics import NO_FEED, LiveMetrics
 from coderport.live.others import EVERY, Others
 from coderport.live.reading import PER_PROOF, PER_READING, Hinted, Reader
 from coderport.live.rereading import PAGE, REREAD, Rereading
-from coderport.live.rhythm import Rhythm, rhythm_of
+from coderport.live.rhythm import Rhythm, rest_of, rhythm_of
 from coderport.live.values import Event, Hint, Order, Reading
 from coderport.live.writing import Writer
 from coderport.port.client import PortClient
@@ -254,6 +254,7 @@ class Live:
 
     async def _rolling(self) -> None:
         assert self._rereading is not None
+        await self._until_partition(rest_of(self._settings.live.resync.total_seconds()))
         while True:
             following = self._rereading.next()
             if following is not None:
@@ -268,11 +269,13 @@ class Live:
                     self._order(reading, rereading=not following[1])
                     self.hints.add(unseen)
             self.metrics.settle()
-            await self._until_next_partition()
+            assert self._following is not None
+            await self._until_partition(self._following.rhythm.partition)
 
-    async def _until_next_partition(self) -> None:
-        assert self._rereading is not None and self._following is not None
-        until = time.monotonic() + self._following.rhythm.partition
+    async def _until_partition(self, seconds: float) -> None:
+        """Returns after so many seconds, or when a partition is to be read at once."""
+        assert self._rereading is not None
+        until = time.monotonic() + seconds
         while time.monotonic() < until and not self._rereading.is_urgent:
             await asyncio.sleep(min(0.5, max(0.0, until - time.monotonic())))
             self.metrics.settle()
