@@ -22,8 +22,14 @@ from coderport.engine import CliInfo
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed_once(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return Installed(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def installed(installed_once: Installed, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """With a home in which no other test has left anything."""
+    return installed_once.at_home(tmp_path_factory.mktemp("home"))
 
 
 def test_the_version_is_that_of_the_tag(installed: Installed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -59,7 +60,17 @@ class Installed:
         (site / "of_the_tests.pth").write_text(sysconfig.get_path("purelib") + "\n")
         self.home = folder / "home"
         self.home.mkdir()
-        self.environment = {"PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.home)}
+
+    def at_home(self, home: Path) -> Installed:
+        """The same for a person whose home is that folder."""
+        other = copy.copy(self)
+        other.home = home
+        return other
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of a shell of this person's."""
+        return {"PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.home)}
 
     def run(self, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
         """`coderport ARGUMENTS`, from an empty folder unless another is named."""
