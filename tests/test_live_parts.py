@@ -18,7 +18,7 @@ from coderport.kinds.workspace import WORKSPACE
 from coderport.live.budget import WINDOW, Budget, patient, routine
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.jobs import LIMIT, MOST, JobsFeed
-from coderport.live.rhythm import QUICKEST, rhythm_of, stretch
+from coderport.live.rhythm import QUICKEST, rest_of, rhythm_of, stretch
 from coderport.port.limits import Bucket, RateLimits
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
@@ -287,3 +287,10 @@ def test_a_budget_of_which_nothing_is_left_is_looked_at_twice_a_minute() -> None
     for per_second in (0.0, 0.01):
         assert QUICKEST * stretch(QUICKEST, requests=10, per_second=per_second) == 30
     assert stretch(45.0, requests=10, per_second=0.0) == 1
+
+
+@pytest.mark.parametrize("resync", [60.0, 600.0])
+def test_the_re_read_comes_round_in_its_time_though_it_waits_at_the_beginning(resync: float) -> None:
+    found = rhythm_of(routine_per_minute=60, sources=1, requests_of_reread=4, partitions=4, resync=resync, audit=True)
+    assert rest_of(resync) > 0
+    assert rest_of(resync) + 4 * found.partition == pytest.approx(resync)

@@ -14,6 +14,7 @@ from coderport.kinds.workspace import WORKSPACE
 from coderport.live.opening import opened_live
 from coderport.live.service import Live
 from coderport.stack.stack import Stack
+from coderport.tasks import ended
 from coderport.terminal.ending import unless_asked
 
 _PATIENCE = 60.0
@@ -43,8 +44,7 @@ async def _followed(stack: Stack, pair: Pair, console: Console) -> None:
             console.print(f"  = workspace {title}, after {monotonic() - stopped:.1f} s and without a run")
         finally:
             await live.drained(_GRACE)
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            await ended(work)
 
 
 def _status(pair: Pair, workspace: str) -> object:

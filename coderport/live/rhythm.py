@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coderport.live.budget import WINDOW
+
 QUICKEST = 1.25
 """Seconds between two looks at one organization's jobs, where the budget is enough."""
 TEMPLATES_EVERY = 20.0
@@ -12,8 +14,6 @@ _SHARE_OF_LOOKS = 0.95
 """So much of what is left of a minute is for looks at builds and what they bring."""
 _LONGEST_STRETCH = 30.0
 """Seconds between two looks at builds that are not exceeded only because the budget is spent."""
-REST = 61.0
-"""Seconds after the whole read at the beginning, for which nothing has to be read again."""
 _REREAD_SHARE = 0.4
 """So much of the routine requests goes into the re-read at most; then it takes longer than was asked for."""
 
@@ -42,7 +42,7 @@ def rest_of(resync: float) -> float:
 
     The first minute's budget is left to the feeds; a quarter of the time is the most that this may take.
     """
-    return min(REST, resync / 4)
+    return min(WINDOW, resync / 4)
 
 
 def rhythm_of(

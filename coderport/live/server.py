@@ -25,7 +25,7 @@ from coderport.runner.service.listening import answering, bound
 from coderport.runner.service.logs import log_to_stderr
 from coderport.runner.service.metrics import CONTENT_TYPE
 from coderport.settings import Settings
-from coderport.tasks import within
+from coderport.tasks import ended, within
 from coderport.terminal.ending import as_service
 
 BODY_LIMIT: Final = 64 * 1024
@@ -123,8 +123,7 @@ async def running(live: Live, service: ServiceSettings) -> AsyncIterator[tuple[s
                 _LOG.info("draining")
                 if not work.done():
                     await live.drained(service.grace_seconds)
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+                await ended(work)
     _LOG.info("stopped")
 
 

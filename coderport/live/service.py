@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
@@ -36,7 +36,7 @@ from coderport.live.writing import Writer
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.settings import Settings
-from coderport.tasks import within
+from coderport.tasks import together, within
 
 RETRY_SECONDS = 30.0
 """Until it begins again where a run has to come first, or a server does not answer."""
@@ -157,7 +157,7 @@ class Live:
         self._begun = True
         self.metrics.since = datetime.now(timezone.utc)
         _LOG.info("began", extra={"templates": len(catalog.templates), "orders": len(writer)})
-        await _first_failure(
+        await together(
             [
                 self._following.run(),
                 self._reading(),
@@ -370,14 +370,3 @@ class Live:
             feed = self._following.feed_of(name) if self._following is not None else NO_FEED
             found[feed] = (*found.get(feed, ()), name)
         return found
-
-
-async def _first_failure(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """All of it at once; the first that raises ends the others, and is raised."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

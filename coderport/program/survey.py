@@ -96,7 +96,8 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
 async def with_former_kinds(held: Holdings, settings: Settings, memory: Memory, account: Account) -> Holdings:
     """The same with what Port holds of kinds that the stack has declared and that are asked for no longer."""
     former = {*memory.blueprints, *(name for name, ids in memory.declared.items() if ids)}
-    kinds = [each for each in KINDS if each.name in former and each not in kinds_asked(settings)]
+    asked = kinds_asked(settings)
+    kinds = [each for each in KINDS if each.name in former and each not in asked]
     if not kinds:
         return held
     with account.phase("read_port") as progress:

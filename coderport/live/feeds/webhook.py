@@ -6,14 +6,13 @@ Nothing in it is believed: it is not signed, and what it names is only looked at
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-from coderport.catalog.values import UUID, Ref
+from coderport.catalog.values import Ref, is_id
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.catalog import Catalog
@@ -24,8 +23,6 @@ PER_MINUTE = 60
 """Notifications that are taken in a minute; Coder sends one again that is refused, up to five times."""
 MOST_UNKNOWN = 3
 """Of one notification so many objects are looked at that nobody knows: a new workspace is one of them."""
-
-_ID = re.compile(UUID)
 
 
 class TooMany(Exception):
@@ -53,7 +50,7 @@ class Notifications:
             raise TooMany
         self._taken.append(now)
         catalog = self._catalog()
-        ids = [each for each in map(str, targets or ()) if _ID.fullmatch(each)]
+        ids = [each for each in map(str, targets or ()) if is_id(each)]
         if catalog is None:
             return ()
         event = Event(NAME, datetime.now(timezone.utc))

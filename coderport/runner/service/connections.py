@@ -80,6 +80,7 @@ class Connections:
         self.heard(connection)
         if len(self._open) <= self.most:
             return None
+        # Itself only where all of them are being answered.
         goes = next((each for each in self._open if each.present_part() != "answer"), connection)
         self._close(goes, "crowded")
         return goes
@@ -139,11 +140,12 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.open_ones.add(self, instead_of=self._was)
+        self._was = None
         # Before anything else that comes, but after the transport is ready to be told to wait.
         self.loop.call_soon(self._begin)
 
     def _begin(self) -> None:
-        received, self._received, self._was = self._received, b"", None
+        received, self._received = self._received, b""
         if received and not self.transport.is_closing():
             self.data_received(received)
 
