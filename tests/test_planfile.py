@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from coderport.catalog.resource_types import ENTITY
+from coderport.catalog.values import Entity
 from coderport.commands import consent
 from coderport.commands.consent import keep_to
 from coderport.errors import SettingsError
-from coderport.planning.planfile import PlanFile, kept_to, loaded, planned, stamp_of
+from coderport.kinds.all import KINDS
+from coderport.kinds.kind import Kind
+from coderport.planning.plan import Plan
+from coderport.planning.planfile import PlanFile, kept_to, loaded, planned, stamp_of, stamps_of
 from coderport.report.change import Change
 
 FILE = Path("looked at.json")
@@ -23,6 +29,15 @@ UPDATED = Change("updated", "workspace", "bob/dev", ("name",), "w2", {"name": ("
 DELETED = Change("deleted", "workspace", "eve/dev", (), "w3", why="deleted in Coder")
 CHANGES = {"entity::w1": CREATED, "entity::w2": UPDATED, "entity::w3": DELETED}
 SECRET = "s3cret-of-somebody"
+
+
+class _Planned(NamedTuple):
+    """As much of a plan as stamps are made of."""
+
+    entities: tuple[Entity, ...]
+    blueprints: tuple[()] = ()
+    actions: tuple[()] = ()
+    answers: tuple[()] = ()
 
 
 def stamps(changes: dict[str, Change], body: object = "body") -> dict[str, str]:
@@ -60,9 +75,41 @@ def test_whatever_is_otherwise_is_refused_and_named(key: str, what: str) -> None
     assert verdict.refused and CHANGES[key].title in verdict.text()
 
 
+VOLATILE = [(kind, key) for kind in KINDS for key in sorted(kind.volatile)]
+
+
+def test_there_are_properties_that_change_by_themselves() -> None:
+    assert {kind.name for kind, _ in VOLATILE} >= {"coder_workspace", "coder_template", "coder_user"}
+
+
+@pytest.mark.parametrize(("kind", "key"), VOLATILE, ids=lambda each: getattr(each, "name", each))
+def test_what_changes_by_itself_is_no_part_of_a_plan(kind: Kind[Any], key: str) -> None:
+    """Of what is created or updated it counts for nothing, and alone it is no change of the plan."""
+
+    def seen(moved: str, name: str = "new", *, turn: bool) -> tuple[dict[str, Change], dict[str, str]]:
+        mine = Entity(kind.name, "created", "mine", {"name": name, key: moved}, {})
+        yours = Entity(kind.name, "updated", "yours", {"name": name, key: moved}, {})
+        values = {"name": ("old", name), key: ("0", moved)}
+        changes = {
+            f"{ENTITY}::{kind.name}-created": Change("created", kind.words[0], "mine"),
+            f"{ENTITY}::{kind.name}-updated": Change("updated", kind.words[0], "yours", (), "updated", values),
+        }
+        if turn:
+            only = Change("updated", kind.words[0], "theirs", (key,), "theirs", {key: ("0", moved)})
+            changes[f"{ENTITY}::{kind.name}-theirs"] = only
+        return changes, stamps_of(cast("Plan", _Planned(entities=(mine, yours))), changes)
+
+    for before, after in ((False, False), (False, True), (True, False), (True, True)):
+        looked_at = seen("1", turn=before)
+        its = PlanFile(stack="coderport/prod", made_at=datetime.now(timezone.utc), changes=planned(*looked_at))
+        assert not kept_to(its, FILE, *seen("2", turn=after)).refused
+        otherwise = kept_to(its, FILE, *seen("2", name="other", turn=after)).text()
+        assert "2 changes of the plan with other values:" in otherwise and "theirs" not in otherwise
+
+
 def test_a_refusal_says_how_to_make_the_plan_anew_with_its_releases() -> None:
     text = kept_to(plan(CHANGES, allow_deletions=12), FILE, {}, {}).text()
-    assert "3 changes of the plan that are not to be made any more:" in text
+    assert "3 changes of the plan, no longer to be made:" in text
     assert text.splitlines()[-1] == (
         "  python -m coderport preview --stack prod --all --out 'looked at.json' --allow-deletions 12"
     )

@@ -1,8 +1,9 @@
 """A plan that was looked at, as a file: what it changes in Port, and whether that is still what a run would do.
 
 The file names each change and has a digest of what was read of it and is to be written. No value is in it, and so no
-secret. Pulumi has plan files of its own (`preview --save-plan`): they are experimental, they hold the whole of every
-resource, and they compare with the state, where this project compares with Port.
+secret. Properties that change by themselves (`Kind.volatile`) have no part in it: nobody decides them, and Coder moves
+them each minute. Pulumi has plan files of its own (`preview --save-plan`): they are experimental, they hold the whole
+of every resource, and they compare with the state, where this project compares with Port.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from coderport.catalog.values import resource_name
 from coderport.errors import SettingsError
 from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.guard.verdict import SHOWN, Verdict
+from coderport.kinds.all import KIND_OF, KINDS
 from coderport.planning.plan import Plan
 from coderport.report.change import Change, Operation, ordered
 from coderport.settings import Releases
@@ -36,6 +38,9 @@ from coderport.terminal.text import short
 
 PLAN: Final = "CODERPORT_PLAN"
 """The environment variable that names the file which a run has to keep to."""
+
+_VOLATILE: Final = {each.words[0]: each.volatile for each in KINDS if each.volatile}
+"""The properties that change by themselves, by what people call one of the kind."""
 
 
 class Planned(BaseModel):
@@ -84,10 +89,11 @@ def loaded(file: Path) -> PlanFile:
 
 
 def planned(changes: Mapping[str, Change], stamps: Mapping[str, str]) -> dict[str, Planned]:
-    """The changes as a plan file has them."""
+    """The changes as a plan file has them: without those of nothing but what changes by itself."""
     return {
         key: Planned(operation=each.operation, kind=each.kind, title=each.title, stamp=stamps[key])
         for key, each in sorted(changes.items())
+        if not each.values or _decided(each)
     }
 
 
@@ -109,15 +115,23 @@ def _desired(plan: Plan) -> Iterator[tuple[str, Any]]:
     for answer in plan.answers:
         yield f"{TYPES[answer.kind]}::{answer.identifier}", asdict(answer)
     for entity in plan.entities:
-        body = (entity.title, _unmarked(entity.properties), entity.relations)
+        volatile = KIND_OF[entity.blueprint].volatile
+        properties = {key: value for key, value in entity.properties.items() if key not in volatile}
+        body = (entity.title, _unmarked(properties), entity.relations)
         yield f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}", body
 
 
 def stamp_of(change: Change, desired: Any) -> str:
     """A digest of the change: what was read, and what is to be written."""
-    values = {key: (held, _unmarked({key: wanted})[key]) for key, (held, wanted) in change.values.items()}
+    values = {key: (held, _unmarked({key: wanted})[key]) for key, (held, wanted) in _decided(change).items()}
     told = (change.operation, values, change.findings, change.why, desired)
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=list).encode()).hexdigest()
+
+
+def _decided(change: Change) -> dict[str, tuple[Any, Any]]:
+    """The values that are different, without those that change by themselves."""
+    volatile = _VOLATILE.get(change.kind, frozenset())
+    return {key: pair for key, pair in change.values.items() if key not in volatile}
 
 
 def _unmarked(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,17 +142,18 @@ def _unmarked(properties: Mapping[str, Any]) -> dict[str, Any]:
 def kept_to(plan: PlanFile, file: Path, changes: Mapping[str, Change], stamps: Mapping[str, str]) -> Verdict:
     """Whether a run would do now exactly what is in the plan; if not, what is different, and what to do."""
     now = planned(changes, stamps)
-    found = {
-        "that the plan does not have": [now[key] for key in now.keys() - plan.changes.keys()],
-        "of the plan that are not to be made any more": [plan.changes[key] for key in plan.changes.keys() - now.keys()],
-        "of the plan with other values": [
-            now[key] for key in now.keys() & plan.changes.keys() if now[key].stamp != plan.changes[key].stamp
-        ],
-    }
-    if not any(found.values()):
+    found = (
+        ("that the plan does not have", [now[key] for key in now.keys() - plan.changes.keys()]),
+        ("of the plan, no longer to be made", [plan.changes[key] for key in plan.changes.keys() - now.keys()]),
+        (
+            "of the plan with other values",
+            [now[key] for key in now.keys() & plan.changes.keys() if now[key].stamp != plan.changes[key].stamp],
+        ),
+    )
+    if not any(several for _, several in found):
         return Verdict()
     lines = [f"Coder or Port is not as it was when this plan was made, at {plan.made_at:%Y-%m-%d %H:%M:%S %Z}:"]
-    for words, several in found.items():
+    for words, several in found:
         if several:
             lines.append(f"{len(several):,} {'change' if len(several) == 1 else 'changes'} {words}:")
             named = ordered(Change(each.operation, each.kind, each.title) for each in several)
