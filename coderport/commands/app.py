@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from coderport import __version__
+from coderport.commands.help import Commands
 from coderport.project import work_in
 from coderport.terminal.volume import Volume, set_volume
 
 app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,  # its tables cut names
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

@@ -29,8 +29,12 @@ def writable(file: Path | None) -> Path | None:
     return file.absolute()
 
 
-StackName = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack; created if it does not exist.")]
-ExistingStack = Annotated[str, typer.Option("--stack", "-s", help="The Pulumi stack; it has to be there.")]
+StackName = Annotated[
+    str, typer.Option("--stack", "-s", metavar="NAME", help="The Pulumi stack; created if it does not exist.")
+]
+ExistingStack = Annotated[
+    str, typer.Option("--stack", "-s", metavar="NAME", help="The Pulumi stack; it has to be there.")
+]
 Config = Annotated[
     Path | None,
     typer.Option(
@@ -54,11 +58,11 @@ Page = Annotated[
 ]
 AllowDeletions = Annotated[
     int | None,
-    typer.Option(min=0, help="Let this run delete up to N entities that are proven gone or filtered out."),
+    typer.Option(min=0, metavar="N", help="Let this run delete up to N entities that are proven gone or filtered out."),
 ]
 ForgetUnproven = Annotated[
     int | None,
-    typer.Option(min=0, help="Let this run delete up to N entities whose end could not be proven."),
+    typer.Option(min=0, metavar="N", help="Let this run delete up to N entities whose end could not be proven."),
 ]
 
 

@@ -41,8 +41,10 @@ def preview(
         Path | None,
         typer.Option(metavar="FILE", callback=writable, help="Write a plan, which `up --plan FILE` keeps to."),
     ] = None,
-    fast: Annotated[bool, typer.Option(help="Compare without the engine, in the time of a `sync`.")] = False,
-    expect_no_changes: Annotated[bool, typer.Option(help="Exit with 4 if anything would change.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Compare without the engine, in the time of a `sync`.")] = False,
+    expect_no_changes: Annotated[
+        bool, typer.Option("--expect-no-changes", help="Exit with 4 if anything would change.")
+    ] = False,
 ) -> None:
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
     from coderport.commands.acts import converge, offer, write_page
@@ -125,7 +127,7 @@ def drift(
     html: Page = None,
     json: AsJson = False,
     summary: Summary = None,
-    repair: Annotated[bool, typer.Option(help="Correct exactly what the report shows.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Correct exactly what the report shows.")] = False,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
 ) -> None:

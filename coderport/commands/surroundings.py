@@ -29,7 +29,9 @@ def init(
     workflow: Annotated[
         bool | None, typer.Option("--workflow/--no-workflow", help="Write a workflow for GitHub Actions.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace files and values that are there and differ.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files and values that are there and differ.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also at a terminal.")] = False,
     preview: Annotated[bool | None, typer.Option("--preview/--no-preview", help="End with a preview.")] = None,
 ) -> None:
@@ -52,7 +54,10 @@ def init(
 def engine(
     official: Annotated[
         bool,
-        typer.Option(help="Where there is none, let Pulumi's official installer get it: a script of get.pulumi.com."),
+        typer.Option(
+            "--official",
+            help="Where there is none, let Pulumi's official installer get it: a script of get.pulumi.com.",
+        ),
     ] = False,
 ) -> None:
     """Get the Pulumi CLI (found, or built from source) and print where it is."""
@@ -136,9 +141,11 @@ def emulate(
     workspaces: Annotated[int, typer.Option(min=0, help="How many workspaces Coder has.")] = 40,
     templates: Annotated[int, typer.Option(min=1, help="How many templates Coder has.")] = 6,
     seed: Annotated[int, typer.Option(help="The same seed gives the same deployment.")] = 0,
-    free_ports: Annotated[bool, typer.Option(help="Listen on free ports instead of the dev stack's.")] = False,
+    free_ports: Annotated[
+        bool, typer.Option("--free-ports", help="Listen on free ports instead of the dev stack's.")
+    ] = False,
     coder_version: Annotated[str, typer.Option(help="Coder's version: 2.13 and later, or newest.")] = "2.20",
-    prices: Annotated[bool, typer.Option(help="Have Coder answer as slowly as a real one.")] = False,
+    prices: Annotated[bool, typer.Option("--prices", help="Have Coder answer as slowly as a real one.")] = False,
     recordings: Annotated[
         list[Path] | None,
         typer.Option("--as", metavar="FILE", help="Behave as `conformance --out FILE` saw Port or Coder; repeatable."),
