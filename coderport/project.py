@@ -7,13 +7,24 @@ of the CLI, the provider's launcher, a `Pulumi.yaml`) lie in the checkout, or in
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from coderport.errors import SettingsError
 from coderport.terminal.remedy import COMMAND, called_with
 
 _PACKAGE = Path(__file__).resolve().parent
 _PROGRAM = "coderport.program"
+_FILE = "Pulumi.yaml"
+_FILES = (_FILE, "Pulumi.yml", "Pulumi.json")
+"""What the Pulumi CLI takes for a project's description. Ours is always the first."""
+
+_OUR_KEYS = frozenset({"coderApiBaseUrl", "coderSessionToken", "portClientId", "portClientSecret"})
+"""Declared as `config` by every Pulumi.yaml of ours, with our provider or the stock one."""
 
 CHECKOUT = _PACKAGE.parent if (_PACKAGE.parent / "engine" / "go.mod").is_file() else None
 """The checkout that this code runs from; None for an installed package."""
@@ -44,27 +55,78 @@ def project_folder() -> Path:
         return CHECKOUT
     start = folder_in_use()
     above = () if _named else start.parents
-    found = next((each for each in (start, *above) if (each / "Pulumi.yaml").is_file()), None)
+    found = next((each for each in (start, *above) if has_project(each)), None)
     if found is None:
         where = f"{start}" if _named else f"{start} or a folder above it"
         raise SettingsError(
             f"There is no project in {where}. To make one there:\n  {COMMAND} init\n"
             f"To work on one elsewhere:\n  {COMMAND} --cwd FOLDER preview --stack NAME"
         )
-    if not is_ours(found):
-        raise SettingsError(
-            f"The Pulumi project in {found} is not one of coderport: its __main__.py does not run {_PROGRAM}.\n"
+    if reason := foreign(found):
+        raise ForeignProject(
+            f"The Pulumi project in {found} is not one of coderport: {reason}. Nothing was read or written.\n"
             f"To make one, in a folder of its own:\n  {COMMAND} --cwd FOLDER init"
         )
     return found
 
 
-def is_ours(folder: Path) -> bool:
-    """Whether the project in the folder runs coderport's program. One without a program of its own does."""
+class ForeignProject(SettingsError):
+    """The Pulumi project is somebody else's: no command works on it."""
+
+
+def has_project(folder: Path) -> bool:
+    """Whether the folder is a Pulumi project, whoever's."""
+    return any((folder / name).is_file() for name in _FILES)
+
+
+def description_of(folder: Path) -> Mapping[str, Any]:
+    """The project's `Pulumi.yaml`. SettingsError where it cannot be read or gives no name."""
+    file = folder / _FILE
     try:
-        return _PROGRAM in (folder / "__main__.py").read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return True
+        read = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not read["name"]:
+            raise KeyError("name")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise SettingsError(f"{file} names no project: {error}") from None
+    return dict(read)
+
+
+def foreign(folder: Path) -> str:
+    """Why the Pulumi project in the folder is not one of coderport, as a clause; empty where it is one.
+
+    A project is taken for ours only by what it has: Python, no program elsewhere, and a `__main__.py` that imports
+    ours, or none and a `Pulumi.yaml` that declares our config.
+    """
+    if not (folder / _FILE).is_file():
+        return f"it is described by another file than {_FILE}"
+    description = description_of(folder)
+    runtime = description.get("runtime")
+    language = runtime.get("name") if isinstance(runtime, Mapping) else runtime
+    if language != "python":
+        return f"its runtime is {language or 'none'}, and not python"
+    main = str(description.get("main") or "")
+    if (folder / main).resolve() not in {folder.resolve(), (folder / "__main__.py").resolve()}:
+        return f"its program is elsewhere (main: {main})"
+    if (folder / "__main__.py").is_file():
+        return "" if runs_ours(folder) else f"its __main__.py does not run {_PROGRAM}"
+    config = description.get("config")
+    declared = {str(key).removeprefix("coderport:") for key in config} if isinstance(config, Mapping) else set()
+    return "" if declared >= _OUR_KEYS else f"it has no __main__.py, and {_FILE} does not declare coderport's config"
+
+
+def runs_ours(folder: Path) -> bool:
+    """Whether the folder's `__main__.py` imports coderport's program."""
+    try:
+        read = ast.parse((folder / "__main__.py").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    names: set[str] = set()
+    for node in ast.walk(read):
+        if isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    return any(name == _PROGRAM or name.startswith(f"{_PROGRAM}.") for name in names)
 
 
 def program_of(folder: Path) -> Path:

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from coderport.catalog import resource_types
+from coderport.guard.foreign import state_verdict
 from coderport.guard.verdict import Verdict, combined, identity_verdict
 
 
@@ -37,3 +39,20 @@ def test_verdicts_add_up() -> None:
     assert not combined(Verdict(), Verdict()).refused
     both = combined(Verdict(("one",)), Verdict(), Verdict(("two",)))
     assert both.text() == "one\n\ntwo"
+
+
+def test_a_state_of_ours_holds_what_we_declare_and_the_engines_own() -> None:
+    ours = [f"urn:pulumi:s::p::{kind}::x" for kind in sorted(resource_types.OURS)]
+    assert not state_verdict(ours, "s").refused and not state_verdict((), "s").refused
+
+
+def test_a_state_with_anything_else_is_refused_with_number_names_and_the_way_out() -> None:
+    urns = [f"urn:pulumi:s::p::acme:infra:Net$acme:infra:Database::db:{number}" for number in range(1500)]
+    above = "urn:pulumi:s::p::acme:infra:Net::net"
+    provider = "urn:pulumi:s::p::pulumi:providers:acme::default"
+    ours = f"urn:pulumi:s::p::{resource_types.ENTITY}::coder_workspace-1"
+    text = state_verdict([provider, above, ours, *urns], "s").text()
+    assert "The stack s holds 1,502 resources of types" in text and "acme:infra:Database db:0\n" in text
+    assert "and 1,490 more" in text and "coder_workspace" not in text
+    assert f"state delete '{urns[0]}' --yes --force --stack s" in text, "what is below goes first"
+    assert f"state delete {above} " in state_verdict([provider, above], "s").text()

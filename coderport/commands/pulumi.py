@@ -13,6 +13,7 @@ from coderport.project import project_folder
 
 def run_pulumi(arguments: Sequence[str]) -> NoReturn:
     """Becomes the Pulumi CLI that the commands use, in the project's folder and with the environment of its stacks."""
+    folder = project_folder()
     cli = obtain_cli(people(stderr=True).print)
-    os.chdir(project_folder())
+    os.chdir(folder)
     os.execve(cli.path, ["pulumi", *arguments], engine_environment(os.environ, cli=cli.path, local_state=None))

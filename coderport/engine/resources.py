@@ -33,6 +33,11 @@ def read_by(reader: Callable[[], Resources]) -> Iterator[None]:
         _readers.pop()
 
 
+def are_read_by_command() -> bool:
+    """Whether a command of ours runs the program and reads the state for it, by a CLI that it has."""
+    return bool(_readers)
+
+
 def resources_of(stack: str) -> Resources:
     """The resources of the stack (organization/project/stack) as they were before this run."""
     if _readers:

@@ -229,8 +229,7 @@ def rebuilt(resources: Mapping[str, Mapping[str, Any]]) -> Memory:
     marks: Counter[Mark] = Counter()
     deployments: Counter[str] = Counter()
     for urn, outputs in resources.items():
-        kind, _, name = urn.partition("::")[2].partition("::")[2].partition("::")
-        kind = kind.rpartition("$")[2]
+        kind, name = resource_types.type_and_name(urn)
         if kind == resource_types.ACTION:
             actions.add(name)
         elif kind in words:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -19,8 +19,9 @@ import pulumi
 from pulumi.runtime import get_config_env, get_config_secret_keys_env
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from coderport.engine.resources import Resources, resources_of
+from coderport.engine.resources import Resources, are_read_by_command, resources_of
 from coderport.errors import CoderportError, Refusal
+from coderport.guard.foreign import state_verdict
 from coderport.guard.ownership import new_state_id, stack_mark
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
@@ -28,6 +29,7 @@ from coderport.history.store import PROJECT_FOLDER, Store
 from coderport.kinds.all import kinds_asked
 from coderport.kinds.refused import notes
 from coderport.planning.changes import outlook
+from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, rebuilt, recalled, unreadable
 from coderport.planning.past import Past
 from coderport.planning.plan import Plan, refusal
@@ -38,6 +40,7 @@ from coderport.program.refused import reasons, remembered
 from coderport.program.survey import read_permissions, read_port, survey, with_former_kinds
 from coderport.report.account import FOLDER, Account, Failure
 from coderport.settings import Settings, load_releases, settings_of
+from coderport.tasks import together
 from coderport.terminal.ending import Interrupted, unless_asked, waited_for
 from coderport.terminal.progress import ENGINE, Silent, watched, watcher
 
@@ -134,9 +137,18 @@ async def _without_orphans(plan: Plan, settings: Settings, account: Account) -> 
 
 async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
     stack = stack_mark(pulumi.get_project(), pulumi.get_stack())
-    held = await with_former_kinds(await read_port(settings, account), settings, memory, account)
+
+    async def holdings() -> Holdings:
+        return await with_former_kinds(await read_port(settings, account), settings, memory, account)
+
+    if not are_read_by_command():
+        past = Past(memory, await holdings(), memory.mark(stack))
+        return past if past.is_complete else past.completed(rebuilt(await _resources()))
+    # The engine deletes what is not declared, whatever it is: a command looks at all of the state, beside its reads.
+    side_by_side: list[Coroutine[Any, Any, Any]] = [holdings(), _resources()]
+    held, resources = await together(side_by_side)
     past = Past(memory, held, memory.mark(stack))
-    return past if past.is_complete else past.completed(rebuilt(await _resources()))
+    return past if past.is_complete else past.completed(rebuilt(resources))
 
 
 def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memory) -> Callable[[], None]:
@@ -226,6 +238,8 @@ async def _recalled() -> Memory:
         return memory if memory.stack else completed(memory, await _resources())
     except MemoryUnreadableError as error:
         raise unreadable(named, error) from None
+    except Refusal:
+        raise
     except Exception as error:
         raise Refusal(
             f"What the stack {named} declared before cannot be read ({error}), so no deletion can be judged. "
@@ -234,7 +248,11 @@ async def _recalled() -> Memory:
 
 
 async def _resources() -> Resources:
-    return await asyncio.to_thread(resources_of, _named())
+    """What the state holds. Refusal where that is not coderport's."""
+    found = await asyncio.to_thread(resources_of, _named())
+    if (verdict := state_verdict(found, pulumi.get_stack())).refused:
+        raise refusal(verdict)
+    return found
 
 
 def _stack_config() -> dict[str, tuple[Any, bool]]:

@@ -16,7 +16,7 @@ from coderport.engine.backend import is_cloud
 from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal, last_words
 from coderport.errors import SettingsError
-from coderport.project import CHECKOUT, folder_in_use, is_ours, work_in
+from coderport.project import CHECKOUT, ForeignProject, folder_in_use, foreign, has_project, runs_ours, work_in
 from coderport.settings import CoderAccess, PortAccess, problems_of
 from coderport.setup.files import ProjectFile, files_of, project_name_for, workflow_of
 from coderport.setup.missing import missing
@@ -64,9 +64,15 @@ class Beginning:
         folder = folder_in_use()
         if CHECKOUT is not None and folder.resolve() == CHECKOUT:
             return CHECKOUT
-        if (folder / "Pulumi.yaml").is_file() and not is_ours(folder):
-            raise SettingsError(
-                f"{folder} has a Pulumi project of its own, which is not one of coderport. Nothing was written. "
+        if has_project(folder):
+            reason = foreign(folder)
+        elif (folder / "__main__.py").exists() and not runs_ours(folder):
+            reason = "its __main__.py is another program"
+        else:
+            reason = ""
+        if reason:
+            raise ForeignProject(
+                f"{folder} has a project of its own, which is not one of coderport: {reason}. Nothing was written. "
                 "Choose a folder of its own for it (it may be one below)."
             )
         return folder

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
-from coderport.errors import SettingsError
-from coderport.project import brought, project_folder
+from coderport.project import brought, description_of, project_folder
 
 ROOT = brought("")
 """Where the files lie that coderport brings: the checkout, or a folder of the installed package."""
@@ -28,9 +25,4 @@ def project_copy(directory: Path) -> Path:
 
 def project_name(directory: Path | None = None) -> str:
     """The name that the project's `Pulumi.yaml` gives it; it is the first half of what entities name."""
-    directory = directory or project_folder()
-    try:
-        name = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise SettingsError(f"{directory / 'Pulumi.yaml'} names no project: {error}") from None
-    return str(name)
+    return str(description_of(directory or project_folder())["name"])

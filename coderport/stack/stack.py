@@ -36,10 +36,12 @@ from coderport.engine.stack import EngineStack, EngineWorkspace
 from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mend
 from coderport.errors import CoderportError, SettingsError
+from coderport.guard.foreign import state_verdict
 from coderport.guard.ownership import stack_mark
 from coderport.history.store import PROJECT_FOLDER
 from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
+from coderport.planning.plan import refusal
 from coderport.planning.planfile import PLAN
 from coderport.project import CHECKOUT, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
@@ -281,8 +283,11 @@ class Stack:
         return memory if memory.stack else completed(memory, self.resources())
 
     def resources(self) -> Resources:
-        """The outputs of the state's resources by URN."""
-        return outputs_by_urn(self.state())
+        """The outputs of the state's resources by URN. Refusal where the state is not one of coderport's."""
+        found = outputs_by_urn(self.state())
+        if (verdict := state_verdict(found, self.name)).refused:
+            raise refusal(verdict)
+        return found
 
     def last_result(self) -> str:
         """How the stack's last run ended, in Pulumi's words (`SUCCEEDED`, "failed", …); a refusal is a failure.
