@@ -19,6 +19,7 @@ from coderport.coder.parameters import read_forms
 from coderport.coder.reading.snapshot import read_snapshot
 from coderport.emulators.coder.records import Build, Workspace
 from coderport.emulators.pair import Pair
+from coderport.emulators.port.behaviour import Behaviour
 from coderport.kinds.all import BLUEPRINTS, difference
 from coderport.kinds.desired import desired
 from coderport.kinds.filters import Filters
@@ -327,6 +328,8 @@ def runner_lab(**settings: Any) -> Iterator[RunnerLab]:
         "templates": 2,
         "pending_seconds": 0.01,
         "running_seconds": 0.03,
+        # Port makes the permissions of an action at once: requests are not repeated in most of these tests.
+        "port_behaviour": Behaviour(),
     }
     if own is not None:
         given["clock"] = own.now

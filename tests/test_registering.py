@@ -127,12 +127,14 @@ def registered(way: Way, entities: list[Entity], answer: Answer, preview: bool =
         with sparing_messages():
             provider = await registrations.begin(lambda: port.Provider("port"))
             options = pulumi.ResourceOptions(provider=provider)
-            blueprints: dict[str, pulumi.Input[str]] = {}
+            blueprints: dict[str, pulumi.Output[str]] = {}
             for name in ("coder_template", "coder_workspace"):  # others are named: this stack does not declare them
                 made = await registrations.begin(
                     lambda name=name: port.Blueprint(name, identifier=name, title=name, opts=options)  # type: ignore[misc]
                 )
                 blueprints[name] = made.identifier
+            # An entity that fails ends the program: what was asked before it must not depend on who is quicker.
+            await asyncio.gather(*(each.future() for each in blueprints.values()), return_exceptions=True)
             all_of_them = way(registrations, provider, blueprints)
             for entity in entities:
                 await all_of_them.begin(entity)
