@@ -7,15 +7,21 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from checkout import ROOT, Checkout
 from lab import Json
 
-from coderport.commands.demo import released_by
+from coderport.commands.demo import released_by, show_catalog
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.kinds.template import TEMPLATE
+from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Counts, Outcome
+from coderport.terminal.screen import Screen
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +151,25 @@ def test_the_demo_prints_what_the_readme_shows(checkout: Checkout) -> None:
 def comparable(line: str) -> str:
     """A line without what differs from run to run: seconds, ports, and how often a busy machine flushed a batch."""
     return re.sub(r"\d+\.\d s|127\.0\.0\.1:\d+|Port \d+ requests, \d+ of them", "#", line.rstrip())
+
+
+@pytest.mark.parametrize("width", [50, 70])
+def test_the_catalog_of_the_demo_names_each_workspace_whole_at_a_narrow_terminal(width: int) -> None:
+    names = [f"anna-lindqvist/{each}" for each in ("api", "notebook", "notebook-of-the-second-team")]
+    values = {"status": "running", "template_version": "v1", "outdated": False}
+    held = {
+        TEMPLATE.identifier: [{"identifier": "t", "title": "Python data science"}],
+        WORKSPACE.identifier: [
+            {"identifier": each, "title": each, "properties": values, "relations": {"template_id": "t"}}
+            for each in names
+        ],
+    }
+    pair: Any = SimpleNamespace(port=SimpleNamespace(entities=held.get))
+    seen = StringIO()
+    show_catalog(pair, Screen(file=seen, width=width))
+    lines = seen.getvalue().splitlines()
+    assert [each for each in lines if each in names] == names and max(map(len, lines)) <= width
+    assert lines.count("  template: Python data science") == 3
 
 
 def test_the_demo_takes_the_line_that_a_refusal_prints() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
 
@@ -25,6 +26,7 @@ from coderport import project
 from coderport.catalog.blueprint import to_port
 from coderport.doctor.check import Check, is_well
 from coderport.doctor.examination import examine
+from coderport.doctor.screen import show
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.kinds.all import ALWAYS
@@ -33,6 +35,8 @@ from coderport.runner.service.server import running
 from coderport.runner.service.settings import ServiceSettings
 from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack
+from coderport.terminal import volume
+from coderport.terminal.screen import Screen
 
 ROOT = Path(__file__).resolve().parents[1]
 NOWHERE = "http://127.0.0.1:9"
@@ -333,6 +337,25 @@ def test_the_service_is_asked_whether_it_knows_the_secret(house: House, tmp_path
             chosen = actions(backend="webhook", url=url, agent=True)
             check = house.looked_at(Ill(("", ""), "", "", environ=chosen), "x")["actions", "backend"]
         assert (check.grade, said in check.said) == (grade, True), check
+
+
+def test_quiet_leaves_what_warns_or_fails_with_its_remedy_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = [
+        Check(subject="Coder", name="address", grade="pass", said="2.20 answers"),
+        Check(subject="Coder", name="token", grade="warn", said="ends tomorrow", remedy="Make another."),
+        Check(subject="Port", name="rights", grade="fail", said="none", remedy="Ask an admin."),
+        Check(subject="Port", name="all", grade="skip", said="not looked at"),
+    ]
+    monkeypatch.setattr(volume, "_volume", volume.Volume.QUIET)
+    seen = StringIO()
+    assert show(checks, Screen(file=seen)) == checks
+    assert [" ".join(line.split()) for line in seen.getvalue().splitlines()] == [
+        "WARN Coder: token ends tomorrow",
+        "Make another.",
+        "FAIL Port: rights none",
+        "Ask an admin.",
+        "1 pass, 1 warn, 1 fail, 1 not looked at. A run would fail, or be refused.",
+    ]
 
 
 def test_the_command_shows_a_table_or_one_object_and_says_by_its_exit_code_how_it_is(house: House) -> None:

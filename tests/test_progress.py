@@ -21,7 +21,7 @@ from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.holdings import holdings
 from coderport.port.client import PortClient
 from coderport.report.account import Account
-from coderport.terminal.progress import ENGINE, Display, Lines, Silent, shown_on, watched, watcher
+from coderport.terminal.progress import ENGINE, WORDS, Display, Lines, Silent, shown_on, watched, watcher
 
 
 class Screen(io.StringIO):
@@ -172,6 +172,20 @@ def test_more_than_were_expected_is_no_more_than_all(eyes: Eyes) -> None:
     eyes.display.began(ENGINE, "entities", 2)
     eyes.display.advanced(ENGINE, "entities", 3)
     assert "3 of 3 entities" in eyes.see()[0]
+
+
+@pytest.mark.parametrize("width", [40, 50, 70, 80])
+def test_at_a_narrow_terminal_the_figures_are_cut_and_not_what_is_under_way(terminal: Screen, width: int) -> None:
+    display = Display(Console(file=terminal, force_terminal=True, width=width, highlight=False, markup=False))
+    with display.shown():
+        for phase in WORDS:
+            display.began(phase, "workspaces", 10_000)
+            display.advanced(phase, "workspaces", 3_000, 10_000)
+        display.ended("read_coder")
+        seen = Eyes(terminal, display).see()
+    assert len(seen) == len(WORDS), "each has one line"
+    for line, words in zip(seen, WORDS.values(), strict=True):
+        assert f" {words} " in line and len(line) <= width, line
 
 
 def test_nothing_of_the_display_stays(terminal: Screen) -> None:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from coderport.catalog.actions.declared import STOP
 from coderport.commands.acts import show as show_outcome
@@ -44,6 +43,7 @@ from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack
 from coderport.terminal.person import is_terminal
 from coderport.terminal.remedy import COMMAND
+from coderport.terminal.tables import show_table
 from coderport.transport.loopback import drop_network
 
 FOLDER = (CHECKOUT / ".coderport" if CHECKOUT else cache(os.environ)) / "demo"
@@ -93,7 +93,7 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
             _headline(console, "1 · The first run: Port is empty")
             first = _run(stack, pair, console)
             _expect(first.result == "converged", "the first run should converge")
-            console.print(_catalog(pair))
+            show_catalog(pair, console)
 
             wait("The page shows all of Coder in Port's catalog. Enter goes on.")
             _headline(console, "2 · Again: nothing has changed, so nothing is written")
@@ -368,19 +368,16 @@ def things_happen(coder: CoderEmulator) -> _Happened:
     return _Happened(tuple(lines), frozenset(changed))
 
 
-def _catalog(pair: Pair) -> Table:
+def show_catalog(pair: Pair, console: Console) -> None:
     """A few entities as Port holds them."""
-    table = Table(title="Port's catalog, as the emulator holds it", title_justify="left", box=None, pad_edge=False)
-    table.add_column("entity")
-    table.add_column("template")
-    for key in _SHOWN:
-        table.add_column(key)
     titles = {entity["identifier"]: entity["title"] for entity in pair.port.entities(TEMPLATE.identifier)}
+    rows = []
     for entity in sorted(pair.port.entities(WORKSPACE.identifier), key=lambda each: str(each["title"]))[:8]:
         values = entity["properties"]
         template = titles.get(entity["relations"].get("template_id"), "–")
-        table.add_row(entity["title"], template, *(_text(values.get(key)) for key in _SHOWN))
-    return table
+        rows.append((str(entity["title"]), template, *(_text(values.get(key)) for key in _SHOWN)))
+    console.print("Port's catalog, as the emulator holds it")
+    show_table(("entity", "template", *_SHOWN), rows, console)
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console
 
 from coderport.doctor.check import Check, Grade, is_well
+from coderport.terminal.volume import is_quiet
 
 _SIGNS: Mapping[Grade, tuple[str, str | None]] = {
     "pass": ("pass", None),
@@ -19,11 +20,16 @@ _NAME = 26
 
 
 def show(checks: Iterable[Check], console: Console) -> list[Check]:
-    """Prints each as it comes, with what to do below it, and how many there are of each grade."""
+    """Prints each as it comes, with what to do below it, and how many there are of each grade.
+
+    `--quiet` leaves what warns or fails, and the end.
+    """
     seen: list[Check] = []
     for check in checks:
         seen.append(check)
         sign, style = _SIGNS[check.grade]
+        if style is None and is_quiet():
+            continue
         label = check.subject if check.name in (check.subject, "all") else f"{check.subject}: {check.name}"
         console.print(f"{sign}  {label.ljust(_NAME)}  {check.said}", style=style)
         for line in check.remedy.splitlines():

@@ -39,6 +39,8 @@ WORDS = {
 """What a phase is called. One without words is made of others, and not shown."""
 
 _UNTOLD = "waiting for Pulumi"
+_BAR, _WIDE = 16, 70
+"""Columns of a bar, and of a terminal that has room for it."""
 
 Advance = Callable[[str, int, int | None], None]
 """Takes what is counted ("workspaces"), how many of them are done, and of how many, or None where nobody knows."""
@@ -120,11 +122,14 @@ class Display:
     """A bar for each phase, with done of total, rate and time left. It is gone when the run is over."""
 
     def __init__(self, console: Console) -> None:
+        bar = (BarColumn(bar_width=_BAR),) if console.width >= _WIDE else ()
         self._bars = RichProgress(
             SpinnerColumn(finished_text="✓"),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            _Figures(table_column=Column(no_wrap=True, overflow="ellipsis")),
+            *bar,
+            _Figures(
+                table_column=Column()
+            ),  # the one that is cut where there is no room: what is under way stays whole
             console=console,
             transient=True,
             refresh_per_second=5,
@@ -180,13 +185,18 @@ class _Figures(ProgressColumn):
     def render(self, task: Task) -> Text:
         done, total, what = int(task.completed), task.total, task.fields["what"]
         if "summary" in task.fields:
-            return Text(task.fields["summary"])
+            return _cut(task.fields["summary"])
         parts = [f"{done:,} of {int(total):,} {what}" if total is not None else f"{done:,} {what}"] if what else []
         if task.speed:
             parts.append(f"{task.speed:,.0f}/s" if task.speed >= 10 else f"{task.speed:.1f}/s")
         left = task.time_remaining
         parts.append(f"{_minutes(task.elapsed or 0.0)}" if left is None else f"{_minutes(left)} left")
-        return Text(" · ".join(parts))
+        return _cut(" · ".join(parts))
+
+
+def _cut(figures: str) -> Text:
+    """One line, whatever room there is."""
+    return Text(figures, no_wrap=True, overflow="ellipsis")
 
 
 def _minutes(seconds: float) -> str:
