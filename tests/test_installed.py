@@ -116,19 +116,47 @@ def test_a_pulumi_project_of_somebody_else_is_left_alone(installed: Installed, c
     assert sorted(each.name for each in tmp_path.iterdir()) == ["Pulumi.yaml", "__main__.py"]
 
 
-def test_the_demo_runs_whole_through_the_engine(installed: Installed, cli: CliInfo) -> None:
-    path = f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}"
-    done = installed.run("demo", "--browser", "--workspaces", "5", "--templates", "2", PATH=path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "SUCCESS" in done.stdout
-    assert "Watch it in a browser on this machine: http://127.0.0.1:" in done.stdout
-    assert re.search(r"~ workspace \S+ \(title\)", done.stdout), "the hand edit of the sixth act is corrected"
-    assert 'may not run action "coder_stop_workspace"' in done.stdout
-    assert [int(each) for each in re.findall(r"^(\d+) · ", done.stdout, re.MULTILINE)] == [*range(1, 11)]
-    assert re.search(r"\d+ workspaces are created first", done.stdout), "each act is played, however few are asked for"
-    assert re.search(r"The lock of a run of \S+ that died \(.*\) was cleared.", done.stdout)
-    assert "10 · Now yours" in done.stdout
-    assert done.stdout.endswith("\n  coderport emulate\n")
+def test_the_demo_plays_whole_at_a_terminal_and_its_commands_run_in_another_shell(
+    installed: Installed, cli: CliInfo
+) -> None:
+    environment = {**installed.environment, "PATH": f"{installed.environment['PATH']}{os.pathsep}{cli.path.parent}"}
+    command = [str(installed.bin / "coderport"), "demo", "--browser", "--workspaces", "5", "--templates", "2"]
+    demo = Terminal(command, installed.home, {**environment, "TERM": "dumb"})
+    for asked in (*["Enter goes on."] * 6, "Enter looks for what drifted.", "Enter corrects exactly that."):
+        demo.says(asked)
+        demo.answers("")
+    demo.says("Enter goes on.")
+    demo.answers("")
+    demo.says("Enter does what the line above does in another shell.")
+    shown = demo.shown.replace("\r\n", "\n")
+    [repair] = re.findall(r"To correct exactly that:\n  (.+)\n", shown)
+    [release] = re.findall(r"\n  (.+ up --stack demo --allow-deletions 15)\n", shown)
+    assert repair.replace("drift --stack demo --repair", "") == release.replace(
+        "up --stack demo --allow-deletions 15", ""
+    )
+    other = subprocess.run(
+        ["/bin/sh", "-c", release], cwd="/", env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert other.returncode == 0 and "- 15 workspaces: " in other.stdout, other.stdout + other.stderr
+    demo.answers("")
+    for asked in ("Enter goes on.", "Enter is the next run."):
+        demo.says(asked)
+        demo.answers("")
+    demo.says("Ctrl-D ends the demo.")
+    demo.types("\x04")
+    ended, said = demo.ended(), demo.shown.replace("\r\n", "\n")
+    assert ended == 0, said
+    assert re.findall(r"http://127\.0\.0\.1:\d+/(?!@)", said.split("\n1 · ")[0]) == re.findall(
+        r"Watch it in a browser on this machine: (\S+)\n", said
+    ), "one address"
+    [created] = re.findall(r"Workspace (\S+/from-port) is running", said)
+    assert re.search(rf" presses Stop on {created}\n  Port says: \S+ may not run action \"coder_stop_workspace\"", said)
+    sixth = said.split("\n6 · ")[1].split("\n7 · ")[0]
+    assert sixth.index("title: Edited by hand in Port") < sixth.index("~ workspace "), "reported, then corrected"
+    assert [int(each) for each in re.findall(r"^(\d+) · ", said, re.MULTILINE)] == [*range(1, 11)]
+    assert re.search(r"\d+ workspaces are created first", said), "each act is played, however few are asked for"
+    assert re.search(r"The lock of a run of \S+ that died \(.*\) was cleared.", said)
+    assert said.endswith("\n  coderport emulate\n")
     assert [each.name for each in installed.home.iterdir()] == [".cache"]
 
 

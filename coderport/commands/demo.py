@@ -26,12 +26,12 @@ from coderport.commands.acts import show as show_outcome
 from coderport.commands.consoles import people
 from coderport.commands.demo_killed import killed
 from coderport.commands.demo_live import followed
-from coderport.commands.drift import drift
+from coderport.commands.drift import reported
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.page.coder_side import people as people_of
 from coderport.emulators.pair import Pair
 from coderport.emulators.port import Problem
-from coderport.engine import CliInfo, drop_real_life, obtain_cli
+from coderport.engine import CliInfo, drop_real_life, engine_environment, obtain_cli
 from coderport.engine.cli import cache
 from coderport.errors import CoderportError
 from coderport.kinds.template import TEMPLATE
@@ -42,7 +42,7 @@ from coderport.settings import RELEASES
 from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack
 from coderport.terminal.person import is_terminal
-from coderport.terminal.remedy import COMMAND
+from coderport.terminal.remedy import COMMAND, called_in
 from coderport.terminal.tables import show_table
 from coderport.transport.loopback import drop_network
 
@@ -51,7 +51,8 @@ ACTIONS = {"backend": "github", "repository": "acme/coderport"}
 ANSWERS = ["aggregations", "scorecards", "pages"]
 _MANY = 15
 """Workspaces that are deleted at once, more than a run may delete by itself."""
-_SHOWN = ("status", "template_version", "outdated")
+_SHOWN = {"status": "status", "template_version": "version", "outdated": "outdated"}
+"""Properties in the table of the catalog, and their headings: with these it fits 80 columns."""
 
 
 @contextmanager
@@ -85,8 +86,10 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
     with _alone():
         shutil.rmtree(FOLDER, ignore_errors=True)
         with stage(FOLDER, cli, workspaces=workspaces, templates=templates, page=browser) as (pair, stack):
-            console.print(pair.banner())
-            if pair.page_url is not None:
+            if pair.page_url is None:
+                console.print(pair.banner())
+            else:
+                console.print("An emulated Coder and an emulated Port: made-up data in memory, nothing of it is real.")
                 console.print(f"Watch it in a browser on this machine: {pair.page_url}/")
             wait = _Audience(console, here=browser)
             wait("The catalog on the page is empty. Enter goes on.")
@@ -116,7 +119,8 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
 
             wait("Next is a run of an action: its log is on the page under Runs. Enter goes on.")
             _headline(console, "4 · Somebody presses *Create Coder Workspace* in Port")
-            for line in _button_pressed(pair):
+            created, lines = _button_pressed(pair)
+            for line in lines:
                 console.print(f"  {line}")
             fourth = _run(stack, pair, console)
             _expect(fourth.kinds.workspace.adopted == 1, "the action has put the new entity into Port already")
@@ -124,9 +128,10 @@ def show(*, workspaces: int, templates: int, browser: bool | None) -> None:
 
             wait("Next is live, which needs no run. Enter goes on.")
             _headline(console, "5 · A workspace is stopped in Coder, and live follows")
-            followed(stack, pair, console)
+            followed(stack, pair, console, but=created)
             if browser:
-                _more_acts(pair, stack, cli, console, wait)
+                with called_in(_own(cli), "--cwd", str(FOLDER)):
+                    _more_acts(pair, stack, cli, console, wait, created)
     shown = FOLDER.relative_to(CHECKOUT) if CHECKOUT else FOLDER
     console.print(f"\nThe state of this demo is in {shown}; the emulators are gone.")
     console.print(f"Next, for your own Coder and Port: `{COMMAND} init`. Or, for emulators that stay until Ctrl-C:")
@@ -149,9 +154,15 @@ class _Audience:
         return line if self._here else None
 
 
-def _more_acts(pair: Pair, stack: Stack, cli: CliInfo, console: Console, wait: _Audience) -> None:
-    """What is for the page only: a hand edit, a person without the right, a refusal, a run that is killed, and then
-    whatever the person does with the buttons.
+def _own(cli: CliInfo) -> dict[str, str]:
+    """What a command from another shell needs in its environment to work on the stack of the demo."""
+    environment = engine_environment({}, cli=cli.path, local_state=FOLDER)
+    return {name: environment[name] for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_HOME")}
+
+
+def _more_acts(pair: Pair, stack: Stack, cli: CliInfo, console: Console, wait: _Audience, created: str) -> None:
+    """What is for the page only: a hand edit, a person who may not stop the workspace that was `created`, a refusal,
+    a run that is killed, and then whatever the person does with the buttons.
     """
     wait("Next somebody edits Port by hand. Enter goes on.")
     _headline(console, "6 · A hand edit in Port, and its repair")
@@ -159,17 +170,21 @@ def _more_acts(pair: Pair, stack: Stack, cli: CliInfo, console: Console, wait: _
     edit = {"identifier": edited["identifier"], "title": "Edited by hand"}
     pair.port.put_entity(WORKSPACE.identifier, edit, by="somebody")
     console.print(f"  {edited['title']} is now called {edit['title']}")
-    wait("The page shows the edit. Enter goes on.")
-    show_outcome(*drift(stack, repair=True), console)
-    held = pair.port.entity(WORKSPACE.identifier, edited["identifier"]) or {}
-    _expect(held.get("title") == edited["title"], "the repair should give the workspace its title again")
+    wait("The page shows the edit. Enter looks for what drifted.")
+    report = reported(stack, console, repair=False)
+    _expect(edited["identifier"] in {each.identifier for each in report.drift}, "the report should have the edit")
+    wait("Port still has the edit. Enter corrects exactly that.")
+    reported(stack, console, repair=True)
+    again = pair.port.entity(WORKSPACE.identifier, edited["identifier"]) or {}
+    _expect(again.get("title") == edited["title"], "the repair should give the workspace its title again")
 
-    _headline(console, "7 · Another person may not stop that workspace")
-    owner = pair.coder.user(pair.coder.workspace(edited["identifier"]).owner_id).email
-    other = next(email for email in people_of(pair.coder) if email != owner)
+    _headline(console, "7 · Another person may not stop the workspace of act 4")
+    owner = pair.coder.user(pair.coder.workspace(created).owner_id)
+    other = next(email for email in people_of(pair.coder) if email != owner.email)
+    console.print(f"  {other} presses Stop on {owner.username}/{pair.coder.workspace(created).name}")
     pair.port.add_user(other)
     try:
-        pair.port.run_action(STOP, by=other, entity=edited["identifier"])
+        pair.port.run_action(STOP, by=other, entity=created)
     except Problem as problem:
         console.print(f"  Port says: {problem.message}")
     else:
@@ -179,13 +194,15 @@ def _more_acts(pair: Pair, stack: Stack, cli: CliInfo, console: Console, wait: _
     _headline(console, f"8 · {_MANY} deletions at once are refused, and then released")
     if (missing := _MANY - len(pair.coder.workspace_ids())) > 0:
         _more_workspaces(missing, pair, stack, console)
-    for each in sorted(pair.coder.workspace_ids())[:_MANY]:
+    deleted = sorted(pair.coder.workspace_ids())[:_MANY]
+    for each in deleted:
         pair.coder.delete_workspace(each)
     outcome = _shown_run(stack, console, {})
     _expect(outcome.result == "refused" and outcome.port_writes == 0, "so many deletions should be refused")
-    wait("Port still has them. Somebody says that it is right: Enter allows them for one run.")
-    outcome = _shown_run(stack, console, released_by(f"--allow-deletions {_MANY}"))
-    _expect(outcome.kinds.workspace.deleted == _MANY, "what was released should be deleted")
+    wait("Port still has them. Somebody says that it is right: Enter does what the line above does in another shell.")
+    _shown_run(stack, console, released_by(f"--allow-deletions {_MANY}"))
+    left = {each["identifier"] for each in pair.port.entities(WORKSPACE.identifier)}
+    _expect(not left & {*deleted}, "what was released should be deleted")
 
     wait("Next a run is killed while Port has half of it. Enter goes on.")
     _headline(console, "9 · A run is killed halfway, and the next one heals it")
@@ -195,8 +212,8 @@ def _more_acts(pair: Pair, stack: Stack, cli: CliInfo, console: Console, wait: _
     _expect(len(pair.port.entities(WORKSPACE.identifier)) == before, "the killed run should write no workspace")
     wait("The page shows the template's new version, and no new workspace. Enter is the next run.")
     outcome = _shown_run(stack, console, {})
-    created = len(pair.port.entities(WORKSPACE.identifier)) - before
-    _expect(outcome.result == "converged" and created > 0, "the next run should do the rest")
+    made = len(pair.port.entities(WORKSPACE.identifier)) - before
+    _expect(outcome.result == "converged" and made > 0, "the next run should do the rest")
 
     _headline(console, "10 · Now yours")
     text = (
@@ -279,8 +296,8 @@ class _Workflow:
         return done.returncode
 
 
-def _button_pressed(pair: Pair) -> list[str]:
-    """What came of one press on the button, in words: the form, the run's log and its end."""
+def _button_pressed(pair: Pair) -> tuple[str, list[str]]:
+    """The id of the workspace that one press on the button made, and what came of it in words: form, log and end."""
     workspace = pair.coder.workspace(sorted(pair.coder.workspace_ids())[0])
     email = pair.coder.user(workspace.owner_id).email
     template = pair.coder.template(sorted(pair.coder.template_ids())[0])
@@ -291,8 +308,9 @@ def _button_pressed(pair: Pair) -> list[str]:
     [dispatch] = pair.port.dispatches
     _expect(run["status"] == "SUCCESS", f"the run should succeed: {run.get('summary')}")
     log = [line for entry in pair.port.run_logs(run["id"]) for line in str(entry["message"]).splitlines() if line]
-    return [
-        f"by {email}, with template {template.name}, name from-port, time to live 8 hours",
+    [created] = (each for each in pair.coder.workspace_ids() if pair.coder.workspace(each).name == inputs["name"])
+    return created, [
+        f"by {email}, with template {template.name}, name {inputs['name']}, time to live 8 hours",
         f"Port's GitHub integration dispatches {dispatch['workflow']} of {dispatch['org']}/{dispatch['repo']}",
         *(f"| {line}" for line in log),
         f"{run['status']}: {run['statusLabel']}",
@@ -377,7 +395,7 @@ def show_catalog(pair: Pair, console: Console) -> None:
         template = titles.get(entity["relations"].get("template_id"), "–")
         rows.append((str(entity["title"]), template, *(_text(values.get(key)) for key in _SHOWN)))
     console.print("Port's catalog, as the emulator holds it")
-    show_table(("entity", "template", *_SHOWN), rows, console)
+    show_table(("entity", "template", *_SHOWN.values()), rows, console)
 
 
 def _text(value: object) -> str:

@@ -22,19 +22,22 @@ _LOOK = 0.05
 _GRACE = 10.0
 
 
-def followed(stack: Stack, pair: Pair, console: Console) -> None:
-    """`live` beside the emulators, and a workspace that is stopped in Coder. CoderportError if Port does not follow."""
-    asyncio.run(unless_asked(_followed(stack, pair, console)))
+def followed(stack: Stack, pair: Pair, console: Console, *, but: str) -> None:
+    """`live` beside the emulators, and a workspace that is stopped in Coder, any `but` that one.
+
+    CoderportError if Port does not follow.
+    """
+    asyncio.run(unless_asked(_followed(stack, pair, console, but)))
 
 
-async def _followed(stack: Stack, pair: Pair, console: Console) -> None:
+async def _followed(stack: Stack, pair: Pair, console: Console, but: str) -> None:
     settings = await asyncio.to_thread(stack.settings)
     async with opened_live(stack, settings) as live:
         work = asyncio.create_task(live.run())
         try:
             await _until(lambda: not live.why_not_ready(), work, live)
             console.print(f"  live is ready: it follows Coder by {', '.join(live.feeds)}")
-            workspaces = [pair.coder.workspace(each) for each in sorted(pair.coder.workspace_ids())]
+            workspaces = [pair.coder.workspace(each) for each in sorted(pair.coder.workspace_ids() - {but})]
             one = next(each for each in workspaces if each.running)
             title = f"{pair.coder.user(one.owner_id).username}/{one.name}"
             pair.coder.stop(one.id)

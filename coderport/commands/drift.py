@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.answers.values import TYPES
 from coderport.catalog.values import Entity
 from coderport.commands.acts import converge, write_page
+from coderport.commands.acts import show as show_outcome
 from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, keep_part, run_full, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.kinds.all import BLUEPRINTS
@@ -79,18 +80,28 @@ def report_drift(
 
     def act(stack: Stack) -> tuple[Outcome, Tally]:
         outcome, tally = drift(stack, repair=repair)
-        shown = outcome.drift if whole else outcome.drift[:SHOWN_DRIFT]
-        _show(shown, console)
-        if len(outcome.drift) > len(shown):
-            console.print(f"… and {len(outcome.drift) - len(shown):,} more (--all shows them)")
+        _show(outcome, console, whole=whole)
         return outcome, tally
 
     outcome = converge(name, "Comparing Port with what is desired of", act, console, whole=whole, variables=variables)
-    if outcome.result == "drifted":
-        console.print(f"To correct exactly that:\n  {COMMAND} drift --stack {name} --repair")
+    _offer(outcome, name, console)
     if html is not None:
         write_page(outcome, "drift", name, html, rows_of(outcome))
     return outcome
+
+
+def reported(stack: Stack, console: Console, *, repair: bool) -> DriftOutcome:
+    """The same for a stack that is open already."""
+    outcome, tally = drift(stack, repair=repair)
+    _show(outcome, console)
+    show_outcome(outcome, tally, console)
+    _offer(outcome, stack.name, console)
+    return outcome
+
+
+def _offer(outcome: Outcome, name: str, console: Console) -> None:
+    if outcome.result == "drifted":
+        console.print(f"To correct exactly that:\n  {COMMAND} drift --stack {name} --repair")
 
 
 def rows_of(outcome: Outcome) -> tuple[Row, ...]:
@@ -251,9 +262,10 @@ def _with(rows: tuple[Drifted, ...], outcome: Outcome) -> DriftOutcome:
     return DriftOutcome(**outcome.model_dump(), exit_code=outcome.exit_code, drift=rows)
 
 
-def _show(rows: Sequence[Drifted], console: Console) -> None:
-    """A block for each: it fits a terminal of any width."""
-    for row in rows:
+def _show(outcome: DriftOutcome, console: Console, *, whole: bool = False) -> None:
+    """A block for each: it fits a terminal of any width. All of many with `whole`."""
+    shown = outcome.drift if whole else outcome.drift[:SHOWN_DRIFT]
+    for row in shown:
         note = "".join(f", {each}" for each in (row.why, _changed(row)) if each)
         console.print(line(f"{row.drift} {row.kind} {row.title}{note}"), style=_STYLES[row.drift])
         for key, (held, desired) in row.values.items():
@@ -261,3 +273,5 @@ def _show(rows: Sequence[Drifted], console: Console) -> None:
             console.print(f"    {name}: {value_text(held)} in Port, {value_text(desired)} desired")
         for text in row.findings:
             console.print(f"    {line(text)}")
+    if len(outcome.drift) > len(shown):
+        console.print(f"… and {len(outcome.drift) - len(shown):,} more (--all shows them)")

@@ -12,6 +12,8 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 COMMAND = "python -m coderport"
@@ -19,11 +21,26 @@ CLI = f"{COMMAND} pulumi --"
 """The Pulumi CLI that the commands use, whether or not a `pulumi` is on PATH."""
 
 _common: list[str] = []
+_variables: dict[str, str] = {}
 
 
 def called_with(*options: str) -> None:
     """Has the commands that are shown carry these options, as this process was called with them."""
     _common[:] = options
+
+
+@contextmanager
+def called_in(variables: Mapping[str, str], *options: str) -> Iterator[None]:
+    """Within the block the commands that are shown carry these options, and have these variables before them."""
+    before = [*_common], {**_variables}
+    called_with(*options)
+    _variables.update(variables)
+    try:
+        yield
+    finally:
+        called_with(*before[0])
+        _variables.clear()
+        _variables.update(before[1])
 
 
 _CALL = re.compile(r"(?<![\w/.-])python -m (coderport|benchmarks)")
@@ -37,7 +54,8 @@ def runnable_here(text: str) -> str:
 def _call(module: str) -> str:
     if module != "coderport":
         return f"{_python()} -m {module}"
-    return " ".join([_installed() or f"{_python()} -m coderport", *map(shlex.quote, _common)])
+    variables = (f"{name}={shlex.quote(value)}" for name, value in _variables.items())
+    return " ".join([*variables, _installed() or f"{_python()} -m coderport", *map(shlex.quote, _common)])
 
 
 def _installed() -> str:
