@@ -15,7 +15,7 @@ from at_terminal import Terminal
 
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
-from coderport.setup.files import files_of, project_name_for, workflow_of
+from coderport.setup.files import files_of, project_name_for, requirement, workflow_of
 from coderport.setup.values import coder_login, found_values, region_url
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,20 +96,27 @@ def test_without_a_terminal_it_takes_what_the_environment_has_and_ends_with_a_pr
     assert {each: each.read_bytes() for each in newcomer.folder.rglob("*") if each.is_file()} == before
 
 
-def test_what_is_there_and_differs_is_kept_unless_it_is_to_be_replaced(newcomer: Newcomer) -> None:
-    (newcomer.folder / "requirements.txt").write_text("ours==1\n")
+def test_what_a_repository_has_stays_and_what_the_project_needs_is_added(newcomer: Newcomer) -> None:
+    (newcomer.folder / "requirements.txt").write_text("ours==1")
+    (newcomer.folder / ".gitignore").write_text("/.venv\nsecret.txt\n")
     done = newcomer.run("init", "--stack", "dev", **newcomer.values)
-    assert done.returncode == 0 and "kept     " in done.stdout, done.stdout + done.stderr
-    assert (newcomer.folder / "requirements.txt").read_text() == "ours==1\n"
+    assert done.returncode == 0 and "All is well." in done.stdout, done.stdout + done.stderr
+    told = " ".join(done.stdout.split())
+    assert f"requirements.txt: {requirement()}" in told and ".gitignore: .coderport/, __pycache__/" in told
+    assert "which no CI can install" in told, "it names the checkout"
+    assert (newcomer.folder / "requirements.txt").read_text() == f"ours==1\n{requirement()}\n"
+    assert (newcomer.folder / ".gitignore").read_text() == "/.venv\nsecret.txt\n.coderport/\n__pycache__/\n"
     other = newcomer.run("init", "--stack", "dev", **{**newcomer.values, "CODER_SESSION_TOKEN": "another-token-here"})
-    assert "kept     coderport:coderSessionToken" in other.stdout
+    assert "kept     coderport:coderSessionToken" in other.stdout and "added" not in other.stdout
+    (newcomer.folder / "requirements.txt").write_text("ours==1\ncoderport==0.0.1\n")
     file = newcomer.folder / "Pulumi.dev.yaml"
     before = file.read_text()
     replaced = newcomer.run(
         "init", "--stack", "dev", "--overwrite", **{**newcomer.values, "CODER_SESSION_TOKEN": "another-token-here"}
     )
     assert replaced.returncode == 1 and "FAIL  Coder: token" in replaced.stdout, "doctor says what the new one is worth"
-    assert file.read_text() != before and "coderport" in (newcomer.folder / "requirements.txt").read_text()
+    assert file.read_text() != before
+    assert (newcomer.folder / "requirements.txt").read_text() == f"ours==1\n{requirement()}\n"
 
 
 def test_without_a_terminal_what_is_missing_is_named_and_nothing_is_written(newcomer: Newcomer) -> None:
@@ -117,6 +124,10 @@ def test_without_a_terminal_what_is_missing_is_named_and_nothing_is_written(newc
     assert done.returncode == 2
     for said in ("--coder-token, or CODER_SESSION_TOKEN", "--port-client-id, or ", "--port-client-secret, or "):
         assert said in done.stderr
+    assert list(newcomer.folder.iterdir()) == []
+    named = newcomer.run("init", "--name", "our portal", "--stack", "x: y", **newcomer.values)
+    assert named.returncode == 2 and "'our portal' is no name of a project" in named.stderr
+    assert "'x: y' is no name of a stack" in named.stderr
     assert list(newcomer.folder.iterdir()) == []
     wrong = newcomer.run("init", "--coder-url", "coder", **{**newcomer.values, "CODER_URL": ""})
     assert wrong.returncode == 2 and "--coder-url must be" in wrong.stderr
@@ -147,7 +158,14 @@ def test_at_a_terminal_it_asks_for_what_it_does_not_find(newcomer: Newcomer) -> 
     terminal.says("Port's region (eu, us, or an address) [eu]: ")
     terminal.answers(newcomer.pair.port_url)
     terminal.says("The project's name [our-catalog]: ")
+    terminal.answers("our portal")
+    terminal.says("no name of a project")
+    assert list(newcomer.folder.iterdir()) == []
+    terminal.says("The project's name [our-catalog]: ")
     terminal.answers("ours")
+    terminal.says("The stack's name [dev]: ")
+    terminal.answers("the first")
+    terminal.says("no name of a stack")
     terminal.says("The stack's name [dev]: ")
     terminal.answers("first")
     terminal.says("A passphrase for the stack's secrets (keep it): ")
@@ -201,7 +219,10 @@ def test_the_workflow_lies_at_the_top_of_the_repository_and_is_sound(tmp_path: P
     (tmp_path / ".git").mkdir()
     folder = tmp_path / "catalogs" / "coder"
     file = workflow_of(folder, "prod")
-    assert file.path == tmp_path / ".github" / "workflows" / "coderport.yml"
+    assert (
+        file.path == tmp_path / ".github" / "workflows" / "coderport.yml"
+        and "@" not in file.text.replace("@v", "").split("jobs:")[0]
+    )
     file.write()
     read = yaml.safe_load(file.path.read_text())
     steps = read["jobs"]["coderport"]["steps"]

@@ -34,7 +34,7 @@ ELSEWHERE = {
     "'\\n'.join(['These are needed, and there is no terminal to ask at:', *lines, 'Nothing was written.'])": [
         "These are needed, and there is no terminal to ask at"
     ],
-    "'\\n'.join(['What was given cannot be used:', *wrong, 'Nothing was written.'])": ["What was given cannot be used"],
+    "'\\n'.join(['What was given cannot be used:', *lines, 'Nothing was written.'])": ["What was given cannot be used"],
     "self.project": ["The project … has no stack … in …"],
 }
 

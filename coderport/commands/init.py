@@ -19,6 +19,7 @@ def set_up(choices: Choices, *, with_preview: bool | None) -> int:
     """Project, values, stack, `doctor`, and a preview where it is wanted. The exit code is that of the last of them."""
     console = people()
     beginning = Beginning(choices, console)
+    beginning.check_names()
     folder = beginning.folder()
     values = beginning.values()
     beginning.project(folder)

@@ -30,7 +30,7 @@ def init(
         bool | None, typer.Option("--workflow/--no-workflow", help="Write a workflow for GitHub Actions.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files and values that are there and differ.")
+        bool, typer.Option("--overwrite", help="Replace files and values of coderport's that are there and differ.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also at a terminal.")] = False,
     preview: Annotated[bool | None, typer.Option("--preview/--no-preview", help="End with a preview.")] = None,

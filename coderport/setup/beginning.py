@@ -15,11 +15,29 @@ from coderport.engine import CliInfo, engine_environment
 from coderport.engine.backend import is_cloud
 from coderport.engine.errors import EngineError
 from coderport.engine.refusals import known_refusal, last_words
-from coderport.errors import SettingsError
-from coderport.project import CHECKOUT, ForeignProject, folder_in_use, foreign, has_project, runs_ours, work_in
+from coderport.project import (
+    CHECKOUT,
+    ForeignProject,
+    description_of,
+    folder_in_use,
+    foreign,
+    has_project,
+    runs_ours,
+    work_in,
+)
 from coderport.settings import CoderAccess, PortAccess, problems_of
-from coderport.setup.files import ProjectFile, files_of, project_name_for, workflow_of
-from coderport.setup.missing import missing
+from coderport.setup.files import (
+    ProjectFile,
+    files_of,
+    named,
+    project_name_for,
+    requirement,
+    shared_files_of,
+    workflow_of,
+)
+from coderport.setup.lines import Amended
+from coderport.setup.missing import missing, unusable
+from coderport.setup.names import wrong_project_name, wrong_stack_name
 from coderport.setup.values import (
     ALL,
     CODER_TOKEN,
@@ -77,6 +95,19 @@ class Beginning:
             )
         return folder
 
+    def check_names(self) -> None:
+        """SettingsError where a name that was given can be none, before anything is written."""
+        wrong = [
+            f"{flag}: {reason}"
+            for flag, name, reason_of in (
+                ("--name", self._choices.name, wrong_project_name),
+                ("--stack", self._choices.stack, wrong_stack_name),
+            )
+            if name and (reason := reason_of(name))
+        ]
+        if wrong:
+            raise unusable(wrong)
+
     def values(self) -> dict[str, str]:
         """The four values and Port's region, checked, by key. Nothing is written before they are whole."""
         found = found_values(os.environ, self._choices.given)
@@ -105,21 +136,30 @@ class Beginning:
                 kind.model_validate({each.key: values[each.key] for each in keys})
             except ValidationError as error:
                 flags = {each.key: each.flag for each in keys}
-                wrong += [f"  {flags[key]} {reason}" for key, reason in problems_of(error)]
+                wrong += [f"{flags[key]} {reason}" for key, reason in problems_of(error)]
         if wrong:
-            raise SettingsError("\n".join(["What was given cannot be used:", *wrong, "Nothing was written."]))
+            raise unusable(wrong)
 
     def project(self, folder: Path) -> None:
         """Writes what is missing of the project's files, and works in it from here on."""
         if folder == CHECKOUT:
             return
-        name = (
-            self._choices.name
-            or self._name_there(folder)
-            or self.person.text("The project's name", project_name_for(folder))
-        )
+        there = self._name_there(folder)
+        name = self._choices.name or (there if not wrong_project_name(there) else "")
+        name = name or self.person.text("The project's name", project_name_for(folder), wrong=wrong_project_name)
         folder.mkdir(parents=True, exist_ok=True)
+        if there and wrong_project_name(there):
+            self._rename(folder, there, name)
         self._write(files_of(folder, name))
+        for file in shared_files_of(folder):
+            self._amend(file)
+        pins = folder / "requirements.txt"
+        if " @ file:" in requirement() and requirement() in pins.read_text(encoding="utf-8", errors="replace"):
+            self._console.print(
+                f"{pins} names this checkout, which no CI can install. Before a workflow runs, name "
+                "what it can install there: a version, or git+https://… with a commit.",
+                style="yellow",
+            )
         if CHECKOUT is not None:  # what is installed finds the project by itself
             work_in(folder)
 
@@ -134,11 +174,28 @@ class Beginning:
             self._write([workflow_of(folder, self.stack)])
 
     def _name_there(self, folder: Path) -> str:
-        try:
-            lines = (folder / "Pulumi.yaml").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return ""
-        return next((each.removeprefix("name: ").strip() for each in lines if each.startswith("name: ")), "")
+        return str(description_of(folder)["name"]) if has_project(folder) else ""
+
+    def _rename(self, folder: Path, before: str, name: str) -> None:
+        """Gives the project a name that Pulumi takes: under the one that it has, no stack can ever have been made."""
+        file = folder / "Pulumi.yaml"
+        file.write_text(named(file.read_text(encoding="utf-8"), name), encoding="utf-8")
+        self._console.print(f"renamed  {file}: {name} (Pulumi takes no project of the name {before!r})")
+
+    def _amend(self, file: Amended) -> None:
+        """Adds what the file lacks; what it has of ours in another form stays, unless that is to be replaced."""
+        if file.advice:
+            self._console.print(f"kept     {file.path}: {file.advice}", style="yellow")
+        elif file.replaced and not (
+            self._choices.overwrite
+            or self.person.may(f"{file.path} has {file.replaced}. Put {file.added[0]} there?", otherwise=False)
+        ):
+            kept = f"kept     {file.path} (it has {file.replaced}; --overwrite puts {file.added[0]} there)"
+            self._console.print(kept, style="yellow")
+        elif file.added:
+            done = "added to" if file.path.exists() else "written "
+            file.write()
+            self._console.print(f"{done} {file.path}: {', '.join(file.added)}")
 
     def _write(self, files: Iterable[ProjectFile]) -> None:
         for file in files:
@@ -154,7 +211,9 @@ class Beginning:
     def opened(self, cli: CliInfo, folder: Path) -> Stack:
         """The stack, which is made where it is not there; a passphrase is asked for where one is needed."""
         selected = _selected(cli, folder)
-        self.stack = self._choices.stack or self.person.text("The stack's name", selected or "dev") or "dev"
+        self.stack = self._choices.stack or self.person.text(
+            "The stack's name", selected or "dev", wrong=wrong_stack_name
+        )
         if self.person.at_all and not _is_cloud() and not any(name.startswith(_PASSPHRASE) for name in os.environ):
             os.environ[_PASSPHRASE] = self.person.text("A passphrase for the stack's secrets (keep it)", secret=True)
         return Stack(self.stack, cli, directory=folder)

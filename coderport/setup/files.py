@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from coderport import __version__
 from coderport.project import CHECKOUT, brought
+from coderport.setup.lines import Amended, gitignore, requirements
+from coderport.setup.repository import default_branch, top_of
 
 PLUGIN = "plugins/port/pulumi-resource-port"
 WORKFLOW = ".github/workflows/coderport.yml"
 _WORKFLOW_TEXT = Path(__file__).parent / "templates" / "coderport.yml"
-_IGNORED = ".venv/\n.coderport/\n__pycache__/\n"
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -53,20 +57,49 @@ def project_name_for(folder: Path) -> str:
 
 
 def files_of(folder: Path, name: str) -> Iterator[ProjectFile]:
-    """What makes the folder a project of that name."""
-    text = brought("Pulumi.yaml").read_text(encoding="utf-8")
-    yield ProjectFile(folder / "Pulumi.yaml", re.sub(r"^name: .*$", f"name: {name}", text, count=1, flags=re.MULTILINE))
+    """What makes the folder a project of that name, but for what it shares with its repository."""
+    there = folder / "Pulumi.yaml"
+    yield ProjectFile(there, _description(name, there.read_text(encoding="utf-8") if there.is_file() else ""))
     yield ProjectFile(folder / "__main__.py", brought("__main__.py").read_text(encoding="utf-8"))
     yield ProjectFile(folder / PLUGIN, brought(PLUGIN).read_text(encoding="utf-8"), executable=True)
-    yield ProjectFile(folder / "requirements.txt", f"{requirement()}\n")
-    yield ProjectFile(folder / ".gitignore", _IGNORED)
+
+
+def shared_files_of(folder: Path) -> Iterator[Amended]:
+    """What a repository may have already, with the lines that the project needs there."""
+    yield requirements(folder / "requirements.txt", requirement())
+    yield gitignore(folder / ".gitignore")
+
+
+def named(text: str, name: str) -> str:
+    """The text of a `Pulumi.yaml` with another name of the project."""
+    written = name if yaml.safe_load(name) == name else json.dumps(name)  # 2026 alone would be a number
+    return re.sub(r"^name:.*$", f"name: {written}", text, count=1, flags=re.MULTILINE)
+
+
+def _description(name: str, there: str) -> str:
+    """The `Pulumi.yaml` that coderport brings, with what one that is there has beside it (such as `backend:`)."""
+    text = named(brought("Pulumi.yaml").read_text(encoding="utf-8"), name)
+    ours = {key for key, _ in _blocks(text)}
+    return text + "".join(f"{block.rstrip()}\n" for key, block in _blocks(there) if key not in ours)
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """The members of a YAML document by key, each as it is written."""
+    starts = [*re.finditer(r"^([A-Za-z][\w-]*):", text, re.MULTILINE)]
+    ends = [*(each.start() for each in starts[1:]), len(text)]
+    yield from ((found[1], text[found.start() : end]) for found, end in zip(starts, ends, strict=False))
 
 
 def workflow_of(folder: Path, stack: str) -> ProjectFile:
     """The workflow for GitHub, at the top of the repository that the folder is in, or in the folder."""
-    top = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
-    inside = os.path.relpath(folder, top)
-    text = _WORKFLOW_TEXT.read_text(encoding="utf-8").replace("@STACK@", stack).replace("@FOLDER@", inside)
+    top = top_of(folder)
+    text = _WORKFLOW_TEXT.read_text(encoding="utf-8")
+    for gap, value in {
+        "@STACK@": stack,
+        "@FOLDER@": os.path.relpath(folder, top),
+        "@BRANCH@": default_branch(top),
+    }.items():
+        text = text.replace(gap, value)
     return ProjectFile(top / WORKFLOW, text)
 
 

@@ -1,4 +1,4 @@
-"""What is missing where nobody can be asked for it."""
+"""What is missing where nobody can be asked for it, and what was given and cannot be used."""
 
 from __future__ import annotations
 
@@ -14,3 +14,9 @@ def missing(wanted: Iterable[Wanted]) -> SettingsError:
     return SettingsError(
         "\n".join(["These are needed, and there is no terminal to ask at:", *lines, "Nothing was written."])
     )
+
+
+def unusable(wrong: Iterable[str]) -> SettingsError:
+    """The error for what was given, a line for each: the option and the reason."""
+    lines = [f"  {each}" for each in wrong]
+    return SettingsError("\n".join(["What was given cannot be used:", *lines, "Nothing was written."]))

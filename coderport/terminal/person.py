@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
+
+
+def _nothing_wrong(_: str) -> str:
+    return ""
 
 
 class Person:
@@ -17,11 +22,26 @@ class Person:
         """Yes or no; `otherwise` where nobody can be asked, and as the answer that Enter gives."""
         return typer.confirm(question, default=otherwise) if self.at_all else otherwise
 
-    def text(self, question: str, default: str = "", *, secret: bool = False) -> str:
-        """A text; a secret is not shown. The default where nobody can be asked."""
+    def text(
+        self, question: str, default: str = "", *, secret: bool = False, wrong: Callable[[str], str] = _nothing_wrong
+    ) -> str:
+        """A text; a secret is not shown. The default where nobody can be asked.
+
+        What is `wrong` with an answer is said, and the question is asked again.
+        """
         if not self.at_all:
             return default
-        return str(typer.prompt(question, default=default or None, hide_input=secret, show_default=not secret)).strip()
+
+        def taken(answer: str) -> str:
+            if reason := wrong(answer.strip()):
+                raise typer.BadParameter(reason)
+            return answer.strip()
+
+        return str(
+            typer.prompt(
+                question, default=default or None, hide_input=secret, show_default=not secret, value_proc=taken
+            )
+        )
 
 
 def is_terminal() -> bool:
