@@ -105,13 +105,13 @@ def test_a_gitignore_keeps_its_lines_and_is_whole_once_and_for_all(tmp_path: Pat
 def test_a_new_description_keeps_what_coderport_knows_nothing_of(tmp_path: Path) -> None:
     for file in files_of(tmp_path, "x"):
         file.write()
-    file = tmp_path / "Pulumi.yaml"
-    file.write_text(file.read_text().replace("description: ", "description: Not ") + "backend:\n  url: s3://ours\n")
-    [description] = [each for each in files_of(tmp_path, "x") if each.path == file]
+    there = tmp_path / "Pulumi.yaml"
+    there.write_text(there.read_text().replace("description: ", "description: Not ") + "backend:\n  url: s3://ours\n")
+    [description] = [each for each in files_of(tmp_path, "x") if each.path == there]
     assert description.differs
     description.write()
-    assert yaml.safe_load(file.read_text())["backend"] == {"url": "s3://ours"}
-    assert "Not " not in file.read_text().split("\n")[1] and foreign(tmp_path) == ""
+    assert yaml.safe_load(there.read_text())["backend"] == {"url": "s3://ours"}
+    assert "Not " not in there.read_text().split("\n")[1] and foreign(tmp_path) == ""
 
 
 @pytest.mark.parametrize("name", ["x", "our-catalog", "2026", "1.5", "true", "null", "A_b.c", "a" * 100, "-"])
