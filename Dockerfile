@@ -26,7 +26,10 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /tmp c
 COPY --from=packages /opt/coderport/.venv .venv
 COPY --from=cli /usr/local/bin/pulumi /usr/local/bin/pulumi
 COPY . .
-RUN .venv/bin/python -m compileall -q coderport
+# The context has no git: the version is told, or the image is a checkout like any other (docs/containers.md).
+ARG CODERPORT_VERSION=
+RUN if [ -n "$CODERPORT_VERSION" ]; then printf %s "$CODERPORT_VERSION" >coderport/VERSION; fi && \
+    .venv/bin/python -m compileall -q coderport
 # All that is written: /tmp, which may be forgotten, and /data (by .coderport: the history, too), which has to stay.
 # Pulumi wants a name for whoever runs it, also where Kubernetes chooses a user that /etc/passwd does not have.
 ENV USER=coderport \

@@ -58,9 +58,11 @@ def test_it_runs_as_a_user_without_rights_who_owns_nothing_of_the_program() -> N
     assert not any("chown" in text for kind, text in last.instructions if kind == "COPY")
 
 
-def test_no_secret_and_no_argument_is_baked_in() -> None:
+def test_no_secret_and_no_argument_but_the_version_is_baked_in() -> None:
+    assert [text for stage in IMAGE for text in stage.of("ARG")] == ["CODERPORT_VERSION="]
+    assert SERVICE["build"]["args"] == {"CODERPORT_VERSION": "${CODERPORT_VERSION:-}"}
     for stage in IMAGE:
-        assert not stage.of("ARG") and not stage.of("ADD")
+        assert not stage.of("ADD")
         assert not SECRETS & set(environment_of(stage))
 
 
@@ -117,6 +119,72 @@ def test_the_image_starts_by_its_entrypoint_in_the_folder_of_the_program(tmp_pat
     done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "serve" in done.stdout, done.stderr
     assert not list(folder.rglob("*.pyc"))  # PYTHONDONTWRITEBYTECODE: a read-only root is no matter
+
+
+def test_the_image_has_the_version_that_its_build_was_told(tmp_path: Path) -> None:
+    """By the very line of the Dockerfile, on the context as the image has it."""
+    [line] = [text for text in IMAGE[-1].of("RUN") if "CODERPORT_VERSION" in text]
+    folder = laid_out(tmp_path / "image")
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    told = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    code = "import coderport; print(coderport.__version__, coderport.RELEASE)"
+    seen = []
+    for version in ("", "v7.8.9", "v7.8.9-3-g1a2b3c4"):
+        subprocess.run(["/bin/sh", "-ec", line.split("&&")[0]], cwd=folder, env={**told, "CODERPORT_VERSION": version})
+        done = subprocess.run([python, "-c", code], cwd=folder, env=told, capture_output=True, text=True, check=True)
+        seen.append(done.stdout.strip())
+    assert seen == ["0.1.0+checkout 0.1.0+checkout", "7.8.9 7.8.9", "7.8.9+3.g1a2b3c4 7.8.9"]
+
+
+def manifest_of_kubernetes() -> dict[str, Any]:
+    page = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+    block = re.search(r"^    automountServiceAccountToken.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    return dict(yaml.safe_load(block[0]))
+
+
+def test_the_pod_of_the_docs_mounts_no_secret_where_kubernetes_mounts_its_own() -> None:
+    """`/run/secrets/kubernetes.io/serviceaccount` below a read-only mount: the container does not start."""
+    pod = manifest_of_kubernetes()
+    [container] = pod["containers"]
+    places = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert set(places) == {each["name"] for each in pod["volumes"]}
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert places["secrets"] == variables["CODERPORT_SECRETS"] and pod["automountServiceAccountToken"] is False
+    assert not [place for place in places.values() if place.startswith(("/run", "/var/run"))]
+    assert {places["data"]} == set(IMAGE[-1].of("VOLUME")) and places["tmp"] == environment_of(IMAGE[-1])["HOME"]
+    assert understood(container["args"])[0] == "serve"
+    assert f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}" == IMAGE[-1].of("USER")[0]
+
+
+def test_the_secrets_of_the_docs_come_out_as_the_container_can_read_them(tmp_path: Path) -> None:
+    """The lines as they stand, with a `sudo` that gives files away as root does: the person cannot change them then."""
+    page = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"^    mkdir -p secrets.*?(?=^    export)", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "bin").mkdir()
+    sudo = tmp_path / "bin" / "sudo"
+    sudo.write_text('#!/bin/sh\necho "$@" >>"$LOG"\nshift 2\nfor each; do mv "$each" theirs/; done\n')
+    (tmp_path / "theirs").mkdir()
+    sudo.chmod(0o755)
+    given = {
+        "PATH": f"{sudo.parent}{os.pathsep}{os.environ['PATH']}",
+        "LOG": str(tmp_path / "log"),
+        "CODER_SESSION_TOKEN": "a",
+        "PORT_CLIENT_SECRET": "b",
+        "PULUMI_CONFIG_PASSPHRASE": "c d",
+    }
+    subprocess.run(["/bin/sh", "-ec", lines], cwd=tmp_path, env=given, check=True)
+    names = " ".join(f"secrets/{name}" for name in sorted(COMPOSE["secrets"]))
+    assert (tmp_path / "log").read_text() == f"chown 10001 {names}\n"
+    files = {each.name: (each.read_text(), each.stat().st_mode & 0o777) for each in (tmp_path / "theirs").iterdir()}
+    assert files == {
+        "CODER_SESSION_TOKEN": ("a", 0o400),
+        "PORT_CLIENT_SECRET": ("b", 0o400),
+        "PULUMI_CONFIG_PASSPHRASE": ("c d", 0o400),
+    }
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.fixture

@@ -13,9 +13,11 @@ from zipfile import ZipFile
 import pytest
 from at_terminal import Terminal
 from packaging.requirements import Requirement
+from packaging.version import Version
 from typer.main import get_command
 from wheel import ROOT, TAG, Installed
 
+from coderport import checked_out, release_of, version_of
 from coderport.commands.cli import app
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
@@ -35,6 +37,39 @@ def installed(installed_once: Installed, tmp_path_factory: pytest.TempPathFactor
 def test_the_version_is_that_of_the_tag(installed: Installed) -> None:
     done = installed.run("--version")
     assert (done.returncode, done.stdout) == (0, f"coderport {TAG}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("described", "version", "release"),
+    [
+        ("v1.2.0", "1.2.0", "1.2.0"),
+        ("v1.2.0-3-g1a2b3c4", "1.2.0+3.g1a2b3c4", "1.2.0"),
+        ("v1.2.0rc1-3-g1a2b3c4", "1.2.0rc1+3.g1a2b3c4", "1.2.0rc1"),
+        ("1a2b3c4", "0.1.0+g1a2b3c4", "0.1.0+checkout"),
+        ("1234567", "0.1.0+g1234567", "0.1.0+checkout"),
+        ("fatal: none", "0.1.0+checkout", "0.1.0+checkout"),
+    ],
+)
+def test_what_git_describes_is_a_version_and_its_tag_is_what_counts(described: str, version: str, release: str) -> None:
+    assert version_of(described) == version and str(Version(version)) == version
+    assert release_of(version) == release
+
+
+def test_the_version_of_a_checkout_is_that_of_its_tag_and_of_no_repository_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    (tmp_path / "inside").mkdir()
+    assert checked_out(tmp_path) == "0.1.0+checkout"
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", "-C", str(tmp_path)]
+    for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "a"]):
+        subprocess.run([*git, *arguments], check=True, timeout=60)
+    assert re.fullmatch(r"0\.1\.0\+g[0-9a-f]{7,}", checked_out(tmp_path))
+    subprocess.run([*git, "tag", "v1.2.0"], check=True, timeout=60)
+    monkeypatch.setenv("GIT_DIR", "/nowhere")  # as a hook of another repository has it
+    assert checked_out(tmp_path) == "1.2.0"
+    assert checked_out(tmp_path / "inside") == "0.1.0+checkout"
 
 
 def test_nothing_comes_from_the_checkout_and_nothing_is_missing(installed: Installed) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from coderport import __version__
+from coderport import RELEASE
 from coderport.catalog.actions.extras import Extra
 from coderport.catalog.answers.values import Part
 from coderport.port.errors import EU_URL
@@ -181,7 +181,7 @@ class Settings(PortAccess, CoderAccess):
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same version of coderport and the same settings; secrets do not count, nor do they show."""
+        """The same for the same release of coderport and the same settings; secrets do not count, nor do they show."""
         no_part_in_the_catalog = {"keep_runs", "history", "live", *SOURCES}
         if self.kinds == "default":  # as the versions had it that knew no others
             no_part_in_the_catalog.add("kinds")
@@ -192,7 +192,7 @@ class Settings(PortAccess, CoderAccess):
         if not self.actions.extra:
             left_out["actions"] = {"extra"}
         plain = self.model_dump_json(exclude=left_out)
-        return hashlib.sha256(f"{__version__} {plain}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{RELEASE} {plain}".encode()).hexdigest()[:16]
 
 
 class Releases(BaseModel):
