@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from coderport.errors import SettingsError
+from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import COMMAND, called_with
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -60,7 +61,7 @@ def project_folder() -> Path:
         where = f"{start}" if _named else f"{start} or a folder above it"
         raise SettingsError(
             f"There is no project in {where}. To make one there:\n  {COMMAND} init\n"
-            f"To work on one elsewhere:\n  {COMMAND} --cwd FOLDER preview --stack NAME"
+            f"To work on one elsewhere:\n  {COMMAND} --cwd FOLDER preview --stack {NO_STACK}"
         )
     if reason := foreign(found):
         raise ForeignProject(

@@ -26,8 +26,8 @@ ELSEWHERE = {
     "explained(stack, found, machine)": ["The stack … is locked, nothing was done"],
     "explained(self.name, (), this_machine())": ["The stack … is locked, nothing was done"],
     "_unknown(actions.installation_id, await integrations.all(), stack)": ["Port has no integration …"],
-    "report([('kinds', reason)], stack or NO_STACK)": ["A setting of this stack is wrong:"],
-    "report(problems, stack, from_environment)": [
+    "report([problem], stack or NO_STACK)": ["A setting of this stack is wrong:"],
+    "report(problems, stack, from_there, namespaces)": [
         "A setting of this stack is wrong:",
         "The settings of this stack are not complete:",
     ],

@@ -85,7 +85,7 @@ def test_one_error_lists_every_wrong_key_with_its_places_and_an_example() -> Non
         "coderport:takeover is not a setting",
         "python -m coderport pulumi -- config set --stack NAME --secret coderport:coderSessionToken",
         "the environment variable CODER_SESSION_TOKEN",
-        "config set --stack NAME coderport:coderApiBaseUrl https://coder.example.com",
+        "config set --stack NAME coderport:coderApiBaseUrl CHOOSE-URL",
         "Nothing was read or written.",
     ):
         assert part in text
@@ -230,7 +230,8 @@ def test_headers_for_an_access_proxy_are_a_secret_map() -> None:
     assert SECRET not in repr(found) and found.fingerprint == settings().fingerprint
     text = error({**CONFIG, "coderHeaders": given})
     assert "coderport:coderHeaders is in clear" in text and SECRET not in text
-    assert "python -m coderport pulumi -- config set --stack NAME --secret --path coderport:coderHeaders.NAME" in text
+    again = "config set --stack NAME --secret --path coderport:coderHeaders.CF-Access-Client-Secret"
+    assert f"python -m coderport pulumi -- {again}" in text
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ _STYLES: Mapping[Operation | None, str] = {
 
 def print_json(outcome: Outcome) -> None:
     """Ends standard output with the outcome, in ASCII, so that it is whole in every encoding."""
-    print(json_line(json.dumps(outcome.model_dump(mode="json"))), flush=True)
+    print(json_line(json.dumps(outcome.as_called().model_dump(mode="json"))), flush=True)
 
 
 Act = Callable[[Stack], tuple[Outcome, Tally]]
@@ -115,7 +115,7 @@ def _show_changes(changes: Sequence[Change], console: Console, *, whole: bool) -
 def write_page(outcome: Outcome, command: str, stack: str, file: Path, rows: Sequence[Row] | None = None) -> None:
     """Writes the outcome as a page for a browser, with the rows, or else with its changes."""
     shown = rows_of(outcome.withheld or outcome.changes) if rows is None else rows
-    _write("page", page(outcome, shown, command=command, stack=stack, now=datetime.now(timezone.utc)), file)
+    _write("page", page(outcome.as_called(), shown, command=command, stack=stack, now=datetime.now(timezone.utc)), file)
 
 
 def offer(
@@ -152,7 +152,7 @@ def mark_of(stack: str) -> str:
 
 def write_summary(outcome: Outcome, file: Path) -> None:
     """Writes the outcome as JSON."""
-    _write("summary", f"{outcome.model_dump_json(indent=2)}\n", file)
+    _write("summary", f"{outcome.as_called().model_dump_json(indent=2)}\n", file)
 
 
 def _write(what: str, text: str, file: Path) -> None:

@@ -50,7 +50,7 @@ def keep_to(stack: str, file: Path) -> dict[str, str]:
     SettingsError where the file is no plan, or one for another stack. The program reads it again: it may be a process
     of its own.
     """
-    plan = loaded(file)
+    plan = loaded(file, stack)
     if plan.stack != mark_of(stack):
         raise SettingsError(f"{file} is a plan for the stack {short(plan.stack)}, not for {mark_of(stack)}.")
     return {PLAN: str(file), **{variable: str(getattr(plan.releases, name)) for name, variable in RELEASES.items()}}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coderport.errors import CoderportError
+from coderport.terminal.placeholder import placeholder_in, stands_for
 
 if TYPE_CHECKING:
     from coderport.report.outcome import Outcome
@@ -20,6 +21,8 @@ def writable(file: Path | None) -> Path | None:
     """The file, absolute; a folder that is not there is better known before a run than after it."""
     if file is None:
         return None
+    if str(file) == "-":
+        raise typer.BadParameter("- is no file here, and standard output has what people read. Name a file.")
     if not file.parent.is_dir():
         raise typer.BadParameter(f"There is no folder {file.parent}.")
     if file.is_dir():
@@ -29,11 +32,21 @@ def writable(file: Path | None) -> Path | None:
     return file.absolute()
 
 
+def named(stack: str | None) -> str | None:
+    """The name of a stack; BadParameter for the word of a printed command that stands for one."""
+    if word := placeholder_in((stack or "").rpartition("/")[2]):
+        raise typer.BadParameter(stands_for(word))
+    return stack
+
+
 StackName = Annotated[
-    str, typer.Option("--stack", "-s", metavar="NAME", help="The Pulumi stack; created if it does not exist.")
+    str,
+    typer.Option(
+        "--stack", "-s", metavar="NAME", callback=named, help="The Pulumi stack; created if it does not exist."
+    ),
 ]
 ExistingStack = Annotated[
-    str, typer.Option("--stack", "-s", metavar="NAME", help="The Pulumi stack; it has to be there.")
+    str, typer.Option("--stack", "-s", metavar="NAME", callback=named, help="The Pulumi stack; it has to be there.")
 ]
 Config = Annotated[
     Path | None,
@@ -85,10 +98,15 @@ def tell(outcome: Outcome, json: bool, summary: Path | None) -> None:
         write_summary(outcome, summary)
 
 
-def begin(*files: Path | None) -> None:
+def begin(*files: Path | None, plan: Path | None = None) -> None:
     """Takes away what an earlier run left in the files that this one writes at its end, so that it is never read as
     of this run where this one is killed. What is no ordinary file (a pipe) is left alone.
+
+    BadParameter where two of them, or one and the `plan` that is read, are the same file.
     """
+    there = [each.resolve() for each in (*files, plan) if each is not None and (each.is_file() or not each.exists())]
+    if twice := next((each for each in there if there.count(each) > 1), None):
+        raise typer.BadParameter(f"{twice} is named for more than one thing. Name a file for each.")
     for file in files:
         if file is not None and file.is_file():
             try:

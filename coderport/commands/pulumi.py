@@ -8,11 +8,18 @@ from typing import NoReturn
 
 from coderport.commands.consoles import people
 from coderport.engine import engine_environment, obtain_cli
+from coderport.errors import SettingsError
 from coderport.project import project_folder
+from coderport.terminal.placeholder import placeholder_in, stands_for
 
 
 def run_pulumi(arguments: Sequence[str]) -> NoReturn:
-    """Becomes the Pulumi CLI that the commands use, in the project's folder and with the environment of its stacks."""
+    """Becomes the Pulumi CLI that the commands use, in the project's folder and with the environment of its stacks.
+
+    SettingsError where a word was left in that stands for what a person has to choose: nothing is changed then.
+    """
+    if word := next(filter(None, map(placeholder_in, arguments)), ""):
+        raise SettingsError(f"The command still has {word} in it. {stands_for(word)} Nothing was changed.")
     folder = project_folder()
     cli = obtain_cli(people(stderr=True).print)
     os.chdir(folder)

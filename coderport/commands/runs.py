@@ -88,7 +88,7 @@ def up(
     from coderport.stack.stack import Stack
 
     console = account(stderr=json)
-    begin(summary)
+    begin(summary, plan=plan)
     variables = releases_of(allow_deletions, forget_unproven)
     if plan is not None:
         if variables:

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from coderport.commands.app import app
-from coderport.commands.options import Config, ExistingStack
+from coderport.commands.options import Config, ExistingStack, named
 
 
 @app.command()
 def init(
     stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="The Pulumi stack; made if it is not there.")
+        str | None, typer.Option("--stack", "-s", callback=named, help="The Pulumi stack; made if it is not there.")
     ] = None,
     coder_url: Annotated[str | None, typer.Option(help="Coder's address.")] = None,
     coder_token: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from coderport.commands.app import app
-from coderport.commands.options import Config, ExistingStack, StackName, existing, writable
+from coderport.commands.options import Config, ExistingStack, StackName, existing, named, writable
 
 
 def _complete_kind(incomplete: str) -> list[str]:
@@ -85,7 +85,8 @@ def conformance(
     port: Annotated[bool, typer.Option("--port", help="Ask Port, by PORT_CLIENT_ID and PORT_CLIENT_SECRET.")] = False,
     coder: Annotated[bool, typer.Option("--coder", help="Ask Coder, by CODER_API_BASE_URL and its token.")] = False,
     stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="Take addresses and credentials as this stack has them.")
+        str | None,
+        typer.Option("--stack", "-s", callback=named, help="Take addresses and credentials as this stack has them."),
     ] = None,
     config: Config = None,
     out: Annotated[

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.console import Console
 
 from coderport.doctor.check import Check, Grade, is_well
+from coderport.terminal.remedy import runnable_here
 from coderport.terminal.volume import is_quiet
 
 _SIGNS: Mapping[Grade, tuple[str, str | None]] = {
@@ -45,5 +46,9 @@ def _summed_up(checks: Sequence[Check]) -> str:
 
 
 def as_json(checks: Sequence[Check]) -> str:
-    """One object: `well`, and `checks` with all that is known of each."""
-    return json.dumps({"well": is_well(checks), "checks": [each.model_dump(mode="json") for each in checks]})
+    """One object: `well`, and `checks` with all that is known of each; the commands are those that run here."""
+    told = [
+        each.model_copy(update={"said": runnable_here(each.said), "remedy": runnable_here(each.remedy)})
+        for each in checks
+    ]
+    return json.dumps({"well": is_well(checks), "checks": [each.model_dump(mode="json") for each in told]})

@@ -26,7 +26,8 @@ _NO_LOGIN = (
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of refusal: what its text has in it, and what to tell (`{stack}` is the stack's name).
+    """One kind of refusal: what its text has in it, and what to tell (`{stack}` is the stack's name,
+    `{file}` its file).
 
     `midway` says that it is known as well once the engine runs, when a text may be of a server that it writes to.
     """
@@ -45,7 +46,7 @@ def _kind(sign: str, told: str, error: type[CoderportError] = SettingsError, *, 
 _KINDS = (
     _kind(
         "invalid YAML file|could not unmarshal|yaml: (line|unmarshal)",
-        "A file of the project is no YAML: Pulumi.yaml, or Pulumi.NAME.yaml of the stack {stack}. Nothing was read. "
+        "A file of the project is no YAML: Pulumi.yaml, or {file} of the stack {stack}. Nothing was read. "
         "Correct the line that is named; a text with a colon, a bracket or a quote stands in quotes.",
     ),
     _kind(
@@ -78,9 +79,9 @@ _KINDS = (
     ),
     _kind(
         "could not decrypt configuration",
-        "A value under `secure:` in the file of the stack {stack}, Pulumi.NAME.yaml, cannot be decrypted: it is "
+        "A value under `secure:` in the file of the stack {stack}, {file}, cannot be decrypted: it is "
         "damaged, or was encrypted for another stack. Nothing was read. Set it again; the value is asked for:\n"
-        f"  {CLI} config set --stack {{stack}} --secret coderport:KEY",
+        f"  {CLI} config set --stack {{stack}} --secret coderport:CHOOSE-KEY",
     ),
     _kind(
         "PULUMI_CONFIG_PASSPHRASE_FILE",
@@ -119,7 +120,7 @@ _KINDS = (
     ),
     _kind(
         "saving stack config",
-        "The file of the stack {stack}, Pulumi.NAME.yaml, cannot be written. Pulumi keeps the salt of the passphrase "
+        "The file of the stack {stack}, {file}, cannot be written. Pulumi keeps the salt of the passphrase "
         "there, from the first run on that has one: make that run where the file can be written, and commit the file.",
         EngineError,
     ),
@@ -151,10 +152,11 @@ def known_refusal(stack: str, said: str, *, midway: bool = False) -> CoderportEr
 
     `midway` where the engine had begun: few kinds are known then.
     """
-    words = last_words(said)
+    words, file = last_words(said), f"Pulumi.{stack.rpartition('/')[2]}.yaml"
     for kind in _KINDS:
         if kind.midway >= midway and kind.sign.search(words):
-            return kind.error(f"{kind.told.format(stack=stack)}\nThe Pulumi CLI says: {_ON_THE_WAY.sub('', words)}")
+            told = kind.told.format(stack=stack, file=file)
+            return kind.error(f"{told}\nThe Pulumi CLI says: {_ON_THE_WAY.sub('', words)}")
     return None
 
 

@@ -11,6 +11,7 @@ from itertools import chain
 
 from coderport.catalog.values import Entity, Held
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
+from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI, COMMAND
 from coderport.terminal.text import short
 
@@ -103,7 +104,7 @@ def _claimed_twice(foreign: Iterable[tuple[Entity, Held]], owner: Owner) -> Iter
     if namesake:
         yield f"Another state wrote some of these under the same name, {owner.mark.stack}. If it is in use, rename this"
         yield "stack and give it other organizations (if that state is lost: takeOver, as below):"
-        yield f"  {CLI} stack rename NAME --stack {owner.mark.stack.rpartition('/')[2]}"
+        yield f"  {CLI} stack rename {NO_STACK} --stack {owner.mark.stack.rpartition('/')[2]}"
         stacks.pop(owner.mark.stack)
     for manager, organizations in sorted(stacks.items()):
         names = sorted(organizations - {""})
@@ -119,7 +120,7 @@ def _other(what: str, before: str, now: str, key: str) -> str:
             f"  until now  {before}",
             f"  this run   {now}",
             f"If that is a mistake, correct {key}. If it is meant, give the new one a stack of its own:",
-            f"  {COMMAND} up --stack NAME",
+            f"  {COMMAND} up --stack {NO_STACK}",
         )
     )
 

@@ -106,15 +106,21 @@ def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None
     asked = set() if names == "default" else {each.lower() for each in names}
     if unknown := asked - {word for each in KINDS for word in each.words}:
         # The provider loads this module, and has no need for settings.
-        from coderport.settings.names import NO_STACK
+        from coderport.settings.problem import Problem
         from coderport.settings.problems import report
+        from coderport.settings.remedies import placeholder_of
+        from coderport.terminal.placeholder import NO_STACK
 
         known = sorted(each.words[1] for each in KINDS)
         like = [found for each in sorted(unknown) if (found := nearest(each, known))]
         hint = f"; did you mean {', '.join(dict.fromkeys(like))}?" if like else ""
         wrong = ", ".join(short(each) for each in sorted(unknown))
         reason = f"names no kind of objects by {wrong} (known: {', '.join(known)}; or all alone){hint}"
-        raise SettingsError(report([("kinds", reason)], stack or NO_STACK))
+        meant = [
+            (nearest(each, known) or placeholder_of("kinds")) if each in unknown else each for each in sorted(asked)
+        ]
+        problem = Problem(("kinds",), reason, meant=",".join(dict.fromkeys(meant)))
+        raise SettingsError(report([problem], stack or NO_STACK))
     return tuple(each for each in KINDS if each.always or asked.intersection(each.words))
 
 

@@ -9,6 +9,8 @@ from coderport.coder.errors import CoderForbidden, CoderGone, CoderNotFound
 from coderport.coder.models import Template, Workspace
 from coderport.errors import Refusal
 from coderport.live.catalog import Catalog
+from coderport.terminal.placeholder import NO_STACK
+from coderport.terminal.remedy import COMMAND
 
 
 class Identity:
@@ -26,7 +28,7 @@ class Identity:
             raise Refusal(
                 f"Another Coder answers at {self._coder.base_url.host}: its deployment is {found}, and was "
                 f"{self._deployment}. live has stopped, and nothing of the other one was written.\n"
-                "If it is meant, give the new one a stack of its own:\n  python -m coderport up --stack NAME"
+                f"If it is meant, give the new one a stack of its own:\n  {COMMAND} up --stack {NO_STACK}"
             )
 
     async def insist_on(self, rows: Iterable[Workspace | Template]) -> None:
@@ -50,14 +52,15 @@ class Identity:
         if again.latest_build.build_number < before:
             raise restored(
                 f"the workspace {row.owner_name}/{row.name} is at build {again.latest_build.build_number}, and was at "
-                f"build {before}"
+                f"build {before}",
+                self._catalog.ground.settings.of_stack,
             )
 
 
-def restored(what: str) -> Refusal:
+def restored(what: str, stack: str) -> Refusal:
     """Why `live` stops where Coder was restored from a backup, and what a person can do."""
     return Refusal(
         f"Coder has gone back to an older state, as after a restore from a backup: {what}. live has stopped, and has "
         "deleted nothing because of it.\nIf that is right, see what a run would change, and start live again:\n"
-        "  python -m coderport preview --stack NAME"
+        f"  {COMMAND} preview --stack {stack}"
     )

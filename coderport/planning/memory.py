@@ -58,7 +58,7 @@ def unreadable(stack: str, error: MemoryUnreadableError) -> Refusal:
     return Refusal(
         f"What the stack {stack} declared before is not readable: {error}. Nothing was applied. "
         "Restore the stack's last good state. A folder or bucket keeps those before it in .pulumi/backups; Pulumi "
-        f"Cloud gives them by number:\n  {CLI} stack export --version NUMBER --file state.json --stack {stack}\n"
+        f"Cloud gives them by number:\n  {CLI} stack export --version CHOOSE-NUMBER --file state.json --stack {stack}\n"
         f"Then:\n  {CLI} stack import --file state.json --stack {stack}"
     )
 

@@ -33,6 +33,7 @@ from coderport.kinds.all import KIND_OF, KINDS
 from coderport.planning.plan import Plan
 from coderport.report.change import Change, Operation, ordered
 from coderport.settings import Releases
+from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import COMMAND
 from coderport.terminal.text import short
 
@@ -75,8 +76,8 @@ class PlanFile(BaseModel):
         return Releases(allow_deletions=self.allow_deletions, forget_unproven=self.forget_unproven)
 
 
-def loaded(file: Path) -> PlanFile:
-    """The plan in the file; SettingsError where it cannot be read or is none."""
+def loaded(file: Path, stack: str = NO_STACK) -> PlanFile:
+    """The plan in the file, of that stack; SettingsError where it cannot be read or is none."""
     try:
         return PlanFile.model_validate_json(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -84,7 +85,7 @@ def loaded(file: Path) -> PlanFile:
     except (ValidationError, UnicodeDecodeError):
         raise SettingsError(
             f"{file} is no plan that this version of coderport can apply. Make it anew, by:\n"
-            f"  {COMMAND} preview --stack NAME --out {shlex.quote(str(file))}"
+            f"  {COMMAND} preview --stack {stack} --out {shlex.quote(str(file))}"
         ) from None
 
 

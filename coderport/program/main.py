@@ -115,7 +115,7 @@ async def _foreseen(plan: Plan, settings: Settings, account: Account) -> None:
 def _keep_to_plan(account: Account) -> None:
     """Refusal where there is a plan to keep to, and this run would do anything else."""
     if file := os.environ.get(PLAN):
-        verdict = kept_to(loaded(Path(file)), Path(file), account.changes, account.stamps)
+        verdict = kept_to(loaded(Path(file), pulumi.get_stack()), Path(file), account.changes, account.stamps)
         if verdict.refused:
             raise refusal(verdict)
         account.kept_to_plan = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -165,12 +166,12 @@ class BlueprintResource:
                 on=_StillEmptying, attempts=None, timeout=_EMPTYING_SECONDS, wait_initial=0.25, wait_max=2.0
             ):
                 with attempt:
-                    await self._delete(identifier)
+                    await self._delete(identifier, state)
         except _StillEmptying as failure:
             raise failure.error from None
         self._holdings.deleted_blueprint(identifier)
 
-    async def _delete(self, identifier: str) -> None:
+    async def _delete(self, identifier: str, state: Recorded) -> None:
         try:
             await self._client.delete_blueprint(identifier)
         except PortRejected as error:
@@ -182,7 +183,7 @@ class BlueprintResource:
             raise PortError(
                 f"blueprint {identifier} stays in Port: it still has {remaining} entities that this stack does "
                 "not manage. Delete them in Port first, or take the blueprint out of the stack with "
-                f"`{CLI} state delete --stack NAME URN`."
+                f"`{CLI} state delete --stack {state.stack} {shlex.quote(state.urn)}`."
             ) from None
 
 

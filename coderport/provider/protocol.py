@@ -16,6 +16,8 @@ from typing import Any
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2
 
+from coderport.terminal.placeholder import NO_STACK
+
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -86,11 +88,20 @@ def diff_response(changes: Mapping[str, Kind]) -> provider_pb2.DiffResponse:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the state says about a resource: the inputs it was made from and what we answered then."""
+    """What the state says about a resource: the inputs it was made from and what we answered then.
+
+    `urn` is there where the resource is deleted.
+    """
 
     id: str
     inputs: Properties = field(default_factory=dict)
     outputs: Properties = field(default_factory=dict)
+    urn: str = ""
+
+    @property
+    def stack(self) -> str:
+        """The name of its stack, as the urn has it."""
+        return self.urn.removeprefix("urn:pulumi:").partition("::")[0] or NO_STACK
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,9 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     async def Delete(self, request: Any, context: Any) -> Any:
         async def delete() -> Any:
-            state = Recorded(request.id, properties_of(request.old_inputs), properties_of(request.properties))
+            state = Recorded(
+                request.id, properties_of(request.old_inputs), properties_of(request.properties), request.urn
+            )
             resource = self._resource(request.urn)
             if isinstance(resource, EntityResource):
                 await resource.delete(state, lambda text: self._warn(request.urn, text))

@@ -18,6 +18,7 @@ from coderport.report.account import Read, Standing
 from coderport.report.change import OTHER, PERMISSIONS_OF, Change, Operation, ordered
 from coderport.terminal.ending import Interrupted
 from coderport.terminal.progress import ENGINE, watcher
+from coderport.terminal.remedy import runnable_here
 
 Result = Literal["converged", "unchanged", "changes", "drifted", "refused", "failed"]
 
@@ -113,6 +114,11 @@ class Outcome(BaseModel):
     warnings: tuple[str, ...] = ()
     catalog: str = ""
     exit_code: int = Field(exclude=True)
+
+    def as_called(self) -> Outcome:
+        """The outcome as an output has it: the commands that its texts name are those that run here."""
+        told = {"message": runnable_here(self.message), "warnings": tuple(map(runnable_here, self.warnings))}
+        return self.model_copy(update=told)
 
 
 def failed(error: CoderportError | Interrupted) -> Outcome:

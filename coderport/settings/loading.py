@@ -12,9 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from coderport.errors import SettingsError
-from coderport.settings.names import ENVIRONMENT, NAMESPACE, NO_STACK, RELEASES, SECRETS, SOURCES
-from coderport.settings.problems import problems_of, report
+from coderport.settings.names import ENVIRONMENT, NAMESPACE, RELEASES, SECRETS, SOURCES
+from coderport.settings.problem import Problem
+from coderport.settings.problems import found_in, placeholders_in, problems_of, report
+from coderport.settings.remedies import UNKNOWN
 from coderport.settings.values import Access, Releases, Settings
+from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI
 from coderport.transport.address import is_loopback
 
@@ -26,29 +29,37 @@ def load_settings(
     encrypted: frozenset[str] = frozenset(),
     stack: str = NO_STACK,
     misplaced: Sequence[str] = (),
+    namespaces: Mapping[str, str] | None = None,
 ) -> Settings:
     """Settings from the stack config (keys without namespace, values parsed), the environment where it is silent.
 
     `encrypted` names the config keys that Pulumi keeps as secrets. `misplaced` are keys with a namespace that is ours
-    but for a typing error: they are wrong. Empty texts and objects count as not set, so that the typed schema can offer
-    a default. Raises one SettingsError that lists every wrong key.
+    but for a typing error: they are wrong. `namespaces` are those of keys that stand in the project's own. Empty texts
+    and objects count as not set, so that the typed schema can offer a default. Raises one SettingsError that lists
+    every wrong key.
     """
     given = _given(config, environ)
     in_config = _given(config, {}).keys()
     from_config = frozenset(key for key in in_config if key in SECRETS | {"portClientId"})
     from_environment = frozenset(given.keys() - in_config)
     sources = {"secrets_from_config": from_config, "from_environment": from_environment, "of_stack": stack}
-    problems = [(each, f"is not a setting; did you mean {NAMESPACE}:{each.partition(':')[2]}?") for each in misplaced]
+    problems = [
+        Problem((each,), f"{UNKNOWN}; did you mean {NAMESPACE}:{each.partition(':')[2]}?") for each in misplaced
+    ]
+    left = placeholders_in(given)
+    problems += left
     settings: Settings | None = None
     try:
         settings = Settings.model_validate({**given, **sources})
     except ValidationError as error:
-        problems.extend(problems_of(error))
+        told = {each.place for each in left}
+        problems.extend(each for each in found_in(error) if each.place not in told)
     for key in sorted(SECRETS & from_config - encrypted):
         if not _only_emulators(given):
-            problems.append((key, "is in clear in the stack config"))
+            problems.append(Problem((key,), "is in clear in the stack config", given[key]))
     if problems or settings is None:
-        raise SettingsError(report(problems, stack, from_environment))
+        from_there = {key: given[key] for key in from_environment}
+        raise SettingsError(report(problems, stack, from_there, namespaces))
     return settings
 
 
@@ -57,6 +68,9 @@ def load_access(kind: type[Access], environ: Mapping[str, str]) -> Access:
     keys = {field.alias for field in kind.model_fields.values()}
     given = {key: value for key, value in _given({}, environ).items() if key in keys}
     try:
+        if left := placeholders_in(given):
+            wrong = "\n".join(f"  {ENVIRONMENT[each.key]}: {each.reason}" for each in left)
+            raise SettingsError(f"The environment is not complete:\n{wrong}\nNothing was asked.")
         return kind.model_validate(given)
     except ValidationError as error:
         wrong = "\n".join(f"  {ENVIRONMENT[key]} {reason}" for key, reason in problems_of(error))
@@ -72,12 +86,13 @@ def settings_of(
     `Pulumi.yaml`, what that says counts where ours is silent. Raises SettingsError as `load_settings` does.
     """
     values: dict[str, Any] = {}
+    spaces: dict[str, str] = {}
     encrypted: set[str] = set()
     for namespace in dict.fromkeys((project, NAMESPACE)):
         for name, (value, secret) in config.items():
             key = name.removeprefix(f"{namespace}:")
             if key != name and (key not in values or value not in (None, "", "{}", "[]")):
-                values[key] = value
+                values[key], spaces[key] = value, namespace
                 encrypted = encrypted | {key} if secret else encrypted - {key}
     known = {field.alias or name for name, field in Settings.model_fields.items()} - SOURCES
     misplaced = [
@@ -87,7 +102,9 @@ def settings_of(
         if re.split(r"[.[]", key)[0] in known and get_close_matches(namespace, [NAMESPACE], cutoff=0.8)
         if namespace not in (project, NAMESPACE)
     ]
-    return load_settings(values, environ, encrypted=frozenset(encrypted), stack=stack, misplaced=misplaced)
+    return load_settings(
+        values, environ, encrypted=frozenset(encrypted), stack=stack, misplaced=misplaced, namespaces=spaces
+    )
 
 
 def printed_settings(file: Path, project: str, environ: Mapping[str, str], *, stack: str = NO_STACK) -> Settings:

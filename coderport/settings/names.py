@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NAMESPACE = "coderport"
-NO_STACK = "NAME"
-"""Stands in a remedy for the name of a stack that is not known where the settings are read."""
-
 ENVIRONMENT: Mapping[str, str] = {
     "coderApiBaseUrl": "CODER_API_BASE_URL",
     "coderSessionToken": "CODER_SESSION_TOKEN",

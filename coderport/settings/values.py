@@ -30,7 +30,9 @@ from coderport.settings.checks import (
     user_name,
     webhook_address,
 )
-from coderport.settings.names import NO_STACK, SOURCES
+from coderport.settings.names import SOURCES
+from coderport.settings.problem import KeysWrong
+from coderport.terminal.placeholder import NO_STACK
 from coderport.transport.address import is_in_clear, server_address
 
 
@@ -60,14 +62,19 @@ class Actions(BaseModel):
     extra: Annotated[tuple[Extra, ...], AfterValidator(each_once), BeforeValidator(extras_named)] = ()
 
     @model_validator(mode="after")
-    def _backend_has_what_it_needs(self) -> Actions:
+    def _keys_go_together(self) -> Actions:
+        wrong: dict[str, tuple[str, str | None]] = {}
         needed = {"github": ("repository", self.repository), "webhook": ("url", self.url)}.get(self.backend)
         if needed is not None and needed[1] is None:
-            raise ValueError(f"the backend {self.backend} needs {needed[0]}")
+            wrong[needed[0]] = f"is missing: the backend {self.backend} needs {needed[0]}", None
         if self.url and is_in_clear(self.url) and not self.agent:
-            raise ValueError("url must be https unless Port's agent calls it (agent: true)")
+            meant = f"https://{self.url.partition('://')[2]}"
+            wrong["url"] = "must be https unless Port's agent calls it (agent: true)", meant
         if self.backend != "off" and "bulk" in self.extra and not self.admins:
-            raise ValueError("extra has bulk, which only admins may press: name them in admins, or leave bulk out")
+            reason = "is missing: extra has bulk, which only admins may press: name them, or leave bulk out"
+            wrong["admins"] = reason, None
+        if wrong:
+            raise KeysWrong(wrong)
         return self
 
 

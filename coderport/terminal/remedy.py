@@ -1,7 +1,7 @@
 """How texts that name a remedy call the commands, so that what is printed can be pasted.
 
-The texts have one form, for whoever reads them elsewhere (a log, a comment, JSON). Where they are shown to a person at
-the machine, they name what runs here: the installed `coderport`, or the Python of the checkout, because few systems
+The texts have one form. Where one becomes an output, on a console, in JSON, on a page (and so in the comment that is
+made from them), it names what runs here: the installed `coderport`, or the Python of the checkout, because few systems
 have a `python` with our packages on PATH.
 """
 
@@ -48,14 +48,16 @@ _CALL = re.compile(r"(?<![\w/.-])python -m (coderport|benchmarks)")
 
 def runnable_here(text: str) -> str:
     """The text with the command, or the Python, that runs here in the commands that it names."""
-    return _CALL.sub(lambda found: _call(found[1]), text) if "python -m " in text else text
+    return _CALL.sub(_call, text) if "python -m " in text else text
 
 
-def _call(module: str) -> str:
-    if module != "coderport":
-        return f"{_python()} -m {module}"
+def _call(found: re.Match[str]) -> str:
+    if found[1] != "coderport":
+        return f"{_python()} -m {found[1]}"
     variables = (f"{name}={shlex.quote(value)}" for name, value in _variables.items())
-    return " ".join([*variables, _installed() or f"{_python()} -m coderport", *map(shlex.quote, _common)])
+    has_its_own = found.string[found.end() :].startswith(" --cwd ")
+    common = () if has_its_own else map(shlex.quote, _common)
+    return " ".join([*variables, _installed() or f"{_python()} -m coderport", *common])
 
 
 def _installed() -> str:
@@ -64,12 +66,19 @@ def _installed() -> str:
     if os.path.basename(script) != "coderport":
         return ""
     on_path = shutil.which("coderport")
-    return "coderport" if on_path and os.path.samefile(on_path, script) else shlex.quote(script)
+    return "coderport" if on_path and os.path.samefile(on_path, script) else _from_here(Path(script))
 
 
 def _python() -> str:
     on_path = shutil.which("python")
     if on_path is not None and os.path.abspath(on_path) == os.path.abspath(sys.executable):
         return "python"
-    here = Path(sys.executable)
-    return shlex.quote(str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here))
+    return _from_here(Path(sys.executable))
+
+
+def _from_here(file: Path) -> str:
+    """The file as a shell in the current folder takes it."""
+    if not file.is_relative_to(Path.cwd()):
+        return shlex.quote(str(file))
+    here = str(file.relative_to(Path.cwd()))
+    return shlex.quote(here if os.sep in here else f".{os.sep}{here}")

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from coderport.terminal.text import short
@@ -53,7 +54,12 @@ def _limit(value: object) -> str:
     span = re.fullmatch(r"datetime\.timedelta\((?:(days)=(\d+))?(?:(?:, )?seconds=(\d+))?\)", str(value))
     if span is None:
         return str(value)
-    seconds = int(span[2] or 0) * 86_400 + int(span[3] or 0)
+    return span_text(timedelta(days=int(span[2] or 0), seconds=int(span[3] or 0)))
+
+
+def span_text(span: timedelta) -> str:
+    """A span of whole seconds as a person writes it: 24h is 1d."""
+    seconds = int(span.total_seconds())
     return next(f"{seconds // size}{unit}" for unit, size in _UNITS if seconds % size == 0)
 
 

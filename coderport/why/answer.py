@@ -169,7 +169,8 @@ def _of_history(knowledge: Knowledge, ref: Ref) -> Iterator[Statement]:
         for image in record.entities:
             if (image.blueprint, image.identifier) == (ref.blueprint, ref.identifier):
                 said = f"Last {image.step} by the run {record.run} ({record.started:%Y-%m-%d %H:%M} UTC)."
-                yield Statement(topic="history", said=f"{said} {COMMAND} undo {record.run} --stack NAME shows it.")
+                shows = f"{COMMAND} undo {record.run} --stack {knowledge.settings.of_stack} shows it."
+                yield Statement(topic="history", said=f"{said} {shows}")
                 return
     if ref.identifier in knowledge.past.memory.declared.get(ref.blueprint, ()):
         yield Statement(topic="history", said="Declared by the last run; no run that is kept has written it.")

@@ -37,7 +37,7 @@ async def chosen(coder: CoderClient, catalog: Catalog) -> Chosen:
     notices = Notices(coder)
     organizations = [each.id for each in catalog.ground.snapshot.organizations]
     readable = [each for each in organizations if await reads_jobs(notices, each)]
-    feeds: list[Feed] = [JobsFeed(notices, each) for each in readable]
+    feeds: list[Feed] = [JobsFeed(notices, each, catalog.ground.settings.of_stack) for each in readable]
     absent: dict[str, str] = {}
     requests = len(readable)
     if len(readable) < len(organizations):

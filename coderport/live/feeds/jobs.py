@@ -9,6 +9,7 @@ from coderport.coder.notices import ListedJob, Notices
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.identity import restored
 from coderport.live.values import Event, Hint
+from coderport.terminal.placeholder import NO_STACK
 
 LIMIT = 50
 MOST = 800
@@ -32,8 +33,8 @@ class JobsFeed:
     covers = "every build: created, started, stopped, failed, deleted workspaces"
     properties = BUILT
 
-    def __init__(self, notices: Notices, organization_id: str) -> None:
-        self._notices, self._organization = notices, organization_id
+    def __init__(self, notices: Notices, organization_id: str, stack: str = NO_STACK) -> None:
+        self._notices, self._organization, self._stack = notices, organization_id, stack
         self.place = organization_id
         self._known: dict[str, str] = {}
         self._active: dict[str, str] = {}
@@ -46,7 +47,7 @@ class JobsFeed:
         """Hints for all jobs whose status is new. `gap` says whether there were more than could be asked for."""
         jobs = await self._newest()
         if self._is_older(jobs) and self._is_older(await self._notices.jobs(self._organization, limit=MOST)):
-            raise restored("provisioner jobs that were there are gone")
+            raise restored("provisioner jobs that were there are gone", self._stack)
         seen = {job.id for job in jobs}
         if lost := self._active.keys() - seen:
             older = await self._notices.jobs(self._organization, limit=MOST, active=True)
