@@ -348,6 +348,19 @@ def test_the_text_of_a_refusal() -> None:
     ]
 
 
+def test_a_pattern_that_names_nothing_is_said_before_the_release_and_only_where_something_is_refused() -> None:
+    idle = ("coderport:templates names templates that Coder does not have: pyhton.",)
+    text = deletions_verdict(
+        situation(before=range(9), left_out=dict.fromkeys(range(9), LeftOut.TEMPLATE), idle=idle)
+    ).text()
+    assert text.splitlines()[-5:-2] == [
+        *idle,
+        "Look at that first: a mistyped pattern leaves out what it was to name.",
+        "If that is right, allow it for one run:",
+    ]
+    assert not deletions_verdict(situation(before=range(9), now=range(9), idle=idle)).refused
+
+
 def test_a_weak_token_is_not_blamed_for_what_is_proven() -> None:
     evidence = situation(before=range(20), now=range(11, 20), gone=range(11), weakness="The token is weak.")
     assert "weak" not in deletions_verdict(evidence).text()

@@ -6,11 +6,14 @@ The tests of this file share one laboratory and run in order: each begins conver
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from lab import Lab, laboratory
 
+from coderport.commands import sync
+from coderport.commands.drift import drift
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.kinds.template import TEMPLATE
@@ -84,6 +87,28 @@ def test_a_scope_that_shrinks_is_named_apart_and_refused_when_it_is_large(lab: L
     outcome = lab.refused()
     lab.stack.configure({"excludeTemplates": []})
     assert "alive in Coder, left out by the template settings" in outcome.message
+    lab.assert_converged()
+
+
+def test_a_pattern_that_names_nothing_is_told_before_the_release_wherever_a_run_is_refused(lab: Lab) -> None:
+    names = [lab.coder.template(each).name for each in sorted(lab.coder.template_ids())]
+    lab.stack.configure({"templates": ["nosuch-*"], "excludeTemplates": ["neither"], "takeOver": "true"})
+    for act in (lab.stack.preview, lab.stack.up, partial(sync.preview, lab.stack), partial(sync.sync, lab.stack)):
+        outcome, tally = act()
+        assert (outcome.result, outcome.port_writes) == ("refused", 0)
+        said, _, release = outcome.message.partition("If that is right, allow it")
+        first = "coderport:templates names templates that Coder does not have: nosuch-*. It has "
+        assert said.count(first) == 1 and all(each in said for each in names)
+        assert "coderport:excludeTemplates names templates that Coder does not have: neither." in said
+        assert said.rstrip().endswith("Look at that first: a mistyped pattern leaves out what it was to name.")
+        assert "--allow-deletions" in release and "--allow-deletions" not in said
+        assert [each for each in tally.warnings if "coderport:takeOver is still true" in each], tally.warnings
+        assert not any("nosuch-*" in each for each in tally.warnings)  # it is in the refusal
+    _, reported = drift(lab.stack, repair=False)
+    assert any("takeOver" in each for each in reported.warnings) and "nosuch-*" in reported.warnings[-1]
+    lab.stack.configure({"templates": [], "excludeTemplates": ["neither"], "takeOver": "false"})
+    assert any("neither" in each for each in lab.stack.preview()[1].warnings)
+    lab.stack.configure({"excludeTemplates": []})
     lab.assert_converged()
 
 

@@ -129,6 +129,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     try:
         releases = stack.releases()
         compared = comparison_of(stack, releases, account)
+        tally.warnings.extend(compared.plan.notes)
         found = compared.found.drift()
         rows = tuple(drifted(compared, found))
         if repair and rows:
@@ -138,7 +139,6 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     except (CoderportError, Interrupted) as error:
         outcome, tally = failed(error, account, tally)
         return _with(rows, outcome), tally
-    tally.warnings.extend(compared.plan.notes)
     if compared.verdict.refused:
         tally.warnings.append(f"A run would be refused now.\n{compared.verdict.text()}")
     others = sum(row.kind in ("blueprint", "action", *TYPES) for row in rows)

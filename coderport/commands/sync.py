@@ -46,6 +46,7 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
     try:
         releases = stack.releases()
         compared = comparison_of(stack, releases, account)
+        tally.warnings.extend(compared.plan.notes)
         compared.insist()
         if compared.misfits:
             return run_full(stack, "; ".join(compared.misfits), account)
@@ -54,7 +55,6 @@ def sync(stack: Stack) -> tuple[Outcome, Tally]:
         keep_part(stack, compared, compared.found, account)
     except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)
-    tally.warnings.extend(compared.plan.notes)
     if compared.found.nothing:
         count_unchanged(tally, compared)
         return outcome_of(tally, account, None, "converged"), tally
@@ -73,10 +73,10 @@ def preview(stack: Stack, account: Account | None = None) -> tuple[Outcome, Tall
         compared = comparison_of(stack, releases, account)
         outlook(compared.plan, compared.permissions).leave_in(account)
         account.stamps = stamps_of(compared.plan, account.changes)
+        tally.warnings.extend(compared.plan.notes)
         compared.insist()
     except (CoderportError, Interrupted) as error:
         return failed(error, account, tally)
-    tally.warnings.extend(compared.plan.notes)
     tally.warnings.extend(f"The next run is a full one: {reason}." for reason in compared.misfits)
     account.orphans = {name: sorted(ids) for name, ids in compared.found.orphans.items()}
     for change in changes(compared, account.changes):

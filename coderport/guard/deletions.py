@@ -42,6 +42,7 @@ class Evidence:
     spent       how many that live in Coder went without a release in the last day
     weakness    what the token cannot see, as a sentence; empty if deletions can be proven
     narrowed_by what has to be said of a reason, such as the environment variable that it comes from
+    idle        what has to be said of patterns in the settings that name nothing, a sentence for each setting
     """
 
     desired: Mapping[str, frozenset[str]]
@@ -56,6 +57,7 @@ class Evidence:
     limits: Limits = field(default_factory=Limits)
     weakness: str = ""
     narrowed_by: Mapping[LeftOut, str] = field(default_factory=dict)
+    idle: tuple[str, ...] = ()
 
     def gone_of(self, kind: str, identifiers: Iterable[str]) -> frozenset[str]:
         """Those of the identifiers of that kind of which Coder says that they were deleted."""
@@ -149,6 +151,9 @@ def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_un
         lines.extend(_report(kind, evidence))
     if unknown and evidence.weakness:
         lines.append(evidence.weakness)
+    if evidence.idle:
+        lines.extend(evidence.idle)
+        lines.append("Look at that first: a mistyped pattern leaves out what it was to name.")
     if elsewhere:
         lines.append("Entities of another Coder deployment are never deleted, and no option allows it.")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,16 +32,6 @@ class Filters:
     def excluding(self, organization: str, template: str) -> tuple[str, ...]:
         """The patterns of `exclude_templates` that a template of that name has."""
         return tuple(pattern for pattern in self.exclude_templates if is_named(pattern, organization, template))
-
-    def idle(self, templates: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-        """The patterns that none of the templates (organization, name) has, by the setting that they stand in."""
-        names = list(templates)
-        given = {"templates": self.templates, "excludeTemplates": self.exclude_templates}
-        idle = {
-            key: tuple(pattern for pattern in patterns if not any(is_named(pattern, *name) for name in names))
-            for key, patterns in given.items()
-        }
-        return {key: patterns for key, patterns in idle.items() if patterns}
 
 
 def filters_of(settings: Settings) -> Filters:

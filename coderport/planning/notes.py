@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from coderport.catalog.blueprint import Blueprint
+from coderport.catalog.template_names import is_named
 from coderport.catalog.values import Entity, Held, LeftOut
+from coderport.coder.models import Template
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import Disappearances
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.guard.verdict import SHOWN
 from coderport.kinds.all import KIND_OF
-from coderport.kinds.filters import Filters
+from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory
 from coderport.planning.holdings import Holdings
 from coderport.planning.installation import note_of
@@ -30,11 +32,9 @@ def notes_on(
     held: Holdings,
     kinds: Mapping[str, Disappearances],
     narrowed: Mapping[LeftOut, str],
-    filters: Filters,
 ) -> Iterator[str]:
-    """All: on the read, patterns that match nothing, the stack's name, what leaves, is handed over, or is left."""
+    """All: on the read, the stack's name, what leaves, is handed over, or is left."""
     yield from _on_the_read(snapshot, held.installation)
-    yield from _idle(filters, snapshot)
     yield from _renamed(memory, mark)
     yield from _narrowed(narrowed, kinds)
     yield from _handed_over(kinds, held, mark)
@@ -105,20 +105,37 @@ def _on_the_read(snapshot: Snapshot, installation: Integration | None) -> tuple[
     return tuple(notes)
 
 
-def _idle(filters: Filters, snapshot: Snapshot) -> Iterator[str]:
-    """Patterns of the settings that are no template's name: mistyped, or of one that was renamed or deleted."""
+def notes_on_idle(settings: Settings, snapshot: Snapshot, of_siblings: Iterable[Template] | None) -> Iterator[str]:
+    """Patterns of the settings that are no template's name: mistyped, or of one that was renamed or deleted.
+
+    `of_siblings` are the templates of other stacks that can have a form here; None where this one declares no actions.
+    """
+    filters = filters_of(settings)
     organizations = {each.id: each.name for each in snapshot.organizations}
     there = [
         (each.organization_name or organizations.get(each.organization_id, ""), each.name)
         for each in snapshot.templates.values()
     ]
-    for key, patterns in filters.idle(there).items():
-        names = sorted({short(name) for _, name in there})
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        yield (
-            f"{NAMESPACE}:{key} names templates that Coder does not have: {', '.join(map(short, patterns))}. "
-            f"It has {', '.join(names[:SHOWN]) or 'none'}{more}."
-        )
+    yield from _idle("templates", filters.templates, there, "Coder")
+    yield from _idle("excludeTemplates", filters.exclude_templates, there, "Coder")
+    chosen = settings.actions.templates
+    if of_siblings is not None and not isinstance(chosen, str):
+        offered = [each for each in there if filters.takes(*each)]
+        offered += [(each.organization_name, each.name) for each in of_siblings]
+        yield from _idle("actions.templates", chosen, offered, "the catalog")
+
+
+def _idle(key: str, patterns: Iterable[str], there: Collection[tuple[str, str]], where: str) -> Iterator[str]:
+    """The note on those of the patterns that name none of the templates (organization, name); none where all do."""
+    idle = [each for each in patterns if not any(is_named(each, *name) for name in there)]
+    if not idle:
+        return
+    names = sorted({short(name) for _, name in there})
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    yield (
+        f"{NAMESPACE}:{key} names templates that {where} does not have: {', '.join(map(short, idle))}. "
+        f"It has {', '.join(names[:SHOWN]) or 'none'}{more}."
+    )
 
 
 def _renamed(memory: Memory, mark: Mark) -> Iterator[str]:

@@ -33,7 +33,14 @@ from coderport.kinds.unread import notes as notes_of_unread
 from coderport.planning.answers import answers_of, reasons_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
-from coderport.planning.notes import narrowed_by, notes_of_skipped, notes_on, notes_on_leaving, notes_on_taking_over
+from coderport.planning.notes import (
+    narrowed_by,
+    notes_of_skipped,
+    notes_on,
+    notes_on_idle,
+    notes_on_leaving,
+    notes_on_taking_over,
+)
 from coderport.planning.past import Past, known_of
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
@@ -158,8 +165,9 @@ def judge(
     with_users = any(each.name == USERS for each in read.kinds)
     actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation, with_users=with_users)
     answers = answers_of(settings, snapshot)
+    idle = tuple(notes_on_idle(settings, snapshot, of_siblings if declares_actions(settings) else None))
     going = deletions_verdict(
-        _evidence(settings, past, read, wanted, actions, answers, owner, now, of_siblings, forms),
+        replace(_evidence(settings, past, read, wanted, actions, answers, owner, now, of_siblings, forms), idle=idle),
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
@@ -203,7 +211,8 @@ def judge(
             leaving=frozenset(each.identifier for each in leaving),
         ),
         notes=(
-            *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings), filters_of(settings)),
+            *(() if going.refused else idle),
+            *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings)),
             *(
                 notes_on_taking_over(wanted.entities, held.entities, past.owner(deployment))
                 if settings.take_over

@@ -52,8 +52,6 @@ async def program() -> dict[str, Any]:
         memory, settings, plan = await unless_asked(_planned(account))
     if plan is None:
         return memory.outputs()
-    for note in plan.notes:
-        pulumi.log.warn(note)
     if orphans := sum(map(len, account.orphans.values())):
         done = "would be deleted" if pulumi.runtime.is_dry_run() else "were deleted"
         pulumi.log.warn(f"{orphans:,} entities of this stack that its state does not know {done} in Port.")
@@ -90,6 +88,8 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
         now=datetime.now(timezone.utc),
         account=account,
     )
+    for note in plan.notes:
+        pulumi.log.warn(note)
     await _foreseen(plan, settings, account)
     if verdict.refused:
         raise refusal(verdict)
