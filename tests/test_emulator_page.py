@@ -252,6 +252,16 @@ def test_a_form_follows_what_is_put_into_it() -> None:
     assert [each["value"] for each in filled["after"]["choices"]] == ["b", "x"]
 
 
+def test_a_default_that_a_person_cleared_comes_back_neither_in_the_form_nor_in_the_run(browser: Browser) -> None:
+    form = browser.do("/api/port/actions/make/form", **{"as": MEMBER, "inputs": {"size": None}})
+    assert next(each for each in form["fields"] if each["key"] == "size")["value"] is None
+    inputs = {"name": "abc", "size": None}
+    started = browser.do("/api/port/actions/make/runs", **{"as": MEMBER, "inputs": inputs})
+    assert "size" not in browser.see(f"/api/port/runs/{started['id']}")["inputs"]
+    wrong = browser.press("/api/port/actions/make/runs", **{"as": MEMBER, "inputs": {"name": None}})
+    assert wrong.status_code == 422 and "must have required property 'name'" in wrong.json()["message"]
+
+
 def test_a_form_is_executed_as_the_person_who_is_chosen(browser: Browser) -> None:
     started = browser.do("/api/port/actions/make/runs", **{"as": MEMBER, "inputs": {"name": "abc"}})
     shown = browser.see(f"/api/port/runs/{started['id']}")

@@ -12,7 +12,7 @@ from coderport.emulators.port.store import Store
 
 
 def form(store: Store, action: Json, given: Json, entity: Entity | None, user: User | None) -> Json:
-    """The generated form, filled with what was `given` so far and the defaults of the rest.
+    """The generated form, filled with what was `given` so far (None: cleared) and the defaults of the rest.
 
     `fields` stand in the order of the form's `order` or `steps`, then the others. A field that waits for another
     (`dependsOn`) is disabled until that has a value.
@@ -20,7 +20,9 @@ def form(store: Store, action: Json, given: Json, entity: Entity | None, user: U
     trigger = action["trigger"]
     declared: Json = trigger["userInputs"]
     known = {key: value for key, value in given.items() if key in declared["properties"]}
-    filled = filled_form(store, declared, known, entity, user)
+    cleared = {key for key, value in known.items() if value is None}
+    put_in = {key: value for key, value in known.items() if key not in cleared}
+    filled = filled_form(store, declared, put_in, entity, user, cleared)
     return {
         "identifier": action["identifier"],
         "title": action.get("title") or action["identifier"],

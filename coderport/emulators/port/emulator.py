@@ -263,11 +263,14 @@ class PortEmulator:
     ) -> Json:
         """Run an action as the person with that e-mail does in Port's pages; the run, which may have ended already.
 
-        With `view_as` they act as the person of that e-mail.
+        With `view_as` they act as the person of that e-mail. An input that is None was cleared: it gets no default.
         """
+        given = copy.deepcopy(inputs or {})
+        cleared = frozenset(key for key, value in given.items() if value is None)
+        filled = {key: value for key, value in given.items() if key not in cleared}
         with self._store.lock:
             user, other = person(self._store.users, by), self._person(view_as)
-            run = trigger(self._store, identifier, copy.deepcopy(inputs or {}), entity, user, "UI", view_as=other)
+            run = trigger(self._store, identifier, filled, entity, user, "UI", view_as=other, cleared=cleared)
             return self._shown(run)
 
     def _person(self, email: str | None) -> User | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +20,23 @@ from coderport.emulators.port.views import Look, entity_json
 _WHOLE = Look()
 
 
-def accepted_inputs(store: Store, form: Json, given: Mapping[str, Any], entity: Entity | None, by: User | None) -> Json:
-    """The inputs of a run: those given, and the defaults of the others.
+def accepted_inputs(
+    store: Store,
+    form: Json,
+    given: Mapping[str, Any],
+    entity: Entity | None,
+    by: User | None,
+    cleared: Collection[str] = (),
+) -> Json:
+    """The inputs of a run: those given, and the defaults of the others, but for those that a person has cleared.
 
     Whether an input is shown (`visible`, `disabled`, `dependsOn`) is the page's business: the API takes hidden ones.
     """
     declared: Json = form["properties"]
-    for key in given:
+    for key in (*given, *cleared):
         if key not in declared:
             raise _wrong("properties", f"must NOT have additional properties: '{key}'")
-    filled = filled_form(store, form, given, entity, by)
+    filled = filled_form(store, form, given, entity, by, cleared)
     values = filled.values
     for key in filled.required:
         if key not in values:
@@ -49,9 +56,14 @@ class FilledForm:
 
 
 def filled_form(
-    store: Store, form: Json, given: Mapping[str, Any], entity: Entity | None, by: User | None
+    store: Store,
+    form: Json,
+    given: Mapping[str, Any],
+    entity: Entity | None,
+    by: User | None,
+    cleared: Collection[str] = (),
 ) -> FilledForm:
-    """The form as it stands while a person fills it in: nothing is checked."""
+    """The form as it stands while a person fills it in: nothing is checked. What is `cleared` gets no default."""
     declared: Json = form["properties"]
     values = copy.deepcopy(dict(given))
     context: Json = {
@@ -60,7 +72,7 @@ def filled_form(
         "user": None if by is None else by.in_form(),
     }
     for key, body in declared.items():
-        if key not in values and "default" in body:
+        if key not in values and key not in cleared and "default" in body:
             default = constant(body["default"], context)
             if default is not None:
                 values[key] = default

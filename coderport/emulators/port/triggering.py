@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 
 from coderport.emulators.port import runs
 from coderport.emulators.port.approvals import may_execute
@@ -24,11 +25,12 @@ def trigger(
     source: str,
     *,
     view_as: User | None = None,
+    cleared: Collection[str] = (),
 ) -> Run:
     """The new run of an action, on its way or waiting for approval; no run where this raises.
 
-    `by` is a person, or the id of a client of the API; with `view_as` it acts as that person, whose rights count. In
-    this order: 404 (action), 422 `run_non_self_service_error`,
+    `by` is a person, or the id of a client of the API; with `view_as` it acts as that person, whose rights count.
+    Inputs that are `cleared` get no default. In this order: 404 (action), 422 `run_non_self_service_error`,
     422 `missing_self_service_action_entity`, 404 (entity), 403 `missing_permissions`, 422
     `entity_does_not_pass_condition`, 422 `user_inputs_schema_invalid`, and what `prepare` raises.
     """
@@ -47,7 +49,7 @@ def trigger(
     if condition is not None and entity is not None and not condition_holds(store, condition, entity):
         why = f'entity "{entity.identifier}" does not pass the condition of action "{name}"'
         raise Problem(422, "entity_does_not_pass_condition", why)
-    properties = accepted_inputs(store, definition["userInputs"], inputs, entity, user)
+    properties = accepted_inputs(store, definition["userInputs"], inputs, entity, user, cleared)
     run = _new_run(store, action, entity, properties, source, by.id if isinstance(by, User) else by)
     run.impersonated_id = view_as.id if view_as is not None else None
     if action.get("requiredApproval", False) is not False:

@@ -4,10 +4,13 @@ import { button, el, link, me, more, post, problem, table } from "./page.js";
 const as = () => "as=" + encodeURIComponent(me.email);
 const part = encodeURIComponent;
 
+const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 20 });
+
 /** A value of a property as text, or as a link where it is an address of the web. */
 function shown(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "string" && /^https?:\/\//.test(value)) return el("a", { href: value, rel: "noreferrer noopener", target: "_blank" }, value);
+  if (typeof value === "number") return number(value);
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
@@ -51,7 +54,7 @@ function showEntity(panel, place, [blueprint, identifier]) {
     value.actions.length ? el("div", { class: "bar" }, value.actions.map((each) => actionButton(each, value))) : null,
     el("h2", {}, "Relations"),
     facts(value.columns.filter((each) => each.kind === "relation").map((each) => [each.title, each.key, cell(value, each)])),
-    value.related_by_count ? el("p", {}, `Related to this (${value.related_by_count}): `, related(value.related_by)) : null,
+    value.related_by_count ? el("p", {}, `Related to this (${number(value.related_by_count)}): `, related(value.related_by)) : null,
     ...value.scorecards.map(scorecard),
     el("h2", {}, "Properties"),
     facts(value.columns.filter((each) => each.kind !== "relation").map((each) => [each.title, each.key, cell(value, each)])),
@@ -92,7 +95,7 @@ function widget(each) {
   if (each.slices) {
     const all = each.slices.reduce((sum, slice) => sum + slice.count, 0);
     return [table([], each.slices.map((slice) => ({ key: each.title + slice.title, cells: [
-      slice.title, { node: String(slice.count), class: "num" }, el("meter", { max: all, value: slice.count })] })))];
+      slice.title, { node: number(slice.count), class: "num" }, el("meter", { max: all, value: slice.count })] })))];
   }
   if (each.runs) return [runs(each.runs)];
   if (each.rows) return [each.count ? entities(each) : el("p", { class: "quiet" }, "None."), more(each.rows, each.count)];
@@ -157,7 +160,7 @@ async function showForm(panel, place, [action, entity]) {
     event.preventDefault();
     wrong.replaceChildren();
     const held = offered.filter((each) => !each.disabled).map((each) => [each.key, each.key in given ? given[each.key] : each.value]);
-    const inputs = Object.fromEntries(held.filter(([, value]) => value !== null && value !== undefined));
+    const inputs = Object.fromEntries(held.filter(([key, value]) => key in given || (value !== null && value !== undefined)));
     try {
       const run = await post(`api/port/actions/${part(action)}/runs`, { as: me.email, entity, inputs });
       location.hash = "#/run/" + part(run.id);
@@ -168,7 +171,7 @@ async function showForm(panel, place, [action, entity]) {
 
 function field(each, given, draw) {
   const id = "input-" + each.key;
-  const set = (value) => { if (value === null || value === "" || value === undefined) delete given[each.key]; else given[each.key] = value; };
+  const set = (value) => { given[each.key] = value === "" || value === undefined ? null : value; }; // null: cleared, also of a default
   const control = each.choices ? chooser(each, set, draw) : writer(each, set, draw);
   control.id = id;
   control.disabled = each.disabled;
