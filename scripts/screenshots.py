@@ -2,12 +2,14 @@
 
 They show the page of the emulated pair after a first run and one action, and the comment that a pull request gets from
 a preview of what then happens in Coder, in a Chromium without a window. Beside them stands a digest of what they are
-made of; a test compares it, so that a change of the page or the comment asks for new pictures.
+made of; a test compares it, so that a change of anything that they show asks for new pictures.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -15,14 +17,23 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 DIGEST = PICTURES / "made-of.txt"
 NAMES = ("catalog", "workspace", "form", "run", "dashboard", "comment")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_MADE_OF = ("scripts/screenshots.py", "coderport/emulators/page", "coderport/report/comment.py")
+_MADE_OF = ("scripts/screenshots.py", "coderport/emulators/page")
+_TEXTS = (
+    "coderport/runner/operations.py",
+    "coderport/runner/building.py",
+    "coderport/runner/following.py",
+    "coderport/emulators/coder/people.py",
+    "coderport/emulators/coder/seed.py",
+    "coderport/emulators/coder/builds.py",
+)
+"""Of these the pictures show texts: what a run says, and what the emulated Coder has."""
 _PERSON = "anna.lindqvist@example.com"
 _MILLISECONDS = 60_000
 _REPORT = "https://github.com/acme/portal/actions/runs/7/artifacts/9"
@@ -44,14 +55,76 @@ def chromium() -> str | None:
 
 
 def digest() -> str:
-    """The SHA-256 of this script, of the page (its bundle and what answers it) and of what writes the comment."""
+    """The SHA-256 of all that the pictures show: this script and the page (its bundle and what answers it) as they
+    are written, the catalog, forms and dashboards as they are declared, a comment as it is written, texts of runs.
+    """
     found = hashlib.sha256()
     for place in _MADE_OF:
         path = ROOT / place
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 found.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for shown in (shown_of_the_catalog(), shown_of_the_comment(), *map(_texts, _TEXTS)):
+        found.update(json.dumps(shown, sort_keys=True, default=str).encode() + b"\0")
     return found.hexdigest()
+
+
+def shown_of_the_catalog() -> dict[str, Any]:
+    """The blueprints, the actions with a template's own form, and the answers of the stack that is pictured."""
+    sys.path.insert(0, str(ROOT))
+    from coderport.catalog.actions import declared as actions
+    from coderport.catalog.actions.values import to_port
+    from coderport.catalog.answers.declared import declared as answers
+    from coderport.catalog.answers.values import Part
+    from coderport.catalog.blueprint import to_port as blueprint_to_port
+    from coderport.coder.models import Template
+    from coderport.coder.parameters import RichParameter, TemplateForm
+    from coderport.commands.demo import ACTIONS
+    from coderport.kinds.all import blueprints_of, kinds_of
+    from coderport.settings import Actions
+
+    moment, nobody = "2026-11-27T12:00:00Z", "00000000-0000-0000-0000-000000000000"
+    ids = dict.fromkeys(("id", "organization_id", "active_version_id", "created_by_id"), nobody)
+    texts = {"name": "python-data-science", "organization_name": "coder", "created_by_name": "admin"}
+    template = Template.model_validate({**ids, **texts, "created_at": moment, "updated_at": moment})
+    parameters = tuple(
+        RichParameter.model_validate({"name": kind, "type": kind, "mutable": True, "default_value": value})
+        for kind, value in (("string", "a"), ("number", "2"), ("bool", "true"), ("list(string)", '["a"]'))
+    )
+    form = TemplateForm(template.id, template.active_version_id, parameters)
+    made = actions.declared(Actions.model_validate(ACTIONS), [template], {template.id: form}, deployment_id=nobody)
+    return {
+        "blueprints": [blueprint_to_port(each) for each in blueprints_of(kinds_of("default"))],
+        "actions": [to_port(each) for each in made],
+        "answers": [(each.kind, each.identifier, each.body) for each in answers(get_args(Part), {nobody: "coder"}, 5)],
+    }
+
+
+def shown_of_the_comment() -> str:
+    """The comment on a preview of each kind of change."""
+    sys.path.insert(0, str(ROOT))
+    from coderport.report.comment import comment
+
+    changes = [
+        {"operation": "deleted", "kind": "workspace", "identifier": "d", "title": "anna/dev",
+         "why": "deleted in Coder"},
+        {"operation": "created", "kind": "workspace", "identifier": "c", "title": "anna/new"},
+        {"operation": "adopted", "kind": "workspace", "identifier": "a", "title": "anna/had"},
+        {"operation": "updated", "kind": "workspace", "identifier": "u", "title": "anna/api", "details": ["status"],
+         "values": {"status": ["running", "stopped"]}},
+        {"operation": "updated", "kind": "action", "identifier": "f", "title": "Stop", "findings": ["its title"]},
+    ]  # fmt: skip
+    counts = {"created": 1, "adopted": 1, "updated": 1, "deleted": 1, "released": 0, "unchanged": 8}
+    said = {"result": "changes", "kinds": {"workspace": counts}, "changes": changes}
+    return comment("demo", 0, f"reading\n{json.dumps(said)}\n", "", _REPORT)
+
+
+def _texts(place: str) -> list[str]:
+    """The texts in a module, without its docstrings: what it shows, however it is written."""
+    tree = ast.parse((ROOT / place).read_text(encoding="utf-8"))
+    alone = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
+    constants = (each for each in ast.walk(tree) if isinstance(each, ast.Constant) and id(each) not in alone)
+    return [each.value for each in constants if isinstance(each.value, str)]
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from coderport.emulators.pair import Pair
 from coderport.emulators.port import PortEmulator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import screenshots
 from screenshots import DIGEST, NAMES, PICTURES, digest
 
 HERE = "http://127.0.0.1:17083"
@@ -338,3 +340,23 @@ def test_the_pictures_show_the_page_as_it_is() -> None:
         picture = (PICTURES / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG"), name
         assert len(picture) < 200_000, f"{name} is to be small"
+
+
+def test_whatever_the_pictures_show_asks_for_new_ones_where_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A title of a form, a property, a card of a dashboard, a line of the comment or of a run."""
+    shown, said = screenshots.shown_of_the_catalog(), screenshots.shown_of_the_comment()
+    titles = json.dumps(shown)
+    for title in ("Create python-data-science", "Create Coder Workspace", "Workspace Health", "Latest runs"):
+        assert title in titles, title
+    for line in ("anna/dev", "running", "its title", "All of it as a page"):
+        assert line in said, line
+    now = digest()
+    assert now == digest()
+    for name, other in {
+        "shown_of_the_catalog": lambda: {**shown, "actions": shown["actions"][1:]},
+        "shown_of_the_comment": lambda: said.replace("anna/dev", "anna/other"),
+        "_texts": lambda place: [place],
+    }.items():
+        with monkeypatch.context() as changed:
+            changed.setattr(screenshots, name, other)
+            assert digest() != now, name
