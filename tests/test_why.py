@@ -11,10 +11,13 @@ import pytest
 from lab import Lab, laboratory
 
 from coderport.catalog.actions.values import Rule
+from coderport.catalog.values import Ref
 from coderport.commands.why import explain
 from coderport.engine import CliInfo
+from coderport.why.addresses import Addresses, Place
 from coderport.why.answer import Answer, answers
-from coderport.why.gathering import Knowledge, gathered
+from coderport.why.gathering import gathered
+from coderport.why.knowledge import Knowledge
 
 LEFT_OUT = "left-out"
 FOREIGN = "0e5f0b7a-0000-4000-8000-00000000000a"
@@ -28,6 +31,16 @@ class Life:
     lab: Lab
     ids: dict[str, str]
     knowledge: Knowledge
+
+    def knows(self, about: str) -> Knowledge:
+        """What is gathered for the question: of what a run has deleted Coder is asked again."""
+        if "former" not in about:
+            return self.knowledge
+        with pytest.MonkeyPatch.context() as patch:
+            settings, memory = self.lab.stack.settings(), self.lab.stack.memory()
+            patch.setattr(self.lab.stack, "settings", lambda: settings)
+            patch.setattr(self.lab.stack, "memory", lambda: memory)
+            return gathered(self.lab.stack, self.asked(about))
 
     def asked(self, about: str) -> str:
         """The text of the question: `{name}` stands for an id, `{name_path}` for owner/name."""
@@ -52,9 +65,16 @@ def life(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lif
         coder.stop(stopped)
         others = [coder.create_workspace(name=f"w{number}") for number in range(6)]
         gone, edited, changed, missing, taken, cleared = others
-        lab.stack.configure(
-            {"excludeTemplates": [LEFT_OUT, "none-*"], "actions": {"backend": "github", "repository": "acme/coderport"}}
-        )
+        former = coder.create_workspace(name="former")
+        actions: dict[str, Any] = {
+            "backend": "github",
+            "repository": "acme/coderport",
+            "extra[0]": "bulk",
+            "admins[0]": "root@example.com",
+        }
+        lab.stack.configure({"excludeTemplates": [LEFT_OUT, "none-*"], "actions": actions})
+        lab.up()
+        coder.delete_workspace(former)
         lab.up()
         coder.delete_workspace(gone)
         coder.rename_workspace(changed, "w2-renamed")
@@ -73,7 +93,8 @@ def life(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lif
         template = min(coder.template_ids() - {left_out, old})
         ids = {
             "running": running, "stopped": stopped, "gone": gone, "edited": edited, "changed": changed, "fresh": fresh,
-            "missing": missing, "taken": taken, "cleared": cleared, "hidden": hidden, "left_out": left_out, "old": old,
+            "missing": missing, "former": former, "taken": taken, "cleared": cleared, "hidden": hidden,
+            "left_out": left_out, "old": old,
             "prebuild": prebuild, "template": template, "template_name": coder.template(template).name,
         }  # fmt: skip
         yield Life(lab, ids, gathered(lab.stack))
@@ -124,6 +145,23 @@ QUESTIONS = [
     ("{template}", "coder", "In Coder"),
     ("{template_name}", "coder", "In Coder"),
     ("{url}/templates/coder/{template_name}", "port", "In Port"),
+    ("{former}", "coder", "Deleted in Coder: Coder says so of this id."),
+    ("{former}", "scope", "Nothing to be in scope: it is deleted in Coder."),
+    ("{former}", "history", "Last deleted by the run "),
+    ("{former}", "next run", "No run creates it."),
+    ("former", "coder", "Deleted in Coder: Coder says so of this id."),
+    ("admin/former", "port", "Not in Port."),
+    ("{url}/@admin/former", "coder", "Deleted in Coder: Coder says so of this id."),
+    ("{url}/@{running_path}.main/apps/code-server", "coder", "In Coder"),
+    ("{url}/api/v2/workspaces/{running}", "coder", "In Coder"),
+    ("{running_path}/", "coder", "In Coder"),
+    ("/@{running_path}", "coder", "In Coder"),
+    ("coder_workspace:{running}", "coder", "In Coder"),
+    ("coder_template:{template}", "coder", "In Coder"),
+    ("coder_workspace-{running}", "coder", "In Coder"),
+    ("{template}", "button", "Update all outdated: offered, to root@example.com only."),
+    ("{url}/templates/{template_name}/docs", "coder", "In Coder"),
+    ("https://app.port.io/self-serve?action=coder_create_workspace&actionInputs=x", "port", "In Port."),
     ("coder_create_workspace", "scope", "The settings ask for it."),
     ("Create Coder Workspace", "port", "In Port."),
     ("coder_create_{template}", "owner", "Declared by this stack's last run."),
@@ -135,13 +173,73 @@ QUESTIONS = [
 ]  # fmt: skip
 
 
+STRANGE = [
+    # an address that is none of ours, and what is said of it
+    ("https://other-coder.example.com/@{running_path}", "is an address neither of this stack's Coder (http://127.0.0.1:"),
+    ("https://evil.example/x/runs", "nor of Port's app (app.port.io, "),
+    ("https://evil.example/templates/coder/{template_name}", "is an address neither"),
+    ("https://evil.example/coder_workspaceEntity?identifier={running}", "is an address neither"),
+    ("https://127.0.0.1@evil.example/@{running_path}", "is an address neither"),
+    ("http://127.0.0.1:1/@{running_path}", "is an address neither"),
+    ("https://app.port.io/some_otherEntity?identifier={running}", "is of Port's blueprint some_other, and coderport"),
+    ("https://app.port.io/coder_templateEntity?identifier={running}", "which neither Coder nor Port has shown"),
+    ("https://app.port.io/coder_workspaces", "is a page of Port's app that is of no one entity"),
+    ("{url}/settings/runs", "is no page of an object that is known in this Coder"),
+    ("{url}/", "is no page of an object that is known in this Coder"),
+    ("http://[::1", "is no address"),
+    ("http://a／b/c", "is no address"),
+    ("https://", "is no address"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("about", "said"), STRANGE)
+def test_an_address_of_something_else_is_said_to_be_that(life: Life, about: str, said: str) -> None:
+    (answer,) = answers(life.knowledge, life.asked(about))
+    assert answer.kind == "" and said in answer.statements[0].said
+
+
+@pytest.mark.parametrize("text", ["//[x", "[", "#", ".", "@", "/", "?identifier=x", "\x00", "http:", "runs#"])
+def test_no_text_is_too_strange_to_ask(life: Life, text: str) -> None:
+    (answer,) = answers(life.knowledge, text)
+    assert answer.kind == "" and answer.statements
+
+
+CODER = ("https://coder.example.com/dev", "https://access.example.com:8443")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("https://coder.example.com/dev/@a/b/", Place(path="/@a/b")),
+        ("HTTPS://CODER.example.com:443/dev/@A/b?x#y", Place(path="/@a/b")),
+        ("coder.example.com/dev/@a/b", Place(path="/@a/b")),
+        ("https://access.example.com:8443/@a/b", Place(path="/@a/b")),
+        ("https://coder.example.com/development/@a/b", None),
+        ("https://coder.example.com/@a/b", None),
+        ("https://access.example.com/@a/b", None),
+        ("https://app.us.port.io/coder_userEntity?identifier=x", Place(ref=Ref("coder_user", "x"))),
+        ("app.us.port.io/coder_userEntity?identifier=x", Place(ref=Ref("coder_user", "x"))),
+        ("https://app.port.io/coder_userEntity?identifier=x", None),
+    ],
+)
+def test_an_address_is_of_this_coder_or_of_this_region_of_port(text: str, place: Place | None) -> None:
+    found = Addresses(CODER, "https://api.us.port.io").place(text)
+    assert found is not None and (
+        found == place if place is not None else found.strange.startswith("is an address nei")
+    )
+
+
+def test_what_is_only_like_one_of_our_addresses_is_a_name() -> None:
+    assert Addresses(CODER, "https://api.port.io").place("coder.example.com.evil/@a/b") is None
+
+
 def test_there_are_forty_questions() -> None:
     assert len(QUESTIONS) >= 40
 
 
 @pytest.mark.parametrize(("about", "topic", "said"), QUESTIONS)
 def test_each_question_is_answered_right(life: Life, about: str, topic: str, said: str) -> None:
-    found = answers(life.knowledge, life.asked(about))
+    found = answers(life.knows(about), life.asked(about))
     of_topic = [each.said for answer in found for each in answer.statements if each.topic == topic]
     assert any(said in each for each in of_topic), found
 

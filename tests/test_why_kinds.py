@@ -18,7 +18,8 @@ from coderport.doctor.coder import coder_checks
 from coderport.engine import CliInfo
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.why.answer import Answer, answers
-from coderport.why.gathering import Knowledge, gathered
+from coderport.why.gathering import gathered
+from coderport.why.knowledge import Knowledge
 
 NAMES = {each.words[0]: each.name for each in KINDS}
 

@@ -15,7 +15,7 @@ from coderport.why.gathering import gathered
 
 def explain(stack: Stack, asked: str, *, as_object: bool) -> int:
     """Shows what there is to say; the exit code is 1 where nothing is called so."""
-    found = answers(gathered(stack), asked)
+    found = answers(gathered(stack, asked), asked)
     if as_object:
         print(json_line(json.dumps({"answers": [_told(each) for each in found]})))
     else:

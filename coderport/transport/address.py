@@ -12,7 +12,7 @@ from coderport.transport.loopback import is_loopback_host
 def http_address(text: str) -> str:
     """The address of a web server without a slash at its end; ValueError, which says why, for anything else."""
     address = text.strip().rstrip("/")
-    url = _parsed(address)
+    url = parsed(address)
     if url is None or url.scheme not in {"http", "https"} or "%20" in url.host:
         raise ValueError("must be an http(s) URL with a host")
     if any(sign in address for sign in "?#@\\"):
@@ -30,18 +30,19 @@ def server_address(text: str, suffix: str = "") -> str:
 
 def is_loopback(address: str) -> bool:
     """Whether the address is one of this machine, where the emulators listen."""
-    url = _parsed(address)
+    url = parsed(address)
     return url is not None and is_loopback_host(url.host)
 
 
 def is_in_clear(address: str) -> bool:
     """Whether what is sent there leaves this machine unencrypted."""
-    url = _parsed(address)
+    url = parsed(address)
     return url is not None and url.scheme == "http" and not is_loopback_host(url.host)
 
 
 @lru_cache(maxsize=64)
-def _parsed(address: str) -> httpx.URL | None:
+def parsed(address: str) -> httpx.URL | None:
+    """The address in its parts; None where it has no host that a client could connect to."""
     try:
         url = httpx.URL(address)
         named = bool(url.host)  # a wrong international name is found when it is asked for

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from coderport.catalog.actions.bulk import STOP_OF_USER, UPDATE_OUTDATED
 from coderport.catalog.actions.declared import extra_of, form_of, wants_form
+from coderport.catalog.actions.values import AdminsOnly
+from coderport.catalog.identifiers import TEMPLATES, USERS, WORKSPACES
 from coderport.catalog.values import Entity, Held, LeftOut, Ref
 from coderport.coder.fate import Fate
 from coderport.coder.models import Template
@@ -17,14 +20,13 @@ from coderport.guard.ownership import MANAGED_BY, Mark, Whose
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.kinds.filters import filters_of
 from coderport.kinds.kind import Kind, rights_text
-from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.notes import skipped_of
 from coderport.planning.plan import declares_actions
 from coderport.settings import NAMESPACE
 from coderport.terminal.remedy import COMMAND
 from coderport.terminal.text import short
-from coderport.why.gathering import Knowledge
-from coderport.why.naming import nearest, subjects
+from coderport.why.knowledge import Knowledge
+from coderport.why.naming import Found, found, nearest
 
 Topic = Literal["coder", "scope", "port", "owner", "history", "property", "next run", "button", "unknown"]
 
@@ -51,10 +53,10 @@ class Answer(BaseModel):
 
 def answers(knowledge: Knowledge, asked: str) -> tuple[Answer, ...]:
     """One for each object that is named so, or one that says why there is none."""
-    found = subjects(knowledge, asked)
-    if not found:
-        return (Answer(kind="", identifier="", title=asked, statements=tuple(_unknown(knowledge, asked))),)
-    return tuple(_answer(knowledge, ref) for ref in found)
+    named = found(knowledge, asked)
+    if not named.refs:
+        return (Answer(kind="", identifier="", title=asked, statements=tuple(_unknown(knowledge, asked, named))),)
+    return tuple(_answer(knowledge, ref) for ref in named.refs)
 
 
 def _answer(knowledge: Knowledge, ref: Ref) -> Answer:
@@ -65,9 +67,9 @@ def _answer(knowledge: Knowledge, ref: Ref) -> Answer:
         statements = tuple(_of_action(knowledge, ref.identifier))
         return Answer(kind="action", identifier=ref.identifier, title=title, statements=statements)
     entity, held = knowledge.entities.get(ref), knowledge.held(ref)
-    title = next(
-        (each.title for each in (entity, held, knowledge.seen.get(ref)) if each is not None and each.title), ""
-    )
+    last = knowledge.last_written(ref)
+    several = (entity, held, knowledge.seen.get(ref), None if last is None else last[1])
+    title = next((each.title for each in several if each is not None and each.title), "")
     statements = tuple(_of_entity(knowledge, ref, entity, held))
     return Answer(kind=KIND_OF[ref.blueprint].words[0], identifier=ref.identifier, title=title, statements=statements)
 
@@ -80,7 +82,7 @@ def _of_entity(knowledge: Knowledge, ref: Ref, entity: Entity | None, held: Held
     if entity is not None and held is not None:
         yield from _properties(knowledge, entity, held)
     yield Statement(topic="next run", said=_next_run(knowledge, ref, entity, held))
-    if ref.blueprint == WORKSPACE.identifier and held is not None:
+    if held is not None:
         yield from _buttons(knowledge, held)
 
 
@@ -94,7 +96,7 @@ def _in_coder(knowledge: Knowledge, ref: Ref) -> str:
         return "In Coder, and seen by this token."
     if ref.identifier in listing.outside:
         return "In Coder, and seen by this token, in an organization that is not in scope."
-    fate = listing.fates.get(ref.identifier)
+    fate = knowledge.fate(ref)
     if fate is Fate.GONE:
         return f"{kind.end[0].upper()}{kind.end[1:]}: {kind.proof}."
     if fate is not None:
@@ -116,8 +118,12 @@ def _in_scope(knowledge: Knowledge, ref: Ref) -> str:
         return "Not known, because this kind was not read: what Port has of it stays as it is."
     if why is None and ref not in knowledge.entities and ref in knowledge.seen:
         return "In scope, and left to the other stack of this project that has it in Port."
+    if why is None and ref in knowledge.entities:
+        return "In scope."
+    if why is None and knowledge.fate(ref) is Fate.GONE:
+        return f"Nothing to be in scope: it is {KIND_OF[ref.blueprint].end}."
     if why is None:
-        return "In scope." if ref in knowledge.entities else "Nothing to be in scope: there is no such object."
+        return "Nothing to be in scope: Coder shows no such object."
     setting = {
         LeftOut.ORGANIZATION: f"{NAMESPACE}:organizations or {NAMESPACE}:coderOrganizationId",
         LeftOut.TEMPLATE: f"{NAMESPACE}:templates and {NAMESPACE}:excludeTemplates",
@@ -165,13 +171,12 @@ def _in_port(knowledge: Knowledge, ref: Ref, held: Held | None) -> Iterator[Stat
 
 
 def _of_history(knowledge: Knowledge, ref: Ref) -> Iterator[Statement]:
-    for record in knowledge.history:
-        for image in record.entities:
-            if (image.blueprint, image.identifier) == (ref.blueprint, ref.identifier):
-                said = f"Last {image.step} by the run {record.run} ({record.started:%Y-%m-%d %H:%M} UTC)."
-                shows = f"{COMMAND} undo {record.run} --stack {knowledge.settings.of_stack} shows it."
-                yield Statement(topic="history", said=f"{said} {shows}")
-                return
+    if (last := knowledge.last_written(ref)) is not None:
+        record, image = last
+        said = f"Last {image.step} by the run {record.run} ({record.started:%Y-%m-%d %H:%M} UTC)."
+        shows = f"{COMMAND} undo {record.run} --stack {knowledge.settings.of_stack} shows it."
+        yield Statement(topic="history", said=f"{said} {shows}")
+        return
     if ref.identifier in knowledge.past.memory.declared.get(ref.blueprint, ()):
         yield Statement(topic="history", said="Declared by the last run; no run that is kept has written it.")
     else:
@@ -234,22 +239,36 @@ def _next_run(knowledge: Knowledge, ref: Ref, entity: Entity | None, held: Held 
 
 
 def _buttons(knowledge: Knowledge, held: Held) -> Iterator[Statement]:
-    """Which actions Port offers on the workspace as Port holds it, and which condition is not met for the others."""
+    """Which actions Port offers on the entity as Port holds it, and which condition is not met for the others."""
+    if held.blueprint not in _WITH_BUTTONS:
+        return
     if not declares_actions(knowledge.settings):
         yield Statement(topic="button", said=f"None: this stack declares no actions ({NAMESPACE}:actions.backend).")
         return
-    for action in knowledge.actions.values():
-        if action.blueprint != held.blueprint or action.operation == "CREATE" or not action.condition:
-            continue
+    its = [
+        each for each in knowledge.actions.values() if each.blueprint == held.blueprint and each.operation != "CREATE"
+    ]
+    for identifier in _WITH_BUTTONS[held.blueprint]:
+        if extra_of(identifier) not in knowledge.settings.actions.extra:
+            yield Statement(topic="button", said=f"{identifier}: {_why_declared(knowledge, identifier)}")
+    for action in its:
         if action.identifier not in knowledge.past.held.actions:
             yield Statement(topic="button", said=f"{action.title}: not in Port yet.")
             continue
         unmet = [each for each in action.condition if not each.holds(held.properties)]
-        if not unmet:
-            yield Statement(topic="button", said=f"{action.title}: offered.")
-        else:
+        if unmet:
             told = " and ".join(f"{each} (it is {_shown(held.properties.get(each.property))})" for each in unmet)
             yield Statement(topic="button", said=f"{action.title}: not offered, it needs {told}.")
+        elif isinstance(who := action.permissions.policy, AdminsOnly):
+            yield Statement(
+                topic="button", said=f"{action.title}: offered, to {', '.join(map(short, who.admins))} only."
+            )
+        else:
+            yield Statement(topic="button", said=f"{action.title}: offered.")
+
+
+_WITH_BUTTONS = {WORKSPACES: (), TEMPLATES: (UPDATE_OUTDATED,), USERS: (STOP_OF_USER,)}
+"""The kinds that actions may be on, and those that a setting asks for: of these is told as well that they are not."""
 
 
 def _of_action(knowledge: Knowledge, identifier: str) -> Iterator[Statement]:
@@ -296,7 +315,10 @@ def _why_declared(knowledge: Knowledge, identifier: str) -> str:
     return f"Not declared: its form was not readable{gone}."
 
 
-def _unknown(knowledge: Knowledge, asked: str) -> Iterator[Statement]:
+def _unknown(knowledge: Knowledge, asked: str, named: Found) -> Iterator[Statement]:
+    if named.strange:
+        yield Statement(topic="unknown", said=f"{short(asked.strip())} {named.strange}.")
+        return
     read = knowledge.read
     there = [each for each in read.kinds if each.name not in read.skipped]
     counted = ", ".join(each.several(read.listings[each.name].seen) for each in there)

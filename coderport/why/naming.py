@@ -1,66 +1,136 @@
-"""What a question names: an id, an address in Coder or Port, a name, a title, or a property of one of them."""
+"""Which objects a question is about: by id, by name, or by an address of this Coder or of Port's app."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from coderport.catalog.actions.declared import CREATE_FROM_PREFIX
-from coderport.catalog.values import Ref
+from coderport.catalog.identifiers import PROXIES, QUOTAS, TEMPLATES, USERS, WORKSPACES
+from coderport.catalog.values import Ref, is_id
 from coderport.guard.deletions import ACTION
-from coderport.why.gathering import Knowledge
+from coderport.guard.ownership import DEPLOYMENT
+from coderport.kinds.all import KIND_OF
+from coderport.terminal.text import short
+from coderport.why.addresses import Addresses
+from coderport.why.knowledge import Knowledge
 
 SHOWN = 5
 _NAMES = ("name", "display_name", "username", "email")
 _BEFORE = ("owner_name", "organization_name", "template_name")
 
 
+@dataclass(frozen=True)
+class Found:
+    """The objects that a text names; actions are of the kind `ACTION`. `strange` is why an address names none."""
+
+    refs: tuple[Ref, ...] = ()
+    strange: str = ""
+
+
+def found(knowledge: Knowledge, asked: str) -> Found:
+    """What the text names: all that have that id, or else that name, or else had it when a kept run wrote them."""
+    text = asked.strip()
+    place = _addresses(knowledge).place(text)
+    if place is None:
+        return Found(tuple(_named(knowledge, text.strip("/").removeprefix("@"))))
+    if place.ref is not None:
+        known = place.ref in dict(_names(knowledge)) or place.ref in dict(_former_names(knowledge))
+        strange = f"is of {place.ref.blueprint} {short(place.ref.identifier)}, which neither Coder nor Port has shown"
+        return Found((place.ref,)) if known else Found(strange=strange)
+    if place.strange:
+        proxies = tuple(ref for ref, url in _urls(knowledge) if ref.blueprint == PROXIES and _same(url, text))
+        return Found(proxies) if proxies else Found(strange=place.strange)
+    refs = tuple(_on_page(knowledge, place.path))
+    return Found(refs) if refs else Found(strange="is no page of an object that is known in this Coder")
+
+
+def _same(url: str, text: str) -> bool:
+    """Whether it is that address, which Coder gives for a proxy of its own, somewhere else."""
+    return bool(url) and url.rstrip("/").lower() == text.rstrip("/").lower()
+
+
 def subjects(knowledge: Knowledge, asked: str) -> tuple[Ref, ...]:
-    """The objects that the text names: all that have that id, or else that name. Actions are of the kind `ACTION`."""
-    names = dict(_names(knowledge))
-    page = _page(asked.strip())
-    if page and (shown := tuple(ref for ref, known in names.items() if page in known)):
-        return shown
-    text = _of_address(asked.strip())
-    by_id = [ref for ref in names if ref.identifier.lower() == text.lower()]
-    if by_id:
-        return tuple(by_id)
-    return tuple(ref for ref, known in names.items() if text.lower() in known)
+    """The objects that the text names."""
+    return found(knowledge, asked).refs
 
 
 def nearest(knowledge: Knowledge, asked: str) -> tuple[str, ...]:
     """Names that are like the one that nothing has."""
-    known = sorted({name for names in dict(_names(knowledge)).values() for name in names if not name.startswith("/")})
-    return tuple(difflib.get_close_matches(_of_address(asked).lower(), known, n=SHOWN))
+    known = sorted({name for names in dict(_names(knowledge)).values() for name in names})
+    return tuple(difflib.get_close_matches(asked.strip().strip("/").removeprefix("@").lower(), known, n=SHOWN))
 
 
-def _page(address: str) -> str:
-    """The path of an address, in lower case; empty for what is none, or for one without a path."""
-    parts = urlsplit(address)
-    return unquote(parts.path).rstrip("/").lower() if parts.scheme in ("http", "https") else ""
+def _addresses(knowledge: Knowledge) -> Addresses:
+    settings, deployment = knowledge.settings, knowledge.read.snapshot.deployment
+    return Addresses((settings.coder_api_base_url, deployment.dashboard_url), settings.port_base_url)
 
 
-def _of_address(text: str) -> str:
-    """What an address is about: `/@owner/name` and `/templates/name` of Coder, `?identifier=` of Port."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https"):
-        return text.removeprefix("@")
-    if identifier := parse_qs(parts.query).get("identifier"):
-        return identifier[0]
-    steps = [unquote(each) for each in parts.path.split("/") if each]
-    owner = next((at for at, each in enumerate(steps) if each.startswith("@")), None)
-    if owner is not None:
-        return "/".join([steps[owner].removeprefix("@"), *steps[owner + 1 : owner + 2]])
-    if "templates" in steps:
-        rest = steps[steps.index("templates") + 1 :]
-        return "/".join(rest[:2] if len(rest) > 1 and rest[1] not in ("workspace", "docs", "settings") else rest[:1])
-    return steps[-1] if steps else text
+def _named(knowledge: Knowledge, text: str, kinds: Iterable[str] = ()) -> Iterator[Ref]:
+    """Those of the kinds, or of all, that have the text as their id or name, now or when a kept run wrote them."""
+    for names in (dict(_names(knowledge)), dict(_former_names(knowledge))):
+        several = [ref for ref in names if not kinds or ref.blueprint in kinds]
+        by_id = [ref for ref in several if text.lower() in _ids(ref)]
+        if shown := by_id or [ref for ref in several if text.lower() in names[ref]]:
+            yield from shown
+            return
+
+
+def _ids(ref: Ref) -> tuple[str, ...]:
+    """By its id, and as errors of a run and of the engine name it."""
+    own = ref.identifier.lower()
+    return own, f"{ref.blueprint}:{own}", f"{ref.blueprint}-{own}"
+
+
+def _on_page(knowledge: Knowledge, path: str) -> Iterator[Ref]:
+    """The objects whose page in this Coder it is, or else those that a page below that, or an API's route, is of."""
+    addresses = _addresses(knowledge)
+    pages = {ref for ref, url in _urls(knowledge) if path and addresses.page(url) == path}
+    if pages:
+        yield from sorted(pages)
+        return
+    for kinds, text in _of_path(path):
+        if refs := [ref for ref in _named(knowledge, text, kinds) if not _is_elsewhere(knowledge, ref)]:
+            yield from refs
+            return
+
+
+def _of_path(path: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What a path is about, the likeliest first: which kinds, and their name or id. An app's page has `ws.agent`."""
+    steps = [each for each in path.split("/") if each]
+    if steps[:2] == ["api", "v2"]:
+        yield from ((tuple(KIND_OF), each) for each in reversed(steps) if is_id(each))
+    elif steps and steps[0].startswith("@"):
+        owner = steps[0].removeprefix("@")
+        if steps[1:]:
+            yield (WORKSPACES,), f"{owner}/{steps[1].partition('.')[0]}"
+        else:
+            yield (USERS, QUOTAS), owner
+    elif steps[:1] == ["templates"]:
+        yield from (((TEMPLATES,), "/".join(steps[1 : 1 + many])) for many in (2, 1) if len(steps) > many)
+
+
+def _is_elsewhere(knowledge: Knowledge, ref: Ref) -> bool:
+    """Whether Port holds it as one of another Coder deployment."""
+    held = knowledge.held(ref)
+    its = None if held is None or ref in knowledge.seen else held.properties.get(DEPLOYMENT)
+    return bool(its) and its != knowledge.read.snapshot.deployment.deployment_id
+
+
+def _urls(knowledge: Knowledge) -> Iterator[tuple[Ref, str]]:
+    """The addresses of pages that Coder and Port give for entities."""
+    for ref, entity in knowledge.seen.items():
+        yield ref, str(entity.properties.get("url") or "")
+    for kind, entities in knowledge.past.held.entities.items():
+        for identifier, held in entities.items():
+            if not _is_elsewhere(knowledge, Ref(kind, identifier)):
+                yield Ref(kind, identifier), str(held.properties.get("url") or "")
 
 
 def _names(knowledge: Knowledge) -> Iterator[tuple[Ref, frozenset[str]]]:
-    """Everything that is known, with the names that it goes by, in lower case."""
+    """Everything that Coder, Port or the stack's memory has, with the names that it goes by, in lower case."""
     found: dict[Ref, set[str]] = {}
     for ref, entity in knowledge.seen.items():
         found.setdefault(ref, set()).update(_of(entity.title, entity.properties))
@@ -81,19 +151,27 @@ def _names(knowledge: Knowledge) -> Iterator[tuple[Ref, frozenset[str]]]:
     for row in knowledge.read.snapshot.templates.values():
         form = Ref(ACTION, f"{CREATE_FROM_PREFIX}{row.id}")
         found.setdefault(form, set())
+    for ref, names in found.items():
+        yield ref, frozenset(each.lower() for each in names if each)
+
+
+def _former_names(knowledge: Knowledge) -> Iterator[tuple[Ref, frozenset[str]]]:
+    """What kept runs wrote or deleted, with the names that it had then, in lower case."""
+    found: dict[Ref, set[str]] = {}
     for record in knowledge.history:
         for image in record.entities:
-            if image.before is not None:
-                found.setdefault(Ref(image.blueprint, image.identifier), set()).add(image.before.title)
+            for was in (image.before, image.created):
+                if was is not None:
+                    its = found.setdefault(Ref(image.blueprint, image.identifier), set())
+                    its.update(_of(was.title or "", was.properties))
     for ref, names in found.items():
         yield ref, frozenset(each.lower() for each in names if each)
 
 
 def _of(title: str, properties: Mapping[str, Any]) -> Iterator[str]:
-    """The names of an entity: its own, those with whose it is before it, and the path of its page in Coder."""
+    """The names of an entity: its own, and those with whose it is before it."""
     yield title
     texts = {key: value for key, value in properties.items() if isinstance(value, str)}
     yield from (texts[key] for key in _NAMES if key in texts)
     if name := texts.get("name"):
         yield from (f"{texts[key]}/{name}" for key in _BEFORE if key in texts)
-    yield _page(texts.get("url", ""))
