@@ -61,14 +61,16 @@ def converge(
     console: Console,
     *,
     whole: bool = False,
+    create: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Opens the stack, does `act` on it and shows what came of it; a failure is an outcome too.
 
-    With `whole` every change is shown, old and new. `variables` are what the command line says (see `Stack`).
+    The stack has to be there, or is made with `create`. With `whole` every change is shown, old and new. `variables`
+    are what the command line says (see `Stack`).
     """
     try:
-        stack = Stack(name, obtain_cli(console.print), variables=variables)
+        stack = Stack(name, obtain_cli(console.print), create=create, variables=variables)
         console.print(f"{headline} stack {name}", style="bold")
         with shown_on(console):
             outcome, tally = act(stack)
@@ -79,6 +81,17 @@ def converge(
     outcome = outcome.model_copy(update={"warnings": tuple(tally.warnings)})
     show(outcome, tally, console, whole=whole)
     return outcome
+
+
+def looked(act: Act) -> Act:
+    """The act, which only looks, with a word about a stack that it has made for that."""
+
+    def told(stack: Stack) -> tuple[Outcome, Tally]:
+        outcome, tally = act(stack)
+        tally.warnings[:0] = stack.made()
+        return outcome, tally
+
+    return told
 
 
 def show(outcome: Outcome, tally: Tally, console: Console, *, whole: bool = False) -> None:

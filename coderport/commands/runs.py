@@ -47,7 +47,7 @@ def preview(
     ] = False,
 ) -> None:
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
-    from coderport.commands.acts import converge, offer, write_page
+    from coderport.commands.acts import converge, looked, offer, write_page
     from coderport.commands.consoles import account
     from coderport.commands.sync import preview as previewed
     from coderport.report.account import Account
@@ -57,8 +57,8 @@ def preview(
     begin(summary, html, out)
     variables = releases_of(allow_deletions, forget_unproven)
     found, console = Account(), account(stderr=json)
-    act = partial(previewed if fast else Stack.preview, account=found)
-    outcome = converge(stack, "Previewing", act, console, whole=whole, variables=variables)
+    act = looked(partial(previewed if fast else Stack.preview, account=found))
+    outcome = converge(stack, "Previewing", act, console, whole=whole, create=True, variables=variables)
     if html is not None:
         write_page(outcome, "preview", stack, html)
     offer(outcome, found, stack, out, console, load_releases({**os.environ, **variables}))
@@ -95,14 +95,14 @@ def up(
             raise typer.BadParameter("A --plan has the releases that it was made with.")
         variables = keep_to(stack, plan.absolute())
     before = None if plan or yes or json else consented(stack, console, variables)
-    outcome = before or converge(stack, "Converging", Stack.up, console, variables=variables)
+    outcome = before or converge(stack, "Converging", Stack.up, console, create=True, variables=variables)
     tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
 
 @app.command()
 def sync(
-    stack: StackName,
+    stack: ExistingStack,
     json: AsJson = False,
     summary: Summary = None,
     allow_deletions: AllowDeletions = None,
@@ -122,7 +122,7 @@ def sync(
 
 @app.command()
 def drift(
-    stack: StackName,
+    stack: ExistingStack,
     whole: Whole = False,
     html: Page = None,
     json: AsJson = False,
@@ -146,7 +146,7 @@ def drift(
 
 @app.command()
 def adopt(
-    stack: StackName,
+    stack: ExistingStack,
     json: AsJson = False,
     summary: Summary = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it. Without this it is only shown.")] = False,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from coderport.commands.app import app
-from coderport.commands.options import Config, ExistingStack, StackName, existing, named, writable
+from coderport.commands.options import Config, ExistingStack, existing, named, writable
 
 
 def _complete_kind(incomplete: str) -> list[str]:
@@ -57,7 +57,12 @@ def ls(
 
 @app.command()
 def doctor(
-    stack: StackName,
+    stack: Annotated[
+        str,
+        typer.Option(
+            "--stack", "-s", metavar="NAME", callback=named, help="The Pulumi stack; it is looked for, and never made."
+        ),
+    ],
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")] = False,
 ) -> None:
     """Look at all that a run needs: this machine, Coder, Port, the actions. Writes nothing. Exits with 1 on a fail."""

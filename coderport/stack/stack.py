@@ -72,7 +72,8 @@ class StackMissing(SettingsError):
         super().__init__(
             f"The project {project} has no stack {name} in {backend}.\n"
             f"To see those that it has:\n  {CLI} stack ls\n"
-            f"To make it:\n  {COMMAND} up --stack {name}"
+            f"To make it with its first run:\n  {COMMAND} up --stack {name}\n"
+            f"To make it empty:\n  {CLI} stack init {name}"
         )
         self.backend = backend
 
@@ -105,6 +106,7 @@ class Stack:
         self.project = project_name(directory)
         self._healed: list[str] = []
         self._create = create
+        self._made = ""
         self._has_opened_secrets = False
         keep_apart()
         workspace = EngineWorkspace(
@@ -144,6 +146,7 @@ class Stack:
     def _make(self) -> None:
         """Makes the stack. Its lock is then of a run that died while it made it, or of one that makes it now."""
         deadline = time.monotonic() + _MAKING_SECONDS
+        had_file = (self.directory / f"Pulumi.{self.bare_name}.yaml").exists()
         while True:
             try:
                 self._stack.workspace.create_stack(self.name)
@@ -157,7 +160,15 @@ class Stack:
                         raise
                     time.sleep(_LOOK_SECONDS)
             else:
+                self._made = (
+                    f"The stack {self.name} was not there, and is made now. If its name is a typing error, remove it:\n"
+                    f"  {CLI} stack rm {self.name} --yes{' --preserve-config' if had_file else ''}"
+                )
                 return
+
+    def made(self) -> list[str]:
+        """What to tell of a look that has made the stack, because there was none; nothing where it was there."""
+        return [self._made] if self._made else []
 
     def configure(self, values: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
         """Sets plain config values in the namespace of the project; a list or an object replaces the whole one."""
