@@ -56,7 +56,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"templates": "python"}, "templates must be a list (it is python)", f"{SET} --path 'coderport:templates[0]'"),
     ({"templates": '["", "a"]'}, "templates[0] an empty pattern matches nothing", "coderport:templates[0]"),
     ({"excludeTemplates": "5"}, "excludeTemplates must be a list (it is 5)", "coderport:excludeTemplates[0]"),
-    ({"organizations": "{}x"}, "organizations must be a list", "coderport:organizations[0]"),
+    ({"organizations": "{}x"}, "organizations must be a list", "coderport:organizations CHOOSE-"),
     ({"organizations": "[1]"}, "organizations[0] must be a text (it is 1)", "coderport:organizations[0]"),
     ({"coderApiBaseUrl": "coder"}, "coderApiBaseUrl", f"{SET} coderport:coderApiBaseUrl CHOOSE-URL"),
     ({"coderApiBaseUrl": "http://coder.example.com"}, "coderApiBaseUrl", "https"),
@@ -105,12 +105,18 @@ def test_the_file_is_named_and_for_what_comes_from_the_environment_the_variable(
 
 def test_what_stands_in_the_place_of_an_object_or_a_list_is_taken_out_first() -> None:
     """Pulumi sets no part of an object where a list stands (3.250: "key for an array must be an int")."""
-    for config, path in (({"guard": "[1]"}, "coderport:guard"), ({"templates": {"a": "b"}}, "coderport:templates")):
+    for config, steps in (
+        ({"guard": "[1]"}, ["config rm --stack prod coderport:guard"]),
+        (
+            {"templates": "python"},
+            ["config rm --stack prod coderport:templates", f"{SET} --path 'coderport:templates[0]' python"],
+        ),
+        ({"templates": {"a": "b"}}, [f"{SET} coderport:templates CHOOSE-TEMPLATE"]),
+    ):
         with pytest.raises(SettingsError) as raised:
             load_settings(config, WHOLE, stack="prod")
-        take_out, *anew = [line.strip() for line in str(raised.value).splitlines() if " -- config " in line]
-        assert take_out.endswith(f"config rm --stack prod {path}")
-        assert [f"{SET} --path" in each for each in anew] == [True] * ("templates" in config)
+        printed = [line.strip() for line in str(raised.value).splitlines() if " -- config " in line]
+        assert [line.partition(" pulumi -- ")[2] for line in printed] == steps
     with pytest.raises(SettingsError) as raised:
         load_settings({}, {**WHOLE, "CODERPORT_ACTIONS": "[]"}, stack="prod")
     assert "config rm" not in str(raised.value)

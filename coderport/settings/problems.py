@@ -98,11 +98,11 @@ def _reason(item: Any) -> str:
     return f"{reason_of(item)}{f' (it is {shown})' if shown else ''}"
 
 
-def wrong_type(key: str, kind: str, stack: str) -> str:
-    """What to tell where Pulumi says that a key is not of a type of its schema."""
+def wrong_type(key: str, kind: str, stack: str, value: Any = None, namespace: str = NAMESPACE) -> str:
+    """What to tell where Pulumi says that a key is not of a type of its schema; `value` is what it is."""
     words = {"string": "a text", "boolean": "true or false", "integer": "a whole number", "array": "a list"}
-    problem = Problem((key.removeprefix(f"{NAMESPACE}:"),), f"must be {words.get(kind, 'an object')}")
-    return report([problem], stack)
+    problem = Problem((key.removeprefix(f"{namespace}:"),), f"must be {words.get(kind, 'an object')}", value)
+    return report([problem], stack, namespaces={problem.top: namespace})
 
 
 def report(
@@ -147,7 +147,7 @@ def _told(problem: Problem, stack: str, environment: Mapping[str, Any], namespac
         if top in environment:
             also = f"; what counts now is the environment variable {ENVIRONMENT[top]}"
         lines = [f"set it in {file}{also}:"]
-        if problem.reason.startswith(OBJECT) and top in OBJECTS:
+        if len(steps) == 1 and problem.reason.startswith(OBJECT) and top in OBJECTS:
             lines = [f"take it out of {file}, and set its keys one by one:"]
     if not within:
         lines += [f"  {each}" for each in commands(steps, stack, namespaces)]

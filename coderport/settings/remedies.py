@@ -90,10 +90,11 @@ def steps_of(problem: Problem) -> tuple[Step, ...]:
         return (Step(place),)
     if problem.top in SECRETS:
         return _of_secret(problem)
-    if reason.startswith(OBJECT):
-        return (Step(place),)
+    if reason.startswith(OBJECT):  # an object as JSON text is one for us, and none for Pulumi
+        inner = _parsed(problem.value) if isinstance(problem.value, str) else None
+        return (Step(place), *(_leaves(inner, place) if isinstance(inner, Mapping) else ()))
     if reason.startswith(LIST):
-        return (Step(place), *_items(problem))
+        return _as_list(problem)
     value = _derived(problem) or _default(problem)
     if value is None and not _is_needed(problem):
         return (Step(place),)
@@ -174,6 +175,15 @@ def _of_secret(problem: Problem) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def _leaves(value: Any, place: Place) -> Iterable[Step]:
+    """All of a value of JSON, each single value at its place."""
+    if isinstance(value, Mapping):
+        return [step for key, inner in value.items() for step in _leaves(inner, (*place, str(key)))]
+    if isinstance(value, list):
+        return [step for number, inner in enumerate(value) for step in _leaves(inner, (*place, number))]
+    return [Step(place, _scalar(value) or placeholder_of(_key(place)))] if value is not None else []
+
+
 def _sendable(headers: Mapping[str, str]) -> bool:
     try:
         require_sendable({name: SecretStr(value) for name, value in headers.items()})
@@ -182,19 +192,26 @@ def _sendable(headers: Mapping[str, str]) -> bool:
     return True
 
 
-def _items(problem: Problem) -> tuple[Step, ...]:
-    """The value that stands where a list has to, as the items of one."""
+def _as_list(problem: Problem) -> tuple[Step, ...]:
+    """The value that stands where a list has to, as one.
+
+    Where it has to be chosen it is set whole: nothing is taken out before somebody chose, because without a list there
+    may be no limit. What was chosen is then made a list.
+    """
     place, key = problem.place, _key(problem.place)
     info = _field(place)
     text = _scalar(problem.value)
     if info is not None and (word := nearest(text, _words(info.annotation)) if text else "") and _fits(info, word):
         return (Step(place, word),)
+    listed = _parsed(problem.value) if isinstance(problem.value, str) else None
+    if isinstance(listed, list) and listed and info is not None and _fits(info, listed):
+        return (Step(place), *_leaves(listed, place))
     items = [each.strip() for each in text.split(",") if each.strip()] if text else []
     if not items or not all(map(_PLAIN.fullmatch, items)) or (info is not None and not _fits(info, items)):
         if info is not None and isinstance(info.default, str):
             return (Step(place, info.default),)
-        items = [placeholder_of(key)]
-    return tuple(Step((*place, number), each) for number, each in enumerate(items))
+        return (Step(place, placeholder_of(key)),)
+    return (Step(place), *(Step((*place, number), each) for number, each in enumerate(items)))
 
 
 def _derived(problem: Problem) -> str | None:

@@ -484,7 +484,12 @@ class Stack:
         except SettingsError as wrong:
             return str(wrong)
         found = _OF_THE_SCHEMA.search(str(error))
-        return wrong_type(found["key"], found["type"], self.name) if found else words_of(error)
+        if not found:
+            return words_of(error)
+        namespace, _, key = found["key"].rpartition(":")  # that of the project is left out
+        namespace = namespace or self.project
+        value, _ = self._decrypted().get(f"{namespace}:{key}", (None, False))
+        return wrong_type(key, found["type"], self.name, value, namespace)
 
 
 def _main(directory: Path) -> None:
