@@ -29,7 +29,7 @@ ELSEWHERE = {
     "report([problem], stack or NO_STACK)": ["A setting of this stack is wrong:"],
     "report(problems, stack, from_there, namespaces)": [
         "A setting of this stack is wrong:",
-        "The settings of this stack are not complete:",
+        "Settings of this stack are wrong or missing:",
     ],
     "'\\n'.join(['These are needed, and there is no terminal to ask at:', *lines, 'Nothing was written.'])": [
         "These are needed, and there is no terminal to ask at"

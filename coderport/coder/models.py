@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from coderport.coder.errors import CoderAnswerError
+from coderport.terminal.wording import told_by_kind
 
 PREBUILDS_OWNER_ID = "c42fdf75-3097-471c-8c33-fb52454d81c0"
 """The system user that owns every prebuilt workspace until somebody claims it."""
@@ -32,7 +33,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def _lower_case_uuid(value: object) -> str:
     if isinstance(value, str) and _UUID.fullmatch(lowered := value.lower()):
         return lowered
-    raise ValueError("not a UUID")
+    raise ValueError("must be a UUID")
 
 
 def _utc_or_none(value: object) -> datetime | None:
@@ -40,19 +41,19 @@ def _utc_or_none(value: object) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError("not an RFC 3339 time")
+        raise ValueError("must be a time of RFC 3339")
     if value.startswith("0001-01-01"):
         return None
     match = _TIME.fullmatch(value)
     if match is None:
-        raise ValueError("not an RFC 3339 time")
+        raise ValueError("must be a time of RFC 3339")
     seconds, fraction, zone = match.groups()
     micros = (fraction or "").ljust(6, "0")[:6]
     time = datetime.fromisoformat(f"{seconds.replace(' ', 'T')}.{micros}{'+00:00' if zone in 'Zz' else zone}")
     try:
         return time.astimezone(timezone.utc)
     except OverflowError:
-        raise ValueError("a time outside of the calendar") from None
+        raise ValueError("must be a time within the calendar") from None
 
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
@@ -320,17 +321,17 @@ M = TypeVar("M", bound=CoderModel)
 def read_as(model: type[M], row: object) -> M:
     """`row` of an answer as `model`.
 
-    Raises CoderAnswerError naming the object and each wrong field ("workspace 3f…: field latest_build.id:
-    …"), never a value of the row.
+    Raises CoderAnswerError naming the object and each wrong field ("workspace 3f…: field latest_build.id: must be
+    a text (it is a number)"), never a value of the row.
     """
     try:
         return model.model_validate(row)
     except ValidationError as error:
         wrong = "; ".join(
-            f"field {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            f"field {'.'.join(str(part) for part in problem['loc'])}: {told_by_kind(problem)}"
             if problem["loc"]
-            else problem["msg"]
-            for problem in error.errors(include_input=False, include_url=False, include_context=False)[:5]
+            else told_by_kind(problem)
+            for problem in error.errors(include_url=False)[:5]
         )
     # Raised outside the handler: the validation error in the chain would carry the row.
     raise CoderAnswerError(f"Coder answered with a malformed object: {_label(model, row)}: {wrong}")

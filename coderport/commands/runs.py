@@ -51,7 +51,7 @@ def preview(
     from coderport.commands.consoles import account
     from coderport.commands.sync import preview as previewed
     from coderport.report.account import Account
-    from coderport.settings import load_releases
+    from coderport.settings import Releases, load_releases
     from coderport.stack.stack import Stack
 
     begin(summary, html, out)
@@ -61,7 +61,10 @@ def preview(
     outcome = converge(stack, "Previewing", act, console, whole=whole, create=True, variables=variables)
     if html is not None:
         write_page(outcome, "preview", stack, html)
-    offer(outcome, found, stack, out, console, load_releases({**os.environ, **variables}))
+    # Where a release in the environment is none, the outcome has said so.
+    ended_well = outcome.result in ("changes", "unchanged")
+    releases = load_releases({**os.environ, **variables}) if ended_well else Releases()
+    offer(outcome, found, stack, out, console, releases)
     tell(outcome, json, summary)
     if expect_no_changes and outcome.result == "changes":
         raise UnexpectedChanges(f"{outcome.kinds.changed:,} changes, and none were expected.")

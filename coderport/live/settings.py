@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from coderport.errors import SettingsError
+from coderport.terminal.variables import from_variables
 
 ENVIRONMENT: Mapping[str, str] = {
     "host": "CODERPORT_LIVE_HOST",
@@ -14,6 +14,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "grace_seconds": "CODERPORT_LIVE_GRACE_SECONDS",
     "webhook_secret": "CODERPORT_LIVE_WEBHOOK_SECRET",
 }
+
+_EXAMPLES: Mapping[str, str] = {"webhook_secret": "$(openssl rand -hex 32)"}
 
 
 class ServiceSettings(BaseModel):
@@ -31,10 +33,6 @@ class ServiceSettings(BaseModel):
 
 
 def service_settings(environment: Mapping[str, str]) -> ServiceSettings:
-    """The settings that the environment gives; SettingsError with all mistakes, and without a value."""
-    given = {field: environment[name] for field, name in ENVIRONMENT.items() if environment.get(name)}
-    try:
-        return ServiceSettings.model_validate(given)
-    except ValidationError as error:
-        problems = "; ".join(f"{ENVIRONMENT[str(each['loc'][0])]}: {each['msg']}" for each in error.errors())
-        raise SettingsError(f"live cannot start with this environment: {problems}.") from None
+    """The settings that the environment gives; SettingsError with all mistakes."""
+    otherwise = "live cannot start with this environment:"
+    return from_variables(ServiceSettings, ENVIRONMENT, environment, otherwise=otherwise, examples=_EXAMPLES)

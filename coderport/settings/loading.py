@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,20 @@ from pydantic import ValidationError
 from coderport.errors import SettingsError
 from coderport.settings.names import ENVIRONMENT, NAMESPACE, RELEASES, SECRETS, SOURCES
 from coderport.settings.problem import Problem
-from coderport.settings.problems import found_in, placeholders_in, problems_of, report
-from coderport.settings.remedies import UNKNOWN
+from coderport.settings.problems import found_in, placeholders_in, report
+from coderport.settings.remedies import UNKNOWN, steps_of
 from coderport.settings.values import Access, Releases, Settings
 from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI
+from coderport.terminal.variables import from_variables
 from coderport.transport.address import is_loopback
+
+_CHOSEN: Mapping[str, str] = {
+    "coderSessionToken": "CHOOSE-TOKEN",
+    "coderHeaders": '{"CHOOSE-HEADER": "CHOOSE-VALUE"}',
+    "portClientSecret": "CHOOSE-CLIENT-SECRET",
+}
+"""What stands for secrets, of which the stack's own command asks for the value."""
 
 
 def load_settings(
@@ -67,14 +76,26 @@ def load_access(kind: type[Access], environ: Mapping[str, str]) -> Access:
     """Where one of the two servers is and how to get in, from the environment alone; one SettingsError lists it all."""
     keys = {field.alias for field in kind.model_fields.values()}
     given = {key: value for key, value in _given({}, environ).items() if key in keys}
+    problems = placeholders_in(given)
     try:
-        if left := placeholders_in(given):
-            wrong = "\n".join(f"  {ENVIRONMENT[each.key]}: {each.reason}" for each in left)
-            raise SettingsError(f"The environment is not complete:\n{wrong}\nNothing was asked.")
-        return kind.model_validate(given)
+        found = kind.model_validate(given)
     except ValidationError as error:
-        wrong = "\n".join(f"  {ENVIRONMENT[key]} {reason}" for key, reason in problems_of(error))
-        raise SettingsError(f"The environment is not complete:\n{wrong}\nNothing was asked.") from None
+        left = {each.place for each in problems}
+        problems += [each for each in found_in(error) if each.place not in left]
+    if problems:
+        raise _wrong_access(problems)
+    return found
+
+
+def _wrong_access(problems: Iterable[Problem]) -> SettingsError:
+    """The error for variables that are wrong or missing, each with the command that sets it."""
+    lines = ["Variables of the environment are wrong or missing:"]
+    for problem in problems:
+        variable = ENVIRONMENT[problem.top]
+        value = next((each.value for each in steps_of(problem) if each.value and len(each.place) == 1), None)
+        lines.append(f"  {variable} {problem.reason.rstrip('.')}:")
+        lines.append(f"    export {variable}={shlex.quote(value or _CHOSEN.get(problem.top, 'CHOOSE-VALUE'))}")
+    return SettingsError("\n".join((*lines, "Nothing was asked.")))
 
 
 def settings_of(
@@ -125,12 +146,9 @@ def printed_settings(file: Path, project: str, environ: Mapping[str, str], *, st
 
 def load_releases(environ: Mapping[str, str]) -> Releases:
     """The one-run releases from `CODERPORT_ALLOW_DELETIONS` and `CODERPORT_FORGET_UNPROVEN`."""
-    given = {field: environ[name] for field, name in RELEASES.items() if environ.get(name, "").strip()}
-    try:
-        return Releases.model_validate(given)
-    except ValidationError as error:
-        names = ", ".join(RELEASES[str(item["loc"][0])] for item in error.errors(include_input=False))
-        raise SettingsError(f"{names}: must be a whole number, 0 or more, for example 25") from None
+    otherwise = "A release in the environment is no number:"
+    # A command that sets a number would be a release: these take the variable away.
+    return from_variables(Releases, RELEASES, environ, otherwise=otherwise, examples=dict.fromkeys(RELEASES, ""))
 
 
 def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

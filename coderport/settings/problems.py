@@ -16,7 +16,7 @@ from coderport.settings.problem import KeysWrong, Problem, path_of, values_in
 from coderport.settings.remedies import UNKNOWN, Step, carried_out, commands, steps_of
 from coderport.settings.values import OBJECTS, Settings
 from coderport.terminal.placeholder import NO_STACK, placeholder_in, stands_for
-from coderport.terminal.wording import OBJECT, reason_of, unknown, value_shown
+from coderport.terminal.wording import OBJECT, told, unknown, value_shown
 
 _EXAMPLES: Mapping[str, str] = {
     "coderApiBaseUrl": "the address of Coder, such as https://coder.example.com",
@@ -89,13 +89,10 @@ def _last_of_each(error: ValidationError) -> list[Any]:
 
 
 def _reason(item: Any) -> str:
-    if item["type"] == "missing":
-        return "is missing"
     if item["type"] == "extra_forbidden":
         fields = Settings.model_fields if len(item["loc"]) == 1 else OBJECTS[item["loc"][0]].model_fields
         return unknown(str(item["loc"][-1]), {field.alias or name for name, field in fields.items()} - SOURCES)
-    shown = "" if item["loc"][0] in SECRETS else value_shown(item.get("input"))
-    return f"{reason_of(item)}{f' (it is {shown})' if shown else ''}"
+    return told(item, hidden=item["loc"][0] in SECRETS)
 
 
 def wrong_type(key: str, kind: str, stack: str, value: Any = None, namespace: str = NAMESPACE) -> str:
@@ -117,7 +114,7 @@ def report(
     """
     environment, spaces = from_environment or {}, namespaces or {}
     lines = [
-        "The settings of this stack are not complete:" if len(problems) > 1 else "A setting of this stack is wrong:"
+        "Settings of this stack are wrong or missing:" if len(problems) > 1 else "A setting of this stack is wrong:"
     ]
     said: set[tuple[str, str]] = set()
     for problem in problems:

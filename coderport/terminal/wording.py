@@ -26,7 +26,9 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "greater_than": lambda limits: f"must be more than {_limit(limits['gt'])}",
     "less_than_equal": lambda limits: f"must be {_limit(limits['le'])} or less",
     "less_than": lambda limits: f"must be less than {_limit(limits['lt'])}",
-    "string_too_short": lambda limits: "must not be empty",
+    "string_too_short": lambda limits: _not_shorter(limits),
+    "too_short": lambda limits: _not_shorter(limits),
+    "string_too_long": lambda limits: f"must have {limits['max_length']} characters or less",
     "string_pattern_mismatch": lambda limits: "does not have the form that is needed",
     "finite_number": lambda limits: "must be a number",
 }
@@ -41,6 +43,21 @@ _KINDS: Final[Mapping[str, str]] = {
     "mapping": OBJECT,
     "model": OBJECT,
     "time": "must be a span of time, such as 30m or 24h",
+    "date": "must be a time",
+    "none": "must be null",
+    "enum": "must be one of the names that there are",
+    "url": "must be an address",
+    "uuid": "must be an id",
+    "json": "must be JSON",
+}
+_KINDS_OF_JSON: Final[Mapping[type, str]] = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
 }
 
 
@@ -61,6 +78,31 @@ def span_text(span: timedelta) -> str:
     """A span of whole seconds as a person writes it: 24h is 1d."""
     seconds = int(span.total_seconds())
     return next(f"{seconds // size}{unit}" for unit, size in _UNITS if seconds % size == 0)
+
+
+def _not_shorter(limits: Mapping[str, Any]) -> str:
+    least = int(limits["min_length"])
+    return "must not be empty" if least == 1 else f"must have {least} characters or more"
+
+
+def number_wanted(kind: type, least: float | None, most: float | None) -> str:
+    """What a number must be: `a whole number from 0 to 9`. `kind` is int or float."""
+    what = "a whole number" if kind is int else "a number"
+    if least is not None and most is not None:
+        return f"{what} from {least} to {most}"
+    return what if least is None else f"{what}, {least} or more"
+
+
+def told(item: Mapping[str, Any], *, hidden: bool = False) -> str:
+    """What is wrong by one error of pydantic: what the value must be, and what stands there unless that is hidden."""
+    shown = "" if hidden or item["type"] == "missing" else value_shown(item.get("input"))
+    return f"{reason_of(item)}{f' (it is {shown})' if shown else ''}"
+
+
+def told_by_kind(item: Mapping[str, Any]) -> str:
+    """The same of an answer, whose values are nobody's to see: what stands there is told by its kind alone."""
+    kind = _KINDS_OF_JSON.get(type(item.get("input")), "")
+    return f"{reason_of(item)}{f' (it is {kind})' if kind and item['type'] != 'missing' else ''}"
 
 
 def reason_of(item: Mapping[str, Any]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from coderport.errors import SettingsError
+from coderport.terminal.variables import from_variables
 
 ENVIRONMENT: Mapping[str, str] = {
     "host": "CODERPORT_SERVE_HOST",
@@ -19,6 +19,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "grace_seconds": "CODERPORT_SERVE_GRACE_SECONDS",
     "connections": "CODERPORT_SERVE_CONNECTIONS",
 }
+
+_EXAMPLES: Mapping[str, str] = {"database": "$HOME/.coderport/runs.sqlite", "secret": "CHOOSE-CLIENT-SECRET"}
 
 
 class ServiceSettings(BaseModel):
@@ -43,10 +45,6 @@ class ServiceSettings(BaseModel):
 
 
 def service_settings(environment: Mapping[str, str]) -> ServiceSettings:
-    """The settings that the environment gives; SettingsError with all mistakes, and without a value."""
-    given = {field: environment[name] for field, name in ENVIRONMENT.items() if environment.get(name)}
-    try:
-        return ServiceSettings.model_validate(given)
-    except ValidationError as error:
-        problems = "; ".join(f"{ENVIRONMENT[str(each['loc'][0])]}: {each['msg']}" for each in error.errors())
-        raise SettingsError(f"The service cannot start with this environment: {problems}.") from None
+    """The settings that the environment gives; SettingsError with all mistakes."""
+    otherwise = "The service cannot start with this environment:"
+    return from_variables(ServiceSettings, ENVIRONMENT, environment, otherwise=otherwise, examples=_EXAMPLES)
