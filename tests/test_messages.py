@@ -15,6 +15,11 @@ ROWS = [found[1].strip() for found in re.findall(r"^\| (`+)(.+?)\1 \| [^|]+ \| [
 
 ELSEWHERE = {
     # Where the message is made by something else: the rows that it has.
+    "'\\n'.join((otherwise, *wrong, 'Nothing was read or written.'))": [
+        "live cannot start with this environment",
+        "The service cannot start with this environment",
+        "A release in the environment is no number:",
+    ],
     "message": [],  # the errors of Coder and Port hand on what the client says
     "what": ["Port refused …"],
     "told": ["Port at … cannot be reached"],

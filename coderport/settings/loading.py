@@ -89,13 +89,14 @@ def load_access(kind: type[Access], environ: Mapping[str, str]) -> Access:
 
 def _wrong_access(problems: Iterable[Problem]) -> SettingsError:
     """The error for variables that are wrong or missing, each with the command that sets it."""
-    lines = ["Variables of the environment are wrong or missing:"]
+    lines = []
     for problem in problems:
         variable = ENVIRONMENT[problem.top]
         value = next((each.value for each in steps_of(problem) if each.value and len(each.place) == 1), None)
         lines.append(f"  {variable} {problem.reason.rstrip('.')}:")
         lines.append(f"    export {variable}={shlex.quote(value or _CHOSEN.get(problem.top, 'CHOOSE-VALUE'))}")
-    return SettingsError("\n".join((*lines, "Nothing was asked.")))
+    wrong = "\n".join(lines)
+    return SettingsError(f"Variables of the environment are wrong or missing:\n{wrong}\nNothing was asked.")
 
 
 def settings_of(
