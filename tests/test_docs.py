@@ -22,7 +22,7 @@ from coderport.provider.schema import OLDEST_SDK
 from coderport.report.account import Read
 from coderport.report.outcome import Counts, Kinds, Outcome, Result
 from coderport.settings import Actions, Limits, Settings
-from coderport.why.answer import Topic
+from coderport.why.statement import Topic
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from coderport.catalog.values import Ref
 from coderport.commands.why import explain
 from coderport.engine import CliInfo
 from coderport.why.addresses import Addresses, Place
-from coderport.why.answer import Answer, answers
+from coderport.why.answer import answers
 from coderport.why.gathering import gathered
 from coderport.why.knowledge import Knowledge
+from coderport.why.statement import Answer
 
 LEFT_OUT = "left-out"
 FOREIGN = "0e5f0b7a-0000-4000-8000-00000000000a"
@@ -168,6 +170,37 @@ QUESTIONS = [
     ("coder_create_{old}", "scope", "Not declared: its template is deprecated."),
     ("coder_create_{old}", "next run", "deletes it"),
     ("coder_create_{left_out}", "scope", "Not declared: its template is left out by the template settings."),
+    ("status", "property", "A property of workspaces (coder_workspace), string."),
+    ("status", "coder", "From workspace.latest_build.status (coderport/kinds/workspace.py)."),
+    ("status", "port", "Port's blueprint has it as it is declared."),
+    ("status", "next run", "it differs in 1: "),
+    ("Status", "owner", "Written by this stack"),
+    ("coder_workspace.status", "coder", "From workspace.latest_build.status"),
+    ("workspace#last_used_at", "property", "Volatile: written when something else of the entity is, or once in 24"),
+    ("last_used_at", "property", "A property of workspaces (coder_workspace), string (date-time)."),
+    ("template_id", "property", "A relation of workspaces (coder_workspace) to one of coder_template."),
+    ("active_users", "coder", "Not in Coder: Port computes it by "),
+    ("active_users", "owner", "Port computes it"),
+    ("{edited}#status", "coder", "Coder has running."),
+    ("{edited}#status", "port", "Port has by hand."),
+    ("{edited}#status", "property", "a hand edit in Port since the last run"),
+    ("{edited}#status", "next run", "The next run writes it. The guard would refuse that run."),
+    ("{edited}#name", "next run", "The next run leaves it as it is."),
+    ("{running_path}#status", "property", "The same in Coder and in Port."),
+    ("{running_path}.status", "port", "Port has running."),
+    ("{url}/@{running_path}#status", "port", "Port has running."),
+    ("{changed}#title", "coder", "Coder has admin/w2-renamed."),
+    ("{changed}#title", "port", "Port has admin/w2."),
+    ("{gone}#name", "coder", "Deleted in Coder: Coder says so"),
+    ("{gone}#name", "next run", "deletes it, because it is deleted in Coder"),
+    ("{missing}#name", "port", "The object is not in Port."),
+    ("{missing}#name", "next run", "creates it"),
+    ("{hidden}#name", "coder", "Coder has hidden."),
+    ("{hidden}#name", "next run", "No run creates it."),
+    ("{former}#name", "coder", "Deleted in Coder: Coder says so of this id."),
+    ("{running}#nosuch", "unknown", "names no property of workspaces"),
+    ("{running}#statuss", "unknown", "names no property of workspaces; like it: status"),
+    ("statuss", "unknown", "Like it: status"),
     ("w2-renamd", "unknown", "Nothing is called w2-renamd"),
     ("w2-renamd", "unknown", "Like it: w2-renamed"),
 ]  # fmt: skip
@@ -242,6 +275,27 @@ def test_each_question_is_answered_right(life: Life, about: str, topic: str, sai
     found = answers(life.knows(about), life.asked(about))
     of_topic = [each.said for answer in found for each in answer.statements if each.topic == topic]
     assert any(said in each for each in of_topic), found
+
+
+def test_how_ports_blueprint_differs_is_told_of_the_property_alone(life: Life) -> None:
+    past = life.knowledge.past
+    body = copy.deepcopy(dict(past.held.blueprints["coder_workspace"]))
+    properties = body["schema"]["properties"]
+    properties["status"]["title"] = "State"
+    del properties["outdated"]
+    properties["team"] = {"type": "string", "title": "Team"}
+    held = replace(past.held, blueprints={**past.held.blueprints, "coder_workspace": body})
+    changed = replace(life.knowledge, past=replace(past, held=held))
+
+    def told(asked: str, topic: str) -> str:
+        (answer,) = [each for each in answers(changed, asked) if "coder_workspace." in each.identifier or "#" in asked]
+        return " ".join(each.said for each in answer.statements if each.topic == topic)
+
+    assert told("status", "port") == "Port's blueprint differs: title 'State' in Port, 'Status' here."
+    assert told("coder_workspace.outdated", "port") == "Port's blueprint differs: missing in Port."
+    assert told("coder_workspace.name", "port") == "Port's blueprint has it as it is declared."
+    assert told("team", "owner") == "Not coderport's: no run reads or writes it."
+    assert told(f"{life.ids['running']}#team", "property").startswith("A property of somebody else of workspaces")
 
 
 def test_a_question_writes_nothing(life: Life) -> None:

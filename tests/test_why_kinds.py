@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,16 +12,23 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from catalog_samples import CONTEXT, template, workspace
 from lab import Lab, laboratory
 
+from coderport.catalog.meaning import TITLE
 from coderport.coder.client import CoderClient
 from coderport.coder.fate import Fate
 from coderport.doctor.coder import coder_checks
 from coderport.engine import CliInfo
-from coderport.kinds.all import KIND_OF, KINDS
-from coderport.why.answer import Answer, answers
+from coderport.kinds import mapping
+from coderport.kinds.all import KIND_OF, KINDS, difference
+from coderport.kinds.kind import Chosen, Kind
+from coderport.why.answer import answers
 from coderport.why.gathering import gathered
 from coderport.why.knowledge import Knowledge
+from coderport.why.properties import of_kind, of_object
+from coderport.why.sources import source_of
+from coderport.why.statement import Answer, shown
 
 NAMES = {each.words[0]: each.name for each in KINDS}
 
@@ -98,6 +107,54 @@ def test_one_that_is_there_is_found_by_title_id_and_address(house: House, kind: 
     if kind != "proxy" and (url := entity.properties.get("url")):
         found = [each for each in answers(house.knowledge, str(url)) if each.kind == kind]
         assert entity.identifier in [each.identifier for each in found]
+
+
+def test_every_property_of_every_object_is_told_as_it_is(house: House) -> None:
+    """The value in Coder, that in Port, and what the next run does, held against the run's own comparison."""
+    knowledge, told = house.knowledge, Counter[str]()
+    for ref, entity in knowledge.entities.items():
+        held = knowledge.held(ref)
+        differs = {} if held is None else difference(entity, held)
+        waiting = knowledge.waiting(ref)
+        for each in KIND_OF[ref.blueprint].blueprint.properties:
+            said_of = {one.topic: one.said for one in of_object(knowledge, ref, each.identifier)}
+            value = knowledge.seen[ref].properties.get(each.identifier)
+            assert said_of["coder"] == f"Coder has {shown(value)}."
+            if held is None:
+                assert said_of["port"] == "The object is not in Port." and "creates it" in said_of["next run"]
+                told["missing"] += 1
+                continue
+            assert said_of["port"] == f"Port has {shown(held.properties.get(each.identifier))}."
+            written = each.identifier in differs
+            assert said_of["next run"].startswith("The next run writes it." if written else "The next run leaves it")
+            found = [one.said for one in of_object(knowledge, ref, each.identifier) if one.topic == "property"]
+            same = "The same in Coder and in Port." in found
+            assert same is not (written or each.identifier in waiting)
+            told["differs" if written else "same"] += 1
+    assert min(told["missing"], told["differs"], told["same"]) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.words[0])
+def test_every_property_of_a_kind_is_told_with_its_source(house: House, kind: Kind[Any]) -> None:
+    for each in kind.blueprint.properties:
+        statements = list(of_kind(house.knowledge, kind.name, each.identifier))
+        source = next(one.said for one in statements if one.topic == "coder")
+        by_argument = (kind.words[0], each.identifier) == ("failure", "owner_name")
+        assert source.startswith("Made by " if by_argument else "From ")
+        assert any(one.said == "Port's blueprint has it as it is declared." for one in statements)
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"), [(KIND_OF["coder_workspace"], workspace()), (KIND_OF["coder_template"], template())]
+)
+def test_the_source_that_is_told_is_what_gives_the_value(kind: Kind[Any], row: Any) -> None:
+    entity = kind.entity(row, CONTEXT, Chosen())
+    names = {**vars(mapping), **vars(sys.modules[kind.entity.__module__])}
+    names |= {"workspace": row, "template": row, "of": row, "context": CONTEXT}
+    for each in kind.blueprint.properties:
+        value = eval(source_of(kind, each.identifier), names)
+        assert (value if value not in ("", []) else None) == entity.properties.get(each.identifier)
+    assert eval(source_of(kind, TITLE), names) == entity.title
 
 
 def test_a_user_is_found_before_port_has_one_and_by_every_name(house: House) -> None:

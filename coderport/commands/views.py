@@ -74,7 +74,10 @@ def doctor(
 @app.command()
 def why(
     subject: Annotated[
-        str, typer.Argument(help="A workspace, template or action: its id, its name, or its address in Coder or Port.")
+        str,
+        typer.Argument(
+            help="An object or action by its id, name, or address in Coder or Port; a property; or OBJECT#PROPERTY."
+        ),
     ],
     stack: ExistingStack,
     json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,

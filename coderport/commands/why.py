@@ -9,8 +9,9 @@ from coderport.commands.consoles import people
 from coderport.stack.stack import Stack
 from coderport.terminal.remedy import runnable_here
 from coderport.terminal.text import json_line, line
-from coderport.why.answer import Answer, answers
+from coderport.why.answer import answers
 from coderport.why.gathering import gathered
+from coderport.why.statement import Answer
 
 
 def explain(stack: Stack, asked: str, *, as_object: bool) -> int:

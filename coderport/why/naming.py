@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coderport.catalog.actions.declared import CREATE_FROM_PREFIX
@@ -12,10 +12,12 @@ from coderport.catalog.identifiers import PROXIES, QUOTAS, TEMPLATES, USERS, WOR
 from coderport.catalog.values import Ref, is_id
 from coderport.guard.deletions import ACTION
 from coderport.guard.ownership import DEPLOYMENT
-from coderport.kinds.all import KIND_OF
+from coderport.kinds.all import KIND_OF, KINDS
 from coderport.terminal.text import short
 from coderport.why.addresses import Addresses
 from coderport.why.knowledge import Knowledge
+from coderport.why.properties import kinds_named, members, named
+from coderport.why.statement import name_of
 
 SHOWN = 5
 _NAMES = ("name", "display_name", "username", "email")
@@ -24,15 +26,62 @@ _BEFORE = ("owner_name", "organization_name", "template_name")
 
 @dataclass(frozen=True)
 class Found:
-    """The objects that a text names; actions are of the kind `ACTION`. `strange` is why an address names none."""
+    """The objects that a text names; actions are of the kind `ACTION`. `strange` is why it names none.
+
+    properties   those of kinds that it names, as blueprint and property
+    of_objects   those of one object
+    """
 
     refs: tuple[Ref, ...] = ()
     strange: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+    of_objects: tuple[tuple[Ref, str], ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something of that name."""
+        return bool(self.refs or self.properties or self.of_objects)
 
 
 def found(knowledge: Knowledge, asked: str) -> Found:
-    """What the text names: all that have that id, or else that name, or else had it when a kept run wrote them."""
+    """What the text names: objects, a property of one (`OBJECT#PROPERTY`, or with a point), or of kinds (`PROPERTY`).
+
+    An object is meant by its id, or else by its name, or else by one that it had when a kept run wrote it.
+    """
     text = asked.strip()
+    if (of_it := _of_objects(knowledge, text, "#")) is not None:
+        return of_it
+    objects = _objects(knowledge, text)
+    everywhere = tuple((kind.name, name) for kind in KINDS for name in named(knowledge, kind.name, text))
+    if objects.refs or everywhere:
+        return replace(objects, properties=everywhere, strange="")
+    return _of_objects(knowledge, text, ".") or objects
+
+
+def _of_objects(knowledge: Knowledge, text: str, sign: str) -> Found | None:
+    """The property behind the last sign, of the kind or the objects before it; None where those are none.
+
+    Behind a point it has to be a property that there is: points are in names and addresses too.
+    """
+    before, there, name = text.rpartition(sign)
+    if not there or not before or not name:
+        return None
+    of_kinds = tuple((kind, each) for kind in kinds_named(before) for each in named(knowledge, kind, name))
+    if of_kinds:
+        return Found(properties=of_kinds)
+    refs = [each for each in _objects(knowledge, before).refs if each.blueprint in KIND_OF]
+    if several := tuple((ref, each) for ref in refs for each in named(knowledge, ref.blueprint, name)):
+        return Found(of_objects=several)
+    if sign == "#" and (kinds := kinds_named(before) or tuple({ref.blueprint: None for ref in refs})):
+        known = [name_of(each) for kind in kinds for each in members(knowledge, kind)]
+        like = difflib.get_close_matches(name.lower(), known, n=SHOWN)
+        hint = f"; like it: {', '.join(dict.fromkeys(like))}" if like else ""
+        words = ", ".join(KIND_OF[kind].words[1] for kind in kinds)
+        return None if _objects(knowledge, text).refs else Found(strange=f"names no property of {words}{hint}")
+    return None
+
+
+def _objects(knowledge: Knowledge, text: str) -> Found:
     place = _addresses(knowledge).place(text)
     if place is None:
         return Found(tuple(_named(knowledge, text.strip("/").removeprefix("@"))))
@@ -53,14 +102,16 @@ def _same(url: str, text: str) -> bool:
 
 
 def subjects(knowledge: Knowledge, asked: str) -> tuple[Ref, ...]:
-    """The objects that the text names."""
-    return found(knowledge, asked).refs
+    """The objects that the text names, or a property of which."""
+    named_so = found(knowledge, asked)
+    return (*named_so.refs, *(ref for ref, _ in named_so.of_objects))
 
 
 def nearest(knowledge: Knowledge, asked: str) -> tuple[str, ...]:
     """Names that are like the one that nothing has."""
-    known = sorted({name for names in dict(_names(knowledge)).values() for name in names})
-    return tuple(difflib.get_close_matches(asked.strip().strip("/").removeprefix("@").lower(), known, n=SHOWN))
+    known = {name for names in dict(_names(knowledge)).values() for name in names}
+    known |= {name_of(each) for kind in KINDS for each in members(knowledge, kind.name)}
+    return tuple(difflib.get_close_matches(asked.strip().strip("/").removeprefix("@").lower(), sorted(known), n=SHOWN))
 
 
 def _addresses(knowledge: Knowledge) -> Addresses:
