@@ -291,7 +291,7 @@ def test_how_ports_blueprint_differs_is_told_of_the_property_alone(life: Life) -
         (answer,) = [each for each in answers(changed, asked) if "coder_workspace." in each.identifier or "#" in asked]
         return " ".join(each.said for each in answer.statements if each.topic == topic)
 
-    assert told("status", "port") == "Port's blueprint differs: title 'State' in Port, 'Status' here."
+    assert told("status", "port") == 'Port\'s blueprint differs: title "State" in Port, "Status" here.'
     assert told("coder_workspace.outdated", "port") == "Port's blueprint differs: missing in Port."
     assert told("coder_workspace.name", "port") == "Port's blueprint has it as it is declared."
     assert told("team", "owner") == "Not coderport's: no run reads or writes it."
