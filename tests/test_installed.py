@@ -21,6 +21,7 @@ from coderport import checked_out, release_of, version_of
 from coderport.commands.cli import app
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.setup.files import TEMPLATE
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,11 @@ def test_nothing_comes_from_the_checkout_and_nothing_is_missing(installed: Insta
         "print(coderport.__file__); print(p.CHECKOUT);"
         "print(all((b._MODULE / n).is_file() for n in ('go.mod', 'go.sum', 'tools.go')));"
         "import os; print(os.access(p.brought('plugins/port/pulumi-resource-port'), os.X_OK));"
-        "print(p.brought('Pulumi.yaml').is_file(), p.brought('__main__.py').is_file())"
+        "print(p.brought('Pulumi.yaml').is_file(), p.brought('__main__.py').is_file());"
+        "template = p.brought('templates/coderport');"
+        "print(*sorted(str(each.relative_to(template)) for each in template.rglob('*')"
+        " if each.is_file() and each.suffix != '.pyc'));"
+        "print(os.access(template / 'plugins/port/pulumi-resource-port', os.X_OK), p.foreign(template) == '')"
     )
     done = subprocess.run(
         [installed.bin / "python", "-c", code],
@@ -90,7 +95,9 @@ def test_nothing_comes_from_the_checkout_and_nothing_is_missing(installed: Insta
     )
     file, *rest = done.stdout.splitlines()
     assert Path(file).is_relative_to(installed.bin.parent)
-    assert rest == ["None", "True", "True", "True True"]
+    there = (ROOT / TEMPLATE).rglob("*")
+    of_template = (str(each.relative_to(ROOT / TEMPLATE)) for each in there if each.is_file() and each.suffix != ".pyc")
+    assert rest == ["None", "True", "True", "True True", " ".join(sorted(of_template)), "True True"]
 
 
 def test_the_wheel_holds_the_package_and_no_tests(installed: Installed) -> None:

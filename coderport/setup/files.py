@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -15,8 +15,10 @@ from coderport import __version__
 from coderport.project import CHECKOUT, brought
 from coderport.setup.lines import Amended, gitignore, requirements
 from coderport.setup.repository import default_branch, top_of
+from coderport.setup.values import ALL
 
 PLUGIN = "plugins/port/pulumi-resource-port"
+TEMPLATE = "templates/coderport"
 WORKFLOW = ".github/workflows/coderport.yml"
 _WORKFLOW_TEXT = Path(__file__).parent / "templates" / "coderport.yml"
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -68,6 +70,34 @@ def shared_files_of(folder: Path) -> Iterator[Amended]:
     """What a repository may have already, with the lines that the project needs there."""
     yield requirements(folder / "requirements.txt", requirement())
     yield gitignore(folder / ".gitignore")
+
+
+def template_files(folder: Path) -> Iterator[ProjectFile]:
+    """The Pulumi template: what makes a project, with gaps that `pulumi new` fills, and the values that it asks for.
+
+    `pulumi new` puts name and description into the gaps, and takes the block `template` out. The version that is
+    installed is not known to it, so coderport is not pinned.
+    """
+    for file in files_of(folder, "${PROJECT}"):
+        yield replace(file, text=_template(file.text)) if file.path.name == "Pulumi.yaml" else file
+    yield ProjectFile(folder / "requirements.txt", "coderport\n")
+    yield ProjectFile(folder / ".gitignore", gitignore(folder / "none").text)
+
+
+def _template(description: str) -> str:
+    """The `Pulumi.yaml` as that of a template. The keys have their namespace: alone they would be the project's."""
+    read = yaml.safe_load(description)
+    config = {
+        f"coderport:{wanted.key}": {
+            "description": wanted.for_pulumi or wanted.question,
+            **({"secret": True} if wanted.secret else {}),
+            **({"default": wanted.default} if wanted.default else {}),
+        }
+        for wanted in ALL
+    }
+    block = {"template": {"description": read["description"], "config": config}}
+    text = re.sub(r"^description:.*$", "description: ${DESCRIPTION}", description, count=1, flags=re.MULTILINE)
+    return text + str(yaml.safe_dump(block, sort_keys=False, allow_unicode=True, width=120))
 
 
 def named(text: str, name: str) -> str:

@@ -13,13 +13,18 @@ from coderport.port.errors import EU_URL, US_URL
 
 @dataclass(frozen=True)
 class Wanted:
-    """One value: its key in the config, how it is asked for, and the variables that may hold it, the first first."""
+    """One value: its key in the config, how it is asked for, and the variables that may hold it, the first first.
+
+    `for_pulumi` is how `pulumi new` asks for it, where that differs: the answer goes into the config as it is.
+    """
 
     key: str
     question: str
     variables: tuple[str, ...]
     secret: bool = False
     flag: str = ""
+    for_pulumi: str = ""
+    default: str = ""
 
 
 CODER_URL = Wanted("coderApiBaseUrl", "Coder's address", ("CODER_API_BASE_URL", "CODER_URL"), flag="--coder-url")
@@ -28,7 +33,14 @@ PORT_ID = Wanted(
     "portClientId", "Port's client id (in Port: … > Credentials)", ("PORT_CLIENT_ID",), flag="--port-client-id"
 )
 PORT_SECRET = Wanted("portClientSecret", "Port's client secret", ("PORT_CLIENT_SECRET",), True, "--port-client-secret")
-PORT_URL = Wanted("portBaseUrl", "Port's region (eu, us, or an address)", ("PORT_BASE_URL",), flag="--port-url")
+PORT_URL = Wanted(
+    "portBaseUrl",
+    "Port's region (eu, us, or an address)",
+    ("PORT_BASE_URL",),
+    flag="--port-url",
+    for_pulumi=f"Port's address (US region: {US_URL})",
+    default=EU_URL,
+)
 ALL = (CODER_URL, CODER_TOKEN, PORT_ID, PORT_SECRET, PORT_URL)
 
 
