@@ -24,15 +24,21 @@ from service_lab import Stage
 
 from coderport import project
 from coderport.catalog.blueprint import to_port
-from coderport.doctor.check import Check, is_well
+from coderport.commands.doctor import doctor
+from coderport.doctor import machine
+from coderport.doctor.check import Check, is_well, verdict_of
 from coderport.doctor.examination import examine
 from coderport.doctor.screen import show
+from coderport.emulators.faults import Fault
 from coderport.emulators.pair import Pair
-from coderport.engine import CliInfo
+from coderport.engine import CliInfo, find_cli
+from coderport.errors import CoderportError, Refusal
 from coderport.kinds.all import ALWAYS
 from coderport.kinds.template import TEMPLATE
+from coderport.report.account import Account
 from coderport.runner.service.server import running
 from coderport.runner.service.settings import ServiceSettings
+from coderport.stack.comparison import comparison_of
 from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack
 from coderport.terminal import volume
@@ -105,6 +111,12 @@ class Ill:
     stack: str = "x"
     ahead: timedelta = timedelta(0)
     elsewhere: bool = False
+    verdict: str = ""
+    """What the end says that a run comes to; else "fails" of what fails, and "well" of what warns."""
+
+    @property
+    def end(self) -> str:
+        return self.verdict or ("fails" if self.grade == "fail" else "well")
 
 
 MACHINE = "this machine"
@@ -116,6 +128,20 @@ def actions(**given: object) -> Callable[[House], Mapping[str, str]]:
 
 def token(role: str, **given: object) -> Callable[[House], Mapping[str, str]]:
     return lambda house: {"CODER_SESSION_TOKEN": house.pair.coder.create_token(role, **given)}  # type: ignore[arg-type]
+
+
+def of_stack(house: House) -> Path:
+    return house.project / "Pulumi.x.yaml"
+
+
+def encrypted(house: House) -> None:
+    """The file of the stack `well`, which has a token as a secret, as that of `x`."""
+    shutil.copyfile(house.project / "Pulumi.well.yaml", of_stack(house))
+
+
+def forbidden(house: House) -> None:
+    body = {"ok": False, "error": "missing_permissions", "message": "may not register entities"}
+    house.pair.port.faults.add(Fault("status", path=r"/entities", method="POST", status=403, body=body))
 
 
 def locked(pid: int, host: str = "") -> Callable[[House], object]:
@@ -202,7 +228,7 @@ ILL = {
         environ=lambda house: {"CODER_SESSION_TOKEN": "0123456789-notOneOfTheirs"},
     ),
     "a token that ends soon": Ill(
-        ("Coder", "token"), "warn", "That is soon.", "--stack NAME --secret coderport:coderSessionToken",
+        ("Coder", "token"), "warn", "That is soon.", "--stack x --secret coderport:coderSessionToken",
         environ=token("owner", expires_at=datetime.now(timezone.utc) + timedelta(days=2)),
     ),
     "a token of a member": Ill(("Coder", "sees"), "fail", "does not see all", environ=token("member")),
@@ -226,6 +252,45 @@ ILL = {
         ("run", "note"), "warn", "coderport:excludeTemplates names templates that Coder does not have: pythn-*",
         make=configured(excludeTemplates='["pythn-*"]'),
     ),
+    "a patience that is none": Ill(
+        (MACHINE, "network"), "fail", "CODERPORT_PATIENCE", environ=lambda house: {"CODERPORT_PATIENCE": "long"}
+    ),
+    "a release that is no number": Ill(
+        (MACHINE, "releases"), "fail", "CODERPORT_ALLOW_DELETIONS: must be",
+        environ=lambda house: {"CODERPORT_ALLOW_DELETIONS": "many"},
+    ),
+    "kinds that are none": Ill((MACHINE, "settings"), "fail", "", "grupo", make=configured(kinds="grupo")),
+    "a new stack without a passphrase": Ill(
+        (MACHINE, "settings"), "fail", "There is no passphrase", "PULUMI_CONFIG_PASSPHRASE",
+        environ=lambda house: {"PULUMI_CONFIG_PASSPHRASE": ""},
+    ),
+    "a new stack whose file has the salt of another passphrase": Ill(
+        (MACHINE, "settings"), "fail", "The passphrase is not that", make=lambda house: encrypted(house),
+        environ=lambda house: {"PULUMI_CONFIG_PASSPHRASE": "wrong"},
+    ),
+    "a new stack with secrets in its file": Ill(
+        (MACHINE, "stack"), "warn", "no stack x", make=lambda house: encrypted(house),
+        environ=lambda house: {"CODER_SESSION_TOKEN": ""},
+    ),
+    "a stack's file that is no object": Ill(
+        (MACHINE, "settings"), "fail", "", make=lambda house: of_stack(house).write_text("hello\n")
+    ),
+    "a stack's file that is not YAML": Ill(
+        (MACHINE, "settings"), "fail", "", "", make=lambda house: of_stack(house).write_text("config: [a\n")
+    ),
+    "a stack's file that is not text": Ill(
+        (MACHINE, "settings"), "fail", "", make=lambda house: of_stack(house).write_bytes(bytes(range(256)))
+    ),
+    "a stack's file that is a folder": Ill(
+        (MACHINE, "settings"), "fail", "", make=lambda house: of_stack(house).mkdir()
+    ),
+    "a description that names no project": Ill(
+        (MACHINE, "project"), "fail", "names no project",
+        make=lambda house: (house.project / "Pulumi.yaml").write_text("runtime: python\n"),
+    ),
+    "a client that may write nothing": Ill(
+        ("Port", "writes"), "fail", "may not write entities", make=lambda house: forbidden(house)
+    ),
     "another secret of Port": Ill(
         ("Port", "credentials"), "fail", "does not accept PORT_CLIENT_ID",
         environ=lambda house: {"PORT_CLIENT_SECRET": "no"},
@@ -235,10 +300,11 @@ ILL = {
     ),
     "blueprints of somebody else": Ill(
         ("run", "guard"), "fail", "already has a blueprint coder_template", "coderport:takeOver true",
-        make=foreign_blueprints,
+        make=foreign_blueprints, verdict="refused",
     ),
     "entities of another stack": Ill(
-        ("run", "guard"), "fail", "would write, and they are not its own", "theirs/prod", make=foreign_entities
+        ("run", "guard"), "fail", "would write, and they are not its own", "theirs/prod", make=foreign_entities,
+        verdict="refused",
     ),
     "no GitHub integration": Ill(
         ("actions", "backend"), "fail", "no GitHub integration", make=without_integrations,
@@ -246,7 +312,7 @@ ILL = {
     ),
     "nobody at the webhook": Ill(
         ("actions", "backend"), "fail", "does not answer", "coderport:actions.url",
-        environ=actions(backend="webhook", url="https://127.0.0.1:9/runs"),
+        environ=actions(backend="webhook", url="https://127.0.0.1:9/runs"), verdict="buttons",
     ),
     "an agent's webhook that is not seen from here": Ill(
         ("actions", "backend"), "warn", "does not answer", "agent",
@@ -255,9 +321,10 @@ ILL = {
     "something else at the webhook": Ill(
         ("actions", "backend"), "fail", "something else than the service", "/runs",
         environ=lambda house: actions(backend="webhook", url=f"{house.pair.control_url}/runs", agent=True)(house),
+        verdict="buttons",
     ),
     "a clock ten minutes ahead": Ill(
-        ("clock", "clock"), "fail", "ahead of Coder; ", "NTP", ahead=timedelta(minutes=10)
+        ("clock", "clock"), "warn", "ahead of Coder; ", "NTP", ahead=timedelta(minutes=10)
     ),
     "a clock two minutes behind": Ill(("clock", "clock"), "warn", "behind Coder", ahead=timedelta(minutes=-2)),
 }  # fmt: skip
@@ -296,12 +363,43 @@ def test_what_is_wrong_is_named_and_nothing_is_written(name: str, house: House) 
     assert ill.said in check.said and ill.remedy in check.remedy, check
     wrong = [each for each in found.values() if each.grade == "fail"]
     assert wrong == ([check] if ill.grade == "fail" else []), "what else is wrong"
+    assert verdict_of(found.values()) == ill.end
+    if name not in SEEN_BY_WRITING and (ill.grade == "fail" or name in LOOKED_AT_TWICE):
+        assert of_a_run(house, ill) == {"buttons": "well"}.get(ill.end, ill.end)
+
+
+SEEN_BY_WRITING = {
+    "a client that may write nothing",  # a run meets it where it writes
+    "a run is under way", "a lock of another machine",  # and these where it takes the lock
+}  # fmt: skip
+
+
+LOOKED_AT_TWICE = {"a new stack with secrets in its file", "a pattern that matches nothing", "the lock of a dead run"}
+"""Those a run does not mind of which it is seen that it does not. Of all it would take a minute."""
+
+
+def of_a_run(house: House, ill: Ill) -> str:
+    """What the run's own code says of the set-up: as `preview --fast` and `sync` begin, up to the first write."""
+    environ = {name: value for name, value in {**house.environ, **ill.environ(house)}.items() if value}
+    with house.inside(environ, house.folder / "nothing" if ill.elsewhere else house.project):
+        try:
+            cli = find_cli(os.environ)
+            if cli is None:
+                return "fails"
+            stack = Stack(ill.stack, cli)
+            compared = comparison_of(stack, stack.releases(), Account())
+        except Refusal:
+            return "refused"
+        except CoderportError:
+            return "fails"
+    return "refused" if compared.verdict.refused else "well"
 
 
 def test_a_set_up_that_is_well_passes_whole(house: House) -> None:
     found = house.looked_at(Ill(("", ""), "", ""), "x")
     assert is_well(found.values())
-    assert {each.name for each in found.values() if each.grade != "pass"} == {"stack"}, "which is made by the first run"
+    unsure = {each.name for each in found.values() if each.grade != "pass"}
+    assert unsure == {"stack", "writes"}, "made by the first run, and seen by it"
 
 
 @contextmanager
@@ -354,8 +452,27 @@ def test_quiet_leaves_what_warns_or_fails_with_its_remedy_and_the_end(monkeypatc
         "Make another.",
         "FAIL Port: rights none",
         "Ask an admin.",
-        "1 pass, 1 warn, 1 fail, 1 not looked at. A run would fail, or be refused.",
+        "1 pass, 1 warn, 1 fail, 1 not looked at. A run would fail.",
     ]
+
+
+def test_one_object_and_exit_1_come_whatever_is_wrong_with_the_set_up_or_with_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failed(folder: Path) -> tuple[str, str]:
+        with patch.object(project, "_named", [folder]):
+            assert doctor("x", as_object=True) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert (found["well"], found["verdict"]) == (False, "fails")
+        (only,) = [each for each in found["checks"] if each["grade"] == "fail"]
+        return only["name"], only["said"]
+
+    (tmp_path / "Pulumi.yaml").write_text("name: theirs\nruntime: nodejs\n")
+    assert failed(tmp_path) == ("project", f"The Pulumi project in {tmp_path} is not one of coderport: "
+                                "its runtime is nodejs, and not python. Nothing was read or written.")  # fmt: skip
+    monkeypatch.setattr(machine, "project_folder", lambda: 1 // 0)
+    name, said = failed(tmp_path)
+    assert name == "doctor" and "ZeroDivisionError" in said
 
 
 def test_the_command_shows_a_table_or_one_object_and_says_by_its_exit_code_how_it_is(house: House) -> None:

@@ -28,6 +28,11 @@ def _check(name: str, grade: Grade, said: str, remedy: str = "") -> Check:
     return Check(subject=SUBJECT, name=name, grade=grade, said=said, remedy=remedy)
 
 
+def _broken(said: str, remedy: str) -> Check:
+    """The service is not there, or refuses Port's calls: a run does not ask it."""
+    return Check(subject=SUBJECT, name="backend", grade="fail", said=said, remedy=remedy, effect="buttons")
+
+
 async def backend_check(client: PortClient, settings: Settings, now: datetime) -> Check:
     """The backend that the settings choose."""
     actions = settings.actions
@@ -61,17 +66,12 @@ async def _webhook(settings: Settings, now: datetime) -> Check:
         ) as http:
             answer = await exchange(http, "POST", url, seconds=_SECONDS, most=_MOST, content=_NO_RUN, headers=headers)
     except CoderportError as error:
-        return failed(SUBJECT, "backend", error)
+        return failed(SUBJECT, "backend", error).model_copy(update={"effect": "buttons"})
     except httpx.HTTPError as error:
         said = f"{url} does not answer: {route.told(error)}."
         if settings.actions.agent:
             return _check("backend", "warn", said, "Port's agent calls it. Where that runs it may answer.")
-        return _check(
-            "backend",
-            "fail",
-            said,
-            "Start the service, or correct coderport:actions.url.",
-        )
+        return _broken(said, "Start the service, or correct coderport:actions.url.")
     return _judged(url, answer)
 
 
@@ -81,14 +81,14 @@ def _judged(url: str, answer: httpx.Response) -> Check:
         return _check("backend", "pass", f"The service at {url} answers, and knows the secret that Port signs with.")
     if reason == "forged":
         said = f"The service at {url} does not know this client's secret: it takes Port's signature for forged."
-        return _check("backend", "fail", said, "Start it with the PORT_CLIENT_SECRET that this stack has.")
+        return _broken(said, "Start it with the PORT_CLIENT_SECRET that this stack has.")
     if reason == "stale":
         said = f"The clock of the service at {url} is more than five minutes from this one, so it refuses Port's calls."
-        return _check("backend", "fail", said, "Set the clocks by NTP.")
+        return _broken(said, "Set the clocks by NTP.")
     if answer.status_code == 503:
         return _check("backend", "warn", f"The service at {url} takes on no runs now ({reason or 'no reason given'}).")
     said = f"At {url} something else than the service answers ({answer.status_code})."
-    return _check("backend", "fail", said, "coderport:actions.url is the address of the service, and ends with /runs.")
+    return _broken(said, "coderport:actions.url is the address of the service, and ends with /runs.")
 
 
 def _reason(answer: httpx.Response) -> str:

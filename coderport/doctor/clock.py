@@ -14,8 +14,11 @@ SLACK = timedelta(seconds=30)
 """Less than this is no more than a slow answer."""
 
 
-def clock_check(theirs: Mapping[str, datetime | None], now: datetime) -> Check:
-    """How far this machine's clock (`now`, aware) is from each server's, where that tells its own."""
+def clock_check(theirs: Mapping[str, datetime | None], now: datetime, *, serves: bool) -> Check:
+    """How far this machine's clock (`now`, aware) is from each server's, where that tells its own.
+
+    No run fails for it. With actions of the webhook (`serves`), a service on this machine would refuse Port's calls.
+    """
     apart = {short(name): now - clock for name, clock in theirs.items() if clock is not None}
     far = {name: by for name, by in apart.items() if abs(by) > SLACK}
     if not apart:
@@ -27,8 +30,12 @@ def clock_check(theirs: Mapping[str, datetime | None], now: datetime) -> Check:
         f"{abs(by).total_seconds():,.0f} s {'ahead of' if by > timedelta(0) else 'behind'} {name}"
         for name, by in sorted(far.items())
     )
-    grade = "fail" if max(map(abs, far.values())) > timedelta(seconds=TOLERANCE_SECONDS) else "warn"
-    said = f"This machine's clock is {told}."
-    return Check.model_validate(
-        {"subject": SUBJECT, "name": "clock", "grade": grade, "said": said, "remedy": "Set the clocks by NTP."}
+    refuses = serves and max(map(abs, far.values())) > timedelta(seconds=TOLERANCE_SECONDS)
+    return Check(
+        subject=SUBJECT,
+        name="clock",
+        grade="fail" if refuses else "warn",
+        said=f"This machine's clock is {told}.",
+        remedy="Set the clocks by NTP." + (" `serve` on this machine refuses Port's calls." if refuses else ""),
+        effect="buttons",
     )

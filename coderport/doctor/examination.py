@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 
 from coderport.doctor.backend import backend_check
-from coderport.doctor.check import Check, failed, is_well
+from coderport.doctor.check import Check, failed, is_well, verdict_of
 from coderport.doctor.clock import clock_check
 from coderport.doctor.coder import coder_checks
-from coderport.doctor.machine import Examined, cli_check, project_checks, stack_checks
+from coderport.doctor.machine import Examined, cli_check, environment_checks, project_checks, stack_checks
 from coderport.doctor.port import port_checks, whose_checks
-from coderport.errors import CoderportError
+from coderport.errors import CoderportError, Refusal
+from coderport.guard.ownership import stack_mark
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.past import Past
@@ -21,8 +22,8 @@ from coderport.report.account import Account
 from coderport.servers import opened_coder, opened_port
 from coderport.settings import Releases, Settings
 from coderport.stack.comparison import past_of
+from coderport.stack.project_file import project_name
 from coderport.stack.stack import Stack
-from coderport.transport.route import route_to
 
 
 def _now() -> datetime:
@@ -30,7 +31,18 @@ def _now() -> datetime:
 
 
 def examine(name: str, environ: Mapping[str, str], *, now: Callable[[], datetime] = _now) -> Iterator[Check]:
-    """The checks of the stack, each as soon as it is made. Writes nothing; never raises a CoderportError."""
+    """The checks of the stack, each as soon as it is made. Writes nothing; raises no error: one is a check, too."""
+    try:
+        yield from _examined(name, environ, now)
+    except CoderportError as error:
+        yield failed("doctor", "doctor", error)
+    except Exception as error:  # whatever it is, who asked is told, and has the checks before it
+        said = f"A check broke off ({type(error).__name__}), and nothing after it was looked at."
+        remedy = "That is a fault of coderport: please report it, with the lines above."
+        yield Check(subject="doctor", name="doctor", grade="fail", said=said, remedy=remedy)
+
+
+def _examined(name: str, environ: Mapping[str, str], now: Callable[[], datetime]) -> Iterator[Check]:
     yield from (checks := list(project_checks()))
     cli, check = cli_check(environ)
     yield check
@@ -42,14 +54,11 @@ def examine(name: str, environ: Mapping[str, str], *, now: Callable[[], datetime
     if examined.settings is None:
         yield from _skipped("Coder", "Port", "run")
         return
-    try:
-        for address in (examined.settings.coder_api_base_url, examined.settings.port_base_url):
-            route_to(address)
-    except CoderportError as error:
-        yield failed("this machine", "network", error)
+    yield from (found := list(environment_checks(examined.settings, environ, examined)))
+    if found or examined.releases is None:
         yield from _skipped("Coder", "Port", "run")
         return
-    yield from asyncio.run(_of_servers(examined.settings, examined.stack, name, now))
+    yield from asyncio.run(_of_servers(examined.settings, examined.releases, examined.stack, name, now))
 
 
 def _skipped(*names: str) -> Iterator[Check]:
@@ -57,7 +66,9 @@ def _skipped(*names: str) -> Iterator[Check]:
         yield Check(subject=name, name="all", grade="skip", said="Not looked at: something before it is missing.")
 
 
-async def _of_servers(settings: Settings, stack: Stack | None, name: str, now: Callable[[], datetime]) -> list[Check]:
+async def _of_servers(
+    settings: Settings, releases: Releases, stack: Stack | None, name: str, now: Callable[[], datetime]
+) -> list[Check]:
     account = Account()
     found: list[Holdings] = []
     async with opened_coder(settings, account) as coder, opened_port(settings, account) as port:
@@ -65,7 +76,8 @@ async def _of_servers(settings: Settings, stack: Stack | None, name: str, now: C
         checks += [each async for each in port_checks(port, settings, found)]
         if found:
             checks.append(await backend_check(port, settings, now()))
-        checks.append(clock_check({"Coder": coder.clock, "Port": port.clock}, now()))
+        serves = settings.actions.backend == "webhook"
+        checks.append(clock_check({"Coder": coder.clock, "Port": port.clock}, now(), serves=serves))
     if not found:
         return [*checks, *_skipped("run")]
     try:
@@ -73,18 +85,19 @@ async def _of_servers(settings: Settings, stack: Stack | None, name: str, now: C
     except CoderportError as error:
         return [*checks, failed("run", "memory", error)]
     checks += whose_checks(past, settings)
-    return [*checks, *(await _run(settings, past, account) if is_well(checks) else _skipped("run"))]
+    runs = verdict_of(checks) in ("well", "buttons")
+    return [*checks, *(await _run(settings, releases, past, account) if runs else _skipped("run"))]
 
 
 async def _past(stack: Stack | None, name: str, held: Holdings, settings: Settings, account: Account) -> Past:
     """What the stack remembers beside what Port holds, as a run would have it; nothing where there is no stack."""
     if stack is None:
         memory = Memory()
-        return Past(memory, held, memory.mark(name))
+        return Past(memory, held, memory.mark(stack_mark(project_name(), name)))
     return await past_of(stack, await asyncio.to_thread(stack.memory), held, settings, account)
 
 
-async def _run(settings: Settings, past: Past, account: Account) -> list[Check]:
+async def _run(settings: Settings, releases: Releases, past: Past, account: Account) -> list[Check]:
     """What a run would do now, by its own reads and its own guard."""
 
     async def again() -> Past:
@@ -92,12 +105,12 @@ async def _run(settings: Settings, past: Past, account: Account) -> list[Check]:
         return Past(past.memory, held, past.mark, past.unremembered)
 
     try:
-        _, plan, verdict = await survey(settings, Releases(), again(), now=_now(), account=account)
+        _, plan, verdict = await survey(settings, releases, again(), now=_now(), account=account)
     except CoderportError as error:
         return [failed("run", "guard", error)]
     notes = [Check(subject="run", name="note", grade="warn", said=each) for each in plan.notes]
     if verdict.refused:
-        return [*notes, failed("run", "guard", CoderportError(verdict.text()))]
+        return [*notes, failed("run", "guard", Refusal(verdict.text()))]
     said = (
         f"A run would be accepted: {plan.creations:,} entities to create, of {len(plan.entities):,}; "
         f"{len(plan.actions)} actions."

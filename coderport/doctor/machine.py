@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
-
-import yaml
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from coderport.doctor.check import Check, failed
+from coderport.doctor.rehearsal import OnlyCloudKnows, first_settings
 from coderport.engine import CliInfo, find_cli
 from coderport.engine.backend import folder_of
 from coderport.engine.lock import HolderState, Machine, explained, holder_state, locks_in, this_machine
 from coderport.errors import CoderportError
+from coderport.kinds.all import kinds_asked
 from coderport.project import project_folder
-from coderport.settings import Settings, settings_of
+from coderport.settings import Releases, Settings, load_releases
 from coderport.stack.stack import SUCCEEDED, Stack, StackMissing
 from coderport.terminal.remedy import CLI, COMMAND
+from coderport.transport.patience import Patience
+from coderport.transport.route import route_to
 
 SUBJECT = "this machine"
 
@@ -26,6 +27,7 @@ class Examined:
 
     stack: Stack | None = None
     settings: Settings | None = None
+    releases: Releases | None = None
 
 
 def project_checks() -> Iterator[Check]:
@@ -63,7 +65,7 @@ def stack_checks(name: str, cli: CliInfo, environ: Mapping[str, str], examined: 
             said=f"There is no stack {name} in {missing.backend} yet. The first run makes it.",
             remedy=f"  {COMMAND} preview --stack {name}",
         )
-        yield from _settings_of_file(name, environ, examined)
+        yield _settings(partial(first_settings, name, cli, missing.backend), examined)
         return
     except CoderportError as error:
         yield failed(SUBJECT, "stack", error)
@@ -73,42 +75,37 @@ def stack_checks(name: str, cli: CliInfo, environ: Mapping[str, str], examined: 
     last_run = _last_run(stack)
     yield last_run
     if last_run.grade != "fail":
-        try:
-            examined.settings = stack.settings()
-        except CoderportError as error:
-            yield failed(SUBJECT, "settings", error)
-        else:
-            yield _whole(examined.settings)
+        yield _settings(stack.settings, examined)
     yield lock_check(stack.backend, stack, this_machine())
 
 
-def _settings_of_file(name: str, environ: Mapping[str, str], examined: Examined) -> Iterator[Check]:
-    """The settings that the first run of a stack would have: those of its file, where they are in clear."""
-    file = project_folder() / f"Pulumi.{name.rsplit('/', 1)[-1]}.yaml"
+def _settings(read: Callable[[], Settings], examined: Examined) -> Check:
+    """The settings as a run reads them; into `examined` only where a run would go on with them."""
     try:
-        examined.settings = settings_of(_in_clear(file), "coderport", environ)
-    except (CoderportError, yaml.YAMLError, OSError) as error:
-        yield failed(SUBJECT, "settings", error)
-    else:
-        yield _whole(examined.settings)
-
-
-def _in_clear(file: Path) -> dict[str, tuple[Any, bool]]:
-    if not file.is_file():
-        return {}
-    read = yaml.safe_load(file.read_text(encoding="utf-8"))
-    config = read.get("config") if isinstance(read, Mapping) else None
-    plain = config if isinstance(config, Mapping) else {}
-    return {str(key): (value, False) for key, value in plain.items() if not _is_encrypted(value)}
-
-
-def _is_encrypted(value: object) -> bool:
-    return isinstance(value, Mapping) and set(value) == {"secure"}
-
-
-def _whole(settings: Settings) -> Check:
+        settings = read()
+        kinds_asked(settings)  # as a run does, before it reads anything
+    except OnlyCloudKnows as error:
+        remedy = "A run makes the stack, and opens them then."
+        return Check(subject=SUBJECT, name="settings", grade="skip", said=str(error), remedy=remedy)
+    except CoderportError as error:
+        return failed(SUBJECT, "settings", error)
+    examined.settings = settings
     said = f"Coder at {settings.coder_api_base_url}, Port at {settings.port_base_url}"
     return Check(subject=SUBJECT, name="settings", grade="pass", said=said)
+
+
+def environment_checks(settings: Settings, environ: Mapping[str, str], examined: Examined) -> Iterator[Check]:
+    """What the environment says beside the settings, where it is wrong: the network, the patience, the releases."""
+    try:
+        for address in (settings.coder_api_base_url, settings.port_base_url):
+            route_to(address)
+        Patience.of(environ)
+    except CoderportError as error:
+        yield failed(SUBJECT, "network", error)
+    try:
+        examined.releases = load_releases(environ)
+    except CoderportError as error:
+        yield failed(SUBJECT, "releases", error)
 
 
 def _last_run(stack: Stack) -> Check:

@@ -11,10 +11,11 @@ from coderport.doctor.check import Check, Grade, failed
 from coderport.errors import CoderportError
 from coderport.guard.ownership import Whose
 from coderport.kinds.all import blueprints_of, kinds_asked
+from coderport.kinds.template import TEMPLATE
 from coderport.planning.holdings import Holdings, holdings
 from coderport.planning.past import Past
 from coderport.port.client import PortClient
-from coderport.port.errors import EU_URL, US_URL
+from coderport.port.errors import EU_URL, US_URL, PortError, PortRejected
 from coderport.settings import Settings
 from coderport.terminal.text import short
 
@@ -47,16 +48,29 @@ async def port_checks(client: PortClient, settings: Settings, found: list[Holdin
 
 
 async def _rights(client: PortClient, held: Holdings) -> list[Check]:
-    """Whether the client may write entities: Port is asked to validate one that is there, which writes none."""
-    for blueprint, entities in held.entities.items():
-        for entity in entities.values():
-            body = {"identifier": entity.identifier, "properties": {}}
-            (outcome,) = await client.upsert(blueprint, [body], validate_only=True)
-            status = getattr(outcome.error, "status", None)
-            if status in (401, 403):
-                return [_check("rights", "fail", f"The client may not write entities: {outcome.error}")]
-            return [_check("rights", "pass", "The client may read all, and write entities.")]
-    return [_check("rights", "pass", "The client may read all. Whether it may write is seen with the first entity.")]
+    """Whether the client may write entities: Port is asked to validate one, which writes none.
+
+    Port tells of no other right but by a write, and of this one only for a blueprint that is there: it may look for the
+    blueprint first. A refusal counts in any case.
+    """
+    there = [name for name, live in held.blueprints.items() if live is not None]
+    filled = [(name, each.identifier) for name in there for each in held.entities.get(name, {}).values()]
+    blueprint, identifier = next(iter(filled), (next(iter(there), TEMPLATE.identifier), "coderport-doctor"))
+    try:
+        body = {"identifier": identifier, "properties": {}}
+        (outcome,) = await client.upsert(blueprint, [body], validate_only=True)
+        problem: PortError | None = outcome.error
+    except PortRejected as error:
+        problem = error
+    status = getattr(problem, "status", None)
+    if status in (401, 403):
+        return [_check("writes", "fail", f"The client may not write entities: {problem}")]
+    read = _check("rights", "pass", "The client may read all.")
+    if not there:
+        said = "Port tells whether the client may write only of a blueprint that is there, and none of ours is yet."
+        return [read, _check("writes", "skip", f"Not looked at: {said}", "The first run shows it.")]
+    said = f"By Port's answer the client may write entities of {short(blueprint)}."
+    return [read, _check("writes", "pass", f"{said} Of blueprints and actions Port tells it only by a write.")]
 
 
 def whose_checks(past: Past, settings: Settings) -> Iterator[Check]:

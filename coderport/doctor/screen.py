@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 
-from coderport.doctor.check import Check, Grade, is_well
+from coderport.doctor.check import Check, Grade, Verdict, is_well, verdict_of
 from coderport.terminal.remedy import runnable_here
 from coderport.terminal.volume import is_quiet
 
@@ -16,6 +16,13 @@ _SIGNS: Mapping[Grade, tuple[str, str | None]] = {
     "warn": ("WARN", "yellow"),
     "fail": ("FAIL", "red"),
     "skip": ("  - ", None),
+}
+_ENDS: Mapping[Verdict, str] = {
+    "well": "All is well.",
+    "unknown": "Nothing fails, but what a run would do could not be looked at.",
+    "buttons": "A run would succeed. The buttons of the actions in Port would not work.",
+    "refused": "A run would be refused.",
+    "fails": "A run would fail.",
 }
 _NAME = 26
 
@@ -41,14 +48,19 @@ def show(checks: Iterable[Check], console: Console) -> list[Check]:
 
 def _summed_up(checks: Sequence[Check]) -> str:
     number = {grade: sum(each.grade == grade for each in checks) for grade in _SIGNS}
-    end = "All is well." if is_well(checks) else "A run would fail, or be refused."
+    end = _ENDS[verdict_of(checks)]
     return f"{number['pass']} pass, {number['warn']} warn, {number['fail']} fail, {number['skip']} not looked at. {end}"
 
 
 def as_json(checks: Sequence[Check]) -> str:
-    """One object: `well`, and `checks` with all that is known of each; the commands are those that run here."""
+    """One object: `well`, the `verdict`, and `checks` with all that is known of each; `effect` is of one that fails.
+
+    The commands are those that run here.
+    """
     told = [
-        each.model_copy(update={"said": runnable_here(each.said), "remedy": runnable_here(each.remedy)})
+        each.model_copy(update={"said": runnable_here(each.said), "remedy": runnable_here(each.remedy)}).model_dump(
+            mode="json", exclude=set() if each.grade == "fail" else {"effect"}
+        )
         for each in checks
     ]
-    return json.dumps({"well": is_well(checks), "checks": [each.model_dump(mode="json") for each in told]})
+    return json.dumps({"well": is_well(checks), "verdict": verdict_of(checks), "checks": told})

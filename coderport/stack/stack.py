@@ -85,8 +85,8 @@ class Stack:
     for it before would cost another call.
 
     `variables` are what the command line says to the program (releases, a plan); they go before the environment.
-    With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `program` stands in
-    for the project's `__main__.py`.
+    With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `environ` is what the
+    CLI finds in its environment in place of what is there. `program` stands in for the project's `__main__.py`.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Stack:
         program: Callable[[], Any] | None = None,
         create: bool = True,
         variables: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self._variables = dict(variables or {})
@@ -111,7 +112,7 @@ class Stack:
         keep_apart()
         workspace = EngineWorkspace(
             work_dir=str(directory),
-            env_vars=engine_environment(os.environ, cli=cli.path, local_state=local_state),
+            env_vars=engine_environment({**os.environ, **(environ or {})}, cli=cli.path, local_state=local_state),
             pulumi_command=EngineCommand(cli, name, self._amended),
             program=program or partial(_main, directory),
         )
