@@ -66,6 +66,7 @@ def test_a_plan_is_done_exactly_or_not_at_all(lab: Lab, tmp_path: Path, monkeypa
     quickly = planned(lab, file, quickly=True)
     before = planned(lab, file)
     assert told(quickly) == told(before)
+    assert all(each.values for each in before.changes), "what is created comes with its values"
     text = file.read_text(encoding="utf-8")
     assert not any(secret in text for secret in (lab.coder.token, lab.port.client_secret))
     keep()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
 import shlex
 import subprocess
@@ -14,10 +15,17 @@ from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
+from coderport.commands.acts import print_json, write_page, write_summary
 from coderport.commands.cli import app
+from coderport.doctor.check import Check
+from coderport.doctor.screen import as_json as doctor_as_json
 from coderport.engine import CliInfo
-from coderport.terminal.remedy import CLI, COMMAND, runnable_here
+from coderport.errors import SettingsError
+from coderport.report.comment import comment
+from coderport.report.outcome import failed
+from coderport.terminal.remedy import CLI, COMMAND, called_in, runnable_here
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(
@@ -105,7 +113,7 @@ def test_every_command_that_is_named_exists_with_its_options(where: str, line: s
         assert {each.removesuffix(PLACE) for each in rest if each.startswith("--")} <= known
         return
     assert rest[0] == "--"
-    arguments = rest[1:]
+    arguments = [each.removesuffix(PLACE) if each.startswith("--") else each for each in rest[1:]]
     done = subprocess.run([cli.path, *arguments, "--help"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     first = next(each for each in arguments if not each.startswith("-"))
@@ -167,6 +175,55 @@ def test_what_is_shown_names_the_installed_command_where_that_runs(
     assert runnable_here(f"{COMMAND} up") == f"'{script}' up"
     monkeypatch.setenv("PATH", str(script.parent))
     assert runnable_here(f"run:\n  {CLI} stack ls") == "run:\n  coderport pulumi -- stack ls"
+
+
+def test_a_folder_that_a_remedy_names_is_not_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["coderport"])
+    monkeypatch.setattr("coderport.terminal.remedy._installed", lambda: "coderport")
+    with called_in({}, "--cwd", "p 1"):
+        assert runnable_here(f"{COMMAND} init") == "coderport --cwd 'p 1' init"
+        elsewhere = runnable_here(f"{COMMAND} --cwd FOLDER preview --stack NAME")
+        assert elsewhere == "coderport --cwd FOLDER preview --stack NAME"
+
+
+def test_what_is_for_machines_names_the_command_as_it_was_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON on standard output and in a file, and the page; the comment is made of that JSON."""
+    monkeypatch.setattr("coderport.terminal.remedy._installed", lambda: "coderport")
+    outcome = failed(SettingsError(f"Set it:\n  {CLI} config set x"))
+    outcome = outcome.model_copy(update={"warnings": (f"Then: {COMMAND} up",)})
+    print_json(outcome)
+    write_summary(outcome, tmp_path / "summary.json")
+    write_page(outcome, "preview", "dev", tmp_path / "page.html")
+    said = [capsys.readouterr().out, *((tmp_path / each).read_text() for each in ("summary.json", "page.html"))]
+    said.append(doctor_as_json([Check(subject="a", name="b", grade="fail", said=f"Not {COMMAND}.", remedy=f"{CLI} x")]))
+    said.append(comment("dev", 2, said[0], ""))
+    for text in said:
+        assert "python -m" not in text and "coderport pulumi -- " in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["preview", "--summary", "one", "--html", "one"],
+        ["preview", "--out", "one", "--html", "./one"],
+        ["preview", "--out", "one", "--summary", "link"],
+        ["drift", "--summary", "one", "--html", "one"],
+        ["up", "--plan", "one", "--summary", "one"],
+        *(["preview", option, "-"] for option in ("--out", "--summary", "--html")),
+    ],
+)
+def test_two_results_in_one_file_and_a_file_that_is_none_are_refused_before_anything_is_done(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("one").write_text("{}", encoding="utf-8")
+    Path("link").symlink_to("one")
+    done = CliRunner().invoke(app, [*words, "--stack", "dev"])
+    said = " ".join(done.output.split())
+    assert done.exit_code == 2 and ("more than one thing" in said or "- is no file" in said), done.output
+    assert Path("one").read_text(encoding="utf-8") == "{}" and sorted(os.listdir()) == ["link", "one"]
 
 
 def test_the_constants_are_those_of_the_module() -> None:

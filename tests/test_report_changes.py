@@ -11,6 +11,8 @@ import sys
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -18,10 +20,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from coderport.catalog.values import Entity
 from coderport.commands.acts import offer, show, write_page
 from coderport.commands.drift import Drifted, DriftOutcome
 from coderport.commands.drift import rows_of as rows_of_drift
 from coderport.errors import CoderportError
+from coderport.guard.ownership import MANAGED_BY
+from coderport.kinds.all import KIND_OF, KINDS
+from coderport.planning.changes import outlook
+from coderport.planning.plan import Plan
 from coderport.planning.planfile import loaded
 from coderport.port.errors import catalog_of
 from coderport.report.account import Account, Failure, Read
@@ -31,6 +38,7 @@ from coderport.report.outcome import Outcome, Tally, failed
 from coderport.report.page import page, rows_of
 from coderport.settings import Releases
 from coderport.stack.result import outcome_of
+from coderport.terminal.text import counted
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -105,6 +113,56 @@ def test_many_that_are_changed_alike_are_a_line_and_few_are_one_each() -> None:
         "~ workspace a (status)",
         "~ workspace b (status)",
     ]
+
+
+def made_of(**parts: Any) -> Plan:
+    """A plan of which Port holds nothing."""
+    held = SimpleNamespace(entities={}, blueprints={}, actions={}, answers={})
+    empty: dict[str, Any] = dict.fromkeys(("entities", "blueprints", "actions", "answers", "released"), ())
+    return cast("Plan", SimpleNamespace(**{**empty, "held": held, "disappearing": {}, **parts}))
+
+
+def test_what_a_preview_would_create_comes_with_all_that_port_gets() -> None:
+    kind = KIND_OF["coder_workspace"]
+    properties: dict[str, Any] = {
+        "name": "dev",
+        "status": "running",
+        "ttl_ms": 0,
+        "outdated": False,
+        "deadline": None,
+        MANAGED_BY: "x",
+    }
+    entity = Entity(kind.name, "w1", "anna/dev", properties, {"template": "t1", "owner_groups": ()})
+    plan = made_of(entities=(entity,), blueprints=(kind.blueprint,))
+    found_by_kind = {each.kind: each for each in outlook(plan, whole=True).changes.values()}
+    workspace, blueprint = found_by_kind["workspace"], found_by_kind["blueprint"]
+    assert (workspace.operation, blueprint.operation) == ("created", "created")
+    assert workspace.values == {
+        "name": (None, "dev"), "status": (None, "running"), "ttl_ms": (None, 0), "outdated": (None, False),
+        "template": (None, "t1"),
+    }  # fmt: skip
+    assert "schema" in blueprint.values and "relations" in blueprint.values
+    found = outcome(workspace)
+    said = shown(found, whole=True)
+    assert "    + anna/dev\n        name: dev\n        status: running\n" in said and "→" not in said
+    assert "running" not in shown(found, whole=False)
+    assert json.loads(found.model_dump_json())["changes"][0]["values"]["name"] == [None, "dev"]
+    assert '<td>status</td><td class="old">-</td><td>running</td>' in page(
+        found, rows_of(found.changes), command="preview", stack="dev", now=datetime.now(timezone.utc)
+    )
+    assert not any(each.values for each in outlook(plan).changes.values()), "another run has no use for them"
+
+
+def test_one_of_a_kind_is_called_as_one() -> None:
+    for kind in KINDS:
+        assert counted(1, kind.words[1]) == f"1 {kind.words[0]}" and counted(2000, kind.words[1]).startswith("2,000 ")
+    assert counted(1, "entities") == "1 entity"
+
+
+def test_a_comment_says_what_is_created_without_all_that_it_gets() -> None:
+    new = Change("created", "workspace", "anna/dev", (), "w1", {"status": (None, "running")})
+    said = comment("prod", 0, outcome(new, RENAMED).model_dump_json(), "")
+    assert "+ anna/dev" in said and "running" not in said and "name: old → new" in said
 
 
 def test_all_shows_old_and_new_and_why_something_goes_below_headings() -> None:

@@ -14,10 +14,9 @@ from rich.console import Console
 from coderport.engine import obtain_cli
 from coderport.errors import CoderportError
 from coderport.guard.ownership import stack_mark
-from coderport.kinds.all import KINDS
 from coderport.planning.planfile import PlanFile, planned
 from coderport.report.account import Account, requests_text
-from coderport.report.change import Change, Operation, several, spelled_out, summed_up
+from coderport.report.change import Change, Operation, spelled_out, summed_up
 from coderport.report.outcome import Outcome, Tally, failed
 from coderport.report.page import Row, page, rows_of
 from coderport.settings import Releases
@@ -27,11 +26,9 @@ from coderport.terminal.ending import Interrupted, over
 from coderport.terminal.progress import shown_on
 from coderport.terminal.remedy import COMMAND
 from coderport.terminal.tables import show_table
-from coderport.terminal.text import json_line
+from coderport.terminal.text import counted, json_line
 
 SHOWN_CHANGES = 20
-
-_SINGULAR = {each.words[1]: each.words[0] for each in KINDS}
 
 _WHOLE = ("read", "total")
 """Not phases beside the others but made of them."""
@@ -111,7 +108,7 @@ def show(outcome: Outcome, tally: Tally, console: Console, *, whole: bool = Fals
     read, seconds = outcome.read, outcome.seconds
     phases = ", ".join(f"{phase.replace('_', ' ')} {seconds[phase]:.1f} s" for phase in seconds if phase not in _WHOLE)
     console.print(f"{outcome.result} in {seconds.get('total', 0.0):.1f} s: {phases}")
-    console.print(f"read {_enumerated(read.of_coder)} from Coder, {read.port_entities:,} entities from Port")
+    console.print(f"read {_enumerated(read.of_coder)} from Coder, {counted(read.port_entities, 'entities')} from Port")
     console.print(requests_text(outcome.coder_requests, outcome.port_requests, outcome.port_writes, outcome.retries))
     if outcome.result == "converged" and outcome.catalog:
         console.print(f"To see it in Port: {outcome.catalog}")
@@ -183,5 +180,5 @@ def _write(what: str, text: str, file: Path) -> None:
 
 
 def _enumerated(numbers: Mapping[str, int]) -> str:
-    *before, last = (several(_SINGULAR.get(words, words), number) for words, number in numbers.items())
+    *before, last = (counted(number, words) for words, number in numbers.items())
     return f"{', '.join(before)} and {last}" if before else last

@@ -18,7 +18,7 @@ from coderport.commands.acts import show as show_outcome
 from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, keep_part, run_full, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
 from coderport.kinds.all import BLUEPRINTS
-from coderport.planning.changes import going_of, why_of
+from coderport.planning.changes import going_of, values_of, why_of
 from coderport.planning.difference import Difference
 from coderport.planning.memory import Memory
 from coderport.planning.plan import digests_of
@@ -40,9 +40,9 @@ _STYLES: Mapping[str, str] = {"missing": "red", "changed": "yellow", "orphaned":
 class Drifted(BaseModel):
     """One thing in Port that is not as desired.
 
-    `values` has [held, desired] by property or relation, `$title` for the title; for what is declared (a blueprint, an
-    action, an answer), whose parts are not values, `findings` says it in words. The time is Port's text, of the last
-    change whoever made it.
+    `values` has [held, desired] by property or relation, `$title` for the title, and of a missing entity all of it;
+    for what is declared (a blueprint, an action, an answer), whose parts are not values, `findings` says it in words.
+    The time is Port's text, of the last change whoever made it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -178,7 +178,7 @@ def drifted(compared: Comparison, found: Difference) -> Iterator[Drifted]:
             findings=_texts(answer.findings),
         )
     for entity in found.missing:
-        yield _row("missing", entity)
+        yield _row("missing", entity, values=values_of(entity))
     for changed in found.changed:
         yield _row(
             "changed",
@@ -268,7 +268,7 @@ def _show(outcome: DriftOutcome, console: Console, *, whole: bool = False) -> No
     for row in shown:
         note = "".join(f", {each}" for each in (row.why, _changed(row)) if each)
         console.print(line(f"{row.drift} {row.kind} {row.title}{note}"), style=_STYLES[row.drift])
-        for key, (held, desired) in row.values.items():
+        for key, (held, desired) in row.values.items() if whole or row.drift != "missing" else ():
             name = line(key.removeprefix("$"))
             console.print(f"    {name}: {value_text(held)} in Port, {value_text(desired)} desired")
         for text in row.findings:

@@ -71,7 +71,7 @@ def preview(stack: Stack, account: Account | None = None) -> tuple[Outcome, Tall
     try:
         releases = stack.releases()
         compared = comparison_of(stack, releases, account)
-        outlook(compared.plan, compared.permissions).leave_in(account)
+        outlook(compared.plan, compared.permissions, whole=True).leave_in(account)
         account.stamps = stamps_of(compared.plan, account.changes)
         tally.warnings.extend(compared.plan.notes)
         compared.insist()

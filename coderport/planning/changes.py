@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from coderport.catalog.actions.agreement import differences as action_differences
 from coderport.catalog.actions.agreement import permission_differences
+from coderport.catalog.actions.values import permissions_to_port
+from coderport.catalog.actions.values import to_port as action_to_port
 from coderport.catalog.agreement import Difference as Finding
 from coderport.catalog.agreement import differences as blueprint_differences
 from coderport.catalog.answers.agreement import differences as answer_differences
 from coderport.catalog.answers.agreement import live_of
 from coderport.catalog.answers.values import TYPES, split
+from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.resource_types import ACTION, BLUEPRINT, ENTITY
 from coderport.catalog.resource_types import ACTION_PERMISSIONS as PERMISSIONS
-from coderport.catalog.values import resource_name
+from coderport.catalog.values import Entity, resource_name
 from coderport.guard.deletions import ACTION as ACTIONS
 from coderport.guard.deletions import ANSWER
+from coderport.guard.ownership import MANAGED_BY
 from coderport.kinds.all import KIND_OF, difference, end_of
 from coderport.planning.difference import Permissions
 from coderport.planning.plan import Plan
@@ -40,18 +44,20 @@ class Outlook(NamedTuple):
         account.standing, account.changes = self.standing, self.changes
 
 
-def outlook(plan: Plan, permissions: Permissions | None = None) -> Outlook:
+def outlook(plan: Plan, permissions: Permissions | None = None, *, whole: bool = False) -> Outlook:
     """What the plan will change in Port. What only enters the state, or leaves it, changes nothing there.
 
-    `permissions` are those that Port holds, where they were read.
+    `permissions` are those that Port holds, where they were read. With `whole` what is created comes with its values,
+    for people who look before, and for the plan that they leave; another run has no use for them.
     """
     found = Outlook({}, {})
-    _declared(plan, permissions, found)
+    _declared(plan, permissions, found, whole=whole)
     for entity in plan.entities:
         key = f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}"
         kind, held = kind_of(entity.blueprint), plan.held.entities.get(entity.blueprint, {}).get(entity.identifier)
         if held is None:
-            found.changes[key] = Change("created", kind, entity.title, identifier=entity.identifier)
+            made = values_of(entity) if whole else {}
+            found.changes[key] = Change("created", kind, entity.title, identifier=entity.identifier, values=made)
             continue
         values = difference(entity, held)
         found.standing[key] = _standing(values)
@@ -66,12 +72,26 @@ def outlook(plan: Plan, permissions: Permissions | None = None) -> Outlook:
     return found
 
 
-def _declared(plan: Plan, permissions: Permissions | None, found: Outlook) -> None:
+def values_of(entity: Entity) -> dict[str, tuple[None, Any]]:
+    """What Port gets of an entity that it lacks, as values of a change; whose it is, is no news."""
+    return _made({**entity.properties, **entity.relations})
+
+
+def _made(body: Mapping[str, Any]) -> dict[str, tuple[None, Any]]:
+    return {
+        key: (None, value) for key, value in body.items() if value not in (None, "", (), [], {}) and key != MANAGED_BY
+    }
+
+
+def _declared(plan: Plan, permissions: Permissions | None, found: Outlook, *, whole: bool) -> None:
     """Blueprints, actions with their permissions, and answers."""
 
-    def add(key: str, kind: str, title: str, identifier: str, differing: Collection[Finding] | None) -> None:
+    def add(
+        key: str, kind: str, title: str, identifier: str, differing: Collection[Finding] | None, body: Mapping[str, Any]
+    ) -> None:
         if differing is None:
-            found.changes[key] = Change("created", kind, title, identifier=identifier)
+            made = _made(body) if whole else {}
+            found.changes[key] = Change("created", kind, title, identifier=identifier, values=made)
             return
         found.standing[key] = _standing(differing)
         if differing:
@@ -86,22 +106,25 @@ def _declared(plan: Plan, permissions: Permissions | None, found: Outlook) -> No
             blueprint.title,
             name,
             None if live is None else blueprint_differences(blueprint, live),
+            blueprint_to_port(blueprint),
         )
     found.standing.update({f"{BLUEPRINT}::{identifier}": "released" for identifier in plan.released})
     for action in plan.actions:
         name, key = action.identifier, f"{ACTION}::{action.identifier}"
         its, of_them = plan.held.actions.get(name), f"{PERMISSIONS}::{name}"
-        add(key, "action", action.title, name, None if its is None else action_differences(action, its))
+        differing = None if its is None else action_differences(action, its)
+        add(key, "action", action.title, name, differing, action_to_port(action))
         if its is None or permissions is not None:
             who = (permissions or {}).get(name, {})
-            differing = None if its is None else permission_differences(name, action.permissions, who)
-            add(of_them, PERMISSIONS_OF, name, name, differing)
+            of_whom = None if its is None else permission_differences(name, action.permissions, who)
+            add(of_them, PERMISSIONS_OF, name, name, of_whom, permissions_to_port(action.permissions))
         else:
             found.standing[of_them] = "held" if found.standing[key] == "same" else "different"
     for answer in plan.answers:
         shown = live_of(answer, plan.held.blueprints, plan.held.answers)
-        differing = None if shown is None else answer_differences(answer, shown)
-        add(f"{TYPES[answer.kind]}::{answer.identifier}", answer.kind, answer.title, answer.identifier, differing)
+        findings = None if shown is None else answer_differences(answer, shown)
+        key = f"{TYPES[answer.kind]}::{answer.identifier}"
+        add(key, answer.kind, answer.title, answer.identifier, findings, answer.body)
     for identifier in going_of(plan, ACTIONS):
         why = why_of(plan, ACTIONS, identifier)
         found.changes[f"{ACTION}::{identifier}"] = Change("deleted", "action", identifier, (), identifier, why=why)

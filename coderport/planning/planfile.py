@@ -94,7 +94,7 @@ def planned(changes: Mapping[str, Change], stamps: Mapping[str, str]) -> dict[st
     return {
         key: Planned(operation=each.operation, kind=each.kind, title=each.title, stamp=stamps[key])
         for key, each in sorted(changes.items())
-        if not each.values or _decided(each)
+        if each.operation != "updated" or not each.values or _decided(each)
     }
 
 

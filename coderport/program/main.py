@@ -107,7 +107,7 @@ async def _foreseen(plan: Plan, settings: Settings, account: Account) -> None:
     shown = pulumi.runtime.is_dry_run() and FOLDER in os.environ
     exact = shown or PLAN in os.environ
     permissions = await read_permissions(settings, plan, account) if exact else None
-    outlook(plan, permissions).leave_in(account)
+    outlook(plan, permissions, whole=exact).leave_in(account)
     if exact:
         account.stamps = stamps_of(plan, account.changes)
 

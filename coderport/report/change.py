@@ -44,7 +44,8 @@ class Change:
     """One thing that was not left as it was: `kind` in people's words, `details` the changed properties' names.
 
     `values` is {property or relation: (held, desired)} with the title as `$title`; for what is declared (a blueprint,
-    an action, an answer), whose parts are no values, `findings` says it in words. `why` is the reason of what goes.
+    an action, an answer), whose parts are no values, `findings` says it in words. Of what a preview finds to be created
+    `values` has all that Port gets. `why` is the reason of what goes.
     """
 
     operation: Operation
@@ -72,9 +73,10 @@ class Change:
         return line(f"{self.kind} {self.title or self.identifier}")
 
     def told(self) -> Iterator[str]:
-        """What is different, each as one line: property, old and new."""
+        """What is different, each as one line: property, old and new; of what is created, what it gets."""
         for key, (held, desired) in self.values.items():
-            yield f"{line(key.removeprefix('$'))}: {value_text(held)} → {value_text(desired)}"
+            old = "" if self.operation == "created" else f"{value_text(held)} → "
+            yield f"{line(key.removeprefix('$'))}: {old}{value_text(desired)}"
         yield from map(line, self.findings)
         if self.details and not self.values and not self.findings:
             yield line(", ".join(self.details))

@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,16 @@ def _parted(stdout: str) -> tuple[str, Mapping[str, Any] | None]:
 def changes_of(result: Mapping[str, Any]) -> Iterator[str]:
     """The changes: a few lines, and folded away each with old and new. After a refusal, what it has held back."""
     for field, words in (("changes", "Every change"), ("withheld", "What the guard holds back")):
-        changes = [Change(**each) for each in result.get(field) or ()]
+        changes = [_short(Change(**each)) for each in result.get(field) or ()]
         if changes:
             yield fenced(beginning("\n".join(text for _, text in summed_up(changes)), LONGEST_MESSAGE), "diff")
             every = beginning("\n".join(text for _, text in spelled_out(changes)), LONGEST_CHANGES)
             yield f"<details><summary>{words}</summary>\n\n{fenced(every)}\n\n</details>"
+
+
+def _short(change: Change) -> Change:
+    """Without what a new thing gets: a comment has no room for it, and the page has it."""
+    return replace(change, values={}) if change.operation == "created" else change
 
 
 def table(kinds: Mapping[str, Mapping[str, int]]) -> str:

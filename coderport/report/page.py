@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 from coderport import __version__
 from coderport.report.change import SIGNS, Change, several, value_text
 from coderport.report.outcome import Kinds, Outcome
-from coderport.terminal.text import line, lines
+from coderport.terminal.text import counted, line, lines
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; }
@@ -123,9 +123,9 @@ def page(outcome: Outcome, rows: Sequence[Row], *, command: str, stack: str, now
         _filters(body, rows)
     for kind, several_rows in groupby(rows, key=lambda each: each.kind):
         _section(body, kind, tuple(several_rows))
-    read = ", ".join(f"{number:,} {words}" for words, number in outcome.read.of_coder.items())
+    read = ", ".join(counted(number, words) for words, number in outcome.read.of_coder.items())
     made = f"Made by coderport {__version__} at {now:%Y-%m-%d %H:%M:%S %Z}"
-    _in(body, "footer", f"Read {read} from Coder, {outcome.read.port_entities:,} entities from Port. {made}.")
+    _in(body, "footer", f"Read {read} from Coder, {counted(outcome.read.port_entities, 'entities')} from Port. {made}.")
     _in(body, "script").text = _SCRIPT
     return f"<!doctype html>\n{ElementTree.tostring(html, encoding='unicode', method='html')}\n"
 

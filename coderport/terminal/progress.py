@@ -20,6 +20,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 from rich.text import Text
 
+from coderport.terminal.text import counted
 from coderport.terminal.volume import is_quiet
 
 ENGINE = "engine"
@@ -87,8 +88,8 @@ class _Phase:
 
     def summed_up(self) -> str:
         """`50 templates, 3,000 workspaces, 1.9 s`."""
-        counted = [f"{done:,} {what}" for what, done in [*self.counts.items()]]
-        return ", ".join([*counted, f"{perf_counter() - self.start:.1f} s"])
+        parts = [counted(done, what) for what, done in [*self.counts.items()]]
+        return ", ".join([*parts, f"{perf_counter() - self.start:.1f} s"])
 
 
 class Lines:
@@ -186,7 +187,7 @@ class _Figures(ProgressColumn):
         done, total, what = int(task.completed), task.total, task.fields["what"]
         if "summary" in task.fields:
             return _cut(task.fields["summary"])
-        parts = [f"{done:,} of {int(total):,} {what}" if total is not None else f"{done:,} {what}"] if what else []
+        parts = [f"{done:,} of {int(total):,} {what}" if total is not None else counted(done, what)] if what else []
         if task.speed:
             parts.append(f"{task.speed:,.0f}/s" if task.speed >= 10 else f"{task.speed:.1f}/s")
         left = task.time_remaining

@@ -72,3 +72,9 @@ def _json_escape(character: str) -> str:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def counted(number: int, several: str) -> str:
+    """So many of what is named by the word for several of them: 1 entity, 2,000 entities."""
+    one = f"{several[:-3]}y" if several.endswith("ies") else several.removesuffix("s")
+    return f"{number:,} {one if number == 1 else several}"
