@@ -83,13 +83,69 @@ def has_project(folder: Path) -> bool:
 def description_of(folder: Path) -> Mapping[str, Any]:
     """The project's `Pulumi.yaml`. SettingsError where it cannot be read or gives no name."""
     file = folder / _FILE
+    text = text_of(file)
+    mapping_in(file, text)
     try:
-        read = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not read["name"]:
-            raise KeyError("name")
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise SettingsError(f"{file} names no project: {error}") from None
-    return dict(read)
+        read = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # a date or a tag that is none
+        raise SettingsError(f"{file} is no YAML: {error}. Nothing was read or written.") from None
+    if not isinstance(read, dict) or not read.get("name"):
+        raise SettingsError(f"{file} names no project: it needs a line such as `name: coderport`.")
+    return read
+
+
+def text_of(file: Path) -> str:
+    """The text of a file of the project. SettingsError where it is none, or cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is no YAML: it is no text in UTF-8 (byte {error.start + 1}).") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror or error}.") from None
+
+
+def mapping_in(file: Path, text: str) -> yaml.MappingNode | None:
+    """What the YAML of a file of the project has at its top, with the lines; None where it has nothing.
+
+    SettingsError, which names the file and the line, where the text is no YAML, has no keys, or has one key twice.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _no_yaml(file, mark, f"{error.problem or error.context or 'it ends too early'}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{file} is no YAML: {error}. Nothing was read or written.") from None
+    if root is None:
+        return None
+    if not isinstance(root, yaml.MappingNode):
+        raise _no_yaml(file, root.start_mark, f"keys have to stand here, such as `config:`, and {_kind(root)} does")
+    for each in (root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))):
+        _each_once(file, each)
+    return root
+
+
+def _each_once(file: Path, mapping: yaml.MappingNode) -> None:
+    """SettingsError where a mapping has a key twice: Pulumi does not read the file then."""
+    lines: dict[str, int] = {}
+    for key, _ in mapping.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value in lines:
+            raise _no_yaml(file, key.start_mark, f"the key {key.value} stands in line {lines[key.value]} already")
+        lines[key.value] = key.start_mark.line + 1
+
+
+def _kind(node: yaml.Node) -> str:
+    return "a list" if isinstance(node, yaml.SequenceNode) else "a text"
+
+
+def _no_yaml(file: Path, mark: yaml.Mark | None, why: str) -> SettingsError:
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return SettingsError(
+        f"{file} is no YAML that Pulumi reads: {where}{why}. Nothing was read or written.\n"
+        "Correct that line. A text with a colon, a bracket or a quote stands in quotes, and blanks indent, no tabs."
+    )
 
 
 def foreign(folder: Path) -> str:

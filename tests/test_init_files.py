@@ -16,8 +16,8 @@ from coderport.project import foreign
 from coderport.setup.beginning import Beginning, Choices
 from coderport.setup.files import files_of, named, workflow_of
 from coderport.setup.lines import IGNORED, gitignore, requirements
-from coderport.setup.names import wrong_project_name, wrong_stack_name
 from coderport.setup.repository import default_branch
+from coderport.stack.names import wrong_project_name, wrong_stack_name
 from coderport.terminal import remedy
 
 PIN = "coderport==7.8.9"
@@ -114,7 +114,7 @@ def test_a_new_description_keeps_what_coderport_knows_nothing_of(tmp_path: Path)
     assert "Not " not in there.read_text().split("\n")[1] and foreign(tmp_path) == ""
 
 
-@pytest.mark.parametrize("name", ["x", "our-catalog", "2026", "1.5", "true", "null", "A_b.c", "a" * 100, "-"])
+@pytest.mark.parametrize("name", ["x", "our-catalog", "2026", "1.5", "true", "null", "A_b.c", "a" * 100])
 def test_a_name_that_pulumi_takes_is_a_text_in_the_description(tmp_path: Path, name: str) -> None:
     assert wrong_project_name(name) == wrong_stack_name(name) == ""
     assert yaml.safe_load(named("name: x\nruntime: python\n", name)) == {"name": name, "runtime": "python"}

@@ -50,6 +50,17 @@ _KINDS = (
         "Correct the line that is named; a text with a colon, a bracket or a quote stands in quotes.",
     ),
     _kind(
+        "organization name must be",
+        "{stack} is no name of a stack here: this backend is a folder or bucket, whose stacks have no organization. "
+        f"Name the stack alone:\n  {CLI} stack ls",
+    ),
+    _kind(
+        "malformed state value",
+        "The line `encryptionsalt` in {file}, the file of the stack {stack}, is damaged: with the passphrase it makes "
+        "the key of the secrets. Nothing was read. Take the line from an earlier version of the file. If there is "
+        "none, remove the line, and set each secret again.",
+    ),
+    _kind(
         "stack name may only contain",
         "{stack} is no name of a stack here. A name has letters, digits, hyphens, underscores and dots. Where the "
         "backend keeps its stacks without projects (Pulumi's old layout), it stands alone, without organization and "

@@ -37,7 +37,6 @@ from coderport.setup.files import (
 )
 from coderport.setup.lines import Amended
 from coderport.setup.missing import missing, unusable
-from coderport.setup.names import wrong_project_name, wrong_stack_name
 from coderport.setup.values import (
     ALL,
     CODER_TOKEN,
@@ -49,6 +48,7 @@ from coderport.setup.values import (
     found_values,
     region_url,
 )
+from coderport.stack.names import wrong_project_name, wrong_stack_name
 from coderport.stack.stack import Stack
 from coderport.terminal.person import Person, is_terminal
 

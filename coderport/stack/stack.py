@@ -47,8 +47,10 @@ from coderport.project import CHECKOUT, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
 from coderport.report.outcome import Outcome, Result, Tally
 from coderport.settings import Releases, Settings, load_releases, settings_of, wrong_type
+from coderport.stack.names import stack_named
 from coderport.stack.project_file import project_name
 from coderport.stack.result import outcome_of, words_of
+from coderport.stack.stack_file import check_stack_file, stack_file
 from coderport.terminal.ending import Interrupted, asked, engine_run, over, told, wait_for_others
 from coderport.terminal.progress import ENGINE, watcher
 from coderport.terminal.remedy import CLI, COMMAND
@@ -101,10 +103,11 @@ class Stack:
         variables: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.name = name
         self._variables = dict(variables or {})
         self.directory = directory = directory or project_folder()
         self.project = project_name(directory)
+        self.name = stack_named(name, self.project)
+        check_stack_file(stack_file(directory, name))
         self._healed: list[str] = []
         self._create = create
         self._made = ""

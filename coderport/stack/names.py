@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 
+from coderport.errors import SettingsError
+from coderport.terminal.remedy import CLI
+
 _LONGEST = 100
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _LETTERS = "letters (a-z), digits, hyphens, underscores and dots"
@@ -25,7 +28,27 @@ def wrong_stack_name(name: str) -> str:
     parts = name.split("/")
     if len(parts) > 3:
         return f"{name!r} is no name of a stack: at most an organization and a project stand before it."
+    if name.startswith("-"):  # the CLI takes it for an option
+        return f"{name!r} is no name of a stack: it may not begin with a hyphen."
+    if any(each and not each.strip(".") for each in parts):  # they are parts of the path of a file
+        return f"{name!r} is no name of a stack: it needs a letter or a digit."
     return next(filter(None, (_wrong("stack", each) for each in parts)), "")
+
+
+def stack_named(name: str, project: str) -> str:
+    """The name of a stack of the project. SettingsError where it can be none, or is of another project."""
+    wrong = wrong_stack_name(name)
+    *_, of_project, bare = ("", "", *name.split("/"))
+    if not wrong and name.count("/") == 2 and of_project != project:
+        wrong = (
+            f"{name!r} is no name of a stack here: the project is {project}, and not {of_project}. "
+            f"The stack alone is enough: --stack {bare}."
+        )
+    if wrong:
+        raise SettingsError(
+            f"That cannot be a stack. {wrong} Nothing was read.\nTo see the stacks that there are:\n  {CLI} stack ls"
+        )
+    return name
 
 
 def _wrong(what: str, name: str) -> str:
