@@ -15,7 +15,7 @@ from at_terminal import Terminal
 from packaging.requirements import Requirement
 from packaging.version import Version
 from typer.main import get_command
-from wheel import ROOT, TAG, Installed
+from wheel import IMPORTS_ALL, ROOT, TAG, Installed, asked_for
 
 from coderport import checked_out, release_of, version_of
 from coderport.commands.cli import app
@@ -106,6 +106,20 @@ def test_the_wheel_holds_the_package_and_no_tests(installed: Installed) -> None:
     of_the_tree = {str(each.relative_to(ROOT)) for each in (ROOT / "coderport").rglob("*.py")}
     of_the_tree |= {str(each.relative_to(ROOT)) for each in (ROOT / "coderport/emulators/page/bundle").iterdir()}
     assert of_the_tree <= set(names)
+
+
+def test_every_module_finds_all_that_it_needs_among_what_the_wheel_asks_for(installed: Installed) -> None:
+    done = subprocess.run(
+        [installed.bin / "python", "-c", IMPORTS_ALL],
+        cwd=installed.home,
+        env=installed.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    asked = asked_for(installed.wheel)
+    assert {"pulumi", "httpx", "jq"} <= asked and not {"pytest", "ruff"} & asked
 
 
 def test_what_it_asks_for_is_what_the_pins_give() -> None:

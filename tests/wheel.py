@@ -8,7 +8,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
+from email.parser import BytesParser
+from importlib.metadata import distribution
 from pathlib import Path
+from zipfile import ZipFile
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 TAG = "7.8.9"
@@ -36,8 +43,35 @@ def built(folder: Path) -> Path:
     return wheel
 
 
+def asked_for(wheel: Path) -> set[str]:
+    """The names of all distributions that the wheel asks for, and of those that these ask for."""
+    with ZipFile(wheel) as file:
+        [metadata] = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+        left = BytesParser().parsebytes(file.read(metadata)).get_all("Requires-Dist") or []
+    found: set[str] = set()
+    while left:
+        wanted = Requirement(left.pop())
+        name = canonicalize_name(wanted.name)
+        if name in found or not (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        left += distribution(name).requires or []
+    return found
+
+
+def give(names: Iterable[str], site: Path) -> None:
+    """Puts these distributions of the tests into another environment, as links."""
+    for name in names:
+        for file in distribution(name).files or ():
+            top = file.parts[0]
+            if top not in ("..", "__pycache__") and not (site / top).exists():
+                (site / top).symlink_to(Path(sysconfig.get_path("purelib")) / top)
+
+
 class Installed:
-    """The wheel in a fresh virtual environment. Packages that it needs are those of the tests, so none is fetched."""
+    """The wheel in a fresh virtual environment, with what it asks for and nothing else: a dependency that it forgets
+    is missing. Those are the packages of the tests, so none is fetched.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +91,7 @@ class Installed:
         ]
         subprocess.run([*pip, "--no-deps", self.wheel], check=True, timeout=300)
         [site] = environment.glob("lib/python3*/site-packages")
-        (site / "of_the_tests.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        give(asked_for(self.wheel), site)
         self.home = folder / "home"
         self.home.mkdir()
 
@@ -83,3 +117,12 @@ class Installed:
             text=True,
             timeout=600,
         )
+
+
+IMPORTS_ALL = """
+import importlib, pkgutil, coderport
+for each in pkgutil.walk_packages(coderport.__path__, "coderport."):
+    if not each.name.endswith("__main__"):
+        importlib.import_module(each.name)
+"""
+"""A program that fails where a module needs a package that is not there."""
