@@ -159,12 +159,24 @@ def next_run(knowledge: Knowledge, ref: Ref, entity: Entity | None, held: Held |
         return "The next run leaves it as it is."
     kind = knowledge.plan.disappearing.get(ref.blueprint)
     if kind is not None:
+        going = ref.identifier in kind.gone or ref.identifier in kind.left_out
+        if going and held is None:
+            return f"Port has it no longer, and the next run forgets it.{refused}"
         if ref.identifier in kind.gone:
             return f"The next run deletes it, because it is {KIND_OF[ref.blueprint].end}.{refused}"
         if ref.identifier in kind.left_out:
             return f"The next run deletes it, because the settings leave it out.{refused}"
         if ref.identifier in kind.handed_over:
             return "It leaves this stack and stays in Port: another stack has it now."
+        if ref.identifier in kind.elsewhere:
+            return (
+                f"It stays: entities of another Coder deployment are never deleted, and no option allows it.{refused}"
+            )
+        if ref.identifier in kind.unproven and held is None:
+            said = (
+                "Port has it no longer, and its end is not proven. A release for one run forgets it: --forget-unproven."
+            )
+            return f"{said}{refused}"
         if ref.identifier in kind.unproven:
             said = "It stays, because its end is not proven. A release for one run deletes it: --forget-unproven."
             return f"{said}{refused}"

@@ -107,6 +107,11 @@ def subjects(knowledge: Knowledge, asked: str) -> tuple[Ref, ...]:
     return (*named_so.refs, *(ref for ref, _ in named_so.of_objects))
 
 
+def everything(knowledge: Knowledge) -> tuple[Ref, ...]:
+    """All that can be asked about: what Coder, Port or the stack's memory has, and what kept runs wrote."""
+    return tuple({**dict(_names(knowledge)), **dict(_former_names(knowledge))})
+
+
 def nearest(knowledge: Knowledge, asked: str) -> tuple[str, ...]:
     """Names that are like the one that nothing has."""
     known = {name for names in dict(_names(knowledge)).values() for name in names}
