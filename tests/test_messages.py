@@ -7,7 +7,7 @@ import re
 from functools import cache
 
 import pytest
-from messages import GAP, ROOT, sites, template, texts, trees
+from messages import GAP, ROOT, sites, template, texts, told, trees
 
 PAGE = (ROOT / "docs" / "messages.md").read_text()
 
@@ -43,6 +43,34 @@ ELSEWHERE = {
     "self.project": ["The project … has no stack … in …"],
 }
 
+TOLD_ELSEWHERE = {
+    # The same for what ends no command.
+    "DECLINED": ["Nothing was applied: you did not say yes."],
+    "breadth.text": [
+        "The token does not see all … of …",
+        "The token may not open dormant workspaces of …",
+        "Only organizations that the token belongs to are visible",
+    ],
+    "f'{_SAID[ended].format(run=run_id)}\\n{cost}'": [
+        "Run … ended with SUCCESS.",
+        "Run … ended with FAILURE",
+        "Run … had ended already",
+        "Port has no run … of one of coderport's actions",
+        "Run … waits for an approval in Port",
+    ],
+    "f'\\n{interrupted}'": ["Ended by …"],
+    "f\"{number}{(f' ({told})' if told else '')}.\"": [],  # counts of entities, by whose they are
+    "*passed_over": [],  # the end of "There is no Pulumi CLI that fits."
+    "finding": [],  # of conformance: its own page has them
+    "reason": [],  # of a value that is asked for, by the settings' own checks
+}
+
+HANDED_ON = {
+    # Each is one of the texts that are found where it is made.
+    "str(error)", "outcome.message", "text", "said", "each", "note", "notes", "compared.plan.notes", "*tally.warnings",
+    "self._healed", "_state.told", "_without_colours(diagnostic.message).strip()",
+}  # fmt: skip
+
 OF_RUNS = {"Refused", "Failed", "CoderAway", "Stopped"}
 """They end a run of an action, whose log in Port has them, and no command."""
 
@@ -52,7 +80,7 @@ NEVER_SEEN = {"Unsupported"}
 
 @cache
 def pattern_of(row: str) -> re.Pattern[str]:
-    return re.compile("^" + re.escape(row).replace(re.escape(GAP), ".*?"), re.MULTILINE | re.DOTALL)
+    return re.compile("^ *" + re.escape(row).replace(re.escape(GAP), ".*?"), re.MULTILINE | re.DOTALL)
 
 
 def fits(row: str, text: str) -> bool:
@@ -75,6 +103,20 @@ def test_every_message_that_is_made_elsewhere_has_its_rows() -> None:
     made = {each.made for each in sites() if each.text is None and each.error not in OF_RUNS | NEVER_SEEN}
     assert made == set(ELSEWHERE), made ^ set(ELSEWHERE)
     assert {row for rows in ELSEWHERE.values() for row in rows} <= set(ROWS)
+
+
+def test_every_note_warning_wait_and_finding_has_a_row() -> None:
+    found = list(told())
+    missing = {f"{each.where}: {each.text}" for each in found if each.text is not None and rowless(each.text)}
+    assert not missing, "\n".join(sorted(missing))
+    for room in ("doctor", "planning", "kinds", "program", "transport", "terminal", "live", "runner", "commands"):
+        assert any(each.where.startswith(f"coderport/{room}/") for each in found), room
+
+
+def test_every_note_that_is_made_elsewhere_has_its_rows() -> None:
+    made = {each.made for each in told() if each.text is None}
+    assert made == set(TOLD_ELSEWHERE) | HANDED_ON, made ^ set(TOLD_ELSEWHERE) ^ HANDED_ON
+    assert {row for rows in TOLD_ELSEWHERE.values() for row in rows} <= set(ROWS)
 
 
 @pytest.mark.parametrize(

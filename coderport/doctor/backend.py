@@ -43,9 +43,10 @@ async def backend_check(client: PortClient, settings: Settings, now: datetime) -
             installation = await installation_of(actions, Integrations(client))
         except CoderportError as error:
             return failed(SUBJECT, "backend", error)
-        note = note_of(installation)
-        said = note or f"Port's GitHub integration {installation.installation_id} dispatches {actions.repository}."
-        return _check("backend", "warn" if note else "pass", said)
+        if note := note_of(installation):
+            return _check("backend", "warn", note)
+        said = f"Port's GitHub integration {installation.installation_id} dispatches {actions.repository}."
+        return _check("backend", "pass", said)
     return await _webhook(settings, now)
 
 

@@ -68,7 +68,7 @@ async def _rights(client: PortClient, held: Holdings) -> list[Check]:
     read = _check("rights", "pass", "The client may read all.")
     if not there:
         said = "Port tells whether the client may write only of a blueprint that is there, and none of ours is yet."
-        return [read, _check("writes", "skip", f"Not looked at: {said}", "The first run shows it.")]
+        return [read, _check("writes", "skip", said, "The first run shows it.")]
     said = f"By Port's answer the client may write entities of {short(blueprint)}."
     return [read, _check("writes", "pass", f"{said} Of blueprints and actions Port tells it only by a write.")]
 
