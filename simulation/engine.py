@@ -448,6 +448,7 @@ def everywhere() -> Iterator[None]:
             "_stack_config": dict,
             "load_releases": releases,
             "resources_of": lambda _: run().stack.resources(),
+            "are_read_by_command": lambda: True,
         }.items():
             patches.enter_context(mock.patch(f"coderport.program.main.{name}", value))
         # A history as a whole is one such block, and blocks of several processes at once would not nest.
