@@ -199,6 +199,7 @@ def test_what_has_to_be_chosen_is_asked_for_at_its_key_and_the_file_stays_as_it_
     assert paste(file, command) and file.config == wrong
     # set by other means, it is no setting either, and before anything is read
     word = shlex.split(command)[-1]
+    assert placeholder_in(word) in word
     name, _, inner = key.partition(".")
     left = {
         name: {**wrong[name], inner.removesuffix("[0]"): [word] if inner.endswith("]") else word} if inner else word

@@ -12,7 +12,7 @@ from typing import Final
 NO_STACK: Final = "NAME"
 """Stands for the name of a stack that is to be made, or that is not known where a text is made."""
 
-_PLACEHOLDER: Final = re.compile(r"(?<![\w-])CHOOSE-[A-Z]+(?:-[A-Z]+)*(?![\w-])", re.ASCII)
+_PLACEHOLDER: Final = re.compile(r"(?<![\w-])CHOOSE-[A-Z]+(?:[-/][A-Z]+)*(?![\w-])", re.ASCII)
 
 
 def placeholder_in(text: str) -> str:

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any, Final
 
 from coderport.errors import CoderportError
+from coderport.terminal.remedy import runnable_here
 from coderport.terminal.text import json_line
 
 FIELDS: Final = (
@@ -43,7 +44,7 @@ class JsonLines(logging.Formatter):
         if error is not None:
             line |= {"error": type(error).__name__, "at": _place(error)}
             if isinstance(error, CoderportError):
-                line["message"] = str(error)
+                line["message"] = runnable_here(str(error))
         return json_line(json.dumps(line, ensure_ascii=False))
 
 
