@@ -5,19 +5,27 @@ Needs Playwright, which `make test` installs, and a Chromium or Chrome of this m
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from coderport.commands.demo import stage
+from coderport.commands.demo_killed import killed
+from coderport.commands.drift import DriftOutcome, drift
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
 from coderport.kinds.workspace import WORKSPACE
+from coderport.live.opening import opened_live
 from coderport.stack.stack import Stack
+from coderport.tasks import ended
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -37,8 +45,8 @@ HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
 class Desk:
     """A browser on the page, and the stack that keeps its right side like its left."""
 
-    def __init__(self, pair: Pair, stack: Stack, page: Page) -> None:
-        self.pair, self.stack, self.page = pair, stack, page
+    def __init__(self, pair: Pair, stack: Stack, page: Page, folder: Path) -> None:
+        self.pair, self.stack, self.page, self.folder = pair, stack, page, folder
         self.coder, self.port = page.locator("#coder"), page.locator("#port")
         self.wrong: list[str] = []
         self.asked: set[str] = set()
@@ -79,7 +87,7 @@ def desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory, cli: CliInf
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.set_default_timeout(120_000)
         sync_api.expect.set_options(timeout=120_000)
-        yield Desk(pair, stack, page)
+        yield Desk(pair, stack, page, folder)
         page.close()
 
 
@@ -144,6 +152,107 @@ def test_an_entity_and_a_dashboard_are_drawn(desk: Desk) -> None:
     sync_api.expect(desk.port).to_contain_text("Related to this")
     desk.go("Coder: Coder")
     sync_api.expect(desk.port.locator(".card").filter(has_text="Workspaces").locator(".big").first).to_have_text("9")
+
+
+def test_a_default_that_a_person_clears_stays_cleared(desk: Desk) -> None:
+    desk.be(OWNER)
+    desk.go("Self-service")
+    desk.page.get_by_role("button", name="Create Python data science").click()
+    cores = desk.port.get_by_label("CPUs")
+    sync_api.expect(cores).to_have_value("2")
+    cores.fill("")
+    with desk.page.expect_response(lambda answer: answer.url.endswith("/form")):  # the form is drawn anew
+        desk.port.get_by_label("Name").fill("cleared")
+        desk.port.get_by_label("Name").blur()
+    sync_api.expect(desk.port.get_by_label("Name")).to_have_value("cleared")
+    sync_api.expect(cores).to_have_value("")
+
+
+@contextmanager
+def live(stack: Stack) -> Iterator[None]:
+    """`live` beside the emulators, ready, in a thread: the browser has this one."""
+    ready, over = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        async with opened_live(stack, await asyncio.to_thread(stack.settings)) as service:
+            task = asyncio.create_task(service.run())
+            try:
+                while service.why_not_ready() and not task.done():
+                    await asyncio.sleep(0.05)
+                ready.set()
+                while not over.is_set() and not task.done():
+                    await asyncio.sleep(0.05)
+            finally:
+                await service.drained(10.0)
+                await ended(task)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(asyncio.run, work())
+        running.add_done_callback(lambda _: ready.set())
+        ready.wait()
+        try:
+            yield
+        finally:
+            over.set()
+            running.result()
+
+
+def test_live_brings_a_click_in_coder_to_port_without_a_run(desk: Desk) -> None:
+    desk.go("Coder Workspace (")
+    title = "anna-lindqvist/by-a-click"
+    sync_api.expect(desk.row(desk.port, title).locator(".chip")).to_have_text("running")
+    with live(desk.stack):
+        desk.row(desk.coder, title).get_by_role("button", name="stop").click()
+        sync_api.expect(desk.row(desk.port, title).locator(".chip")).to_have_text("stopped")
+
+
+def drifted(stack: Stack, *, repair: bool) -> DriftOutcome:
+    """In a thread, for the browser has an event loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(drift, stack, repair=repair).result()[0]
+
+
+def test_a_hand_edit_is_seen_reported_and_corrected(desk: Desk) -> None:
+    edited = min(desk.pair.port.entities(WORKSPACE.identifier), key=lambda each: str(each["title"]))
+    body = {"identifier": edited["identifier"], "title": "Edited by hand"}
+    desk.pair.port.put_entity(WORKSPACE.identifier, body, by="somebody")
+    sync_api.expect(desk.row(desk.port, "Edited by hand")).to_have_count(1)
+    report = drifted(desk.stack, repair=False)
+    assert [each.values for each in report.drift] == [{"$title": ("Edited by hand", edited["title"])}]
+    sync_api.expect(desk.row(desk.port, "Edited by hand")).to_have_count(1)
+    assert drifted(desk.stack, repair=True).result == "converged"
+    sync_api.expect(desk.row(desk.port, "Edited by hand")).to_have_count(0)
+    sync_api.expect(desk.row(desk.port, edited["title"])).to_have_count(1)
+
+
+def test_fifteen_deletions_are_refused_and_go_with_a_release(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"goes-{number}" for number in range(15)]
+    for name in names:
+        desk.pair.coder.create_workspace(name=name)
+    desk.up()
+    goes = desk.port.locator("tbody tr").filter(has_text="/goes-")
+    sync_api.expect(goes).to_have_count(15)
+    for name in names:
+        row = desk.coder.locator("tbody tr").filter(has=desk.page.get_by_text(re.compile(rf"/{name}$")))
+        row.get_by_role("button", name="delete").click()
+        sync_api.expect(row).to_have_count(0)
+    refused, _ = desk.stack.up()
+    assert (refused.result, refused.port_writes) == ("refused", 0) and "--allow-deletions 15" in refused.message
+    sync_api.expect(goes).to_have_count(15)
+    monkeypatch.setenv("CODERPORT_ALLOW_DELETIONS", "15")
+    desk.up()
+    sync_api.expect(goes).to_have_count(0)
+
+
+def test_a_run_that_is_killed_leaves_half_and_the_next_one_does_the_rest(desk: Desk, cli: CliInfo) -> None:
+    rows = desk.port.locator("tbody tr")
+    before = len(desk.pair.coder.workspace_ids())
+    sync_api.expect(rows).to_have_count(before)
+    assert "is still locked" in [*killed(desk.stack, desk.pair, desk.folder, cli)][-1]
+    sync_api.expect(desk.coder.get_by_role("heading", name=f"Workspaces ({before + 3})")).to_be_visible()
+    sync_api.expect(rows).to_have_count(before)
+    desk.up()
+    sync_api.expect(rows).to_have_count(before + 3)
 
 
 def test_text_of_coder_and_port_is_never_markup(desk: Desk) -> None:

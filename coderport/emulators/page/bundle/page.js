@@ -130,7 +130,7 @@ function drawCoder(value) {
     table(["template", "active version", "workspaces"], value.templates.map((each) => ({ key: each.id, cells: [
       { node: withButtons(each.name + (each.deprecated ? " (deprecated)" : ""),
         button("promote a new version", () => inCoder("templates/" + each.id, { do: "promote" }))), class: "does" },
-      each.version, String(each.workspaces),
+      each.version, each.workspaces.toLocaleString("en"),
     ] }))),
     el("p", { class: "quiet" }, `Coder ${value.version}, emulated. Builds asked for here are done at once.`),
   ];
