@@ -112,6 +112,24 @@ def test_a_pattern_that_names_nothing_is_told_before_the_release_wherever_a_run_
     lab.assert_converged()
 
 
+def test_a_role_that_nobody_has_ends_a_run_before_anything_is_written_and_a_fallback_nobody_is_told(lab: Lab) -> None:
+    actions = {"backend": "webhook", "url": "https://runner.example.com/runs", "templates": "none"}
+    lab.stack.configure({"actions": {**actions, "roles[0]": "Admin", "roles[1]": "Membr"}})
+    for act in (lab.stack.preview, lab.stack.up, partial(sync.sync, lab.stack)):
+        outcome, _ = act()
+        assert (outcome.result, outcome.exit_code, outcome.port_writes) == ("failed", 2, 0)
+        assert "did you mean Member?" in outcome.message
+        assert "--path 'coderport:actions.roles[1]' Member" in outcome.message
+    lab.stack.configure({"actions": {**actions, "fallbackUser": "nobody-at-all"}})
+    somebody = next(iter(lab.coder.state.users.values())).username
+    told = lab.stack.preview()[1].warnings
+    assert any("actions.fallbackUser names nobody-at-all, and Coder has no such user" in each for each in told), told
+    lab.stack.configure({"actions": {**actions, "fallbackUser": somebody}})
+    assert not any("fallbackUser" in each for each in lab.stack.preview()[1].warnings)
+    lab.stack.configure({"actions": []})
+    lab.assert_converged()
+
+
 def test_another_coder_deployment_behind_the_same_stack_is_refused(lab: Lab) -> None:
     before = lab.coder.deployment_id
     with Pair(seed=99, workspaces=5, templates=2) as other:

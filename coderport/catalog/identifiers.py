@@ -17,6 +17,9 @@ QUOTAS = "coder_quota"
 PORT_USERS = "_user"
 """The blueprint of Port's own that has the people who log in to Port."""
 
+BUILT_IN_ROLES = ("Admin", "Member")
+"""The roles that every organization of Port has, beside moderators of blueprints (Port's docs, sso-rbac/rbac)."""
+
 TEMPLATE_GROUPS = "groups"
 """The relation of a template to the groups that may use it."""
 

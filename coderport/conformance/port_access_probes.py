@@ -73,6 +73,13 @@ def _ids(bench: PortBench) -> Any:
     return all(set(user) == {"id", "email"} for user in users)
 
 
+def _roles(bench: PortBench) -> Any:
+    users = bench.ask("GET", "/users", fields=["email", "roles.name"]).expect(200).member("users")
+    if not users:
+        raise NotAsked("the organization has no people")
+    return all(isinstance(role.get("name"), str) for user in users for role in user["roles"])
+
+
 def _people(bench: PortBench) -> Any:
     """Whether the entities of Port's own blueprint of users are known by the addresses that the users' list has."""
     users = bench.ask("GET", "/users", fields=["id", "email"]).expect(200).member("users")
@@ -119,6 +126,7 @@ ACCESS_PROBES: tuple[Probe[PortBench], ...] = (
         "users_have_scim",
     ),
     Probe("users.fields", "Are users cut down to the fields that were asked for?", _OPENAPI, True, _ids),
+    Probe("users.roles", "Do users say the names of the roles that they have?", _OPENAPI, True, _roles),
     Probe(
         "users.entities",
         f"Are people entities of the blueprint `{USERS}`, known by their e-mail addresses?",

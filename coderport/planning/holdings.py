@@ -10,6 +10,7 @@ from coderport.catalog.answers.values import Part
 from coderport.catalog.identifiers import PORT_USERS, USERS
 from coderport.kinds.kind import Kind
 from coderport.planning.installation import installation_of
+from coderport.planning.roles import unproven_roles
 from coderport.port.client import ROWS_PER_PAGE, PortClient
 from coderport.port.definitions import Definitions
 from coderport.port.errors import PortRejected
@@ -37,6 +38,8 @@ class Holdings:
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     people: Mapping[str, str] = field(default_factory=dict)
     """Identifiers of Port's own users by their address in small letters, where the stack shows Coder's."""
+    unproven_roles: tuple[str, ...] = ()
+    """Roles of the actions that Port may lack: this client may not read which there are."""
 
 
 async def holdings(
@@ -53,12 +56,13 @@ async def holdings(
     Where Coder's users are among the kinds, Port's own are read as well, as one blueprint more.
 
     `actions` are the settings of those that the stack declares, None where none are. `answers` cost a request for the
-    pages, and one for the scorecards of each blueprint. SettingsError where the integration that the actions need is
-    not there.
+    pages, and one for the scorecards of each blueprint. SettingsError where the integration that the actions need, or
+    a role that they name, is not there.
     `progress` is told (what, done, total or None) page by page; the total of more than a page costs a request.
     """
     organization = await client.organization()
     installation = None
+    roles = await unproven_roles(client, actions, stack=stack) if actions is not None else ()
     if actions is not None and actions.backend == "github":
         installation = await installation_of(actions, Integrations(client), stack=stack)
     blueprints: dict[str, Mapping[str, Any]] = {}
@@ -72,7 +76,7 @@ async def holdings(
     live_actions = await client.actions() if actions is not None else {}
     several = await live_answers(client, answers, blueprints)
     people = await _people(client) if USERS in {each.name for each in kinds} else {}
-    return Holdings(organization, blueprints, entities, live_actions, installation, several, people)
+    return Holdings(organization, blueprints, entities, live_actions, installation, several, people, roles)
 
 
 async def live_answers(

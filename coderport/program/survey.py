@@ -14,6 +14,7 @@ from coderport.catalog.actions.declared import wants_form
 from coderport.coder.errors import CoderUnreachable
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm, read_forms
+from coderport.coder.people import People
 from coderport.errors import CoderportError
 from coderport.guard.verdict import Verdict
 from coderport.kinds.all import KINDS, kinds_asked
@@ -28,8 +29,9 @@ from coderport.planning.siblings import read_templates, templates_of_siblings
 from coderport.port.errors import PortUnreachable, catalog_of
 from coderport.report.account import Account
 from coderport.servers import opened_coder, opened_port
-from coderport.settings import Releases, Settings
+from coderport.settings import NAMESPACE, Releases, Settings
 from coderport.tasks import together
+from coderport.terminal.text import short
 from coderport.transport.address import is_loopback
 
 ReadOfCoder = tuple[Inventory, tuple[Template, ...], Mapping[str, TemplateForm]]
@@ -53,9 +55,24 @@ async def survey(
         before, (read, of_siblings, forms) = await read_both(
             settings, past, partial(known_of, settings=settings), account
         )
+    lacking = await _notes_on_fallback(settings, account)
     with account.phase("judge"):
         plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
-    return before, plan, verdict
+    return before, replace(plan, notes=(*plan.notes, *lacking)), verdict
+
+
+async def _notes_on_fallback(settings: Settings, account: Account) -> tuple[str, ...]:
+    """What to tell where Coder does not have the user whom the runner falls back to; asked only where one is set."""
+    name = settings.actions.fallback_user
+    if name is None or not declares_actions(settings):
+        return ()
+    async with opened_coder(settings, account) as client:
+        if await People(client).present(name) is not None:
+            return ()
+    return (
+        f"{NAMESPACE}:actions.fallbackUser names {short(name)}, and Coder has no such user, or does not show it to "
+        "this token: a run of an action by somebody whom Coder does not know fails.",
+    )
 
 
 async def read_both(

@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from coderport.catalog.actions.extras import EXTRAS
+from coderport.catalog.identifiers import BUILT_IN_ROLES
 from coderport.terminal.wording import LIST, OBJECT
 from coderport.transport.address import http_address
 from coderport.transport.headers import require_sendable
@@ -90,6 +91,17 @@ def repository_name(value: str) -> str:
     return value.strip()
 
 
+def role_name(value: str) -> str:
+    """A role of Port's; those that every organization has are written as Port writes them."""
+    role = value.strip()
+    if not role:
+        raise ValueError("an empty name is no role's")
+    meant = next((each for each in BUILT_IN_ROLES if each.lower() == role.lower()), role)
+    if meant != role:
+        raise ValueError(f"must be written {meant}, as Port writes it")
+    return role
+
+
 def email_address(value: str) -> str:
     """An e-mail address, as far as its form goes."""
     name, _, host = value.strip().partition("@")
@@ -139,4 +151,7 @@ def user_name(value: str) -> str:
 Token = Annotated[SecretStr, AfterValidator(header_safe)]
 Headers = Annotated[Mapping[str, SecretStr], AfterValidator(require_sendable), BeforeValidator(json_object)]
 Addresses = Annotated[tuple[Annotated[str, AfterValidator(email_address)], ...], BeforeValidator(json_list)]
+Roles = Annotated[
+    tuple[Annotated[str, AfterValidator(role_name)], ...], Field(min_length=1), BeforeValidator(json_list)
+]
 Globs = Annotated[tuple[Annotated[str, AfterValidator(glob)], ...], BeforeValidator(json_list)]

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from coderport.catalog.identifiers import BUILT_IN_ROLES
 from coderport.port.errors import EU_URL, US_URL
 from coderport.settings.names import SECRETS
 from coderport.settings.problem import Place, Problem, path_of
@@ -346,5 +347,6 @@ _MEANT: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
     "portBaseUrl": lambda text: [each for each in [*_addresses(text), nearest(text, (EU_URL, US_URL))] if each],
     "actions.url": _hooks,
     "actions.repository": _repositories,
+    "actions.roles": lambda text: [each for each in BUILT_IN_ROLES if each.lower() == text.lower()],
 }
 """By key what may have been meant by a text that is wrong."""

@@ -13,11 +13,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from coderport import RELEASE
 from coderport.catalog.actions.extras import Extra
 from coderport.catalog.answers.values import Part
+from coderport.catalog.identifiers import BUILT_IN_ROLES
 from coderport.port.errors import EU_URL
 from coderport.settings.checks import (
     Addresses,
     Globs,
     Headers,
+    Roles,
     Token,
     duration,
     each_once,
@@ -56,7 +58,7 @@ class Actions(BaseModel):
     templates: Literal["all", "none"] | Globs = "all"
     approve_delete: bool = Field(default=False, alias="approveDelete")
     admins: Addresses = ()
-    roles: Globs = ("Admin", "Member")
+    roles: Roles = BUILT_IN_ROLES
     fallback_user: Annotated[str, AfterValidator(user_name)] | None = Field(default=None, alias="fallbackUser")
     wait_for_agent: bool = Field(default=True, alias="waitForAgent")
     extra: Annotated[tuple[Extra, ...], AfterValidator(each_once), BeforeValidator(extras_named)] = ()

@@ -16,7 +16,11 @@ def check_named(store: Store, rule: Mapping[str, Any], path: str) -> None:
     if store.behaviour.permissions_name_anybody:
         return
     teams = {team for user in store.users.values() for team in user.teams} | set(store.teams)
-    roles = _ROLES | {f"{name}-moderator" for name in store.blueprints}
+    roles = (
+        _ROLES
+        | {f"{name}-moderator" for name in store.blueprints}
+        | {role for user in store.users.values() for role in user.roles}
+    )
     known = {"users": frozenset(store.users), "teams": frozenset(teams), "roles": roles}
     for key, names in known.items():
         for name in rule.get(key) or ():

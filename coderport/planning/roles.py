@@ -1,0 +1,61 @@
+"""Whether Port has the roles that `coderport:actions.roles` names: an action of a role that nobody has is nobody's."""
+
+from __future__ import annotations
+
+import shlex
+
+from coderport.catalog.identifiers import BUILT_IN_ROLES
+from coderport.errors import SettingsError
+from coderport.port.client import PortClient
+from coderport.port.people import roles_in_use
+from coderport.settings import NAMESPACE, NO_STACK, Actions
+from coderport.terminal.remedy import CLI
+from coderport.terminal.text import short
+from coderport.terminal.wording import known_and_nearest, nearest
+
+_MODERATOR = "-moderator"
+"""Ends the name of the role that Port makes with each blueprint (Port's docs, sso-rbac/rbac)."""
+
+
+async def unproven_roles(client: PortClient, actions: Actions, *, stack: str = NO_STACK) -> tuple[str, ...]:
+    """Those of the roles of which Port does not tell whether there are such. Nothing is asked for the built-in ones.
+
+    Port documents no list of its roles (OpenAPI, August 2026), but three sorts of them, and the roles of each user.
+    SettingsError, with the remedy for the `stack`, where one is of no such sort and nobody has it.
+    """
+    asked = [each for each in actions.roles if each not in BUILT_IN_ROLES and not await _moderates(client, each)]
+    if not asked:
+        return ()
+    in_use = await roles_in_use(client)
+    if in_use is None:
+        return tuple(asked)
+    known = {*BUILT_IN_ROLES, *in_use}
+    for role in asked:
+        if role not in known:
+            raise SettingsError(
+                f"Nobody in Port has the role {short(role)}, which {NAMESPACE}:actions.roles names, and it is none of "
+                f"Port's own. Nothing was written.\nRoles {known_and_nearest(role, known)}\n"
+                "To correct it (or CODERPORT_ACTIONS, where that has the actions):\n"
+                f"  {_correction(role, actions, known, stack)}\n"
+                "If it is a role of your own, give it to somebody in Port first."
+            )
+    return ()
+
+
+def note_of_roles(unproven: tuple[str, ...]) -> str:
+    """What a person should know of roles that could not be looked at."""
+    names = ", ".join(map(short, unproven))
+    return (
+        f"{NAMESPACE}:actions.roles names roles that are none of Port's own ({', '.join(BUILT_IN_ROLES)}), and this "
+        f"client may not read which there are: {names}. Where nobody has such a role, nobody may press a button by it."
+    )
+
+
+async def _moderates(client: PortClient, role: str) -> bool:
+    blueprint = role.removesuffix(_MODERATOR)
+    return blueprint not in ("", role) and await client.blueprint(blueprint) is not None
+
+
+def _correction(role: str, actions: Actions, known: set[str], stack: str) -> str:
+    path = shlex.quote(f"{NAMESPACE}:actions.roles[{actions.roles.index(role)}]")
+    return f"{CLI} config set --stack {stack} --path {path} {shlex.quote(nearest(role, known) or 'CHOOSE-ROLE')}"
