@@ -29,7 +29,7 @@ from coderport.catalog.values import Entity, resource_name
 from coderport.errors import CoderportError
 from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.planning.difference import Resource
-from coderport.planning.memory import Memory, MemoryUnreadableError, recalled, unreadable
+from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
 from coderport.planning.plan import Plan
 from coderport.port.client import PortClient
 from coderport.program.main import program
@@ -103,11 +103,12 @@ class WorldStack:
         return process.releases
 
     def memory(self) -> Memory:
-        """What the stack remembers."""
+        """What the stack remembers; where its outputs are lost, as the real one, what its resources tell."""
         try:
-            return recalled(self.state_kept.outputs)
+            memory = recalled(self.state_kept.outputs)
         except MemoryUnreadableError as error:
             raise unreadable(self.name, error) from None
+        return memory if memory.stack else completed(memory, self.resources())
 
     def last_result(self) -> str:
         """How the last run ended."""

@@ -80,13 +80,29 @@ def unlike_the_run(said: Said, before: Shown, after: Shown, *, refused: bool) ->
             yield _text(ref, topics, "next run")
         does = effect(ref, before, after)
         if does != ("none" if refused else claimed):
-            yield f"{_text(ref, topics, 'next run')}, but: {does}"
+            yield f"{_text(ref, topics, 'next run')}, but: {does}; {topics.get('property')}"
         if does == "changed" == claimed and _named(topics) != (names := set(_changed(before[ref], after[ref]))):
             yield f"why names as what differs of {ref.identifier} {_named(topics)}, and the run changed {names}"
         if does == "deleted" and not topics["owner"].startswith("This stack's"):
             yield _text(ref, topics, "owner")
     for ref in after.keys() - said.keys():
         yield f"{ref} was created, and nothing is said of it"
+
+
+_RUN = len("20261121T120000Z-000000")
+
+
+def unlike_the_history(said: Said, run: Mapping[Ref, Effect]) -> Iterator[str]:
+    """What is said after a run of the last run that wrote each object, where that is not what the run did to it."""
+    names = {ref: topics.get("history", "") for ref, topics in said.items()}
+    newest = max(
+        (each.partition(" by the run ")[2].split()[0] for each in names.values() if "Last " in each), default=""
+    )
+    for ref, does in run.items():
+        if does != "none" and not names.get(ref, "").startswith(f"Last {does} by the run {newest} "):
+            yield f"why says of {ref}: {names.get(ref)}, and the run {newest} has {does} it"
+        if does == "none" and any(each != "none" for each in run.values()) and newest in names.get(ref, ""):
+            yield f"why says of {ref}: {names[ref]}, and that run did nothing to it"
 
 
 def claim(text: str) -> Effect:

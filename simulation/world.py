@@ -10,22 +10,35 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from coderport.catalog.values import is_id
+from coderport.catalog.values import Ref, is_id
 from coderport.commands import drift, sync
 from coderport.emulators.coder.emulator import CoderEmulator
 from coderport.emulators.port.emulator import PortEmulator
 from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome
 from coderport.settings import Releases, Settings
+from coderport.why.gathering import gathered
+from coderport.why.knowledge import Knowledge
 from simulation import engine, process
 from simulation.clock import VirtualTime
 from simulation.engine import State, WorldStack
 from simulation.network import CODER, PORT, Network, Weather
 from simulation.people import People
 from simulation.process import Process
+from simulation.questions import (
+    Said,
+    Shown,
+    Truth,
+    effect,
+    said_of_everything,
+    unlike_the_history,
+    unlike_the_run,
+    untrue,
+)
 from simulation.service import ServiceOfRuns
-from simulation.watch import Watch
+from simulation.watch import OTHER, Watch
 
 W = WORKSPACE.identifier
 SECRET = "emulator-secret-that-nobody-may-see"
@@ -68,6 +81,9 @@ class World:
         """A colleague's values, by the workspace that has them."""
         self.their_actions: set[str] = set()
         """Actions that a colleague has made."""
+        self.asks = seed % 20 == 0
+        """Whether `why` is asked about everything at the end."""
+        self._clock = loop.clock
         self._processes: list[Process] = []
         self._settings: tuple[dict[str, Any], Settings] | None = None
 
@@ -149,6 +165,8 @@ class World:
             await self.service.kill()
             self.look()
             self._insist(self.people.broken())
+        if self.asks:
+            await self._asked()
         last: Outcome | None = None
         for name in ("up", "up", "sync"):  # what a take-over leaves to it goes with the second
             outcome = await self.finished(self.command(name, GENEROUS))
@@ -166,6 +184,64 @@ class World:
         for each in self.port.runs():
             self.hear(f"the run {each['id']}", json.dumps([each, self.port.run_logs(each["id"])]))
         self.look()
+
+    async def _asked(self) -> None:
+        """What `why` says of everything is so, is what a run without a release does, and names that run afterwards."""
+        knowledge = await self._knowledge()
+        said, before = said_of_everything(knowledge), self._shown()
+        truth = self._truth(said)
+        hour = self._hour()
+        outcome = await self.finished(self.command("up"))
+        assert outcome is not None
+        after = self._shown()
+        if hour == self._hour():  # what is volatile goes by the full hour
+            refused = outcome.exit_code != 0
+            self._insist(*untrue(said, truth, before))
+            self._insist(*unlike_the_run(said, before, after, refused=refused))
+            if refused is not knowledge.verdict.refused:
+                raise BrokenError(
+                    f"why calls the run refused: {knowledge.verdict.refused}; it ended: {outcome.message}"
+                )
+            run = {} if refused else {ref: effect(ref, before, after) for ref in {*before, *after}}
+            self._insist(*unlike_the_history(said_of_everything(await self._knowledge()), run))
+
+    async def _knowledge(self) -> Knowledge:
+        stack: Any = self.stack
+        asking = Process("why", None, self.settings())
+        asking.start(lambda: gathered(stack))
+        self._processes.append(asking)
+        await asking.ended()
+        if asking.error is not None:
+            raise asking.error
+        found: Knowledge = asking.result
+        return found
+
+    def _hour(self) -> int:
+        return int(self._clock() // 3600)
+
+    def _shown(self) -> Shown:
+        def some(values: dict[str, Any]) -> dict[str, Any]:
+            return {key: value for key, value in values.items() if value is not None}
+
+        kinds = (each for each in (W, TEMPLATE.identifier) if self.port.blueprint(each) is not None)
+        return {
+            Ref(kind, each["identifier"]): (each["title"], some(each["properties"]), some(each["relations"]))
+            for kind in kinds
+            for each in self.port.entities(kind)
+        }
+
+    def _truth(self, said: Said) -> Truth:
+        shown = {Ref(W, each) for each in self.coder.workspace_ids(prebuilds=True)}
+        shown |= {Ref(TEMPLATE.identifier, each) for each in self.coder.template_ids()}
+        settings = self.settings()
+        prebuilds = {Ref(W, each) for each in self.coder.workspace_ids(prebuilds=True) - self.coder.workspace_ids()}
+        theirs = {ref for ref, (_, properties, _) in self._shown().items() if properties.get(MANAGED_BY) == str(OTHER)}
+        return Truth(
+            shown=frozenset(shown),
+            left_out=frozenset(each for each in shown if each in prebuilds or self.watch.is_left_out(*each, settings)),
+            gone=frozenset(said.keys() - shown),
+            theirs=frozenset(theirs),
+        )
 
     async def _calm(self) -> None:
         self.network.weather = Weather()

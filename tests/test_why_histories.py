@@ -34,7 +34,7 @@ from simulation.questions import Shown, Truth, counted, said_of_everything, unli
 pytestmark = pytest.mark.dear
 
 RESULT = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "why.json"
-HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000")) * 3 // 20
+HISTORIES = int(os.environ.get("CODERPORT_HISTORIES", "2000")) // 10
 MANY = 10_000
 
 
