@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from coderport.coder.client import CoderClient
+from coderport.coder.errors import UnknownOrganization
 from coderport.port.client import PortClient
 from coderport.report.account import Account
 from coderport.settings import Settings
+from coderport.settings.scope import named_in
 
 
 @asynccontextmanager
@@ -30,7 +32,9 @@ async def opened_port(settings: Settings, account: Account) -> AsyncIterator[Por
 
 @asynccontextmanager
 async def opened_coder(settings: Settings, account: Account) -> AsyncIterator[CoderClient]:
-    """A client of Coder; what it cost is booked also where it failed."""
+    """A client of Coder; what it cost is booked also where it failed. An organization of the settings that Coder does
+    not show is told as theirs.
+    """
     token = settings.coder_session_token.get_secret_value()
     headers = settings.coder_header_values
     patience, waits = account.patience(), account.waits
@@ -39,6 +43,8 @@ async def opened_coder(settings: Settings, account: Account) -> AsyncIterator[Co
     ) as client:
         try:
             yield client
+        except UnknownOrganization as error:
+            raise named_in(settings, error) from None
         finally:
             account.coder_requests += client.requests
             account.retries += client.retries

@@ -9,7 +9,7 @@ import pytest
 
 from coderport.emulators.port import PortEmulator
 from coderport.errors import SettingsError
-from coderport.planning.roles import note_of_roles, unproven_roles
+from coderport.planning.roles import notes_of_roles, unproven_roles
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.settings import Actions, load_settings
@@ -87,7 +87,7 @@ def test_a_role_that_nobody_has_is_refused_with_the_nearest_and_the_command(
 
 def test_where_users_may_not_be_read_it_is_a_note_and_another_answer_ends_the_run(emulator: PortEmulator) -> None:
     assert asked(emulator, "Admin", "Membr", "Zoo", status=403)[0] == ("Membr", "Zoo")
-    assert "this client may not read which there are: Membr, Zoo" in note_of_roles(("Membr", "Zoo"))
+    assert "this client may not read which there are: Membr, Zoo" in next(notes_of_roles(("Membr", "Zoo")))
     with pytest.raises(PortError):
         asked(emulator, "Zoo", status=404)
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from coderport.coder.errors import UnknownOrganization
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
 from coderport.kinds.all import kinds_of
 from coderport.settings import load_settings, settings_of, wrong_type
+from coderport.settings.scope import named_in
 
 WHOLE = {
     "CODER_API_BASE_URL": "https://coder.example.com",
@@ -193,3 +195,24 @@ def test_a_file_that_is_no_yaml_is_a_wrong_setting() -> None:
     error = known_refusal("prod", said)
     assert isinstance(error, SettingsError) and error.exit_code == 2
     assert "is no YAML" in str(error) and "line 3" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("config", "environment", "said"),
+    [
+        ({"organizations": '["coder", "lbs"]'}, {}, "config set --stack prod --path 'coderport:organizations[1]' labs"),
+        ({"organizations": '["zoo"]'}, {}, "--path 'coderport:organizations[0]' CHOOSE-ORGANIZATION"),
+        ({"coderOrganizationId": "lbs"}, {}, "config set --stack prod coderport:coderOrganizationId labs"),
+        ({}, {"CODER_ORGANIZATION_ID": "lbs"}, "export CODER_ORGANIZATION_ID=labs"),
+    ],
+)
+def test_an_organization_that_coder_does_not_show_is_told_where_it_is_named(
+    config: dict[str, Any], environment: dict[str, str], said: str
+) -> None:
+    settings = load_settings(config, {**WHOLE, **environment}, stack="prod")
+    unknown = tuple(each for each in settings.coder_organizations if each != "coder")
+    error = named_in(settings, UnknownOrganization("as the reader says it", unknown, ("coder", "labs")))
+    text = str(error)
+    assert error.exit_code == 2 and text.startswith(f"Coder has no organization '{unknown[0]}'")
+    assert "It sees: coder, labs. Nothing was written." in text and said in text
+    assert ("Pulumi.prod.yaml" in text) != bool(environment), text

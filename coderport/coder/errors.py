@@ -89,4 +89,9 @@ class VersionImporting(CoderError):
 
 
 class UnknownOrganization(CoderError, SettingsError):
-    """An organization named in the settings is not among those that the token can see."""
+    """Organizations named in the settings are not among those that the token can see: `unknown`, and `seen` names."""
+
+    def __init__(self, message: str, unknown: tuple[str, ...] = (), seen: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.unknown = unknown
+        self.seen = seen

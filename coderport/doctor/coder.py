@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderUnauthorized
+from coderport.coder.errors import CoderUnauthorized, UnknownOrganization
 from coderport.coder.models import Organization
 from coderport.coder.notices import Notices
 from coderport.coder.reading.breadth import measured_breadth, organizations_in_scope
@@ -19,6 +19,7 @@ from coderport.kinds.inventory import blind
 from coderport.live.feeds.choosing import reads_jobs, why_no_audit
 from coderport.planning.plan import declares_actions
 from coderport.settings import Settings
+from coderport.settings.scope import named_in
 from coderport.terminal.remedy import CLI
 from coderport.terminal.text import short
 
@@ -49,7 +50,7 @@ async def coder_checks(client: CoderClient, settings: Settings, now: datetime) -
         yield failed(SUBJECT, name, error) if name != "address" else _check(name, "fail", said)
         return
     except CoderportError as error:
-        yield failed(SUBJECT, name, error)
+        yield failed(SUBJECT, name, named_in(settings, error) if isinstance(error, UnknownOrganization) else error)
         return
     looks = (("sees", _sights), ("kinds", partial(_kinds, settings)), ("acts", _acts), ("feeds", _feeds))
     for name, look in looks:

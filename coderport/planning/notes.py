@@ -19,7 +19,7 @@ from coderport.kinds.inventory import Inventory
 from coderport.planning.holdings import Holdings
 from coderport.planning.installation import note_of
 from coderport.planning.memory import Memory
-from coderport.planning.roles import note_of_roles
+from coderport.planning.roles import notes_of_roles
 from coderport.port.integrations import Integration
 from coderport.settings import ENVIRONMENT, NAMESPACE, Settings
 from coderport.terminal.remedy import CLI
@@ -36,8 +36,7 @@ def notes_on(
 ) -> Iterator[str]:
     """All: on the read, the stack's name, what leaves, is handed over, or is left."""
     yield from _on_the_read(snapshot, held.installation)
-    if held.unproven_roles:
-        yield note_of_roles(held.unproven_roles)
+    yield from notes_of_roles(held.unproven_roles)
     yield from _renamed(memory, mark)
     yield from _narrowed(narrowed, kinds)
     yield from _handed_over(kinds, held, mark)

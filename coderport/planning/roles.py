@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 
 from coderport.catalog.identifiers import BUILT_IN_ROLES
 from coderport.errors import SettingsError
@@ -42,13 +43,14 @@ async def unproven_roles(client: PortClient, actions: Actions, *, stack: str = N
     return ()
 
 
-def note_of_roles(unproven: tuple[str, ...]) -> str:
+def notes_of_roles(unproven: tuple[str, ...]) -> Iterator[str]:
     """What a person should know of roles that could not be looked at."""
-    names = ", ".join(map(short, unproven))
-    return (
-        f"{NAMESPACE}:actions.roles names roles that are none of Port's own ({', '.join(BUILT_IN_ROLES)}), and this "
-        f"client may not read which there are: {names}. Where nobody has such a role, nobody may press a button by it."
-    )
+    if unproven:
+        yield (
+            f"{NAMESPACE}:actions.roles names roles that are none of Port's own ({', '.join(BUILT_IN_ROLES)}), and "
+            f"this client may not read which there are: {', '.join(map(short, unproven))}. Where nobody has such a "
+            "role, nobody may press a button by it."
+        )
 
 
 async def _moderates(client: PortClient, role: str) -> bool:

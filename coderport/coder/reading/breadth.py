@@ -69,7 +69,9 @@ async def organizations_in_scope(client: CoderClient, wanted: Sequence[str]) -> 
     if unknown := [name for name in wanted if name.strip().lower() not in by_key]:
         raise UnknownOrganization(
             f"Coder has no organization {', '.join(repr(name) for name in unknown)} that this token can see "
-            f"(CODER_ORGANIZATION_ID, id or name). It sees: {_names(visible) or 'none'}"
+            f"(CODER_ORGANIZATION_ID, id or name). It sees: {_names(visible) or 'none'}",
+            tuple(unknown),
+            tuple(one.name for one in visible),
         )
     chosen = {by_key[name.strip().lower()].id: by_key[name.strip().lower()] for name in wanted}
     return tuple(chosen.values())

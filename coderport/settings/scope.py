@@ -1,0 +1,50 @@
+"""Organizations of the settings that Coder does not show: where each is named, and the command that corrects it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from coderport.coder.errors import UnknownOrganization
+from coderport.settings.names import ENVIRONMENT, NAMESPACE
+from coderport.settings.values import Settings
+from coderport.terminal.remedy import CLI
+from coderport.terminal.text import short
+from coderport.terminal.wording import nearest
+
+_SHOWN = 12
+
+
+def named_in(settings: Settings, error: UnknownOrganization) -> UnknownOrganization:
+    """The same error in the words of these settings: key or variable, file, what the token sees, and the command."""
+    if not error.unknown:
+        return error
+    seen = ", ".join(map(short, error.seen[:_SHOWN])) or "none"
+    more = f" and {len(error.seen) - _SHOWN} more" if len(error.seen) > _SHOWN else ""
+    names = ", ".join(repr(short(each)) for each in error.unknown)
+    commands = "\n".join(line for name in error.unknown for line in _corrections(settings, name, error.seen))
+    return UnknownOrganization(
+        f"Coder has no organization {names} that this token can see. It sees: {seen}{more}. Nothing was written.\n"
+        f"{commands}",
+        error.unknown,
+        error.seen,
+    )
+
+
+def _corrections(settings: Settings, name: str, seen: tuple[str, ...]) -> Iterator[str]:
+    meant = shlex.quote(nearest(name, seen) or "CHOOSE-ORGANIZATION")
+    file = f"Pulumi.{settings.of_stack.rpartition('/')[2]}.yaml"
+    correct = f"  {CLI} config set --stack {settings.of_stack}"
+    for number, each in enumerate(settings.organizations):
+        if each == name:
+            key = f"{NAMESPACE}:organizations[{number}]"
+            yield f"{short(name)} stands in {file}, {key}:"
+            yield f"{correct} --path {shlex.quote(key)} {meant}"
+    if settings.coder_organization_id == name:
+        variable = ENVIRONMENT["coderOrganizationId"]
+        if "coderOrganizationId" in settings.from_environment:
+            yield f"{short(name)} stands in the environment variable {variable}:"
+            yield f"  export {variable}={meant}"
+        else:
+            yield f"{short(name)} stands in {file}, {NAMESPACE}:coderOrganizationId:"
+            yield f"{correct} {NAMESPACE}:coderOrganizationId {meant}"
