@@ -11,6 +11,7 @@ from coderport.catalog.meaning import TITLE
 from coderport.catalog.values import Ref
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.kinds.kind import Kind
+from coderport.live.values import KEPT
 from coderport.settings import NAMESPACE
 from coderport.terminal.text import short
 from coderport.why.differing import differing
@@ -76,7 +77,8 @@ def of_object(knowledge: Knowledge, ref: Ref, name: str) -> Iterator[Statement]:
     else:
         own = held.title if name == TITLE else held.properties.get(name, held.relations.get(name))
         yield Statement(topic="port", said=f"Port has {shown(own)}.")
-    yield Statement(topic="owner", said=_writer(knowledge, kind, name))
+    unwanted = entity is None and _is_written(kind, name)
+    yield Statement(topic="owner", said=_UNWANTED if unwanted else _writer(knowledge, kind, name))
     if not _is_written(kind, name):
         return
     if entity is None or held is None:
@@ -146,9 +148,11 @@ def _writer(knowledge: Knowledge, kind: Kind[Any], name: str) -> str:
     target = KIND_OF.get(each.target) if isinstance(each, Relation) and each.with_target else None
     if target is not None and target not in knowledge.read.kinds:
         return f"Not written by this stack: {NAMESPACE}:kinds does not ask for {target.words[1]}."
-    return (
-        "Written by this stack: by its runs, and by live between them. What others write there the next run corrects."
-    )
+    live = ", and by live where that runs" if kind.blueprint in KEPT else ""
+    return f"Written by this stack's runs{live}. What others write there the next run corrects."
+
+
+_UNWANTED = "No run writes a value of it: this stack does not want the object in Port."
 
 
 def _volatile(knowledge: Knowledge) -> str:
