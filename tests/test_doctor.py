@@ -284,6 +284,14 @@ ILL = {
     "a stack's file that is a folder": Ill(
         (MACHINE, "settings"), "fail", "", make=lambda house: of_stack(house).mkdir()
     ),
+    "a word where Pulumi wants true or false": Ill(
+        (MACHINE, "settings"), "fail", "", "takeOver must be true or false",
+        make=configured(takeOver='"yes"'),
+    ),
+    "a text where Pulumi wants a list": Ill(
+        (MACHINE, "settings"), "fail", "", "templates must be a list",
+        make=configured(templates="'[\"go-*\"]'"),
+    ),
     "a description that names no project": Ill(
         (MACHINE, "project"), "fail", "names no project",
         make=lambda house: (house.project / "Pulumi.yaml").write_text("runtime: python\n"),
@@ -398,6 +406,8 @@ def of_a_run(house: House, ill: Ill) -> str:
 def test_a_set_up_that_is_well_passes_whole(house: House) -> None:
     found = house.looked_at(Ill(("", ""), "", ""), "x")
     assert is_well(found.values())
+    shutil.rmtree(house.state / ".pulumi")  # a folder that no CLI has used yet stays as it is
+    assert verdict_of(house.looked_at(Ill(("", ""), "", ""), "x").values()) == "well"
     unsure = {each.name for each in found.values() if each.grade != "pass"}
     assert unsure == {"stack", "writes"}, "made by the first run, and seen by it"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
@@ -56,19 +57,18 @@ def stack_checks(name: str, cli: CliInfo, environ: Mapping[str, str], examined: 
     """The backend, the stack, its secrets, its settings, its last run and its lock; into `examined` what was found."""
     try:
         stack = Stack(name, cli, create=False)
-        stack.find()
+        if (unused := _unused(environ, stack)) is None:
+            stack.find()
     except StackMissing as missing:
-        yield Check(
-            subject=SUBJECT,
-            name="stack",
-            grade="warn",
-            said=f"There is no stack {name} in {missing.backend} yet. The first run makes it.",
-            remedy=f"  {COMMAND} preview --stack {name}",
-        )
-        yield _settings(partial(first_settings, name, cli, missing.backend), examined)
-        return
+        unused = missing.backend
     except CoderportError as error:
         yield failed(SUBJECT, "stack", error)
+        return
+    if unused is not None:
+        said = f"There is no stack {name} in {unused} yet. The first run makes it."
+        remedy = f"  {COMMAND} preview --stack {name}"
+        yield Check(subject=SUBJECT, name="stack", grade="warn", said=said, remedy=remedy)
+        yield _settings(partial(first_settings, name, cli, unused), examined)
         return
     examined.stack = stack
     yield Check(subject=SUBJECT, name="stack", grade="pass", said=f"{stack.managed_by} in {stack.backend}")
@@ -77,6 +77,15 @@ def stack_checks(name: str, cli: CliInfo, environ: Mapping[str, str], examined: 
     if last_run.grade != "fail":
         yield _settings(stack.settings, examined)
     yield lock_check(stack.backend, stack, this_machine())
+
+
+def _unused(environ: Mapping[str, str], stack: Stack) -> str | None:
+    """The backend, where it is a folder that no CLI has used yet: to ask one for a stack would make it write there."""
+    backend = environ.get("PULUMI_BACKEND_URL", "")
+    root = folder_of(backend, stack.directory)
+    if root is None or not root.is_dir() or (root / ".pulumi").exists() or not os.access(root, os.W_OK):
+        return None
+    return backend
 
 
 def _settings(read: Callable[[], Settings], examined: Examined) -> Check:

@@ -43,13 +43,14 @@ from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
 from coderport.planning.plan import refusal
 from coderport.planning.planfile import PLAN
-from coderport.project import CHECKOUT, program_of, project_folder
+from coderport.project import CHECKOUT, description_of, program_of, project_folder
 from coderport.report.account import Account, Failure, collected, variables
 from coderport.report.outcome import Outcome, Result, Tally
 from coderport.settings import Releases, Settings, load_releases, settings_of, wrong_type
 from coderport.stack.names import stack_named
 from coderport.stack.project_file import project_name
 from coderport.stack.result import outcome_of, words_of
+from coderport.stack.schema import Printed, mistyped, values_of
 from coderport.stack.stack_file import check_stack_file, stack_file
 from coderport.terminal.ending import Interrupted, asked, engine_run, over, told, wait_for_others
 from coderport.terminal.progress import ENGINE, watcher
@@ -266,21 +267,27 @@ class Stack:
 
     def config(self) -> dict[str, str]:
         """The stack's config as it is, decrypted, by key with namespace."""
-        return {key: value for key, (value, _) in self._decrypted().items()}
+        return {key: value for key, (value, _) in values_of(self._printed()).items()}
 
     def settings(self) -> Settings:
         """The settings that a run would have: the stack's config, decrypted, and the environment."""
-        return settings_of(self._decrypted(), self.project, os.environ, stack=self.name)
+        printed = self._printed()
+        settings = settings_of(values_of(printed), self.project, os.environ, stack=self.name)
+        if wrong := mistyped(description_of(self.directory), printed):
+            raise SettingsError(self._mistyped(*wrong, printed))
+        return settings
 
-    def _decrypted(self) -> dict[str, tuple[str, bool]]:
-        """The values of the config as they are now, and whether each is a secret."""
-        try:
-            config = self._stack.get_all_config()
-        except CommandError as error:
-            raise self._refused("has a config that cannot be read", error, SettingsError) from None
-        values = {key: (each.value, bool(each.secret)) for key, each in config.items()}
-        self._has_opened_secrets |= any(secret for _, secret in values.values())
-        return values
+    def _printed(self) -> Printed:
+        """The config as the CLI prints it, decrypted."""
+        asked = ("config", "--show-secrets", "--json")
+        printed: Printed = json.loads(self._asked("has a config that cannot be read", *asked, otherwise=SettingsError))
+        self._has_opened_secrets |= any(each.get("secret") for each in printed.values())
+        return printed
+
+    def _mistyped(self, key: str, kind: str, printed: Printed) -> str:
+        """What to say of a key whose value is not of the type that `Pulumi.yaml` declares."""
+        namespace, _, bare = key.rpartition(":")
+        return wrong_type(bare, kind, self.name, printed.get(key, {}).get("value"), namespace)
 
     def releases(self) -> Releases:
         """What a person allowed for one run, on the command line or in the environment."""
@@ -318,14 +325,14 @@ class Stack:
         entries: list[dict[str, Any]] = json.loads(answer or "[]")
         return str(entries[0].get("result")) if entries else "none"
 
-    def _asked(self, failed: str, *command: str) -> str:
-        """The CLI's answer about the stack; EngineError, with `failed` of the stack, where it has none."""
+    def _asked(self, failed: str, *command: str, otherwise: type[CoderportError] = EngineError) -> str:
+        """The CLI's answer about the stack; else a known error, or `otherwise` with `failed` of the stack."""
         workspace = self._stack.workspace
         arguments = [*command, "--stack", self.name]
         try:
             return workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
         except CommandError as error:
-            raise self._refused(failed, error) from None
+            raise self._refused(failed, error, otherwise) from None
 
     def _refused(self, what: str, error: CommandError, otherwise: type[CoderportError] = EngineError) -> CoderportError:
         """The CLI's error as ours: of a known kind, or else as `otherwise` with its own words."""
@@ -490,10 +497,8 @@ class Stack:
         found = _OF_THE_SCHEMA.search(str(error))
         if not found:
             return words_of(error)
-        namespace, _, key = found["key"].rpartition(":")  # that of the project is left out
-        namespace = namespace or self.project
-        value, _ = self._decrypted().get(f"{namespace}:{key}", (None, False))
-        return wrong_type(key, found["type"], self.name, value, namespace)
+        key = found["key"] if ":" in found["key"] else f"{self.project}:{found['key']}"
+        return self._mistyped(key, found["type"], self._printed())
 
 
 def _main(directory: Path) -> None:
