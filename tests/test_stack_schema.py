@@ -20,7 +20,7 @@ def printed(value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("key", "value", "kind"),
     [
-        # By `ValidateConfigValue`; those of takeOver, templates and actions, "20" and {"a": 1} were tried with CLI 3.250.
+        # By `ValidateConfigValue`. All but "true", "many", "use", lists and notDeclared were tried with CLI 3.250.
         ("takeOver", "yes", "boolean"), ("takeOver", "1", "boolean"), ("takeOver", "True", "boolean"),
         ("takeOver", "true", None), ("keepRuns", "20", None), ("keepRuns", "many", "integer"),
         ("templates", '["a*"]', "array"), ("templates", ["a*"], None), ("actions", "{}", "object"),
