@@ -40,6 +40,7 @@ ELSEWHERE = {
         "These are needed, and there is no terminal to ask at"
     ],
     "'\\n'.join(['What was given cannot be used:', *lines, 'Nothing was written.'])": ["What was given cannot be used"],
+    "self._mistyped(*wrong, printed)": ["A setting of this stack is wrong:"],
     "self.project": ["The project … has no stack … in …"],
 }
 

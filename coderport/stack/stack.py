@@ -279,8 +279,10 @@ class Stack:
 
     def _printed(self) -> Printed:
         """The config as the CLI prints it, decrypted."""
-        asked = ("config", "--show-secrets", "--json")
-        printed: Printed = json.loads(self._asked("has a config that cannot be read", *asked, otherwise=SettingsError))
+        try:
+            printed: Printed = json.loads(self._said("config", "--show-secrets", "--json"))
+        except CommandError as error:
+            raise self._refused("has a config that cannot be read", error, SettingsError) from None
         self._has_opened_secrets |= any(each.get("secret") for each in printed.values())
         return printed
 
@@ -325,14 +327,17 @@ class Stack:
         entries: list[dict[str, Any]] = json.loads(answer or "[]")
         return str(entries[0].get("result")) if entries else "none"
 
-    def _asked(self, failed: str, *command: str, otherwise: type[CoderportError] = EngineError) -> str:
-        """The CLI's answer about the stack; else a known error, or `otherwise` with `failed` of the stack."""
+    def _asked(self, failed: str, *command: str) -> str:
+        """The CLI's answer about the stack; EngineError, with `failed` of the stack, where it has none."""
+        try:
+            return self._said(*command)
+        except CommandError as error:
+            raise self._refused(failed, error) from None
+
+    def _said(self, *command: str) -> str:
         workspace = self._stack.workspace
         arguments = [*command, "--stack", self.name]
-        try:
-            return workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
-        except CommandError as error:
-            raise self._refused(failed, error, otherwise) from None
+        return workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
 
     def _refused(self, what: str, error: CommandError, otherwise: type[CoderportError] = EngineError) -> CoderportError:
         """The CLI's error as ours: of a known kind, or else as `otherwise` with its own words."""
