@@ -128,7 +128,7 @@ def drift(stack: Stack, *, repair: bool) -> tuple[DriftOutcome, Tally]:
     rows: tuple[Drifted, ...] = ()
     try:
         releases = stack.releases()
-        compared = comparison_of(stack, releases, account)
+        compared = comparison_of(stack, releases, account, keeps=repair)
         tally.warnings.extend(compared.plan.notes)
         found = compared.found.drift()
         rows = tuple(drifted(compared, found))

@@ -12,6 +12,7 @@ from coderport.engine import CliInfo, find_cli
 from coderport.engine.backend import folder_of
 from coderport.engine.lock import HolderState, Machine, explained, holder_state, locks_in, this_machine
 from coderport.errors import CoderportError
+from coderport.history.place import check_place
 from coderport.kinds.all import kinds_asked
 from coderport.project import project_folder
 from coderport.settings import Releases, Settings, load_releases
@@ -93,6 +94,7 @@ def _settings(read: Callable[[], Settings], examined: Examined) -> Check:
     try:
         settings = read()
         kinds_asked(settings)  # as a run does, before it reads anything
+        check_place(settings, project_folder())
     except OnlyCloudKnows as error:
         remedy = "A run makes the stack, and opens them then."
         return Check(subject=SUBJECT, name="settings", grade="skip", said=str(error), remedy=remedy)

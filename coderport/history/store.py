@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.history.place import place_of
 from coderport.history.record import HistoryError, Record, packed, unpacked
 from coderport.terminal.remedy import CLI
 
@@ -34,7 +35,7 @@ class Store:
     """
 
     def __init__(self, place: str, stack: str, *, state: str, project: Path) -> None:
-        self.place = place if "://" in place else str((project / Path(place).expanduser()).absolute())
+        self.place = place_of(place, project)
         self._stack, self._state = stack, state
         self._moved = not state
 

@@ -25,6 +25,7 @@ from coderport.guard.foreign import state_verdict
 from coderport.guard.ownership import new_state_id, stack_mark
 from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
+from coderport.history.place import check_place
 from coderport.history.store import PROJECT_FOLDER, Store
 from coderport.kinds.all import kinds_asked
 from coderport.kinds.refused import notes
@@ -62,11 +63,14 @@ async def program() -> dict[str, Any]:
 async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account) -> None:
     """Keeps what this run changes and deletes in Port, in the stack's history."""
     stack = stack_mark(pulumi.get_project(), pulumi.get_stack())
-    # Pulumi names no folder to a program that a command serves inline: the command names it.
-    folder = os.environ.get(PROJECT_FOLDER) or pulumi.get_root_directory()
-    store = Store(settings.history, stack, state=plan.memory.state, project=Path(folder))
+    store = Store(settings.history, stack, state=plan.memory.state, project=_project())
     now = datetime.now(timezone.utc)
     await keep(plan, memory, deleted_of(plan), settings, account, how="up", stack=stack, store=store, now=now)
+
+
+def _project() -> Path:
+    """Pulumi names no folder to a program that a command serves inline: the command names it."""
+    return Path(os.environ.get(PROJECT_FOLDER) or pulumi.get_root_directory())
 
 
 async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
@@ -78,6 +82,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     memory = await _recalled()
     settings = settings_of(_stack_config(), pulumi.get_project(), os.environ, stack=pulumi.get_stack())
     kinds_asked(settings)  # a name that is none is found before anything is read
+    check_place(settings, _project())
     if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
         account.again = True
         return Memory(state=new_state_id()), settings, None

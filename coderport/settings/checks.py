@@ -20,13 +20,23 @@ from coderport.transport.headers import require_sendable
 _DURATION = re.compile(r"(?P<number>[0-9]+)(?P<unit>[smhd])")
 _LONGEST = timedelta(days=3650)
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_USER = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", re.ASCII)
+_WORKFLOW = re.compile(r"[\w][\w .-]*\.ya?ml|[0-9]+", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+_STORES = frozenset(
+    {"abfs", "abfss", "adl", "az", "box", "dbfs", "dropbox", "file", "ftp", "gcs", "gdrive", "gs", "hdfs", "local"}
+    | {"oci", "oss", "s3", "s3a", "sftp", "smb", "ssh", "tos", "webdav", "webhdfs"}
+)
+"""Of what fsspec opens that which keeps what is written: not memory, a web page, or a cache of something else."""
 
 Name = TypeVar("Name", bound=str)
 
 
 def duration(value: object) -> object:
     """A time: a whole number with one of the units s, m, h, d. ValueError otherwise."""
+    if isinstance(value, (bool, int, float)):
+        value = json.dumps(value)  # in an object: without a unit a number is no time
     if isinstance(value, str):
         if value.strip() == "0":
             return timedelta(0)
@@ -128,21 +138,58 @@ def header_safe(value: SecretStr) -> SecretStr:
 
 def history_place(value: str) -> str:
     """A folder, or a URL of a kind that fsspec opens, with a name in it."""
+    value = value.strip()
+    if not value:
+        raise ValueError("must not be empty")
+    if not value.isprintable():
+        raise ValueError("holds characters that no path has")
     scheme, is_url, rest = value.partition("://")
     if is_url:
-        from fsspec import available_protocols
-
-        if scheme not in available_protocols():
+        if scheme not in _STORES:
             raise ValueError("must be a folder, or a URL such as s3://BUCKET/FOLDER (s3, gs and abfs have one)")
         if not rest.strip("/"):
             raise ValueError(f"must name a bucket or folder: {scheme}://BUCKET/FOLDER")
     return value
 
 
+def number(value: object) -> object:
+    """What is given for a whole number: true and false are none, though Python counts with them."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def client_id(value: str) -> str:
+    """Port's client id: one word."""
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if len(value.split()) > 1 or not value.strip().isprintable():
+        raise ValueError("holds characters that no client id has (a blank or a line break pasted along?)")
+    return value.strip()
+
+
+def not_blank(value: str) -> str:
+    """A text that says something."""
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value.strip()
+
+
+def workflow_file(value: str) -> str:
+    """A workflow as GitHub knows it within a repository: the name of its file, or its number."""
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if not _WORKFLOW.fullmatch(value.strip()):
+        raise ValueError("must be the name of a workflow's file, such as coder-action.yml, without folder or address")
+    return value.strip()
+
+
 def user_name(value: str) -> str:
-    """A name of one of Coder's users; never `me`."""
+    """A name of one of Coder's users (source: `UsernameValidRegex` in coder's codersdk/name.go); never `me`."""
     if not value.strip():
         raise ValueError("an empty name is nobody's")
+    if not _USER.fullmatch(value.strip()):
+        raise ValueError("must be the name of a user of Coder: letters and digits, with single hyphens between them")
     if value.strip().lower() == "me":
         raise ValueError('names a user of Coder; "me" would be the user of the runner\'s token')
     return value.strip()

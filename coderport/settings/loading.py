@@ -17,7 +17,7 @@ from coderport.settings.names import ENVIRONMENT, NAMESPACE, RELEASES, SECRETS, 
 from coderport.settings.problem import Problem
 from coderport.settings.problems import found_in, placeholders_in, report
 from coderport.settings.remedies import UNKNOWN, steps_of
-from coderport.settings.values import Access, Releases, Settings
+from coderport.settings.values import OBJECTS, Access, Releases, Settings
 from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI
 from coderport.terminal.variables import from_variables
@@ -154,7 +154,12 @@ def load_releases(environ: Mapping[str, str]) -> Releases:
 
 def _given(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """What is set, by key of the config: there first, else in the environment."""
-    given = {key: value for key, value in config.items() if value not in (None, "", "{}", {})}
+    objects = {*OBJECTS, "coderHeaders"}
+    given = {
+        key: value
+        for key, value in config.items()
+        if value not in (None, "") and not (key in objects and value in ("{}", {}))
+    }
     for key, variable in ENVIRONMENT.items():
         if key not in given and environ.get(variable, "").strip():
             given[key] = environ[variable].strip()

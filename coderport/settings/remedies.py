@@ -347,6 +347,7 @@ _MEANT: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
     "portBaseUrl": lambda text: [each for each in [*_addresses(text), nearest(text, (EU_URL, US_URL))] if each],
     "actions.url": _hooks,
     "actions.repository": _repositories,
+    "actions.workflow": lambda text: [text.rstrip("/").rpartition("/")[2]],
     "actions.roles": lambda text: [each for each in BUILT_IN_ROLES if each.lower() == text.lower()],
 }
 """By key what may have been meant by a text that is wrong."""

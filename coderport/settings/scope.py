@@ -34,12 +34,12 @@ def named_in(settings: Settings, error: UnknownOrganization) -> UnknownOrganizat
 def _corrections(settings: Settings, name: str, seen: tuple[str, ...]) -> Iterator[str]:
     meant = shlex.quote(nearest(name, seen) or "CHOOSE-ORGANIZATION")
     file = f"Pulumi.{settings.of_stack.rpartition('/')[2]}.yaml"
-    correct = f"  {CLI} config set --stack {settings.of_stack}"
+    stack = settings.of_stack
     for number, each in enumerate(settings.organizations):
         if each == name:
             key = f"{NAMESPACE}:organizations[{number}]"
             yield f"{short(name)} stands in {file}, {key}:"
-            yield f"{correct} --path {shlex.quote(key)} {meant}"
+            yield f"  {CLI} config set --stack {stack} --path {shlex.quote(key)} {meant}"
     if settings.coder_organization_id == name:
         variable = ENVIRONMENT["coderOrganizationId"]
         if "coderOrganizationId" in settings.from_environment:
@@ -47,4 +47,4 @@ def _corrections(settings: Settings, name: str, seen: tuple[str, ...]) -> Iterat
             yield f"  export {variable}={meant}"
         else:
             yield f"{short(name)} stands in {file}, {NAMESPACE}:coderOrganizationId:"
-            yield f"{correct} {NAMESPACE}:coderOrganizationId {meant}"
+            yield f"  {CLI} config set --stack {stack} {NAMESPACE}:coderOrganizationId {meant}"

@@ -21,6 +21,7 @@ from coderport.settings.checks import (
     Headers,
     Roles,
     Token,
+    client_id,
     duration,
     each_once,
     extras_named,
@@ -28,9 +29,12 @@ from coderport.settings.checks import (
     json_list,
     json_object,
     kinds_named,
+    not_blank,
+    number,
     repository_name,
     user_name,
     webhook_address,
+    workflow_file,
 )
 from coderport.settings.names import SOURCES
 from coderport.settings.problem import KeysWrong
@@ -51,8 +55,8 @@ class Actions(BaseModel):
 
     backend: Literal["off", "github", "webhook"] = "off"
     repository: Annotated[str, AfterValidator(repository_name)] | None = None
-    workflow: str = Field(default="coder-action.yml", min_length=1)
-    installation_id: str | None = Field(default=None, alias="installationId", min_length=1)
+    workflow: Annotated[str, AfterValidator(workflow_file)] = "coder-action.yml"
+    installation_id: Annotated[str, AfterValidator(not_blank)] | None = Field(default=None, alias="installationId")
     url: Annotated[str, AfterValidator(webhook_address)] | None = None
     agent: bool = False
     templates: Literal["all", "none"] | Globs = "all"
@@ -102,7 +106,7 @@ class PortAccess(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
-    port_client_id: str = Field(alias="portClientId", min_length=1)
+    port_client_id: Annotated[str, AfterValidator(client_id)] = Field(alias="portClientId")
     port_client_secret: Token = Field(alias="portClientSecret")
     port_base_url: Annotated[str, AfterValidator(partial(server_address, suffix="/v1"))] = Field(
         default=EU_URL, alias="portBaseUrl"
@@ -121,10 +125,10 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
-    deleted: Annotated[int, Field(ge=0)] = 10
-    deleted_percent: Annotated[int, Field(alias="deletedPercent", ge=0, le=100)] = 20
-    left_out: Annotated[int, Field(alias="leftOut", ge=0)] = 3
-    left_out_percent: Annotated[int, Field(alias="leftOutPercent", ge=0, le=100)] = 5
+    deleted: Annotated[int, Field(ge=0), BeforeValidator(number)] = 10
+    deleted_percent: Annotated[int, Field(alias="deletedPercent", ge=0, le=100), BeforeValidator(number)] = 20
+    left_out: Annotated[int, Field(alias="leftOut", ge=0), BeforeValidator(number)] = 3
+    left_out_percent: Annotated[int, Field(alias="leftOutPercent", ge=0, le=100), BeforeValidator(number)] = 5
 
     def for_deleted(self, ours: int) -> int:
         """How many of so many may go in a run because Coder deleted them."""
@@ -147,7 +151,7 @@ class Live(BaseModel):
     resync: Annotated[timedelta, BeforeValidator(duration), Field(ge=timedelta(minutes=1), le=timedelta(days=1))] = (
         timedelta(minutes=10)
     )
-    requests_per_minute: Annotated[int, Field(alias="requestsPerMinute", ge=30, le=512)] = 120
+    requests_per_minute: Annotated[int, Field(alias="requestsPerMinute", ge=30, le=512), BeforeValidator(number)] = 120
 
 
 class Settings(PortAccess, CoderAccess):
@@ -159,7 +163,9 @@ class Settings(PortAccess, CoderAccess):
     every remedy names: without it Pulumi acts on the stack that was selected last.
     """
 
-    coder_organization_id: str | None = Field(default=None, alias="coderOrganizationId")
+    coder_organization_id: Annotated[str, AfterValidator(not_blank)] | None = Field(
+        default=None, alias="coderOrganizationId"
+    )
     organizations: Globs = ()
     blueprints: Literal["manage", "use"] = "manage"
     protect_blueprints: bool = Field(default=True, alias="protectBlueprints")
@@ -173,9 +179,9 @@ class Settings(PortAccess, CoderAccess):
     )
     actions: Annotated[Actions, BeforeValidator(json_object)] = Actions()
     answers: Annotated[tuple[Part, ...], AfterValidator(each_once), BeforeValidator(json_list)] = ()
-    daily_cost: Annotated[int, Field(alias="dailyCost", ge=1)] = 10
-    keep_runs: Annotated[int, Field(ge=0, le=1000)] = Field(default=20, alias="keepRuns")
-    history: Annotated[str, AfterValidator(history_place)] = Field(default=".coderport/history", min_length=1)
+    daily_cost: Annotated[int, Field(alias="dailyCost", ge=1), BeforeValidator(number)] = 10
+    keep_runs: Annotated[int, Field(ge=0, le=1000), BeforeValidator(number)] = Field(default=20, alias="keepRuns")
+    history: Annotated[str, AfterValidator(history_place)] = ".coderport/history"
     guard: Annotated[Limits, BeforeValidator(json_object)] = Limits()
     live: Annotated[Live, BeforeValidator(json_object)] = Live()
     secrets_from_config: frozenset[str] = frozenset()

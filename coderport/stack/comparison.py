@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from coderport.guard.verdict import Verdict
+from coderport.history.place import check_place
 from coderport.kinds.all import kinds_asked
 from coderport.planning.difference import Difference, Permissions, difference_of
 from coderport.planning.holdings import Holdings
@@ -45,25 +46,28 @@ class Comparison:
             raise refusal(self.verdict)
 
 
-def comparison_of(stack: Stack, releases: Releases, account: Account) -> Comparison:
+def comparison_of(stack: Stack, releases: Releases, account: Account, *, keeps: bool = True) -> Comparison:
     """What `compare` finds, for callers outside of an event loop."""
     found: list[Comparison] = []
 
     async def kept() -> None:
-        found.append(await compare(stack, releases, account))
+        found.append(await compare(stack, releases, account, keeps=keeps))
 
     # What a coroutine returns `asyncio.run` (3.11) also writes out as text: half a second for 10,000 entities.
     ending.run(kept())
     return found[0]
 
 
-async def compare(stack: Stack, releases: Releases, account: Account) -> Comparison:
+async def compare(stack: Stack, releases: Releases, account: Account, *, keeps: bool = True) -> Comparison:
     """Reads Coder, Port and the stack's memory (by the CLI, in a thread) side by side, and compares. Writes nothing.
 
+    With `keeps` what it changes would be kept in the stack's history, which has to have a place.
     Raises a typed error when a read failed, and Refusal only where the stack belongs to another Coder or Port.
     """
     settings = await asyncio.to_thread(stack.settings)
     kinds_asked(settings)  # a name that is none is found before anything is read
+    if keeps:
+        check_place(settings, stack.directory)
     last_result = ""
 
     async def past() -> Past:
