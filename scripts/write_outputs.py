@@ -56,6 +56,7 @@ def printed(folder: Path) -> dict[str, str]:
 
         first = preview(stack)
         blocks["plan"] = _changes(*first, whole=False)
+        blocks["plan-created"] = _begun(_changes(*first, whole=True), "workspaces created")
 
         def run(console: Console) -> None:
             with watched(Lines(console)):
@@ -95,6 +96,13 @@ def _changes(outcome: Any, tally: Any, *, whole: bool) -> str:
 
     text = _on_console(lambda console: show(outcome, tally, console, whole=whole))
     return "".join(line for line in text.splitlines(keepends=True) if re.match(r" {2,8}\S", line))
+
+
+def _begun(text: str, heading: str) -> str:
+    """What stands below that heading, cut after its first lines."""
+    lines = text.splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if line.rstrip().endswith(heading))
+    return "".join([*lines[at : at + 6], "        …\n"])
 
 
 def _claimed() -> str:
