@@ -22,6 +22,7 @@ from test_remedies import COMMANDS
 from test_settings_told import WRONG
 from typer.testing import CliRunner
 
+from coderport.coder.errors import UnknownOrganization
 from coderport.commands.cli import app
 from coderport.commands.pulumi import run_pulumi
 from coderport.engine import CliInfo
@@ -29,6 +30,7 @@ from coderport.errors import SettingsError
 from coderport.kinds.all import kinds_asked
 from coderport.settings import Settings, printed_settings, settings_of, wrong_type
 from coderport.settings.names import SECRETS, SOURCES
+from coderport.settings.scope import named_in
 from coderport.settings.values import OBJECTS
 from coderport.terminal.placeholder import placeholder_in
 
@@ -379,6 +381,15 @@ def test_the_model_is_what_a_shell_and_the_cli_do(wrong: dict[str, Any], project
         assert heads(str(error)) == heads(wrong_in(model)) and not heads(str(error)) & heads(text) - heads_chosen(text)
 
 
+def test_an_organization_that_coder_does_not_show_is_corrected_where_it_stands() -> None:
+    for seen, right in ((("acme", "platform"), ["acme", "platform"]), (("zzz",), None)):
+        file = StackFile({"organizations": ["acme", "platfrom"], **OBJECT_BASE})
+        error = named_in(load(file), UnknownOrganization("", ("platfrom",), seen))
+        before = json.loads(json.dumps(file.config))
+        assert paste(file, str(error)) == (right is None)
+        assert file.config == {**before, "organizations": right or before["organizations"]}
+
+
 def heads_chosen(text: str) -> set[str]:
     """Those that a person has to choose a value for."""
     blocks = re.split(r"^(?=  \S)", text, flags=re.MULTILINE)
@@ -394,6 +405,8 @@ def test_the_other_remedies_that_write_the_file_work_as_they_stand(project: tupl
         line = line.replace("place:", NAMESPACE).replace("--stack place", "--stack dev")
         line = f"{line} dev" if line.endswith("--stack") else line
         line = f"{line} true" if line.endswith("takeOver") and " set " in line else line
-        filled.append(f"{line} 12345" if line.endswith("installationId") else line)
+        line = f"{line} 12345" if line.endswith("installationId") else line
+        if NAMESPACE in line:  # the rest is the beginning of one that is put together, as those of a scope are
+            filled.append(line)
     assert len(filled) >= 6
     through_a_shell(project, filled)
