@@ -148,6 +148,12 @@ def test_at_a_terminal_it_asks_for_what_it_does_not_find(newcomer: Newcomer) -> 
     (login / "url").write_text(f"{newcomer.pair.coder_url}/\n")
     (login / "session").write_text(newcomer.pair.coder.token)
     environ = {name: value for name, value in newcomer.environ.items() if name != "PULUMI_CONFIG_PASSPHRASE"}
+    left = Terminal([*newcomer.command, "init", "--port-client-id", "theirs"], ROOT, environ)
+    left.says("Port's client secret: ")
+    left.types("\x04")
+    left.says("\r\nEnded by Ctrl-D. Nothing was written")
+    assert left.ended() == 130 and "Abort" not in left.shown and list(newcomer.folder.iterdir()) == []
+
     terminal = Terminal([*newcomer.command, "init"], ROOT, environ)
     terminal.says("from the login of Coder's command line")
     terminal.says("A Coder token: it, from the login")
@@ -183,6 +189,23 @@ def test_at_a_terminal_it_asks_for_what_it_does_not_find(newcomer: Newcomer) -> 
     assert newcomer.secrets_in_clear() == []
     assert not (newcomer.folder / ".github").exists() and newcomer.pair.port.writes == 0
     assert newcomer.config("first")["portClientId"] == newcomer.pair.port.client_id
+
+    lines = [each.strip() for each in terminal.shown.splitlines()]
+    asks = next(each for each in lines if each.endswith("export PULUMI_CONFIG_PASSPHRASE"))
+    up = next(each for each in lines if each.endswith("up --stack first"))
+    shell = Terminal(["/bin/sh"], ROOT, {**environ, "PS1": "here> "})
+    shell.says("here> ")
+    shell.answers(asks)
+    shell.says("\n")
+    shell.answers("a phrase of theirs")
+    shell.says("here> ")
+    shell.answers(up)
+    shell.says("Do this now? [y/N]: ")
+    shell.types("\x04")
+    shell.says("\r\nEnded by Ctrl-D. Nothing was written to Port.")
+    shell.says("here> ")
+    shell.answers("exit $?")
+    assert shell.ended() == 130 and newcomer.pair.port.writes == 0
 
 
 def test_the_login_of_another_deployment_lends_no_token(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ TOLD_ELSEWHERE = {
         "Port has no run … of one of coderport's actions",
         "Run … waits for an approval in Port",
     ],
-    "f'\\n{interrupted}'": ["Ended by …"],
+    "str(interrupted)": ["Ended by …"],
     "f\"{number}{(f' ({told})' if told else '')}.\"": [],  # counts of entities, by whose they are
     "*passed_over": [],  # the end of "There is no Pulumi CLI that fits."
     "finding": [],  # of conformance: its own page has them

@@ -14,7 +14,7 @@ from coderport.errors import SettingsError
 from coderport.planning.planfile import PLAN, loaded
 from coderport.report.outcome import Outcome, failed
 from coderport.settings import RELEASES
-from coderport.terminal.ending import Interrupted
+from coderport.terminal.ending import Interrupted, says
 from coderport.terminal.person import Person, is_terminal
 from coderport.terminal.text import short
 
@@ -34,11 +34,12 @@ def consented(stack: str, console: Console, variables: Mapping[str, str]) -> Out
         return seen
     if seen.result == "unchanged":
         return None
+    says(lambda cause: cause.told(0))  # what was over is a look, and no run
     try:
         if Person(at_all=True).may("Do this now?", otherwise=False):
             return None
     except Interrupted as interrupted:
-        console.print(f"\n{interrupted}", style="red")
+        console.print(str(interrupted), style="red")
         return failed(interrupted)
     console.print(DECLINED, style="yellow")
     return seen.model_copy(update={"message": DECLINED, "exit_code": 1})

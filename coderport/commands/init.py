@@ -20,23 +20,27 @@ def set_up(choices: Choices, *, with_preview: bool | None) -> int:
     console = people()
     beginning = Beginning(choices, console)
     beginning.check_names()
-    folder = beginning.folder()
-    values = beginning.values()
-    beginning.project(folder)
-    cli = obtain_cli(console.print)
-    stack = beginning.opened(cli, folder)
-    beginning.configure(stack, cli, values)
-    beginning.workflow(folder)
+    with beginning.in_order():
+        folder = beginning.folder()
+        values = beginning.values()
+        beginning.project(folder)
+        cli = obtain_cli(console.print)
+        stack = beginning.opened(cli, folder)
+        beginning.configure(stack, cli, values)
+        beginning.workflow(folder)
+        needs = beginning.shell_needs(stack)
     console.print(f"\nLooking at the stack {stack.name}", style="bold")
     if not is_well(show(examine(stack.name, os.environ), console)):
-        console.print(f"When that is corrected, look again:\n  {COMMAND} doctor --stack {stack.name}")
+        console.print(f"{needs}When that is corrected, look again:\n  {COMMAND} doctor --stack {stack.name}")
         return 1
     if with_preview is None:
         with_preview = beginning.person.may("Preview what a run would do now? It writes nothing.", otherwise=False)
     if with_preview:
         outcome = converge(stack.name, "Previewing", Stack.preview, account())
         if outcome.exit_code:
+            if needs:
+                console.print(needs)
             return outcome.exit_code
     steps = [] if with_preview else [f"  {COMMAND} preview --stack {stack.name}"]
-    console.print("\n".join(["Next:", *steps, f"  {COMMAND} up --stack {stack.name}"]))
+    console.print("\n".join([f"{needs}Next:", *steps, f"  {COMMAND} up --stack {stack.name}"]))
     return 0

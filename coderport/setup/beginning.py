@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from coderport.project import (
     work_in,
 )
 from coderport.settings import CoderAccess, PortAccess, problems_of
+from coderport.setup.disk import told, unfinished, write_whole
 from coderport.setup.files import (
     ProjectFile,
     files_of,
@@ -50,11 +53,19 @@ from coderport.setup.values import (
 )
 from coderport.stack.names import wrong_project_name, wrong_stack_name
 from coderport.stack.stack import Stack
+from coderport.stack.stack_file import stack_file
+from coderport.terminal import ending
 from coderport.terminal.person import Person, is_terminal
+from coderport.terminal.remedy import CLI
 
 _NAMESPACE = "coderport"
 _SECONDS = 120
 _PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"
+_EXPORTED = f"""
+The passphrase was kept nowhere, and each of the next commands needs it. In the shell where they run, first let it be
+asked for there (it is not shown), or name a file that holds it in {_PASSPHRASE}_FILE:
+  stty -echo; read -r {_PASSPHRASE}; stty echo; export {_PASSPHRASE}
+"""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,17 @@ class Beginning:
         self._choices, self._console = choices, console
         self.person = Person(at_all=is_terminal() and not choices.yes)
         self.stack = ""
+        self._written: list[str] = []
+        self._asked_for_passphrase = False
+
+    @contextmanager
+    def in_order(self) -> Iterator[None]:
+        """Within the block a file that cannot be read or written, or a signal, ends `init` with what it has written."""
+        ending.says(lambda cause: f"{cause.told(0)} {told(self._written)}" if self._written else cause.told(0))
+        try:
+            yield
+        except OSError as error:
+            raise unfinished(error, told(self._written)) from error
 
     def folder(self) -> Path:
         """The folder of the project: the one in use, or the checkout that this is."""
@@ -147,7 +169,6 @@ class Beginning:
         there = self._name_there(folder)
         name = self._choices.name or (there if not wrong_project_name(there) else "")
         name = name or self.person.text("The project's name", project_name_for(folder), wrong=wrong_project_name)
-        folder.mkdir(parents=True, exist_ok=True)
         if there and wrong_project_name(there):
             self._rename(folder, there, name)
         self._write(files_of(folder, name))
@@ -179,7 +200,8 @@ class Beginning:
     def _rename(self, folder: Path, before: str, name: str) -> None:
         """Gives the project a name that Pulumi takes: under the one that it has, no stack can ever have been made."""
         file = folder / "Pulumi.yaml"
-        file.write_text(named(file.read_text(encoding="utf-8"), name), encoding="utf-8")
+        write_whole(file, named(file.read_text(encoding="utf-8"), name).encode())
+        self._written.append(str(file))
         self._console.print(f"renamed  {file}: {name} (Pulumi takes no project of the name {before!r})")
 
     def _amend(self, file: Amended) -> None:
@@ -195,6 +217,7 @@ class Beginning:
         elif file.added:
             done = "added to" if file.path.exists() else "written "
             file.write()
+            self._written.append(str(file.path))
             self._console.print(f"{done} {file.path}: {', '.join(file.added)}")
 
     def _write(self, files: Iterable[ProjectFile]) -> None:
@@ -206,6 +229,7 @@ class Beginning:
                 self._console.print(f"kept     {file.path} (it differs; --overwrite replaces it)", style="yellow")
             else:
                 file.write()
+                self._written.append(str(file.path))
                 self._console.print(f"written  {file.path}")
 
     def opened(self, cli: CliInfo, folder: Path) -> Stack:
@@ -216,6 +240,7 @@ class Beginning:
         )
         if self.person.at_all and not _is_cloud() and not any(name.startswith(_PASSPHRASE) for name in os.environ):
             os.environ[_PASSPHRASE] = self.person.text("A passphrase for the stack's secrets (keep it)", secret=True)
+            self._asked_for_passphrase = True
         return Stack(self.stack, cli, directory=folder)
 
     def configure(self, stack: Stack, cli: CliInfo, values: Mapping[str, str]) -> None:
@@ -232,7 +257,20 @@ class Beginning:
                     self._console.print(f"kept     {key} (another is set; --overwrite replaces it)", style="yellow")
                     continue
             _set(stack, cli, key, value, secret=wanted.secret)
+            if (file := str(stack_file(stack.directory, stack.name))) not in self._written:
+                self._written.append(file)
             self._console.print(f"set      {key}{' (encrypted)' if wanted.secret else ''}")
+
+    def shell_needs(self, stack: Stack) -> str:
+        """What to do in a shell before the next commands work there; empty where nothing is.
+
+        The passphrase that was asked for is in the environment of this process alone. A stack whose secrets it does
+        not encrypt, as in Pulumi Cloud, has no salt in its file.
+        """
+        if not self._asked_for_passphrase:
+            return ""
+        text = stack_file(stack.directory, stack.name).read_text(encoding="utf-8", errors="replace")
+        return _EXPORTED if re.search(r"^encryptionsalt:", text, re.MULTILINE) else ""
 
 
 def _selected(cli: CliInfo, folder: Path) -> str:
@@ -256,12 +294,18 @@ def _set(stack: Stack, cli: CliInfo, key: str, value: str, *, secret: bool) -> N
 
 
 def _pulumi(cli: CliInfo, folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [cli.path, *arguments, "--non-interactive"],
-        cwd=folder,
-        env=engine_environment(os.environ, cli=cli.path, local_state=None),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-    )
+    try:
+        return subprocess.run(
+            [cli.path, *arguments, "--non-interactive"],
+            cwd=folder,
+            env=engine_environment(os.environ, cli=cli.path, local_state=None),
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(
+            f"The Pulumi CLI did not answer `{' '.join(arguments)}` within {_SECONDS} seconds. Does the backend? "
+            f"What init has written until then stays, and it may be run again:\n  {CLI} whoami -v"
+        ) from None

@@ -13,6 +13,7 @@ import yaml
 
 from coderport import __version__
 from coderport.project import CHECKOUT, brought
+from coderport.setup.disk import write_whole
 from coderport.setup.lines import Amended, gitignore, requirements
 from coderport.setup.repository import default_branch, top_of
 from coderport.setup.values import ALL
@@ -47,10 +48,7 @@ class ProjectFile:
 
     def write(self) -> None:
         """Writes it, with the folders that lead to it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(self.text, encoding="utf-8")
-        if self.executable:
-            self.path.chmod(0o755)
+        write_whole(self.path, self.text.encode(), executable=self.executable)
 
 
 def project_name_for(folder: Path) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from coderport.setup.disk import write_whole
+
 IGNORED = (".venv/", ".coderport/", "__pycache__/")
 """The environment, what coderport keeps beside the project (a history with people's names among it), and leftovers."""
 
@@ -30,8 +32,7 @@ class Amended:
 
     def write(self) -> None:
         """Writes it, with the folders that lead to it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_bytes(self.text.encode("utf-8", "surrogateescape"))
+        write_whole(self.path, self.text.encode("utf-8", "surrogateescape"))
 
 
 def gitignore(path: Path) -> Amended:

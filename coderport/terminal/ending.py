@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from coderport.tasks import ended
 
@@ -85,6 +85,8 @@ _CAUSES = {
     signal.SIGTERM: Cause("SIGTERM", 143),
     signal.SIGHUP: Cause("SIGHUP, for the terminal is gone", 129),
 }
+CTRL_D = Cause("Ctrl-D", 130)
+"""The end of the input at a question, which means what Ctrl-C does there."""
 UNREAD = Cause("a closed pipe: nobody reads the output", 141)
 
 
@@ -191,6 +193,12 @@ def engine_run() -> Iterator[None]:
 def asked() -> Cause | None:
     """Why the command is to end; None as long as nobody asked."""
     return _state.cause
+
+
+def end(cause: Cause) -> NoReturn:
+    """Ends the command in order, as a signal would that came where no engine is under way."""
+    _state.cause = cause
+    raise Interrupted(cause)
 
 
 def lose(cause: Cause) -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 import typer
+
+from coderport.terminal import ending
+
+T = TypeVar("T")
 
 
 def _nothing_wrong(_: str) -> str:
@@ -13,14 +18,17 @@ def _nothing_wrong(_: str) -> str:
 
 
 class Person:
-    """Whoever is at the terminal; `at_all` is false where nobody is, or `--yes` has answered everything."""
+    """Whoever is at the terminal; `at_all` is false where nobody is, or `--yes` has answered everything.
+
+    Ctrl-D and Ctrl-C at a question end the command in order, with Interrupted.
+    """
 
     def __init__(self, *, at_all: bool) -> None:
         self.at_all = at_all
 
     def may(self, question: str, *, otherwise: bool) -> bool:
         """Yes or no; `otherwise` where nobody can be asked, and as the answer that Enter gives."""
-        return typer.confirm(question, default=otherwise) if self.at_all else otherwise
+        return _answer(lambda: typer.confirm(question, default=otherwise)) if self.at_all else otherwise
 
     def text(
         self, question: str, default: str = "", *, secret: bool = False, wrong: Callable[[str], str] = _nothing_wrong
@@ -37,11 +45,26 @@ class Person:
                 raise typer.BadParameter(reason)
             return answer.strip()
 
-        return str(
-            typer.prompt(
-                question, default=default or None, hide_input=secret, show_default=not secret, value_proc=taken
+        def ask() -> str:
+            return str(
+                typer.prompt(
+                    question, default=default or None, hide_input=secret, show_default=not secret, value_proc=taken
+                )
             )
-        )
+
+        return _answer(ask)
+
+
+def _answer(ask: Callable[[], T]) -> T:
+    """The answer. Where there is none, what is said next begins on a line of its own."""
+    try:
+        return ask()
+    except typer.Abort:
+        print()
+        ending.end(ending.CTRL_D)
+    except ending.Interrupted:
+        print()
+        raise
 
 
 def is_terminal() -> bool:
