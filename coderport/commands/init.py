@@ -31,7 +31,7 @@ def set_up(choices: Choices, *, with_preview: bool | None) -> int:
         needs = beginning.shell_needs(stack)
     console.print(f"\nLooking at the stack {stack.name}", style="bold")
     if not is_well(show(examine(stack.name, os.environ), console)):
-        console.print(f"{needs}When that is corrected, look again:\n  {COMMAND} doctor --stack {stack.name}")
+        console.print(f"{needs}When what fails is corrected, look again:\n  {COMMAND} doctor --stack {stack.name}")
         return 1
     if with_preview is None:
         with_preview = beginning.person.may("Preview what a run would do now? It writes nothing.", otherwise=False)
