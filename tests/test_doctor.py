@@ -256,7 +256,7 @@ ILL = {
         (MACHINE, "network"), "fail", "CODERPORT_PATIENCE", environ=lambda house: {"CODERPORT_PATIENCE": "long"}
     ),
     "a release that is no number": Ill(
-        (MACHINE, "releases"), "fail", "CODERPORT_ALLOW_DELETIONS: must be",
+        (MACHINE, "releases"), "fail", "is no number", "unset CODERPORT_ALLOW_DELETIONS",
         environ=lambda house: {"CODERPORT_ALLOW_DELETIONS": "many"},
     ),
     "kinds that are none": Ill((MACHINE, "settings"), "fail", "", "grupo", make=configured(kinds="grupo")),
@@ -273,16 +273,16 @@ ILL = {
         environ=lambda house: {"CODER_SESSION_TOKEN": ""},
     ),
     "a stack's file that is no object": Ill(
-        (MACHINE, "settings"), "fail", "", make=lambda house: of_stack(house).write_text("hello\n")
+        (MACHINE, "stack"), "fail", "", make=lambda house: of_stack(house).write_text("hello\n")
     ),
     "a stack's file that is not YAML": Ill(
-        (MACHINE, "settings"), "fail", "", "", make=lambda house: of_stack(house).write_text("config: [a\n")
+        (MACHINE, "stack"), "fail", "", "", make=lambda house: of_stack(house).write_text("config: [a\n")
     ),
     "a stack's file that is not text": Ill(
-        (MACHINE, "settings"), "fail", "", make=lambda house: of_stack(house).write_bytes(bytes(range(256)))
+        (MACHINE, "stack"), "fail", "", make=lambda house: of_stack(house).write_bytes(bytes(range(256)))
     ),
     "a stack's file that is a folder": Ill(
-        (MACHINE, "settings"), "fail", "", make=lambda house: of_stack(house).mkdir()
+        (MACHINE, "stack"), "fail", "", make=lambda house: of_stack(house).mkdir()
     ),
     "a word where Pulumi wants true or false": Ill(
         (MACHINE, "settings"), "fail", "", "takeOver must be true or false",

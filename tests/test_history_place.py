@@ -52,6 +52,7 @@ def test_a_file_in_its_place_or_on_the_way_is_told(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
     assert f"and this account may not write to {tmp_path}" in refused("x/history", tmp_path)
+    check_place(settings("x/history"), tmp_path, writes=False)  # a preview may be made where nothing can be written
 
 
 def test_a_bucket_whose_package_is_missing_is_told_with_its_name(

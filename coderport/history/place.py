@@ -19,13 +19,16 @@ def place_of(place: str, project: Path) -> str:
     return place if "://" in place else str((project / Path(place).expanduser()).absolute())
 
 
-def check_place(settings: Settings, project: Path) -> None:
-    """SettingsError where a run could not keep its records there; what only the server of a URL knows is not asked."""
+def check_place(settings: Settings, project: Path, *, writes: bool = True) -> None:
+    """SettingsError where a run could not keep its records there; what only the server of a URL knows is not asked.
+
+    Without `writes`, as for a preview, the account need not be allowed to write there.
+    """
     if not settings.keep_runs:
         return
     place = place_of(settings.history, project)
     scheme, is_url, _ = place.partition("://")
-    wrong = _lacking(scheme) if is_url else _in_the_way(Path(place))
+    wrong = _lacking(scheme) if is_url else _in_the_way(Path(place), writes)
     stack = settings.of_stack
     if wrong:
         raise SettingsError(
@@ -45,9 +48,9 @@ def _lacking(scheme: str) -> str:
     return f"and that needs a package that is not installed ({known.get('err') or module})"
 
 
-def _in_the_way(folder: Path) -> str:
-    """Why the folder cannot be made or written."""
+def _in_the_way(folder: Path, writes: bool) -> str:
+    """Why the folder cannot be made, or be written where that is asked for."""
     there = next(each for each in (folder, *folder.parents) if each.exists() or each == each.parent)
     if not there.is_dir():
         return "and that is a file, not a folder" if there == folder else f"and {there} is a file, not a folder"
-    return "" if os.access(there, os.W_OK | os.X_OK) else f"and this account may not write to {there}"
+    return "" if not writes or os.access(there, os.W_OK | os.X_OK) else f"and this account may not write to {there}"

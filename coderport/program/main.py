@@ -82,7 +82,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     memory = await _recalled()
     settings = settings_of(_stack_config(), pulumi.get_project(), os.environ, stack=pulumi.get_stack())
     kinds_asked(settings)  # a name that is none is found before anything is read
-    check_place(settings, _project())
+    check_place(settings, _project(), writes=not pulumi.runtime.is_dry_run())
     if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
         account.again = True
         return Memory(state=new_state_id()), settings, None
