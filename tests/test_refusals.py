@@ -115,17 +115,21 @@ def refused(checkout: Checkout, command: str, stack: str, code: int, **environme
     arguments += ["--summary", str(file)] if command in WITH_SUMMARY else []
     arguments += ["--run-id", "r_1"] if command == "run" else []
     done = checkout.run(*arguments, **environment)
-    # What is shown names the Python that runs here.
-    said = (done.stdout + done.stderr).replace(shlex.quote(sys.executable), "python")
+    said = as_written(done.stdout + done.stderr)
     assert done.returncode == code, said
     assert "Traceback" not in said
     if command not in WITH_SUMMARY:
         return done.stderr.strip()
     summary = json.loads(file.read_text())
     assert (summary["result"], summary["port_writes"]) == ("failed", 0)
-    message = str(summary["message"])
+    message = as_written(str(summary["message"]))
     assert said.count(message) == 1
     return message
+
+
+def as_written(text: str) -> str:
+    """What is shown names the Python that runs here."""
+    return text.replace(shlex.quote(sys.executable), "python")
 
 
 PASSPHRASES = {
