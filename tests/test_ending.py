@@ -47,7 +47,7 @@ def test_a_signal_ends_the_engine_in_order_and_says_what_was_written(checkout: C
 
 @pytest.mark.parametrize("command", ["up", "sync", "drift", "preview"])
 def test_a_signal_while_coder_is_read_ends_every_command_with_nothing_written(checkout: Checkout, command: str) -> None:
-    assert checkout.run("pulumi", "--", "stack", "init", "shell").returncode == 0  # `sync` and `drift` make no stack
+    assert checkout.run("pulumi", "--", "stack", "init", "shell").returncode == 0  # `drift` makes none
     with gate(checkout.pair.coder.faults, "/workspaces"):
         run = Command(checkout, command, "--stack", "shell", "--json", "--summary", "summary.json")
         run.says("reading Port")

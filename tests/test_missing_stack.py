@@ -19,7 +19,7 @@ from coderport.errors import SettingsError
 from coderport.stack.project_file import project_copy
 
 COMMANDS = [
-    "sync -s prdo", "drift -s prdo", "drift --repair -s prdo", "adopt -s prdo", "adopt --apply -s prdo",
+    "drift -s prdo", "drift --repair -s prdo",
     "history -s prdo", "undo 20261127 -s prdo", "undo 20261127 --apply -s prdo", "ls -s prdo", "ls workspace -s prdo",
     "why it -s prdo", "run -s prdo --run-id r_1", "serve -s prdo", "serve -s prdo --live", "live -s prdo",
     "conformance --port -s prdo",
@@ -82,7 +82,7 @@ def test_a_typing_error_leaves_nothing_behind(person: Person) -> None:
 def test_every_command_on_a_stack_is_among_them_but_those_that_make_it() -> None:
     free = {"init", "engine", "demo", "emulate", "pulumi", "doctor"}
     names = {each.callback.__name__ for each in app.registered_commands if each.callback}
-    assert names - free - {each.split()[0] for each in COMMANDS} == {"preview", "up"}
+    assert names - free - {each.split()[0] for each in COMMANDS} == {"preview", "up", "sync", "adopt"}
 
 
 def test_a_first_preview_makes_the_stack_and_says_how_it_goes_again(

@@ -80,8 +80,8 @@ def converge(
     return outcome
 
 
-def looked(act: Act) -> Act:
-    """The act, which only looks, with a word about a stack that it has made for that."""
+def saying_what_it_made(act: Act) -> Act:
+    """The act, with a word about a stack that it has made: the name may be a typing error."""
 
     def told(stack: Stack) -> tuple[Outcome, Tally]:
         outcome, tally = act(stack)

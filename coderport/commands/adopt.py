@@ -17,7 +17,7 @@ from coderport.adoption.report import AdoptionOutcome, Report, counts_of, report
 from coderport.adoption.screen import show_adoption
 from coderport.adoption.values import T, W
 from coderport.adoption.verdict import verdict_on
-from coderport.commands.acts import converge
+from coderport.commands.acts import converge, saying_what_it_made
 from coderport.commands.history import store_of
 from coderport.commands.sync import failed
 from coderport.errors import CoderportError
@@ -43,7 +43,7 @@ def come_over(
         return outcome, tally
 
     headline = "Coming over with" if apply_it else "Looking at what coming over does with"
-    return converge(name, headline, act, console, variables=variables)
+    return converge(name, headline, saying_what_it_made(act), console, create=True, variables=variables)
 
 
 def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from coderport.commands.acts import converge, looked, mark_of
+from coderport.commands.acts import converge, mark_of, saying_what_it_made
 from coderport.commands.sync import preview
 from coderport.errors import SettingsError
 from coderport.planning.planfile import PLAN, loaded
@@ -29,7 +29,9 @@ def consented(stack: str, console: Console, variables: Mapping[str, str]) -> Out
     """
     if not is_terminal() or os.environ.get("CI"):
         return None
-    seen = converge(stack, "Looking at what changes by", looked(preview), console, create=True, variables=variables)
+    seen = converge(
+        stack, "Looking at what changes by", saying_what_it_made(preview), console, create=True, variables=variables
+    )
     if seen.result not in ("changes", "unchanged"):
         return seen
     if seen.result == "unchanged":

@@ -47,7 +47,7 @@ def preview(
     ] = False,
 ) -> None:
     """Show what `up` would do now, judged by the same guard. Writes nothing."""
-    from coderport.commands.acts import converge, looked, offer, write_page
+    from coderport.commands.acts import converge, offer, saying_what_it_made, write_page
     from coderport.commands.consoles import account
     from coderport.commands.sync import preview as previewed
     from coderport.report.account import Account
@@ -57,7 +57,7 @@ def preview(
     begin(summary, html, out)
     variables = releases_of(allow_deletions, forget_unproven)
     found, console = Account(), account(stderr=json)
-    act = looked(partial(previewed if fast else Stack.preview, account=found))
+    act = saying_what_it_made(partial(previewed if fast else Stack.preview, account=found))
     outcome = converge(stack, "Previewing", act, console, whole=whole, create=True, variables=variables)
     if html is not None:
         write_page(outcome, "preview", stack, html)
@@ -105,20 +105,21 @@ def up(
 
 @app.command()
 def sync(
-    stack: ExistingStack,
+    stack: StackName,
     json: AsJson = False,
     summary: Summary = None,
     allow_deletions: AllowDeletions = None,
     forget_unproven: ForgetUnproven = None,
 ) -> None:
     """Make Port's catalog match Coder, at the price of what differs: the run for every few minutes."""
-    from coderport.commands.acts import converge
+    from coderport.commands.acts import converge, saying_what_it_made
     from coderport.commands.consoles import account
     from coderport.commands.sync import sync as synced
 
     begin(summary)
     variables = releases_of(allow_deletions, forget_unproven)
-    outcome = converge(stack, "Syncing", synced, account(stderr=json), variables=variables)
+    act, console = saying_what_it_made(synced), account(stderr=json)
+    outcome = converge(stack, "Syncing", act, console, create=True, variables=variables)
     tell(outcome, json, summary)
     raise typer.Exit(outcome.exit_code)
 
@@ -149,7 +150,7 @@ def drift(
 
 @app.command()
 def adopt(
-    stack: ExistingStack,
+    stack: StackName,
     json: AsJson = False,
     summary: Summary = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it. Without this it is only shown.")] = False,
