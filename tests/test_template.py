@@ -8,6 +8,7 @@ installs nothing; all the rest is the CLI's own.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from coderport.setup.values import ALL
 
 ROOT = Path(__file__).resolve().parents[1]
 
-LANGUAGE_HOST = f"""#!{sys.executable}
+LANGUAGE_HOST = """
 import concurrent.futures, grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
@@ -81,7 +82,8 @@ def test_it_has_the_files_of_init_and_asks_for_the_values_of_init(tmp_path: Path
 def test_pulumi_new_makes_a_project_that_a_preview_accepts(tmp_path: Path, cli: CliInfo) -> None:
     host = tmp_path / "bin" / "pulumi-language-python"
     host.parent.mkdir()
-    host.write_text(LANGUAGE_HOST)
+    (host.parent / "host.py").write_text(LANGUAGE_HOST)
+    host.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(host.parent / 'host.py'))}\n")
     host.chmod(0o755)
     folder = tmp_path / "our catalog"
     folder.mkdir()
