@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +18,8 @@ from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.integrations import Integration, Integrations
 from coderport.settings import Actions
+
+ROOT = Path(__file__).parents[1]
 
 Install = Callable[[PortEmulator], object]
 
@@ -64,6 +68,25 @@ def test_of_several_one_has_to_be_chosen_by_a_line_that_can_be_pasted() -> None:
         "  python -m coderport pulumi -- config set --stack dev --path coderport:actions.installationId us",
     ]
     assert found(emulator, "us").installation_id == "us"
+
+
+@pytest.mark.parametrize("name", ["my int; echo x", "4711", "true", "-7", "--secret", "it's", "$HOME"])
+def test_the_line_that_chooses_one_sets_its_name_as_a_text(name: str) -> None:
+    emulator = PortEmulator(integrations=("eu", name))
+    line = next(each for each in refusal(emulator).splitlines() if each.startswith("  ") and not each.endswith(" eu"))
+    words = shlex.split(line)
+    assert words[-1] == name
+    assert ("--type string" in line) == (name in ("4711", "true", "-7")), line
+    assert ("--" in words[words.index("config") :]) == name.startswith("-"), line
+
+
+def test_the_page_that_the_installation_is_told_by_has_that_part() -> None:
+    page, _, anchor = next(
+        word for word in refusal(PortEmulator(integrations=())).split() if word.startswith("docs/actions.md")
+    ).partition("#")
+    headings = [line.lstrip("# ") for line in (ROOT / page).read_text().splitlines() if line.startswith("#")]
+    at = [heading.lower().replace("'", "").replace(" ", "-") for heading in headings].index(anchor)
+    assert headings[at] == "Port's GitHub integration"
 
 
 def test_one_that_is_named_must_be_there() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from coderport.errors import SettingsError
 from coderport.port.integrations import GITHUB, Integration, Integrations
 from coderport.settings import NAMESPACE, NO_STACK, Actions
-from coderport.terminal.remedy import CLI
+from coderport.terminal.remedy import set_text
 
 _INSTALL = (
-    "Install it in Port under Data sources > + Data source > GitHub; docs/actions.md#the-github-workflow says how to "
-    "host it yourself"
+    "Install it in Port under Data sources > + Data source > GitHub; docs/actions.md#ports-github-integration says how "
+    "to host it yourself"
 )
 
 
@@ -86,5 +86,5 @@ def _of_github(there: Iterable[Integration]) -> list[Integration]:
 
 
 def _choices(found: Iterable[Integration], stack: str) -> str:
-    choose = f"{CLI} config set --stack {stack} --path {NAMESPACE}:actions.installationId"
-    return "\n".join(f"  {choose} {each.installation_id}" for each in found)
+    path = f"{NAMESPACE}:actions.installationId"
+    return "\n".join(f"  {set_text(stack, path, each.installation_id)}" for each in found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from coderport.catalog.identifiers import BUILT_IN_ROLES
@@ -10,7 +9,7 @@ from coderport.errors import SettingsError
 from coderport.port.client import PortClient
 from coderport.port.people import roles_in_use
 from coderport.settings import NAMESPACE, NO_STACK, Actions
-from coderport.terminal.remedy import CLI
+from coderport.terminal.remedy import set_text
 from coderport.terminal.text import short
 from coderport.terminal.wording import known_and_nearest, nearest
 
@@ -59,5 +58,5 @@ async def _moderates(client: PortClient, role: str) -> bool:
 
 
 def _correction(role: str, actions: Actions, known: set[str], stack: str) -> str:
-    path = shlex.quote(f"{NAMESPACE}:actions.roles[{actions.roles.index(role)}]")
-    return f"{CLI} config set --stack {stack} --path {path} {shlex.quote(nearest(role, known) or 'CHOOSE-ROLE')}"
+    path = f"{NAMESPACE}:actions.roles[{actions.roles.index(role)}]"
+    return set_text(stack, path, nearest(role, known) or "CHOOSE-ROLE")

@@ -28,7 +28,7 @@ from coderport.settings.names import SECRETS
 from coderport.settings.problem import Place, Problem, path_of
 from coderport.settings.values import OBJECTS, Settings
 from coderport.terminal.placeholder import placeholder_in
-from coderport.terminal.remedy import CLI
+from coderport.terminal.remedy import CLI, LIKE_NO_TEXT, set_text, valued
 from coderport.terminal.wording import LIST, OBJECT, nearest, span_text, value_shown
 from coderport.transport.headers import require_sendable
 
@@ -61,8 +61,6 @@ _NO_DEFAULT: Final = frozenset({"actions.backend", "history"})
 """Keys whose default would take something away that is wanted: the actions, the bucket."""
 
 _PLAIN: Final = re.compile(r"[^\s\[\]{}\"',]+")
-_LIKE_NO_TEXT: Final = re.compile(r"true|false|-?(0|[1-9]\d*)", re.ASCII)
-"""What Pulumi takes for no text where it sets a part of a setting."""
 _OF_GITHUB: Final = re.compile(r"(?:github\.com[/:])([\w.-]+/[\w.-]+?)(?:\.git)?/?", re.ASCII)
 
 
@@ -135,20 +133,21 @@ def _typed(step: Step) -> Any:
     assert step.value is not None
     if _is_text(step):
         return step.value
-    return json.loads(step.value) if _LIKE_NO_TEXT.fullmatch(step.value) else step.value
+    return json.loads(step.value) if LIKE_NO_TEXT.fullmatch(step.value) else step.value
 
 
 def _command(step: Step, stack: str, namespaces: Mapping[str, str]) -> str:
     words = ["--path"] * (len(step.place) > 1)
-    key = shlex.quote(path_of(step.place, namespaces))
+    path = path_of(step.place, namespaces)
+    key = shlex.quote(path)
     if step.value is None and not step.asked:
         return " ".join((CLI, "config rm --stack", stack, *words, key))
     if step.asked:
         return " ".join((CLI, "config set --stack", stack, "--secret", *words, key))
     assert step.value is not None
-    as_text = ["--type string"] if words and _is_text(step) and _LIKE_NO_TEXT.fullmatch(step.value) else []
-    value = ["--"] * step.value.startswith("-") + [shlex.quote(step.value)]
-    return " ".join((CLI, "config set --stack", stack, *words, key, *as_text, *value))
+    if words and _is_text(step):
+        return set_text(stack, path, step.value)
+    return " ".join((CLI, "config set --stack", stack, *words, key, *valued(step.value)))
 
 
 def _is_text(step: Step) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from coderport.coder.errors import UnknownOrganization
 from coderport.settings.names import ENVIRONMENT, NAMESPACE
 from coderport.settings.values import Settings
-from coderport.terminal.remedy import CLI
+from coderport.terminal.remedy import CLI, set_text, valued
 from coderport.terminal.text import short
 from coderport.terminal.wording import nearest
 
@@ -32,19 +32,19 @@ def named_in(settings: Settings, error: UnknownOrganization) -> UnknownOrganizat
 
 
 def _corrections(settings: Settings, name: str, seen: tuple[str, ...]) -> Iterator[str]:
-    meant = shlex.quote(nearest(name, seen) or "CHOOSE-ORGANIZATION")
+    meant = nearest(name, seen) or "CHOOSE-ORGANIZATION"
     file = f"Pulumi.{settings.of_stack.rpartition('/')[2]}.yaml"
     stack = settings.of_stack
     for number, each in enumerate(settings.organizations):
         if each == name:
             key = f"{NAMESPACE}:organizations[{number}]"
             yield f"{short(name)} stands in {file}, {key}:"
-            yield f"  {CLI} config set --stack {stack} --path {shlex.quote(key)} {meant}"
+            yield f"  {set_text(stack, key, meant)}"
     if settings.coder_organization_id == name:
         variable = ENVIRONMENT["coderOrganizationId"]
         if "coderOrganizationId" in settings.from_environment:
             yield f"{short(name)} stands in the environment variable {variable}:"
-            yield f"  export {variable}={meant}"
+            yield f"  export {variable}={shlex.quote(meant)}"
         else:
             yield f"{short(name)} stands in {file}, {NAMESPACE}:coderOrganizationId:"
-            yield f"  {CLI} config set --stack {stack} {NAMESPACE}:coderOrganizationId {meant}"
+            yield f"  {CLI} config set --stack {stack} {NAMESPACE}:coderOrganizationId {' '.join(valued(meant))}"

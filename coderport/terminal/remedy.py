@@ -20,8 +20,23 @@ COMMAND = "python -m coderport"
 CLI = f"{COMMAND} pulumi --"
 """The Pulumi CLI that the commands use, whether or not a `pulumi` is on PATH."""
 
+LIKE_NO_TEXT = re.compile(r"true|false|-?(0|[1-9]\d*)", re.ASCII)
+"""What Pulumi takes for no text where it sets a part of a setting."""
+
 _common: list[str] = []
 _variables: dict[str, str] = {}
+
+
+def set_text(stack: str, path: str, value: str) -> str:
+    """The command that sets a part of a setting to a text, whatever a shell or Pulumi would make of it."""
+    as_text = ["--type string"] if LIKE_NO_TEXT.fullmatch(value) else []
+    words = [CLI, "config set --stack", stack, "--path", shlex.quote(path), *as_text, *valued(value)]
+    return " ".join(words)
+
+
+def valued(value: str) -> tuple[str, ...]:
+    """The words for a value: one that begins with a dash is no option."""
+    return (*["--"] * value.startswith("-"), shlex.quote(value))
 
 
 def called_with(*options: str) -> None:
