@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from runner_lab import RunnerLab, runner_lab
 
+from coderport.coder.builds import Builds, WatchedBuild
 from coderport.emulators.coder.records import Option, Parameter
 from coderport.runner.deployment import CHAINS_BUILDS, release_of
 from coderport.runner.execution import Ended
@@ -123,6 +124,28 @@ def test_it_is_one_request_where_the_server_starts_what_it_has_stopped(
     one = release_of(lab.coder.state.flavour.version) >= CHAINS_BUILDS
     assert lab.coder.log.snapshot()["writes"] - before == (1 if one else 2)
     lab.assert_port_is_as_the_program_would_have_it(workspace)
+
+
+@pytest.mark.parametrize("action", [RESTART, UPDATE])
+@pytest.mark.parametrize("outdated", [False, True])
+def test_a_version_that_becomes_active_after_the_checks_is_not_the_one_that_starts(
+    lab: RunnerLab, workspace: str, action: str, outdated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if outdated or action == UPDATE:
+        promote(lab, workspace)
+    had, active = lab.build(workspace).version_id, lab.coder.template(lab.held(workspace).template_id).active_version_id
+    post = Builds.post_build
+
+    async def promoted_just_before(self: Builds, workspace_id: str, transition: str, **more: Any) -> WatchedBuild:
+        if transition == "stop":
+            lab.coder.promote_version(lab.held(workspace).template_id, parameters=HELD[1:], presets=())
+        return await post(self, workspace_id, transition, **more)
+
+    monkeypatch.setattr(Builds, "post_build", promoted_just_before)
+    seen = lab.do(action, entity=workspace)
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert lab.build(workspace).version_id == (active if action == UPDATE else had)
+    assert lab.coder.template(lab.held(workspace).template_id).active_version_id not in (had, active)
 
 
 def test_a_restart_does_not_start_what_would_not_stop(lab: RunnerLab, workspace: str) -> None:

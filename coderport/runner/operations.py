@@ -126,9 +126,9 @@ async def restart(bench: Bench, workspace: Workspace) -> Done:
         checks.require_free(workspace)
         await _require_startable(bench, workspace)
         await _require_carried(bench, workspace, version, "Stop it and start it with other values for the parameters")
-    # The start that follows by itself takes the active version where it names none.
-    then = ThenStart(version if workspace.outdated else None)
-    await _stopped_then_started(bench, workspace, stops=not checks.is_stopped(workspace), then=then)
+    await _stopped_then_started(
+        bench, workspace, stops=not checks.is_stopped(workspace), checked=version, version_id=None
+    )
     return Done("Running", f"Workspace {workspace.name} was restarted.", bench.link(workspace))
 
 
@@ -142,7 +142,7 @@ async def update(bench: Bench, workspace: Workspace) -> Done:
             return Done("Up to date", "The workspace has the template's active version already.", bench.link(workspace))
         await _require_carried(bench, workspace, version, "Update it in Coder, where you are asked for other values")
     stops = checks.is_running(workspace)
-    await _stopped_then_started(bench, workspace, stops=stops, version_id=version, then=ThenStart())
+    await _stopped_then_started(bench, workspace, stops=stops, checked=version, version_id=version)
     return Done("Running", f"Workspace {workspace.name} was updated and is running.", bench.link(workspace))
 
 
@@ -320,15 +320,19 @@ async def _awake(bench: Bench, workspace: Workspace) -> None:
 
 
 async def _stopped_then_started(
-    bench: Bench, workspace: Workspace, *, stops: bool, then: ThenStart, version_id: str | None = None
+    bench: Bench, workspace: Workspace, *, stops: bool, checked: str, version_id: str | None
 ) -> None:
-    """In one request where the server starts by itself what it has stopped, so that nobody gets in between."""
+    """In one request where the server starts by itself what it has stopped, so that nobody gets in between.
+
+    That request names the version that was `checked`: without one Coder starts the version that is active once the
+    workspace has stopped. A start of its own keeps the version of the build before where `version_id` is None.
+    """
     if bench.steps.left_at("start") is None:
         left = bench.steps.left_at("stop")
         if stops or left is not None:
             await bench.report.tell(label="Stopping")
             chained = left.chained if left is not None else bench.deployment.chains_builds
-            if chained and await _chained(bench, workspace, then):
+            if chained and await _chained(bench, workspace, ThenStart(checked)):
                 return
             if not chained:
                 await _built(bench, "stop", workspace, "stop")
