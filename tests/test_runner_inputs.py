@@ -19,6 +19,7 @@ from coderport.runner import checks
 from coderport.runner.execution import Ended
 from coderport.runner.parameters import for_new, for_start
 from coderport.runner.values import Operation, Order, Refused
+from coderport.terminal.text import short
 
 CREATE = "coder_create_workspace"
 ODD = "Größe {{ .x }}"
@@ -229,16 +230,18 @@ def test_numbers_that_are_none_are_refused() -> None:
 def test_an_entity_picker_may_answer_with_an_object() -> None:
     identifier = "0b0f0e0d-0c0b-4a09-8807-060504030201"
     assert checks.picked_template(Order(Operation.CREATE, {"template": {"identifier": identifier}})) == identifier
-    broken: list[dict[str, Any]] = [
-        {},
-        {"template": {}},
-        {"template": "x"},
-        {"template": [identifier]},
-        {"template": identifier + "/.."},
-    ]
-    for nothing in broken:
-        with pytest.raises(Refused):
+    nothings: list[dict[str, Any]] = [{}, {"template": {}}, {"template": ""}, {"template": [identifier]}]
+    for nothing in nothings:
+        with pytest.raises(Refused, match=r"^No template was picked\.$"):
             checks.picked_template(Order(Operation.CREATE, nothing))
+
+
+@pytest.mark.parametrize("picked", ["tcopy", "0b0f0e0d-0c0b-4a09-8807-060504030201/..", "two\nlines"])
+def test_a_picked_template_that_coderport_does_not_keep_is_named(picked: str) -> None:
+    for value in (picked, {"identifier": picked}):
+        with pytest.raises(Refused, match="not kept by coderport") as refused:
+            checks.picked_template(Order(Operation.CREATE, {"template": value}))
+        assert short(picked) in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_an_option_whose_value_is_empty_is_sent_where_it_is_picked() -> None:

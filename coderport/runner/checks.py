@@ -18,6 +18,7 @@ from coderport.coder.builds import ACTIVE
 from coderport.coder.models import Template, Workspace
 from coderport.port.runs import Run
 from coderport.runner.values import Operation, Order, Refused, RunContext
+from coderport.terminal.text import short
 
 _RESERVED = frozenset({"new", "create"})
 
@@ -66,8 +67,13 @@ def picked_template(order: Order) -> str:
     value = order.inputs.get("template")
     if isinstance(value, Mapping):
         value = value.get("identifier")
-    if not isinstance(value, str) or not is_id(value):
+    if not isinstance(value, str) or not value:
         raise Refused("No template was picked.")
+    if not is_id(value):
+        raise Refused(
+            f"The picked template {short(value)} is not kept by coderport (a copy, for example), so nobody knows which "
+            "template of Coder it stands for. Pick another one."
+        )
     return value
 
 
