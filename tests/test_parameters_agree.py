@@ -18,6 +18,7 @@ from coderport.emulators.coder.records import Option, Parameter, Template, Versi
 from coderport.emulators.coder.rows import parameter_json
 from coderport.emulators.coder.seed import BASE_TIME
 from coderport.emulators.coder.state import State
+from coderport.runner.parameters import wrong_carried
 
 STATE = State(0, flavour("newest"), lambda: 0.0, True)
 VALUES = st.sampled_from(
@@ -77,3 +78,35 @@ def test_a_value_that_is_let_through_is_taken(
         return  # no workspace of this version has it
     if not problems(form, value, previous=previous):
         assert refused(parameter, value, previous, classic=classic) == []
+
+
+def has_rule(parameter: Parameter) -> bool:
+    """Whether the number has a `validation` block, without which Coder does not look at it."""
+    bounds = (parameter.validation_min, parameter.validation_max)
+    return bool(parameter.validation_monotonic) or any(each is not None for each in bounds)
+
+
+@settings(max_examples=200, deadline=None)
+@given(parameters(), VALUES)
+def test_a_value_that_a_workspace_has_is_refused_only_where_the_classic_flow_would_not_start_it(
+    parameter: Parameter, value: str
+) -> None:
+    """Else a restart and an update would be refused that Coder carries out."""
+    if not parameter.required and refused(parameter, None, None, classic=True):
+        return  # Terraform imports no template with such a default
+    if parameter.type == "number" and not parameter.options and not has_rule(parameter):
+        return  # Coder does not look at it, and Terraform refuses it once the workspace is stopped
+    form = RichParameter.model_validate(parameter_json(STATE, parameter))
+    if wrong_carried([form], {"p": value}, classic=True):
+        assert refused(parameter, None, value, classic=True) != []
+
+
+def test_an_empty_value_that_a_workspace_has_stands_for_the_default_in_the_classic_flow_alone() -> None:
+    cpu = Parameter("p", "number", default_value="2", validation_min=1)
+    region = Parameter("p", "string", default_value="eu", options=(Option("Europe", "eu"),))
+    for parameter in (cpu, region):
+        form = RichParameter.model_validate(parameter_json(STATE, parameter))
+        assert wrong_carried([form], {"p": ""}, classic=True) == refused(parameter, None, "", classic=True) == []
+        assert wrong_carried([form], {"p": ""}, classic=False)
+    outgrown = RichParameter.model_validate(parameter_json(STATE, Parameter("p", "number", validation_min=3)))
+    assert wrong_carried([outgrown], {"p": "2"}, classic=True)

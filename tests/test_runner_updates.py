@@ -103,6 +103,13 @@ def test_a_restart_of_what_would_not_start_is_refused_too(lab: RunnerLab, worksp
     assert lab.builds(workspace) == [("start", "succeeded")]
 
 
+def test_an_empty_value_is_no_obstacle_where_coder_takes_the_default(lab: RunnerLab, workspace: str) -> None:
+    lab.coder.set_build(workspace, parameters={**lab.build(workspace).parameters, "cores": "", "region": ""})
+    seen = lab.do(RESTART, entity=workspace)
+    classic = lab.coder.template(lab.held(workspace).template_id).use_classic_parameter_flow
+    assert (seen.ended is Ended.SUCCESS) == classic, seen.summary
+
+
 def test_what_may_only_grow_and_has_not_shrunk_is_no_obstacle(lab: RunnerLab, workspace: str) -> None:
     promote(lab, workspace, cores={"validation_monotonic": "increasing"}, disk={"mutable": False})
     seen = lab.do(UPDATE, entity=workspace)

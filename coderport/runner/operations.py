@@ -291,12 +291,13 @@ async def _require_carried(bench: Bench, workspace: Workspace, version_id: str, 
         asked = await parameters.read_parameters(bench.context.coder, version_id)
         previous = await bench.builds.build_parameters(workspace.latest_build.id)
         wrong = None
-        if not workspace.template_use_classic_parameter_flow:
+        classic = workspace.template_use_classic_parameter_flow
+        if not classic:
             values = parameters.carried(asked, previous)
             coder = bench.context.coder
             wrong = await parameters.evaluated_problems(coder, version_id, values, workspace.owner_id)
         if wrong is None:
-            wrong = parameters.wrong_carried(asked, previous)
+            wrong = parameters.wrong_carried(asked, previous, classic=classic)
         parameters.require_carried(wrong, f"{remedy}: {bench.link(workspace)}")
 
     await bench.patiently(required)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from coderport.catalog.actions.declared import OwnForm, preset_of
 from coderport.catalog.actions.forms import asked_at_creation, changeable, fixed_by
-from coderport.catalog.actions.inputs import coder_value, input_key, preset_labels, problems
+from coderport.catalog.actions.inputs import carried_problems, coder_value, input_key, preset_labels, problems
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderNotFound, CoderStatusError
 from coderport.coder.parameters import Diagnostic, Preset, RichParameter, read_evaluation
@@ -140,9 +140,12 @@ def for_start(
     return values
 
 
-def wrong_carried(parameters: Iterable[RichParameter], previous: Mapping[str, str]) -> list[str]:
-    """What the version, by the form that its import saw, has against the values that the workspace has."""
-    return [text for each in parameters for text in _wrong_carried(each, previous.get(each.name))]
+def wrong_carried(parameters: Iterable[RichParameter], previous: Mapping[str, str], *, classic: bool) -> list[str]:
+    """What the version, by the form that its import saw, has against the values that the workspace has.
+
+    `classic` is the flow of the workspace's template.
+    """
+    return [text for each in parameters for text in _wrong_carried(each, previous.get(each.name), classic)]
 
 
 def carried(parameters: Iterable[RichParameter], previous: Mapping[str, str]) -> dict[str, str]:
@@ -160,13 +163,13 @@ def require_carried(wrong: Sequence[str], remedy: str) -> None:
         )
 
 
-def _wrong_carried(parameter: RichParameter, value: str | None) -> list[str]:
+def _wrong_carried(parameter: RichParameter, value: str | None, classic: bool) -> list[str]:
     """What the version has against a value that a build carries over; an ephemeral one is not carried."""
     if value is None or parameter.ephemeral:
         return problems(parameter, None)
     return [
         f"{wrong} (this workspace has {_shown(parameter, value)})"
-        for wrong in problems(parameter, value, previous=value)
+        for wrong in carried_problems(parameter, value, classic=classic)
     ]
 
 

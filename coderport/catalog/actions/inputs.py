@@ -161,6 +161,15 @@ def form_value(parameter: RichParameter, value: str) -> FormValue | None:
     return value
 
 
+def carried_problems(parameter: RichParameter, value: str, *, classic: bool) -> list[str]:
+    """What Coder would refuse in a value that a workspace has and its next build takes over, as `problems` says it.
+
+    In the `classic` flow an empty value of an optional parameter stands for the default (codersdk/richparameters.go).
+    """
+    effective = parameter.default_value if classic and not value and not parameter.required else value
+    return problems(parameter, effective, previous=effective)
+
+
 def problems(parameter: RichParameter, value: str | None, *, previous: str | None = None) -> list[str]:
     """What Coder would refuse in a text for this parameter, as sentences; nothing where it is fine.
 
