@@ -14,6 +14,7 @@ from coderport.catalog.values import Entity
 from coderport.kinds.refused import Refused, definition_of, withheld
 from coderport.kinds.workspace import WORKSPACE
 from coderport.planning.memory import Memory, recalled
+from coderport.port.models import PortEntity
 
 NAMES = ("status", "url", "owner_email", "name", "managed_by", "ttl_ms")
 Json = dict[str, Any]
@@ -187,14 +188,23 @@ def known(url: str = "http://coder/x") -> dict[tuple[str, str], Refused]:
 
 
 def test_a_value_that_was_refused_is_not_declared_again() -> None:
-    shown, still = withheld([desired()], known(), LIVE)
+    shown, still = withheld([desired()], known(), LIVE, {})
     assert dict(shown[0].properties) == {"name": "b"} and still == known()
 
 
 def test_it_is_tried_again_when_it_or_the_property_in_port_changes() -> None:
-    assert withheld([desired("http://coder/y")], known(), LIVE) == ([desired("http://coder/y")], {})
+    assert withheld([desired("http://coder/y")], known(), LIVE, {}) == ([desired("http://coder/y")], {})
     changed = {WORKSPACE.identifier: {"schema": {"properties": {"url": {"type": "string"}}}}}
-    assert withheld([desired()], known(), changed) == ([desired()], {})
+    assert withheld([desired()], known(), changed, {}) == ([desired()], {})
+
+
+def test_a_value_that_port_holds_by_now_is_declared_and_not_deleted() -> None:
+    def held(url: str | None) -> dict[str, dict[str, PortEntity]]:
+        return {WORKSPACE.identifier: {ID: PortEntity(ID, WORKSPACE.identifier, title="b", properties={"url": url})}}
+
+    assert withheld([desired()], known(), LIVE, held("http://coder/x")) == ([desired()], {})
+    for other in (None, "http://coder/y"):
+        assert withheld([desired()], known(), LIVE, held(other))[1] == known()
 
 
 def test_the_stack_remembers_it() -> None:

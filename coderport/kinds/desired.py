@@ -85,7 +85,7 @@ def desired(
         named, keys = with_held(entity, its, context)
         entities[at], more = with_held_groups(named, its, chosen)
         kept.update(keys | more)
-    entities, still = withheld(entities, refused or {}, blueprints or {})
+    entities, still = withheld(entities, refused or {}, blueprints or {}, held)
     entities.sort(key=lambda entity: (RANK[entity.blueprint], entity.identifier))
     return Desired(
         entities=tuple(

@@ -1,6 +1,7 @@
 """Values that Port did not take in an earlier run: the entities are declared without them, so that nothing flaps.
 
 A value is tried again when it changes, when Port's definition of the property changes, or the settings or the version.
+All values of a property are tried again when Port holds one of those that it refused: then it takes them by now.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coderport.catalog.digest import digest
-from coderport.catalog.values import Entity
+from coderport.catalog.values import Entity, Held
 from coderport.kinds.all import KIND_OF
 
 Place = tuple[str, str]
@@ -35,14 +36,20 @@ def definition_of(live: Mapping[str, Any] | None, name: str) -> bytes:
 
 
 def withheld(
-    entities: Iterable[Entity], refused: Mapping[Place, Refused], live: Mapping[str, Mapping[str, Any]]
+    entities: Iterable[Entity],
+    refused: Mapping[Place, Refused],
+    live: Mapping[str, Mapping[str, Any]],
+    held: Mapping[str, Mapping[str, Held]],
 ) -> tuple[list[Entity], dict[Place, Refused]]:
     """The entities without the values that were refused and still would be, and what of `refused` that is.
 
-    `live` are Port's blueprints by identifier.
+    `live` are Port's blueprints by identifier, `held` is what Port holds by blueprint and identifier.
     """
     valid = {
-        place: each for place, each in refused.items() if each.definition == definition_of(live.get(place[0]), place[1])
+        place: each
+        for place, each in refused.items()
+        if each.definition == definition_of(live.get(place[0]), place[1])
+        and not _is_held(each, place[1], held.get(place[0], {}))
     }
     found: dict[Place, dict[str, bytes]] = {}
     shown: list[Entity] = []
@@ -59,6 +66,12 @@ def withheld(
             values[entity.identifier] = digest(entity.properties[name])
         shown.append(without(entity, names) if names else entity)
     return shown, {place: replace(valid[place], values=values) for place, values in found.items()}
+
+
+def _is_held(refused: Refused, name: str, held: Mapping[str, Held]) -> bool:
+    """Whether Port has one of the values: somebody wrote it later, and Port took it."""
+    there = ((held[identifier], value) for identifier, value in refused.values.items() if identifier in held)
+    return any(name in one.properties and digest(one.properties[name]) == value for one, value in there)
 
 
 def without(entity: Entity, names: Iterable[str]) -> Entity:
