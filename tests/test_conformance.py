@@ -113,6 +113,21 @@ def test_the_nine_open_questions_are_asked() -> None:
     assert set().union(*OPEN.values()) <= {probe.name for probe in PORT_PROBES if probe.is_open}
 
 
+@pytest.mark.parametrize("late", [8.0, 600.0])
+def test_a_port_that_is_late_is_asked_everything(clock: Clock, late: float) -> None:
+    behaviour = Behaviour(permissions_delay=late, search_delay=late, calculations_delay=late)
+    emulator = emulator_of(clock, behaviour=behaviour)
+    with emulator.serve():
+        report = ask_port(access(emulator), quiet())
+    spent = [finding.name for finding in report.findings if finding.seen == "there were no requests left"]
+    assert spent == [] and report.left == () and report.requests <= BUDGET
+
+
+def test_the_open_questions_come_first() -> None:
+    are_open = [probe.is_open for probe in PORT_PROBES]
+    assert are_open == sorted(are_open, reverse=True)
+
+
 def test_names_of_probes_are_unique_and_each_says_where_its_assumption_comes_from() -> None:
     assert len({probe.name for probe in PORT_PROBES}) == len(PORT_PROBES)
     assert all(probe.question.endswith("?") and probe.source for probe in PORT_PROBES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from coderport.conformance.probe import NotAsked, Probe, Unexpected
-from coderport.conformance.talk import Answer, Exchange, Talk
+from coderport.conformance.talk import Answer, ConformanceError, Exchange, Talk
 from coderport.emulators.coder.flavour import DIFFERENCES, NEWEST, OLDEST, Difference
 from coderport.settings import CoderAccess
 
@@ -23,6 +24,7 @@ _BUILD_SECONDS: Final = 900.0
 _LONGEST_PAUSE: Final = 5.0
 _TRIES: Final = 10
 _SOME: Final = 200
+_VERSION: Final = re.compile(r"v?([1-9]\d*)\.(\d+)", re.ASCII)
 
 
 def new_name() -> str:
@@ -48,12 +50,34 @@ class CoderBench:
 
     # ------------------------------------------------------------ what is there
 
+    def admit(self) -> None:
+        """ConformanceError where the address is not Coder's or the token is not accepted; asked before all else."""
+        if not isinstance(self._me.body, dict):
+            raise ConformanceError(
+                f"{self.talk.base_url} answered {self._me.status} without JSON to {self._me.asked}. "
+                "Is CODER_API_BASE_URL the address of Coder, and does Coder answer there?"
+            )
+
     @cached_property
+    def _build(self) -> Answer:
+        return self.ask("GET", "/buildinfo")
+
+    @property
+    def says_version(self) -> bool:
+        """Whether the deployment's version begins with numbers; a build of no release says 0.0.0 or ``devel``."""
+        return _VERSION.match(str(self._build.expect(200).member("version"))) is not None
+
+    @property
     def version(self) -> tuple[int, int]:
-        """Major and minor version of the deployment."""
-        text = str(self.ask("GET", "/buildinfo").expect(200).member("version"))
-        major, _, rest = text.removeprefix("v").partition(".")
-        return int(major), int(rest.split(".")[0])
+        """Major and minor version of the deployment; NotAsked where it does not say them."""
+        try:
+            text = str(self._build.expect(200).member("version"))
+        except Unexpected as odd:
+            raise NotAsked(f"the version of Coder is not known: {odd}") from None
+        found = _VERSION.match(text)
+        if found is None:
+            raise NotAsked(f"the version of Coder is not known: it calls itself {text}")
+        return int(found[1]), int(found[2])
 
     def holds(self, difference: Difference) -> bool:
         """Whether the deployment's version should be so; a newer one than is known is taken for the newest."""
@@ -62,7 +86,11 @@ class CoderBench:
     @cached_property
     def me(self) -> Mapping[str, Any]:
         """The token's user."""
-        return _object(self.ask("GET", "/users/me").expect(200))
+        return _object(self._me.expect(200))
+
+    @cached_property
+    def _me(self) -> Answer:
+        return self.ask("GET", "/users/me")
 
     @cached_property
     def organizations(self) -> list[Mapping[str, Any]]:
@@ -170,11 +198,17 @@ class CoderBench:
 
 
 def remove(talk: Talk, ours: Callable[[str], bool]) -> tuple[int, tuple[str, ...]]:
-    """Delete the token's user's workspaces whose names are `ours`: how many, and those that are still there."""
+    """Delete the token's user's workspaces whose names are `ours`: how many are gone, and those that are still there.
+
+    ConformanceError where Coder does not list them.
+    """
     talk.release_reserve()
     bench = CoderBench(talk, writes=True)
-    found = bench.ask("GET", "/workspaces", q=f"owner:me name:{NAMES}", limit=100).expect(200).member("workspaces")
-    doomed = [row for row in found if ours(row["name"])]
+    try:
+        answer = bench.ask("GET", "/workspaces", q=f"owner:me name:{NAMES}", limit=100).expect(200)
+        doomed = [row for row in answer.member("workspaces") if ours(row["name"])]
+    except (Unexpected, LookupError, TypeError) as odd:
+        raise ConformanceError(f"{talk.base_url} does not list the throwaway workspaces: {odd}.") from None
     left = []
     for row in doomed:
         try:
@@ -182,11 +216,11 @@ def remove(talk: Talk, ours: Callable[[str], bool]) -> tuple[int, tuple[str, ...
             bench.ask("POST", f"/workspaces/{row['id']}/builds", {"transition": "delete"}).expect(201)
             _settled(bench, row["id"])
             gone = bench.ask("GET", f"/workspaces/{row['id']}").status == 410
-        except Unexpected:
+        except (Unexpected, ConformanceError, LookupError, TypeError):
             gone = False
         if not gone:
             left.append(f"workspace {row['owner_name']}/{row['name']}")
-    return len(doomed), tuple(left)
+    return len(doomed) - len(left), tuple(left)
 
 
 def _settled(bench: CoderBench, workspace: str) -> None:
@@ -234,6 +268,8 @@ def _none(reason: str) -> Any:
 
 class CoderCredentials:
     """Coder's session token, and the own headers of an access proxy in front of it."""
+
+    name = "the token (CODER_SESSION_TOKEN, or coderSessionToken of the stack)"
 
     def __init__(self, access: CoderAccess) -> None:
         self._token = access.coder_session_token.get_secret_value()

@@ -213,6 +213,8 @@ def _unknown_group(bench: CoderBench) -> Any:
 
 
 READ_PROBES: tuple[Probe[CoderBench], ...] = (
+    Probe("deployment.version", "Does Coder call its version by numbers?", _RECORDED, True,
+          lambda bench: bench.says_version),
     Probe("workspace.unknown", "Is a workspace that never was 404, and so not taken for a deleted one?", _RECORDED,
           f"404 {_UNSEEN}", lambda bench: _message(bench, f"/workspaces/{NOBODY}")),
     Probe("workspace.deleted", "Is a deleted workspace 410, in words that say so?", _RECORDED, "410 was deleted",

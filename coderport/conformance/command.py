@@ -18,7 +18,7 @@ from coderport.conformance.coder_bench import CoderBench, CoderCredentials
 from coderport.conformance.coder_probes import CODER_PROBES
 from coderport.conformance.port_bench import PortBench, PortCredentials
 from coderport.conformance.port_probes import PORT_PROBES
-from coderport.conformance.probe import Finding, Probe, Unexpected
+from coderport.conformance.probe import Finding, NotAsked, Probe
 from coderport.conformance.recording import as_json, show
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import BudgetSpent, ConformanceError, Talk
@@ -75,15 +75,25 @@ def ask_coder(
         f"at most {coder_bench.BUDGET} requests"
     )
     started, found = time.monotonic(), list[Finding]()
-    with closing(talk), _removing("coder", lambda: _workspace_removed(talk, bench.name) if writes else ()) as left:
-        version = ".".join(map(str, bench.version))
-        for finding in findings(probes, bench, talk):
-            _tell(finding, console)
-            found.append(finding)
+    with closing(talk):
+        bench.admit()
+        version = _version(bench)
+        with _removing("coder", lambda: _workspace_removed(talk, bench.name) if writes else ()) as left:
+            for finding in findings(probes, bench, talk):
+                _tell(finding, console)
+                found.append(finding)
     seconds = time.monotonic() - started
     name = bench.name if writes else ""
     address = access.coder_api_base_url
     return Report("coder", address, name, tuple(found), talk.requests, seconds, tuple(left), version=version)
+
+
+def _version(bench: CoderBench) -> str:
+    """The version that emulators know the deployment by; empty where it says none."""
+    try:
+        return ".".join(map(str, bench.version))
+    except NotAsked:
+        return ""
 
 
 @contextmanager
@@ -115,7 +125,7 @@ def _removing(service: Service, remove: Callable[[], tuple[str, ...]]) -> Iterat
 def clean_up_port(access: PortAccess, console: Console) -> int:
     """Removes what earlier runs left in Port, by any machine; the exit code."""
     talk = Talk(access.port_base_url, PortCredentials(access), budget=port_bench.BUDGET)
-    return _clean_up(talk, partial(port_bench.remove, talk, port_bench.is_throwaway), "objects removed", console)
+    return _clean_up(talk, partial(port_bench.remove, talk), "objects removed", console)
 
 
 def clean_up_coder(access: CoderAccess, console: Console) -> int:
@@ -134,7 +144,7 @@ def _clean_up(talk: Talk, remove: Callable[[], tuple[int, tuple[str, ...]]], don
         talk.close()
     for what in left:
         console.print(f"left behind: {what}", style="red")
-    console.print(f"{number - len(left)} throwaway {done}, {len(left)} left: {talk.requests} requests")
+    console.print(f"{number} throwaway {done}, {len(left)} left: {talk.requests} requests")
     return 1 if left else 0
 
 
@@ -158,18 +168,18 @@ def _write(out: Path, recording: Mapping[str, Any]) -> None:
 
 
 def _removed(talk: Talk, prefix: str) -> tuple[str, ...]:
-    """What of this run could not be removed; without an answer nobody knows, and the prefix is named."""
+    """What of this run could not be removed."""
     try:
-        return port_bench.remove(talk, lambda identifier: identifier.startswith(prefix))[1]
-    except (ConformanceError, BudgetSpent) as error:
-        return (f"perhaps objects named {prefix}… ({str(error) or 'no requests left'})",)
+        return port_bench.remove(talk, prefix)[1]
+    except BudgetSpent:
+        return (f"perhaps objects named {prefix}… (no requests left)",)
 
 
 def _workspace_removed(talk: Talk, name: str) -> tuple[str, ...]:
     """The throwaway workspace if it could not be deleted; without an answer nobody knows, and its name is said."""
     try:
         return coder_bench.remove(talk, lambda each: each == name)[1]
-    except (ConformanceError, BudgetSpent, Unexpected) as error:
+    except (ConformanceError, BudgetSpent) as error:
         return (f"perhaps a workspace named {name} ({str(error) or 'no requests left'})",)
 
 

@@ -92,36 +92,27 @@ def _github_app(bench: PortBench) -> Any:
 
 
 def _permissions_delay(bench: PortBench) -> Any:
-    method = _webhook(bench, agent=True)
-    bench.ask("POST", "/actions", _body(bench, "fresh", method)).expect(200, 201)
     path = f"/actions/{_name(bench, 'fresh')}/permissions"
 
     def there() -> bool:
         answer = bench.ask("GET", path)
         return answer.status == 200 and bool(answer.body.get("permissions"))
 
-    return bench.seconds_until(there)
+    def make() -> float | str:
+        bench.ask("POST", "/actions", _body(bench, "fresh", _webhook(bench, agent=True))).expect(200, 201)
+        return bench.seconds_until(there)
 
-
-def _settled(bench: PortBench) -> str:
-    """The action, once it has permissions."""
-
-    def make() -> str:
-        action = _waiting(bench)
-        for _ in range(10):
-            if bench.ask("GET", f"/actions/{action}/permissions").status == 200:
-                break
-            time.sleep(1)
-        return action
-
-    return bench.shared("settled action", make)
+    return bench.shared("fresh action", make)
 
 
 def _patched(bench: PortBench, **execute: Any) -> Answer:
-    return bench.ask("PATCH", f"/actions/{_settled(bench)}/permissions", {"execute": execute})
+    return bench.ask("PATCH", f"/actions/{_name(bench, 'fresh')}/permissions", {"execute": execute})
 
 
 def _name_anybody(bench: PortBench) -> Any:
+    waited = _permissions_delay(bench)
+    if isinstance(waited, str):
+        raise NotAsked(f"a new action has no permissions: {waited}")
     unknown = {"users": ["nobody@conformance.example"], "teams": ["no-such-team"], "roles": ["no-such-role"]}
     taken = {key: _patched(bench, **{key: names}).status < 400 for key, names in unknown.items()}
     return all(taken.values()) if len(set(taken.values())) == 1 else taken

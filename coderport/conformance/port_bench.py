@@ -6,10 +6,12 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from coderport.conformance.talk import Answer, Exchange, Talk
+from coderport.conformance.probe import Unexpected
+from coderport.conformance.talk import Answer, ConformanceError, Exchange, Talk, decoded
 from coderport.port.errors import PortUnauthorized
 from coderport.settings import PortAccess
 
@@ -17,12 +19,15 @@ BUDGET: Final = 300
 RESERVE: Final = 60
 """Requests that are kept for removing what was made."""
 
-_OURS: Final = re.compile(r"coderport_probe_[0-9a-f]{8}_")
+NAMES: Final = "coderport_probe_"
+"""How the identifiers of throwaway objects begin."""
+_OURS: Final = re.compile(NAMES + r"[0-9a-f]{8}_")
 Made = TypeVar("Made")
 
-_ATTEMPTS: Final = 15
+_PAUSES: Final = (0.2, 0.4, 0.8, 1.6, *(2.0,) * 7)
 _ROUNDS: Final = 15
-_KINDS: Final = ("actions", "pages")
+_KINDS: Final = ("actions", "pages", "blueprints")
+"""What runs make, in the order in which it is removed."""
 _ABSENT: Final = frozenset({404, 410})
 
 
@@ -71,13 +76,12 @@ class PortBench:
     def seconds_until(self, holds: Callable[[], bool]) -> float | str:
         """How long it takes until something holds, to the length of a pause; 0 if it does at once."""
         waited = 0.0
-        for attempt in range(_ATTEMPTS):
+        for pause in _PAUSES:
             if holds():
                 return round(waited, 1)
-            pause = min(1.5, 0.2 * (attempt + 1))
             time.sleep(pause)
             waited += pause
-        return f"not within {waited:.0f} s"
+        return round(waited, 1) if holds() else f"not within {waited:.0f} s"
 
     def entity_path(self, blueprint: str, identifier: str) -> str:
         """The route of one entity."""
@@ -87,28 +91,36 @@ class PortBench:
 class PortCredentials:
     """Port's token for a client id and secret, asked for once."""
 
+    name = "the token that it gave for PORT_CLIENT_ID"
+
     def __init__(self, access: PortAccess) -> None:
         self._access = access
         self._token: str | None = None
 
     def headers(self, exchange: Exchange) -> Mapping[str, str]:
-        """The authorization of a request; a CoderportError where Port cannot be reached or says no."""
+        """The authorization of a request; a CoderportError where Port cannot be reached, is another, or says no."""
         if self._token is None:
             body = {
                 "clientId": self._access.port_client_id,
                 "clientSecret": self._access.port_client_secret.get_secret_value(),
             }
             response = exchange("POST", "/v1/auth/access_token", body)
-            token = response.json().get("accessToken") if "json" in response.headers.get("content-type", "") else None
+            status, answered = response.status_code, decoded(response.content)
+            token = answered.get("accessToken") if isinstance(answered, dict) else None
+            if isinstance(answered, dict) and 400 <= status < 500 and status != 429:
+                raise PortUnauthorized.for_credentials(self._access.port_base_url, f"status {status}")
             if not isinstance(token, str):
-                raise PortUnauthorized.for_credentials(self._access.port_base_url, f"status {response.status_code}")
+                raise ConformanceError(
+                    f"{self._access.port_base_url} answered {status} without a token to POST /v1/auth/access_token. "
+                    "Is PORT_BASE_URL the address of Port's API, and does Port answer there?"
+                )
             self._token = token
         return {"Authorization": f"Bearer {self._token}"}
 
 
 def new_prefix() -> str:
     """What the identifiers of a run's throwaway objects begin with; no two runs have the same."""
-    return f"coderport_probe_{secrets.token_hex(4)}_"
+    return f"{NAMES}{secrets.token_hex(4)}_"
 
 
 def is_throwaway(identifier: str) -> bool:
@@ -116,41 +128,64 @@ def is_throwaway(identifier: str) -> bool:
     return _OURS.match(identifier) is not None
 
 
-def remove(talk: Talk, belongs: Callable[[str], bool]) -> tuple[int, tuple[str, ...]]:
-    """Removes the actions, pages and blueprints that belong, entities included; how many there were, and what is left.
+def remove(talk: Talk, prefix: str = NAMES) -> tuple[int, tuple[str, ...]]:
+    """Removes the throwaway actions, pages and blueprints whose identifiers begin so, entities included.
 
-    What there is comes from Port's own lists, so nothing that a killed run made is missed.
+    How many are gone, and what is left. What there is comes from Port's own lists, so nothing that a killed run made is
+    missed. A list that Port does not give keeps no other from being removed: what it may hold is named as left.
     """
     talk.release_reserve()
-    found = [(kind, name) for kind in _KINDS for name in _listed(talk, kind, belongs)]
-    kinds = {kind for kind, _ in found}
-    for kind, name in found:
+    number, left = 0, list[str]()
+    for kind in _KINDS:
+        delete = _delete_blueprints if kind == "blueprints" else partial(_delete_each, kind=kind)
+        try:
+            removed, still = delete(talk, prefix)
+        except (Unexpected, ConformanceError) as refused:
+            left.append(f"perhaps {kind} named {prefix}… ({refused})")
+        else:
+            number += removed
+            left += [f"{kind[:-1]} {name}" for name in still]
+    return number, tuple(left)
+
+
+def _delete_each(talk: Talk, prefix: str, *, kind: str) -> tuple[int, list[str]]:
+    """Deletes the actions or pages that begin so: how many are gone, and those that are still there."""
+    found = [row["identifier"] for row in _listed(talk, kind, prefix)]
+    for name in found:
         talk.ask("DELETE", f"/v1/{kind}/{quote(name, safe='')}")
-    blueprints = _blueprints(talk, belongs)
-    number = len(found) + len(blueprints)
+    left = [row["identifier"] for row in _listed(talk, kind, prefix)] if found else []
+    return len(found) - len(left), left
+
+
+def _delete_blueprints(talk: Talk, prefix: str) -> tuple[int, list[str]]:
+    """The same for blueprints, in the rounds that it takes."""
+    found = left = _blueprints(talk, prefix)
     for round_number in range(_ROUNDS):
-        if not blueprints:
+        if not left:
             break
         if round_number:
             time.sleep(min(2.0, 0.1 * 2**round_number))  # Port deletes all entities of a blueprint in the background
-        for blueprint in blueprints:
+        for blueprint in left:
             path = f"/v1/blueprints/{quote(blueprint, safe='')}"
             if talk.ask("DELETE", path).status not in (200, *_ABSENT):
                 talk.ask("DELETE", f"{path}/all-entities", delete_blueprint="true")
-        blueprints = _blueprints(talk, belongs)
-    left = [f"{kind[:-1]} {name}" for kind in _KINDS if kind in kinds for name in _listed(talk, kind, belongs)]
-    return number, (*left, *(f"blueprint {name}" for name in blueprints))
+        left = _blueprints(talk, prefix)
+    return len(found) - len(left), left
 
 
-def _listed(talk: Talk, kind: str, belongs: Callable[[str], bool]) -> list[str]:
-    rows = talk.ask("GET", f"/v1/{kind}").expect(200).member(kind)
-    return [row["identifier"] for row in rows if belongs(str(row.get("identifier")))]
+def _listed(talk: Talk, kind: str, prefix: str) -> list[Mapping[str, Any]]:
+    """The throwaway objects of a kind whose identifiers begin so; Unexpected where Port does not list the kind."""
+    answer = talk.ask("GET", f"/v1/{kind}").expect(200)
+    rows = answer.member(kind)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise Unexpected(f"{answer.asked} answered no list of {kind}")
+    names = ((row, str(row.get("identifier"))) for row in rows)
+    return [row for row, name in names if name.startswith(prefix) and is_throwaway(name)]
 
 
-def _blueprints(talk: Talk, belongs: Callable[[str], bool]) -> list[str]:
+def _blueprints(talk: Talk, prefix: str) -> list[str]:
     """The blueprints in an order in which each can be deleted: before those that its relations target."""
-    rows = talk.ask("GET", "/v1/blueprints").expect(200).member("blueprints")
-    waiting = {row["identifier"]: row for row in rows if belongs(str(row.get("identifier")))}
+    waiting = {row["identifier"]: row for row in _listed(talk, "blueprints", prefix)}
     ordered: list[str] = []
     while waiting:
         targeted = {

@@ -114,12 +114,18 @@ def _search_delay(bench: PortBench) -> Any:
 
 def _found(bench: PortBench, **members: Any) -> Any:
     """One entity that was written long enough ago for a search to find it, as a search answers it."""
-    for _ in range(10):
-        rows = _search(bench, kinds(bench), _is("searched"), **members).expect(200).member("entities")
-        if rows:
-            return rows[0]
+
+    def rows(**members: Any) -> Any:
+        return _search(bench, kinds(bench), _is("searched"), **members).expect(200).member("entities")
+
+    def make() -> float | str:
         bench.put(kinds(bench), "searched", title="S", properties={"text": "a", "number": 1}).expect(200, 201)
-    raise NotAsked("the search does not find what was written")
+        return bench.seconds_until(lambda: bool(rows()))
+
+    waited = bench.shared("searched", make)
+    if isinstance(waited, str):
+        raise NotAsked(f"the search does not find what was written: {waited}")
+    return rows(**members)[0]
 
 
 def _short(bench: PortBench) -> Any:
@@ -188,17 +194,21 @@ def _moment(bench: PortBench, identifier: str) -> Any:
 
 
 def _calculations_delay(bench: PortBench) -> Any:
-    bench.put(kinds(bench), "calculated").expect(200, 201)
-    return bench.seconds_until(lambda: _moment(bench, "calculated") is not None)
+    def make() -> float | str:
+        bench.put(kinds(bench), "calculated").expect(200, 201)
+        return bench.seconds_until(lambda: _moment(bench, "calculated") is not None)
+
+    return bench.shared("calculated", make)
 
 
 def _calculations(bench: PortBench) -> Any:
-    bench.put(kinds(bench), "kept").expect(200, 201)
-    bench.seconds_until(lambda: _moment(bench, "kept") is not None)
+    waited = _calculations_delay(bench)
+    if isinstance(waited, str):
+        raise NotAsked(f"a new entity has no calculated property: {waited}")
     seen = []
     for _ in "ab":
         time.sleep(1.1)
-        seen.append(_moment(bench, "kept"))
+        seen.append(_moment(bench, "calculated"))
     return "read" if seen[0] != seen[1] else "stored"
 
 

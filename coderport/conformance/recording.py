@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -46,9 +47,17 @@ def read_recording(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CoderportError(f"{file} cannot be read as a recording of `conformance`: {error}") from None
-    if not isinstance(found, Mapping) or found.get("format") != FORMAT or not isinstance(found.get("probes"), list):
+    if not isinstance(found, Mapping) or found.get("format") != FORMAT or not _complete(found):
         raise CoderportError(f"{file} is not a recording that this version of `conformance --out FILE` wrote.")
     return dict(found)
+
+
+def _complete(recording: Mapping[str, Any]) -> bool:
+    """Whether it has what the emulators take from it."""
+    probes = recording.get("probes")
+    if not isinstance(probes, list) or recording.get("service") not in ("port", "coder"):
+        return False
+    return all(isinstance(probe, dict) and {"behaviour", "seen"} <= probe.keys() for probe in probes)
 
 
 def behaviours(recordings: Sequence[Path]) -> tuple[Behaviour | None, dict[str, Any]]:
@@ -62,14 +71,19 @@ def behaviours(recordings: Sequence[Path]) -> tuple[Behaviour | None, dict[str, 
         else:
             seen = {probe["behaviour"]: probe["seen"] for probe in found["probes"] if probe["behaviour"]}
             flags = {name: value for name, value in seen.items() if isinstance(value, bool)}
-            coder = {"flavour": _known(found["version"]), "behaviour": flags}
+            coder = {"flavour": _known(found.get("version"), file), "behaviour": flags}
     return port, coder
 
 
-def _known(version: str) -> str:
+def _known(version: Any, file: Path) -> str:
     """The nearest version that the emulated Coder has."""
-    major, minor = (int(part) for part in version.split(".")[:2])
-    major, minor = min(max((major, minor), OLDEST), NEWEST)
+    said = re.match(r"(\d+)\.(\d+)", version, re.ASCII) if isinstance(version, str) else None
+    if said is None:
+        raise CoderportError(
+            f"{file} does not say of which version Coder was. Write one that is near into its `version`, "
+            f'as "{NEWEST[0]}.{NEWEST[1]}".'
+        )
+    major, minor = min(max((int(said[1]), int(said[2])), OLDEST), NEWEST)
     return f"{major}.{minor}"
 
 

@@ -54,7 +54,12 @@ def findings(probes: Iterable[Probe[Bench]], bench: Bench, talk: Talk) -> Iterat
                 result = "same" if probe.agrees(expected, seen) else "different"
             except Unexpected as unexpected:
                 seen, result = str(unexpected), "different"
-            except (LookupError, TypeError, AttributeError) as odd:  # a member that is not there, or is something else
+            except (
+                LookupError,
+                TypeError,
+                AttributeError,
+                ValueError,
+            ) as odd:  # a member that is not there, or is something else
                 seen, result = f"an answer of another shape ({type(odd).__name__}: {odd})", "different"
             except NotAsked as reason:
                 seen = str(reason)

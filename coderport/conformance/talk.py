@@ -74,6 +74,9 @@ Exchange = Callable[[str, str, Any], httpx.Response]
 class Credentials(Protocol):
     """How requests are authorized."""
 
+    name: str
+    """What they are called where the service does not accept them."""
+
     def headers(self, exchange: Exchange) -> Mapping[str, str]:
         """The headers of a request; may ask for a token, which is not counted as a probe's request."""
 
@@ -116,7 +119,7 @@ class Talk:
         self._removing = True
 
     def ask(self, method: str, path: str, body: Any = None, /, **query: Any) -> Answer:
-        """One request and its answer; a 429 is waited out once, for at most a minute."""
+        """One request and its answer; a 429 is waited out once, for at most a minute. A 401 is a ConformanceError."""
         answer = self._send(method, path, body, query)
         if answer.status == 429:
             time.sleep(min(_wait_of(answer.headers), _LONGEST_WAIT))
@@ -134,8 +137,10 @@ class Talk:
         except ConformanceError:
             self.lines.append(f"{asked} -> no answer")
             raise
-        answer = Answer(asked, response.status_code, response.headers, _decoded(response.content))
+        answer = Answer(asked, response.status_code, response.headers, decoded(response.content))
         self.lines.append(f"{asked} -> {answer.verdict}")
+        if answer.status == 401:
+            raise ConformanceError(f"{self.base_url} does not accept {self._credentials.name}: {asked} answered 401.")
         return answer
 
     def _exchanged(
@@ -165,10 +170,11 @@ class Talk:
             raise ConformanceError(f"{self.base_url} did not answer {method} {path}: {told}") from None
 
 
-def _decoded(content: bytes) -> Any:
+def decoded(content: bytes) -> Any:
+    """A body's JSON, or its text where it is none."""
     try:
         return httpx.Response(200, content=content).json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return content.decode("utf-8", "replace")
 
 
