@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from port_talk import Clock, emulator_of
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from coderport.commands.cli import app
 from coderport.conformance.coder_bench import new_name
