@@ -5,18 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from settings_samples import SERVERS
 
 from coderport.errors import SettingsError
 from coderport.history.place import check_place
 from coderport.settings import Settings, load_settings
-
-SERVERS = {
-    "coderApiBaseUrl": "http://localhost:1",
-    "coderSessionToken": "t" * 10,
-    "portClientId": "id",
-    "portClientSecret": "secret",
-    "portBaseUrl": "http://localhost:2",
-}
 
 
 def settings(place: str, **more: object) -> Settings:

@@ -6,17 +6,11 @@ from typing import Any
 
 import pytest
 from catalog_samples import TEMPLATE_ID, numbered, snapshot, template
+from settings_samples import SERVERS
 
 from coderport.planning.notes import notes_on_idle
 from coderport.settings import load_settings
 
-SERVERS = {
-    "coderApiBaseUrl": "http://localhost:1",
-    "coderSessionToken": "t" * 10,
-    "portClientId": "id",
-    "portClientSecret": "secret",
-    "portBaseUrl": "http://localhost:2",
-}
 THERE = {TEMPLATE_ID: template(), numbered(7): template(id=numbered(7), name="python", organization_name="labs")}
 NONE_IN_CODER = "names templates that Coder does not have: {}. It has docker, python."
 NONE_IN_CATALOG = "coderport:actions.templates names templates that the catalog does not have: {}. It has {}."

@@ -6,6 +6,7 @@ import asyncio
 
 import httpx
 import pytest
+from settings_samples import SERVERS
 
 from coderport.emulators.port import PortEmulator
 from coderport.errors import SettingsError
@@ -13,14 +14,6 @@ from coderport.planning.roles import notes_of_roles, unproven_roles
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.settings import Actions, load_settings
-
-SERVERS = {
-    "coderApiBaseUrl": "http://localhost:1",
-    "coderSessionToken": "t" * 10,
-    "portClientId": "id",
-    "portClientSecret": "secret",
-    "portBaseUrl": "http://localhost:2",
-}
 
 
 def asked(emulator: PortEmulator, *roles: str, status: int = 200) -> tuple[tuple[str, ...], int]:

@@ -12,7 +12,6 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,9 +24,10 @@ from coderport.coder.parameters import TemplateForm
 from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.kinds.inventory import inventory_of
 from coderport.planning.difference import difference_of
-from coderport.planning.plan import judge, wanted_of
+from coderport.planning.plan import judge
 from coderport.port.models import PortEntity
 from coderport.settings import Releases
+from coderport.why import gathering
 from coderport.why.knowledge import Knowledge
 from simulation.questions import Shown, Truth, counted, said_of_everything, unlike_the_run, untrue
 
@@ -44,18 +44,8 @@ def knowledge_of(world: World) -> Knowledge:
     read = inventory_of(snapshot(*world.templates.values(), *world.workspaces.values(), **fates_of(world.gone)))
     forms = {each.id: TemplateForm(each.id, each.active_version_id) for each in world.templates.values()}
     plan, verdict = judge(settings, Releases(), past, read, forms, now)
-    unsettled = wanted_of(settings.model_copy(update={"volatile_refresh": timedelta(0)}), past, read, now)
-    return Knowledge(
-        settings=settings,
-        past=past,
-        read=read,
-        wanted=wanted_of(settings, past, read, now),
-        unsettled={each.ref: each for each in unsettled.entities},
-        plan=plan,
-        verdict=verdict,
-        found=difference_of(plan, past.memory, world.port.permissions),
-        history=(),
-    )
+    found = difference_of(plan, past.memory, world.port.permissions)
+    return gathering.knowledge_of(settings, past, read, plan, verdict, found, now)
 
 
 def truth_of(world: World) -> Truth:

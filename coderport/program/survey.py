@@ -11,10 +11,12 @@ from functools import partial
 from typing import Any
 
 from coderport.catalog.actions.declared import wants_form
+from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
 from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm, read_forms
 from coderport.coder.people import People
+from coderport.coder.reading.snapshot import Advance
 from coderport.errors import CoderportError
 from coderport.guard.verdict import Verdict
 from coderport.kinds.all import KINDS, kinds_asked
@@ -151,13 +153,7 @@ async def read_coder(
     """
     with account.phase("read_coder") as progress, _emulators_in_mind(settings.coder_api_base_url):
         async with opened_coder(settings, account) as client:
-            read = await read_inventory(
-                client,
-                kinds_asked(settings),
-                organizations=settings.coder_organizations,
-                known=known,
-                progress=progress,
-            )
+            read = await inventory_asked(client, settings, known, progress)
             account.read.count(read.counts())
             snapshot = read.snapshot
             if not declares_actions(settings):
@@ -167,6 +163,15 @@ async def read_coder(
             own = [each for each in snapshot.templates.values() if filters.takes(each.organization_name, each.name)]
             offered = {each.id: each for each in (*own, *of_siblings) if wants_form(settings.actions, each)}
             return read, of_siblings, await read_forms(client, offered.values(), progress)
+
+
+async def inventory_asked(
+    client: CoderClient, settings: Settings, known: Callable[[], Awaitable[KnownIds]], progress: Advance
+) -> Inventory:
+    """What Coder holds of the kinds and in the organizations that the settings ask for."""
+    return await read_inventory(
+        client, kinds_asked(settings), organizations=settings.coder_organizations, known=known, progress=progress
+    )
 
 
 @contextmanager

@@ -8,17 +8,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from coderport.catalog.values import Ref
+from coderport.guard.verdict import Verdict
 from coderport.history.store import Store
-from coderport.kinds.all import kinds_asked
-from coderport.kinds.inventory import KnownIds, read_inventory
-from coderport.planning.difference import difference_of
-from coderport.planning.past import known_of
-from coderport.planning.plan import judge, wanted_of
+from coderport.kinds.inventory import Inventory, KnownIds
+from coderport.planning.difference import Difference, difference_of
+from coderport.planning.past import Past, known_of
+from coderport.planning.plan import Plan, judge, wanted_of
 from coderport.planning.siblings import templates_of_siblings
-from coderport.program.survey import read_coder, read_permissions, read_port
+from coderport.program.survey import inventory_asked, read_coder, read_permissions, read_port
 from coderport.report.account import Account
 from coderport.servers import opened_coder
-from coderport.settings import Releases
+from coderport.settings import Releases, Settings
 from coderport.stack.comparison import past_of
 from coderport.stack.stack import Stack
 from coderport.why.knowledge import Knowledge
@@ -49,10 +49,21 @@ async def _gather(stack: Stack, asked: str, account: Account, now: datetime) -> 
 
     read, of_siblings, forms = await read_coder(settings, known, theirs, account)
     plan, verdict = judge(settings, Releases(), past, read, forms, now, of_siblings)
-    unsettled = wanted_of(settings.model_copy(update={"volatile_refresh": timedelta(0)}), past, read, now)
     permissions = await read_permissions(settings, plan, account)
     store = Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory)
-    knowledge = Knowledge(
+    history = tuple(store.record(run) for run in store.runs())
+    knowledge = knowledge_of(settings, past, read, plan, verdict, difference_of(plan, past.memory, permissions), now)
+    knowledge = replace(knowledge, history=history)
+    deleted = tuple(ref for ref in subjects(knowledge, asked) if _was_deleted(knowledge, ref)) if asked else ()
+    return await _with_proofs(knowledge, deleted, account) if deleted else knowledge
+
+
+def knowledge_of(
+    settings: Settings, past: Past, read: Inventory, plan: Plan, verdict: Verdict, found: Difference, now: datetime
+) -> Knowledge:
+    """What is known from the past, a read of Coder, and what a run would make of both. The history is not in it."""
+    unsettled = wanted_of(settings.model_copy(update={"volatile_refresh": timedelta(0)}), past, read, now)
+    return Knowledge(
         settings=settings,
         past=past,
         read=read,
@@ -60,11 +71,9 @@ async def _gather(stack: Stack, asked: str, account: Account, now: datetime) -> 
         unsettled={each.ref: each for each in unsettled.entities},
         plan=plan,
         verdict=verdict,
-        found=difference_of(plan, past.memory, permissions),
-        history=tuple(store.record(run) for run in store.runs()),
+        found=found,
+        history=(),
     )
-    deleted = tuple(ref for ref in subjects(knowledge, asked) if _was_deleted(knowledge, ref)) if asked else ()
-    return await _with_proofs(knowledge, deleted, account) if deleted else knowledge
 
 
 def _was_deleted(knowledge: Knowledge, ref: Ref) -> bool:
@@ -85,12 +94,6 @@ async def _with_proofs(knowledge: Knowledge, refs: Iterable[Ref], account: Accou
 
     with account.phase("read_coder") as progress:
         async with opened_coder(settings, account) as client:
-            read = await read_inventory(
-                client,
-                kinds_asked(settings),
-                organizations=settings.coder_organizations,
-                known=known,
-                progress=progress,
-            )
+            read = await inventory_asked(client, settings, known, progress)
     fates = {Ref(name, each): fate for name, listing in read.listings.items() for each, fate in listing.fates.items()}
     return replace(knowledge, proofs=fates)
