@@ -273,12 +273,14 @@ def test_a_wait_within_the_budget_is_kept_and_said(loop: VirtualTime, server: st
     "trouble",
     [
         lambda: httpx.Response(502, html="<h1>bad gateway</h1>"),
+        lambda: httpx.Response(408, html="<h1>request timeout</h1>"),
+        lambda: httpx.Response(408, json={"message": "no", "ok": False, "error": "timeout"}),
         lambda: httpx.Response(500, json={"message": "no", "ok": False, "error": "internal_error"}),
         lambda: httpx.Response(200, content=b'{"a', headers={"content-type": "application/json"}),
         lambda: httpx.ConnectError("refused"),
         lambda: httpx.ReadError("reset"),
     ],
-    ids=["502", "500", "cut", "refused", "reset"],
+    ids=["502", "408 of a gateway", "408", "500", "cut", "refused", "reset"],
 )
 def test_an_outage_is_tried_within_its_budget_at_most_once_a_second_and_said_once(
     loop: VirtualTime, server: str, trouble: Callable[[], httpx.Response | Exception]
@@ -294,7 +296,7 @@ def test_an_outage_is_tried_within_its_budget_at_most_once_a_second_and_said_onc
 
 
 @pytest.mark.parametrize("server", ["coder", "port"])
-@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("status", [408, 500, 502, 503])
 def test_a_server_that_never_worked_is_given_up_soon(loop: VirtualTime, server: str, status: int) -> None:
     talk = Talk(loop, server)
     talk.run(lambda _: httpx.Response(status, html="<h1>down</h1>"))

@@ -70,7 +70,7 @@ def stored(port: PortEmulator) -> int:
     return len(port.entities("service"))
 
 
-@pytest.mark.parametrize("status", [429, 409, 500, 502, 503])
+@pytest.mark.parametrize("status", [429, 409, 408, 500, 502, 503])
 def test_an_item_that_fails_for_a_moment_is_sent_again_alone(port: PortEmulator, status: int) -> None:
     port.fail_items(["e3", "e7"], status=status, error="sometimes", message="An internal error occurred", times=3)
     way = Between(port)
@@ -100,6 +100,95 @@ def test_one_that_goes_on_failing_fails_alone_and_is_called_a_refusal_only_where
     assert len(way.calls) == (1 if status == 422 else 4)
 
 
+def failed_once(row: Json) -> Answer:
+    """The first bulk call: its second item fails with this row."""
+    left = [1]
+
+    def answer(request: httpx.Request, body: Json) -> httpx.Response | None:
+        if not left:
+            return None
+        left.pop()
+        good = [{"index": at, "created": True} for at in range(len(body["entities"])) if at != 1]
+        return httpx.Response(207, json={"ok": False, "entities": good, "errors": [{"index": 1, **row}]})
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"statusCode": 500.0, "error": "internal_error"},
+        {"statusCode": "503", "error": "broken"},
+        {"statusCode": 408, "error": "broken"},
+        {"statusCode": None, "error": "internal_error"},
+        {"statusCode": True, "error": "Internal Server Error"},
+        {"error": "service_unavailable"},
+        {"error": "too_many_requests"},
+        {"index": 1.0, "statusCode": 502, "error": "broken"},
+    ],
+    ids=str,
+)
+def test_an_item_that_failed_for_a_moment_is_known_however_its_status_is_written(port: PortEmulator, row: Json) -> None:
+    way = Between(port, failed_once(row))
+    outcomes = ask(port, way, lambda client: client.upsert("service", bodies(3)))
+    assert [each.error for each in outcomes] == [None] * 3
+    assert [[each["identifier"] for each in call] for call in way.calls] == [["e0", "e1", "e2"], ["e1"]]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"statusCode": 422.0, "error": "bad", "message": "no"}, "Port refused entity service:e1: 422 bad: no"),
+        ({"error": "not_found", "message": "no"}, "Port refused entity service:e1: 404 not_found: no"),
+        ({"statusCode": "soon", "error": "bad", "message": "no"}, "Port refused entity service:e1: bad: no"),
+        ({"statusCode": 10**400, "message": "no"}, "Port refused entity service:e1: unknown error: no"),
+    ],
+    ids=str,
+)
+def test_an_item_that_was_refused_is_not_sent_again_however_its_status_is_written(
+    port: PortEmulator, row: Json, said: str
+) -> None:
+    way = Between(port, failed_once(row))
+    outcomes = ask(port, way, lambda client: client.upsert("service", bodies(3)))
+    assert [str(each.error) for each in outcomes if each.error] == [said]
+    assert len(way.calls) == 1
+
+
+def gateway(items: int) -> Answer:
+    """Something on the way that takes no call with more items, as nginx does (`client_max_body_size`)."""
+    page = "<html><head><title>413 Request Entity Too Large</title></head></html>"
+    return lambda request, body: httpx.Response(413, html=page) if len(body["entities"]) > items else None
+
+
+def test_a_call_that_is_too_large_for_a_gateway_is_split_and_the_size_is_remembered(port: PortEmulator) -> None:
+    way = Between(port, gateway(5))
+
+    async def twice(client: PortClient) -> list[PortError | None]:
+        first = await client.upsert("service", bodies(20))
+        way.calls.clear()
+        return [each.error for each in (*first, *await client.upsert("service", bodies(20)))]
+
+    assert ask(port, way, twice) == [None] * 40
+    assert stored(port) == 20
+    assert max(way.sizes) <= 5
+    deleted = ask(port, way, lambda client: client.delete("service", [f"e{at}" for at in range(20)]))
+    assert len(deleted.deleted) == 20 and stored(port) == 0
+
+
+def test_one_entity_that_is_too_large_for_a_gateway_stops_no_other(port: PortEmulator) -> None:
+    def large(request: httpx.Request, body: Json) -> httpx.Response | None:
+        return httpx.Response(413, html="no") if any(each["identifier"] == "e2" for each in body["entities"]) else None
+
+    way = Between(port, large)
+    outcomes = ask(port, way, lambda client: client.upsert("service", bodies(6)))
+    assert [each.index for each in outcomes if each.error] == [2]
+    assert stored(port) == 5
+    text = str(outcomes[2].error)
+    assert text.startswith("https://port.test answers 413 with HTML instead of JSON (entity service:e2): ")
+    size = len(json.dumps({"entities": [bodies(6)[2]]}, separators=(",", ":")))
+    assert f"takes no request of {size} bytes. Let it take 1 MiB" in text
+
+
 @pytest.mark.parametrize("most", [1, 7, 20])
 def test_the_size_that_an_answer_announces_is_kept(port: PortEmulator, most: int) -> None:
     way = Between(
@@ -122,6 +211,20 @@ def test_the_size_that_an_answer_announces_is_kept(port: PortEmulator, most: int
     ask(port, way, twice)
     assert way.sizes[0] == 20 and max(way.sizes[1:]) <= most
     assert sum(way.sizes[1:]) == 20
+
+
+@pytest.mark.parametrize("number", ["Infinity", "NaN", "1e400", "0", "-1", "true", '"7"', "null", "1" * 400])
+def test_a_size_that_is_none_changes_nothing(port: PortEmulator, number: str) -> None:
+    """Numbers of JSON that Python reads and that are none, among others."""
+
+    def answer(request: httpx.Request, body: Json) -> httpx.Response:
+        rows = json.dumps([{"index": at, "created": True} for at in range(len(body["entities"]))])
+        told = f'{{"ok": true, "errors": [], "maxBulkSize": {number}, "entities": {rows}}}'
+        return httpx.Response(200, content=told.encode(), headers={"content-type": "application/json"})
+
+    way = Between(port, answer)
+    assert not any(each.error for each in ask(port, way, lambda client: client.upsert("service", bodies(40))))
+    assert way.sizes == [20, 20]
 
 
 @pytest.mark.parametrize("status", [413, 422])
@@ -168,11 +271,20 @@ def test_one_bad_item_of_a_call_that_is_refused_as_a_whole_stops_no_other(port: 
     assert stored(port) == 19
 
 
-def test_a_whole_call_that_answers_409_is_sent_again(port: PortEmulator) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(409, json={"ok": False, "error": "conflict"}),
+        httpx.Response(408, html="<h1>Request Timeout</h1>"),
+        httpx.Response(408, json={"ok": False, "error": "timeout"}),
+    ],
+    ids=["409", "408 of a gateway", "408 of Port"],
+)
+def test_a_whole_call_that_fails_for_a_moment_is_sent_again(port: PortEmulator, answer: httpx.Response) -> None:
     left = [1, 2]
 
     def busy(request: httpx.Request, body: Json) -> httpx.Response | None:
-        return httpx.Response(409, json={"ok": False, "error": "conflict"}) if left and left.pop() else None
+        return answer if left and left.pop() else None
 
     way = Between(port, busy)
     assert not any(each.error for each in ask(port, way, lambda client: client.upsert("service", bodies(5))))

@@ -12,7 +12,7 @@ import httpx
 
 from coderport.coder import errors
 from coderport.transport.exchange import cleaned, kind_of_body
-from coderport.transport.patience import retry_after, span
+from coderport.transport.patience import is_momentary, retry_after, span
 
 _BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
     400: errors.CoderBadRequest,
@@ -60,7 +60,7 @@ class Reader:
         is_json = "json" in response.headers.get("content-type", "").lower()
         if status >= 400:
             data = _json_or_none(response) if is_json else None
-            if not isinstance(data, Mapping) and status not in (429, *range(500, 600)):
+            if not isinstance(data, Mapping) and status != 429 and not is_momentary(status):
                 # A gateway's own 404 or 410 must not pass for Coder's.
                 raise self._not_json(asked, response)
             raise self._refusal(asked, response, data if isinstance(data, Mapping) else {})
@@ -96,7 +96,7 @@ class Reader:
                 "unknown or expired, or its user is suspended. Make a new one with `coder tokens create` or on the "
                 "deployment's page /settings/tokens, and set it as CODER_SESSION_TOKEN"
             )
-        kind = _BY_STATUS.get(status, errors.CoderServerError if status >= 500 else errors.CoderStatusError)
+        kind = _BY_STATUS.get(status, errors.CoderServerError if is_momentary(status) else errors.CoderStatusError)
         fields = frozenset(str(one.get("field")) for one in validations)
         return kind(message, status=status, reason=reason, fields=fields)
 

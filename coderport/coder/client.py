@@ -292,9 +292,10 @@ class CoderClient:
         self.clock = http_date(response.headers.get("date", ""))
         try:
             answer = self._reader.read(method, path, response, self.clock - took if self.clock else None)
-        except errors.CoderStatusError as error:
-            if error.status < 500:
-                self._persistence.answered()
+        except errors.CoderServerError:
+            raise
+        except errors.CoderStatusError:
+            self._persistence.answered()
             raise
         self._persistence.answered()
         return answer

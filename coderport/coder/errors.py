@@ -69,7 +69,7 @@ class CoderGone(CoderStatusError):
 
 
 class CoderServerError(CoderStatusError):
-    """5xx."""
+    """5xx, and 408: Coder or something on the way to it failed for the moment."""
 
 
 class CoderRateLimited(CoderStatusError):

@@ -1,20 +1,22 @@
 """Port's two bulk routes: the size of a call, what is tried again of one, and what became of each of its items.
 
-An item that answers 429, 409 or 5xx, or that the answer does not mention, is sent again as a request would be: both
-calls have the same result however often they are sent. A call that is refused as a whole is taken apart, so that what
-is wrong with one item, or with their number, stops no other.
+An item that answers 429, 409, 408 or 5xx, or that the answer does not mention, is sent again as a request would be:
+both calls have the same result however often they are sent. A call that is refused as a whole is taken apart, so that
+what is wrong with one item, or with their number, stops no other.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnreachable
 from coderport.port.models import ItemOutcome
 from coderport.port.session import Reply, Session
-from coderport.transport.patience import Again
+from coderport.transport.patience import Again, is_momentary
 
 TAKEN = "identifier_taken"
 UPSERTS_PER_CALL = 20
@@ -24,6 +26,8 @@ DELETES_PER_CALL = 100
 _APART = (400, 413, 422)
 # They may be about the number.
 _TOO_MANY = (413, 422)
+# Port's own name of a status; others are those of HTTP (`service_unavailable`).
+_OF_PORT = {"INTERNAL_ERROR": 500}
 
 Item = TypeVar("Item")
 
@@ -37,7 +41,7 @@ class Size:
     def announced(self, number: object) -> None:
         """What an answer said; larger calls than Port documents are never made."""
         if isinstance(number, (int, float)) and not isinstance(number, bool) and number >= 1:
-            self.most = min(self.most, int(number))
+            self.most = int(min(self.most, number))
 
 
 class Bulk:
@@ -194,13 +198,12 @@ def _outcomes(
 
 def _error_of(session: Session, what: str, row: Mapping[str, Any], trace: str | None) -> tuple[PortError, bool]:
     """What an item's error says, and whether to send the item again."""
-    given = row.get("statusCode")
-    status = given if isinstance(given, int) else 0
     code = session.cleaned(str(row.get("error") or "unknown error"))
+    status = _status(row.get("statusCode"), code)
     message = session.cleaned(str(row.get("message") or ""))
     if status == 429:
         return PortRateLimited(f"Port limits the rate of requests ({what})"), True
-    if status >= 500:
+    if is_momentary(status):
         return PortUnreachable(f"Port answered {status} ({what}): {message or code}"), True
     details = session.details(row.get("details"))
     # An identifier that is taken stays so; other conflicts are of the moment.
@@ -208,8 +211,26 @@ def _error_of(session: Session, what: str, row: Mapping[str, Any], trace: str | 
 
 
 def _index(row: Mapping[str, Any], items: int) -> int | None:
-    at = row.get("index")
-    return at if isinstance(at, int) and not isinstance(at, bool) and 0 <= at < items else None
+    at = _whole(row.get("index"))
+    return at if at is not None and 0 <= at < items else None
+
+
+def _status(given: object, code: str) -> int:
+    """The status of an item. Where it has none that can be read: the one that its code is the name of, else 0."""
+    if isinstance(given, str) and given.isascii() and given.isdigit():
+        given = int(given[:4])
+    status = _whole(given)
+    if status is not None and 100 <= status < 600:
+        return status
+    named = re.sub(r"[^A-Z]+", "_", code.upper())
+    return _OF_PORT.get(named) or (HTTPStatus[named].value if named in HTTPStatus.__members__ else 0)
+
+
+def _whole(number: object) -> int | None:
+    """The whole number; JSON may write it as 3.0 (Port's schema says `number`)."""
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def _rows(value: object) -> Iterable[Mapping[str, Any]]:

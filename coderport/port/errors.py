@@ -53,7 +53,7 @@ class PortRejected(PortError):
     """Port understood the request and refused it.
 
     `code` is Port's word for the reason (`identifier_taken`, `has_dependents`,
-    `blueprint_schema_mismatch`, …), `status` the HTTP status (or that of one item of a bulk call),
+    `blueprint_schema_mismatch`, …), `status` the HTTP status (or that of one item of a bulk call, 0 where it has none),
     `trace_id` what Port's support asks for, `details` what Port says more (`property`, `invalidProperties`, …).
     """
 
@@ -75,7 +75,16 @@ class PortRejected(PortError):
         self.details = dict(details or {})
         trace = f" (trace id {trace_id})" if trace_id else ""
         reason = f"{code}: {message}" if message and message != code else code
-        super().__init__(f"Port refused {what}: {status} {reason}{_more(self.details)}{trace}")
+        numbered = f"{status} " if status else ""
+        super().__init__(f"Port refused {what}: {numbered}{reason}{_more(self.details)}{trace}")
+
+
+class PortTooLarge(PortRejected):
+    """413 of something on the way to Port, so that it is no JSON: it takes no request of this size."""
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(what, "too_large", 413, "")
+        self.args = (message,)
 
 
 def _more(details: Mapping[str, Any]) -> str:

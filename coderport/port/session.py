@@ -18,10 +18,17 @@ from typing import Any
 
 import httpx
 
-from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
+from coderport.port.errors import (
+    PortError,
+    PortRateLimited,
+    PortRejected,
+    PortTooLarge,
+    PortUnauthorized,
+    PortUnreachable,
+)
 from coderport.port.limits import Bucket, Closed, RateLimits, bucket_of
 from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
-from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date, span
+from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date, is_momentary, span
 from coderport.transport.route import Route, route_to
 
 _TOKEN_PATH = "/v1/auth/access_token"
@@ -224,7 +231,7 @@ class Session:
             limited = PortRateLimited(f"Port keeps limiting the rate of requests ({what}){traced}{asks}")
             # It waits in the bucket's line, in its old place.
             raise Again(limited, wait=0.0, turn=turn if math.isfinite(turn) else 0.0, limited=True)
-        if status >= 500:
+        if is_momentary(status):
             raise _maybe_again(PortUnreachable(f"Port answered {status} ({what}){traced}"), repeat)
         if 300 <= status < 400:
             raise PortUnreachable(f"{self.base_url} answers {status}, a redirect ({what}). {_CHECK_URL}")
@@ -234,6 +241,13 @@ class Session:
         if answer is None:
             if "json" in response.headers.get("content-type", "") and response.is_success:
                 raise _maybe_again(PortUnreachable(f"Port's answer was cut off ({what}){traced}"), repeat)
+            if status == 413:
+                raise PortTooLarge(
+                    f"{self.base_url} answers 413 with {kind_of_body(response)} instead of JSON ({what}){traced}: "
+                    "something on the way (a proxy, a gateway) takes no request of "
+                    f"{len(response.request.content):,} bytes. Let it take 1 MiB, as Port does.",
+                    what,
+                )
             raise PortUnreachable(
                 f"{self.base_url} answers {status} with {kind_of_body(response)} instead of JSON ({what}){traced}: "
                 f"does something on the way (a proxy, a firewall) answer in its place? {_CHECK_URL}"

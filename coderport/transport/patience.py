@@ -256,6 +256,14 @@ class Persistence:
         (self._say or watcher().said)(text)
 
 
+def is_momentary(status: int) -> bool:
+    """Whether an HTTP status says that the server, or something on the way to it, failed for the moment.
+
+    408 is among them: a gateway answers it for a request that reached it too slowly (RFC 9110, 15.5.9).
+    """
+    return status == 408 or status >= 500
+
+
 def span(seconds: float) -> str:
     """So long, for a person."""
     if seconds < 120:
