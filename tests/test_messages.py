@@ -22,7 +22,7 @@ ELSEWHERE = {
     ],
     "message": [],  # the errors of Coder and Port hand on what the client says
     "what": ["Port refused …"],
-    "told": ["Port at … cannot be reached"],
+    "told": ["Port at … cannot be reached", "Port answered …"],
     "lost": ["Port's answer …"],
     "verdict.text()": ["Port already holds … that … would write"],
     "_WITHOUT_GO": ["There is no Pulumi CLI, and Go"],

@@ -335,6 +335,15 @@ def test_validation_writes_nothing_and_counts_as_no_write(port: PortEmulator) ->
     assert stored(port) == 0
 
 
+def test_an_item_that_fails_for_a_moment_keeps_ports_words(port: PortEmulator) -> None:
+    row = {"index": 0, "statusCode": 500, "error": "internal_error", "message": "no", "details": {"property": "url"}}
+    answer = httpx.Response(207, json={"ok": False, "entities": [], "errors": [row]}, headers={"x-trace-id": "t1"})
+    way = Between(port, lambda request, sent: answer)
+    outcome = ask(port, way, lambda client: client.upsert("service", bodies(1)))[0]
+    said = "Port answered 500 (entity service:e0): internal_error: no [property: url] (trace id t1)"
+    assert str(outcome.error) == said
+
+
 def test_words_of_port_are_shown_without_secrets_control_characters_and_end(port: PortEmulator) -> None:
     message = f"\x1b[31mno\x1b[0m {port.client_secret}\n::error::x " + "y" * 5000
     body = {"ok": False, "error": "invalid_request", "message": message, "details": {"invalidProperties": ["url"]}}

@@ -228,6 +228,37 @@ def test_repeats_end_with_the_last_failure(port: EchoingPort) -> None:
         ask(port, lambda client: client.blueprint("workspace"))
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            httpx.Response(
+                500,
+                json={
+                    "ok": False,
+                    "error": "internal_error",
+                    "message": f"no {SECRET}",
+                    "details": {"property": "url"},
+                },
+                headers={"x-trace-id": "t1"},
+            ),
+            "Port answered 500 (reading blueprint workspace): "
+            "internal_error: no [secret] [property: url] (trace id t1)",
+        ),
+        (httpx.Response(503, json={"message": "soon"}), "Port answered 503 (reading blueprint workspace): soon"),
+        (httpx.Response(503, json={"error": "down"}), "Port answered 503 (reading blueprint workspace): down"),
+        (httpx.Response(502, html="<h1>no</h1>"), "Port answered 502 (reading blueprint workspace)"),
+        (httpx.Response(502, json=["no"]), "Port answered 502 (reading blueprint workspace)"),
+    ],
+    ids=["all", "message", "code", "HTML", "a list"],
+)
+def test_an_error_of_ports_own_is_told_in_its_words(port: EchoingPort, answer: httpx.Response, said: str) -> None:
+    port.answers.append(lambda sent: answer if "auth" not in sent.path else None)
+    with pytest.raises(PortUnreachable) as caught:
+        ask(port, lambda client: client.blueprint("workspace"))
+    assert str(caught.value) == said
+
+
 def test_a_lost_answer_to_a_creation_is_looked_up_before_a_second_try(port: EchoingPort) -> None:
     body = {"identifier": "made", "title": "Made", "schema": {"properties": {}}}
 

@@ -13,9 +13,9 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnreachable
+from coderport.port.errors import PortError, PortRateLimited, PortRejected, PortUnreachable, words
 from coderport.port.models import ItemOutcome
-from coderport.port.session import Reply, Session
+from coderport.port.session import Reply, Session, traced
 from coderport.transport.patience import Again, is_momentary
 
 TAKEN = "identifier_taken"
@@ -201,11 +201,11 @@ def _error_of(session: Session, what: str, row: Mapping[str, Any], trace: str | 
     code = session.cleaned(str(row.get("error") or "unknown error"))
     status = _status(row.get("statusCode"), code)
     message = session.cleaned(str(row.get("message") or ""))
+    details = session.details(row.get("details"))
     if status == 429:
         return PortRateLimited(f"Port limits the rate of requests ({what})"), True
     if is_momentary(status):
-        return PortUnreachable(f"Port answered {status} ({what}): {message or code}"), True
-    details = session.details(row.get("details"))
+        return PortUnreachable(f"Port answered {status} ({what}): {words(code, message, details)}{traced(trace)}"), True
     # An identifier that is taken stays so; other conflicts are of the moment.
     return PortRejected(what, code, status, message, trace, details=details), status == 409 and code != TAKEN
 

@@ -74,9 +74,8 @@ class PortRejected(PortError):
         self.trace_id = trace_id
         self.details = dict(details or {})
         trace = f" (trace id {trace_id})" if trace_id else ""
-        reason = f"{code}: {message}" if message and message != code else code
         numbered = f"{status} " if status else ""
-        super().__init__(f"Port refused {what}: {numbered}{reason}{_more(self.details)}{trace}")
+        super().__init__(f"Port refused {what}: {numbered}{words(code, message, self.details)}{trace}")
 
 
 class PortTooLarge(PortRejected):
@@ -85,6 +84,12 @@ class PortTooLarge(PortRejected):
     def __init__(self, message: str, what: str) -> None:
         super().__init__(what, "too_large", 413, "")
         self.args = (message,)
+
+
+def words(code: str, message: str, details: Mapping[str, Any]) -> str:
+    """What an error of Port's says, on one line; empty where it says nothing. The parts are cleaned already."""
+    reason = f"{code}: {message}" if code and message and message != code else code or message
+    return f"{reason}{_more(details)}".strip()
 
 
 def _more(details: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from coderport.port.errors import (
     PortTooLarge,
     PortUnauthorized,
     PortUnreachable,
+    words,
 )
 from coderport.port.limits import Bucket, Closed, RateLimits, bucket_of
 from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
@@ -46,14 +47,14 @@ class Reply:
         """The object under the key; an answer without it is an error."""
         value = self.json.get(key)
         if not isinstance(value, dict):
-            raise PortError(f"Port's answer has no {key} in it{_traced(self.trace_id)}")
+            raise PortError(f"Port's answer has no {key} in it{traced(self.trace_id)}")
         return value
 
     def rows(self, key: str) -> list[Any]:
         """The list under the key; an answer without it is an error."""
         value = self.json.get(key)
         if not isinstance(value, list):
-            raise PortError(f"Port's answer has no list of {key} in it{_traced(self.trace_id)}")
+            raise PortError(f"Port's answer has no list of {key} in it{traced(self.trace_id)}")
         return value
 
 
@@ -223,33 +224,35 @@ class Session:
         """The JSON of a good answer; everything else becomes the error that says what happened."""
         status = response.status_code
         trace = response.headers.get("x-trace-id")
-        traced = _traced(trace)
+        named = traced(trace)
         if status == 429:
             self.persistence.answered()
             turn = self._limits.pause(bucket)
             asks = f", and asks to wait for {span(turn)}" if turn > self.persistence.patience.longest_pause else ""
-            limited = PortRateLimited(f"Port keeps limiting the rate of requests ({what}){traced}{asks}")
+            limited = PortRateLimited(f"Port keeps limiting the rate of requests ({what}){named}{asks}")
             # It waits in the bucket's line, in its old place.
             raise Again(limited, wait=0.0, turn=turn if math.isfinite(turn) else 0.0, limited=True)
         if is_momentary(status):
-            raise _maybe_again(PortUnreachable(f"Port answered {status} ({what}){traced}"), repeat)
+            said = self._words(_json(response))
+            told = f"Port answered {status} ({what}){f': {said}' if said else ''}{named}"
+            raise _maybe_again(PortUnreachable(told), repeat)
         if 300 <= status < 400:
             raise PortUnreachable(f"{self.base_url} answers {status}, a redirect ({what}). {_CHECK_URL}")
         answer = _json(response)
         if answer is not None and not isinstance(answer, dict):
-            raise PortError(f"Port answered {status} with JSON that is no object ({what}){traced}")
+            raise PortError(f"Port answered {status} with JSON that is no object ({what}){named}")
         if answer is None:
             if "json" in response.headers.get("content-type", "") and response.is_success:
-                raise _maybe_again(PortUnreachable(f"Port's answer was cut off ({what}){traced}"), repeat)
+                raise _maybe_again(PortUnreachable(f"Port's answer was cut off ({what}){named}"), repeat)
             if status == 413:
                 raise PortTooLarge(
-                    f"{self.base_url} answers 413 with {kind_of_body(response)} instead of JSON ({what}){traced}: "
+                    f"{self.base_url} answers 413 with {kind_of_body(response)} instead of JSON ({what}){named}: "
                     "something on the way (a proxy, a gateway) takes no request of "
                     f"{len(response.request.content):,} bytes. Let it take 1 MiB, as Port does.",
                     what,
                 )
             raise PortUnreachable(
-                f"{self.base_url} answers {status} with {kind_of_body(response)} instead of JSON ({what}){traced}: "
+                f"{self.base_url} answers {status} with {kind_of_body(response)} instead of JSON ({what}){named}: "
                 f"does something on the way (a proxy, a firewall) answer in its place? {_CHECK_URL}"
             )
         self.persistence.answered()
@@ -258,12 +261,20 @@ class Session:
         code = self.cleaned(str(answer.get("error") or "unknown error"))
         message = self.cleaned(str(answer.get("message") or ""))
         if status == 401:
-            raise PortUnauthorized(f"Port does not accept the token ({what}): {message or code}{traced}")
+            said = self._words(answer) or code
+            raise PortUnauthorized(f"Port does not accept the token ({what}): {said}{named}")
         raise PortRejected(what, code, status, message, trace, details=self.details(answer.get("details")))
 
     def cleaned(self, text: str) -> str:
         """Port's words as a person may see them."""
         return cleaned(text, (self._secret, self._token))
+
+    def _words(self, answer: Any) -> str:
+        """What the JSON of an error says, cleaned; empty where it is none of Port's (a gateway's page)."""
+        if not isinstance(answer, dict):
+            return ""
+        code, message = (self.cleaned(str(answer.get(key) or "")) for key in ("error", "message"))
+        return words(code, message, self.details(answer.get("details")))
 
     def details(self, given: Any) -> dict[str, Any]:
         """What an error says more (`property`, `invalidProperties`, `invalidRelations`), cleaned; mostly nothing."""
@@ -302,9 +313,7 @@ class Session:
         try:
             answer = self._checked(response, what, Bucket.TOKEN, repeat=True).json
         except (PortRejected, PortUnauthorized):
-            answer = _json(response)
-            said = answer.get("error") if isinstance(answer, dict) else None
-            detail = self.cleaned(str(said or f"status {response.status_code}"))
+            detail = self._words(_json(response)) or f"status {response.status_code}"
             raise PortUnauthorized.for_credentials(self.base_url, detail) from None
         token, lifetime = answer.get("accessToken"), answer.get("expiresIn")
         if not isinstance(token, str):
@@ -329,7 +338,8 @@ def _root(base_url: str) -> str:
     return url[:-3].rstrip("/") if url.endswith("/v1") else url
 
 
-def _traced(trace_id: str | None) -> str:
+def traced(trace_id: str | None) -> str:
+    """What a message says of the id that Port's support asks for."""
     return f" (trace id {trace_id})" if trace_id else ""
 
 
