@@ -20,7 +20,7 @@ from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRateLimited, PortUnreachable
 from coderport.port.limits import RateLimits
 from coderport.terminal.progress import Silent, watched
-from coderport.transport.patience import Patience, Waits, retry_after
+from coderport.transport.patience import Again, Patience, Persistence, Waits, retry_after
 from simulation.clock import VirtualTime
 
 HASTY = Patience(first_contact=0.5, answer=0.5, outage=0.5, answer_bytes=10_000_000, pause=0.05)
@@ -366,6 +366,25 @@ def test_what_a_command_has_spent_counts_in_the_processes_that_it_starts(loop: V
     waits.ended("coder")
     loop.run_until_complete(asyncio.sleep(1000))
     assert waits.left(900, loop.time()) == 540
+
+
+def test_what_a_working_server_has_not_made_yet_is_waited_for_within_its_seconds(loop: VirtualTime) -> None:
+    """Also where the command has nothing left for servers that fail; at most once a second, and in silence."""
+    times: list[float] = []
+    heard: list[str] = []
+    persistence = Persistence(Patience().after(10_000), heard.append)
+
+    async def attempt() -> None:
+        times.append(loop.time())
+        persistence.answered()
+        raise Again(PortError("not made yet"), within=15.0)
+
+    with pytest.raises(PortError, match="not made yet"):
+        loop.run_until_complete(persistence.repeated(attempt))
+    assert len(times) >= 4 and persistence.retries == len(times) - 1
+    assert all(later - earlier >= 1 for earlier, later in pairwise(times))
+    assert 12 < times[-1] - times[0] <= 15
+    assert not heard and persistence.waits.seconds == 0
 
 
 def test_a_service_is_no_command() -> None:

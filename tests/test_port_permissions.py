@@ -66,9 +66,14 @@ def test_an_answer_without_permissions_is_waited_out(port: EchoingPort, answer: 
     def question(client: PortClient) -> Awaitable[Any]:
         return client.patch_action_permissions("stop", BODY) if changed else client.action_permissions("stop")
 
-    found = ask(port, question)
+    async def counted(client: PortClient) -> tuple[Any, int, float]:
+        return await question(client), client.retries, client.waited
+
+    found, retries, waited = ask(port, counted)
     assert found["execute"]["roles"] == (["Member"] if changed else ["Admin"])
     assert len(asked) == 3 and len({each.route for each in asked}) == 1
+    assert retries == 2, "the account of a run counts them"
+    assert waited == 0, "Port works: it costs the command nothing of what it waits for servers that fail"
 
 
 @pytest.mark.usefixtures("quick_repeats")
@@ -100,7 +105,7 @@ def test_permissions_that_never_come_are_named_with_a_remedy(port: EchoingPort) 
 def test_the_wait_has_an_end(port: EchoingPort) -> None:
     asked = not_yet(port, refused(404, "not_found"), times=999)
     with pytest.raises(PermissionsNotMade):
-        ask(port, lambda client: client.action_permissions("stop"), patience=Patience(outage=0.5))
+        ask(port, lambda client: client.action_permissions("stop"), patience=Patience(outage=0.5, pause=0.1))
     assert len(asked) >= 2
     assert PERMISSIONS_SECONDS <= 30
 

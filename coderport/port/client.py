@@ -14,7 +14,7 @@ from coderport import __version__
 from coderport.port.bulk import Bulk
 from coderport.port.errors import PortError, PortRejected, PortUnreachable
 from coderport.port.models import DeleteResult, ItemOutcome, Organization, PortEntity
-from coderport.port.permissions import PERMISSIONS_SECONDS, once_made
+from coderport.port.permissions import once_made
 from coderport.port.session import Reply, Session
 from coderport.transport.patience import Patience, Say, Waits
 
@@ -49,7 +49,6 @@ class PortClient:
         share: float = 1.0,
     ) -> None:
         self.client_id = client_id
-        self._patience = patience or Patience.of()
         self._session = Session(
             base_url,
             client_id,
@@ -57,7 +56,7 @@ class PortClient:
             token=token,
             transport=transport,
             user_agent=user_agent,
-            patience=self._patience,
+            patience=patience or Patience.of(),
             say=say,
             waits=waits,
             share=share,
@@ -369,7 +368,7 @@ class PortClient:
         async def is_there() -> bool:
             return await self.action(identifier) is not None
 
-        return await once_made(ask, is_there, identifier, what, min(PERMISSIONS_SECONDS, self._patience.outage))
+        return await once_made(ask, is_there, identifier, what, self._session.persistence)
 
     async def _member_of(self, path: str, what: str, name: str) -> dict[str, Any] | None:
         try:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import stamina
-
 from coderport.port.errors import PortError, PortRejected
 from coderport.port.session import Reply
+from coderport.transport.patience import Again, Persistence
 
 PERMISSIONS_SECONDS: Final = 15.0
 """How long the permissions of a new action are waited for."""
@@ -23,27 +22,26 @@ async def once_made(
     is_there: Callable[[], Awaitable[bool]],
     action: str,
     what: str,
-    seconds: float,
+    persistence: Persistence,
 ) -> dict[str, Any] | None:
     """The permissions in the answer to `ask`, which is repeated; None where the action itself `is_there` no more.
 
     Port makes them a moment after the action (so says a comment in the clients of its Terraform provider and its
     Kubernetes exporter, which repeat the request). Until then it answers 404, or without permissions.
     """
-    async for attempt in stamina.retry_context(
-        on=PermissionsNotMade, attempts=None, timeout=seconds, wait_initial=0.1, wait_max=2.0, wait_jitter=0.1
-    ):
-        with attempt:
-            found = await _permissions(ask)
-            if found:
-                return found
-            if not await is_there():
-                return None
-            raise PermissionsNotMade(
-                f"Port has the action {action} and made no permissions for it within {seconds:g} s ({what}). "
-                "Run again; if it stays so, delete the action in Port: the next run makes it anew."
-            )
-    raise AssertionError("stamina's loop ends by a return or by raising")
+    seconds = min(PERMISSIONS_SECONDS, persistence.patience.outage)
+
+    async def attempt() -> dict[str, Any] | None:
+        found = await _permissions(ask)
+        if found or not await is_there():
+            return found or None
+        late = PermissionsNotMade(
+            f"Port has the action {action} and made no permissions for it within {seconds:g} s ({what}). "
+            "Run again; if it stays so, delete the action in Port: the next run makes it anew."
+        )
+        raise Again(late, within=seconds)
+
+    return await persistence.repeated(attempt)
 
 
 async def _permissions(ask: Callable[[], Awaitable[Reply]]) -> dict[str, Any] | None:

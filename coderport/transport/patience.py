@@ -1,7 +1,8 @@
 """How long a server is waited for: one value, and the one loop in which a request is repeated.
 
 Both clients and the runner go by it. What is safe to repeat is the client's to say; when, how often and how long is
-said here: never more than one request a second in a loop, never beyond a budget, and never without a word.
+said here: never more than one request a second in a loop, never beyond a budget, and, where a server fails, never
+without a word.
 """
 
 from __future__ import annotations
@@ -142,14 +143,21 @@ class Again(Exception):
     """An attempt failed in a way that a repeat may mend.
 
     `error` is what to say if none does. `limited` is a 429, `wait` the seconds to wait before the next try, `turn`
-    those that the next try itself waits for its turn.
+    those that the next try itself waits for its turn. `within` is for a server that works and has not made something
+    yet: the seconds for which that is waited for, in silence, and which count as no failure.
     """
 
     def __init__(
-        self, error: Exception, *, wait: float | None = None, turn: float = 0.0, limited: bool = False
+        self,
+        error: Exception,
+        *,
+        wait: float | None = None,
+        turn: float = 0.0,
+        limited: bool = False,
+        within: float | None = None,
     ) -> None:
         super().__init__(str(error))
-        self.error, self.wait, self.turn, self.limited = error, wait, turn, limited
+        self.error, self.wait, self.turn, self.limited, self.within = error, wait, turn, limited, within
 
 
 class Persistence:
@@ -203,7 +211,7 @@ class Persistence:
 
     def _decision(self) -> Callable[[Exception], bool | float]:
         """For one request: seconds until the next try, or False."""
-        since: dict[bool, float] = {}
+        since: dict[tuple[bool, bool], float] = {}
         tries = 0
 
         def decide(error: Exception) -> bool | float:
@@ -212,7 +220,8 @@ class Persistence:
                 return False
             now = time.monotonic()
             tries += 1
-            end = self._end(error.limited, since.setdefault(error.limited, now), now)
+            works = error.limited or error.within is not None
+            end = self._end(error, since.setdefault((error.limited, error.within is not None), now), now)
             room = end - now - error.turn
             if not self._contact:
                 room -= self.patience.pause  # for the try itself: one that is cut off would hide what is wrong
@@ -220,23 +229,27 @@ class Persistence:
                 wait = min(self._pause(tries), room)
             else:
                 wait = math.inf if error.wait is None else error.wait
-            last = not error.limited and end >= now + self.waits.left(self.patience.command, now)
+            last = not works and end >= now + self.waits.left(self.patience.command, now)
             if wait > room:
                 self._began = None  # a service asks again later, and has as long for that
                 if last:
                     self._told_until = -math.inf
                     self._tell(f"{error.error}: given up. {_ALL_SPENT}", now, now)
                 return False
+            if error.within is not None:
+                return wait
             until = datetime.fromtimestamp(time.time() + end - now).astimezone().strftime("%H:%M:%S")
             self._tell(f"{error.error}: trying again until {until}{_ALL_THEN if last else ''}", now, end)
             return wait
 
         return decide
 
-    def _end(self, limited: bool, first: float, now: float) -> float:
+    def _end(self, error: Again, first: float, now: float) -> float:
         """Until when (monotonic) it is tried."""
         patience = self.patience
-        if limited:  # it works: it only says that it is not our turn
+        if error.within is not None:
+            return first + error.within
+        if error.limited:  # it works: it only says that it is not our turn
             return first + patience.limited
         self.waits.began(self, now)
         end = min(first + patience.outage, now + self.waits.left(patience.command, now))
