@@ -14,9 +14,12 @@ import pytest
 
 from coderport.catalog.agreement import Agreement, agreement, differences
 from coderport.catalog.blueprint import Blueprint, Calculation, Property, Relation, to_port
+from coderport.catalog.values import Entity
+from coderport.guard.definitions import demands_verdict
 from coderport.kinds.all import BLUEPRINTS, blueprints_of, kinds_of
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
+from coderport.port.models import PortEntity
 
 ORIGINAL = {
     "coder_template": {
@@ -240,3 +243,16 @@ def test_an_unusable_live_blueprint_is_all_missing() -> None:
         "schema": None,
     }
     assert len(differences(WORKSPACE, live)) == len(WORKSPACE.properties) + len(WORKSPACE.relations)
+
+
+@pytest.mark.parametrize(("is_held", "words"), [(False, ""), (True, "a default is for new ones")])
+def test_a_mandatory_property_with_a_default_is_no_demand_on_new_entities_alone(is_held: bool, words: str) -> None:
+    live = to_port(WORKSPACE)
+    live["schema"]["properties"]["cost_center"] = {"type": "string", "default": "x"}
+    live["schema"]["required"] = ["cost_center"]
+    wanted = Entity(WORKSPACE.identifier, "id", "anna/dev", {"name": "dev"}, {})
+    there = {"id": PortEntity("id", WORKSPACE.identifier, title="anna/dev", properties={"name": "old"})}
+    held: dict[str, dict[str, PortEntity]] = {WORKSPACE.identifier: there if is_held else {}}
+    verdict = demands_verdict([WORKSPACE], {WORKSPACE.identifier: live}, [wanted], held)
+    assert bool(verdict.reasons) == is_held
+    assert words in "".join(verdict.reasons)

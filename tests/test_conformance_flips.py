@@ -108,6 +108,7 @@ FLIPPED: dict[str, Any] = {
     "takes_null_label": True,
     "apostrophe": False,
     "strict_formats": True,
+    "fills_defaults": False,
     "format_is_permanent": False,
     "type_is_permanent": False,
     "target_is_permanent": False,

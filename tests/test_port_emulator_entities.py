@@ -350,3 +350,28 @@ def test_reads_of_what_is_not_there() -> None:
     for path in ("/none/entities", "/none/entities/a", "/service/entities/a", "/none/entities-count"):
         refused(one("GET", f"/blueprints{path}"), 404, "not_found")
     refused(one("POST", "/blueprints/none/entities/search", {}), 404, "not_found")
+
+
+# ---------------------------------------------------------------- defaults
+
+
+def with_default() -> Json:
+    text = {"type": "string", "default": "unknown"}
+    return {"identifier": "owned", "title": "Owned", "schema": {"properties": {"by": text}, "required": ["by"]}}
+
+
+def test_a_new_entity_without_a_value_has_the_default() -> None:
+    one = talk()
+    one.emulator.put_blueprint(with_default())
+    assert one.put("owned", "a").json()["entity"]["properties"] == {"by": "unknown"}
+    assert one.put("owned", "b", properties={"by": "me"}).json()["entity"]["properties"] == {"by": "me"}
+    assert one.put("owned", "c", properties={"by": None}).status_code == 422
+
+
+def test_an_entity_that_was_there_before_does_not_get_the_default() -> None:
+    one = talk()
+    body = with_default()
+    one.emulator.put_blueprint({**body, "schema": {"properties": {}}})
+    one.put("owned", "a")
+    one.emulator.put_blueprint(body)
+    assert one.put("owned", "a", title="T").status_code == 422

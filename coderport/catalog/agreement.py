@@ -72,11 +72,16 @@ class Demand:
     identifier: str
     title: str
     relation: bool
+    has_default: bool = False
+    """Port gives an entity the default as it is created (docs.port.io, setup-blueprint/properties), and not later."""
 
     def met_by(self, held: Held | None) -> bool:
-        """Whether the entity that Port holds has the value already, so that a merging write keeps it."""
+        """Whether the entity that Port holds has the value already, so that a merging write keeps it.
+
+        None stands for an entity that is to be created.
+        """
         if held is None:
-            return False
+            return self.has_default
         return (held.relations if self.relation else held.properties).get(self.identifier) is not None
 
     def __str__(self) -> str:
@@ -85,14 +90,15 @@ class Demand:
 
 
 def demands(blueprint: Blueprint, live: Mapping[str, Any]) -> list[Demand]:
-    """What others made mandatory on the blueprint. A property with a default is none: Port fills that in."""
+    """What others made mandatory on the blueprint."""
     ours = set(_members(blueprint))
     properties = _mapping(_mapping(live, "schema"), "properties")
     found = []
     for name in required(live):
         body = _mapping(properties, name)
-        if name not in ours and body.get("default") is None:
-            found.append(Demand(name, str(body.get("title") or ""), relation=False))
+        if name not in ours:
+            has_default = body.get("default") is not None
+            found.append(Demand(name, str(body.get("title") or ""), relation=False, has_default=has_default))
     for name, body in _mapping(live, "relations").items():
         if name not in ours and isinstance(body, Mapping) and body.get("required") is True:
             found.append(Demand(name, str(body.get("title") or ""), relation=True))

@@ -109,6 +109,24 @@ def _without_required(bench: PortBench) -> Any:
     return bench.put(demanding, "without-required").verdict
 
 
+def _default_when_new(bench: PortBench) -> Any:
+    defaulted = bench.blueprint("defaulted", {"text": {"type": "string", "default": "d"}})
+    bench.put(defaulted, "new").expect(200, 201)
+    entity = bench.ask("GET", bench.entity_path(defaulted, "new")).expect(200).member("entity")
+    return entity["properties"].get("text") == "d"
+
+
+def _default_when_held(bench: PortBench) -> Any:
+    later = bench.blueprint("defaulted_later")
+    bench.put(later, "old").expect(200, 201)
+    body = bench.ask("GET", f"/blueprints/{later}").expect(200).member("blueprint")
+    schema = {"properties": {"text": {"type": "string", "default": "d"}}, "required": ["text"]}
+    known = {key: body[key] for key in ("identifier", "title", "relations")}
+    bench.ask("PUT", f"/blueprints/{later}", {**known, "schema": schema}).expect(200)
+    path = f"/blueprints/{later}/entities"
+    return bench.ask("POST", path, {"identifier": "old", "title": "T"}, upsert="true", merge="true").verdict
+
+
 def _strict(bench: PortBench) -> Any:
     return bench.put(kinds(bench), "private-url", properties={"url": "http://coder:3000/@a/b"}).status >= 400
 
@@ -252,6 +270,22 @@ ENTITY_PROBES: tuple[Probe[PortBench], ...] = (
         f"{_OLD_TABLE}; port-labs/port-cli knows a code missing_property too",
         "422 blueprint_schema_mismatch",
         _without_required,
+    ),
+    Probe(
+        "entity.default-when-new",
+        "Does a new entity get the default of a property that it has no value for?",
+        "docs.port.io, setup-blueprint/properties",
+        True,
+        _default_when_new,
+        "fills_defaults",
+    ),
+    Probe(
+        "entity.default-when-held",
+        "Is a write refused of an entity that was there before the property became required, with a default?",
+        "none: an assumption",
+        "422 blueprint_schema_mismatch",
+        _default_when_held,
+        is_open=True,
     ),
     Probe(
         "entity.private-url",

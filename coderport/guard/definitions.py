@@ -91,21 +91,25 @@ def demands_verdict(
         if live is None or not found:
             continue
         there = held.get(blueprint.identifier, {})
-        waiting = [
-            short(entity.title)
+        unwritten = [
+            entity
             for entity in wanted
             if entity.blueprint == blueprint.identifier
             and not all(each.met_by(there.get(entity.identifier)) for each in found)
             and (entity.identifier not in there or difference(entity, there[entity.identifier]))
         ]
-        if not waiting:
+        if not unwritten:
             continue
+        waiting = [short(entity.title) for entity in unwritten]
+        found = [each for each in found if not all(each.met_by(there.get(one.identifier)) for one in unwritten)]
+        is_held = any(entity.identifier in there for entity in unwritten)
+        remedy = "give those that are in Port a value (a default is for new ones)" if is_held else "give it a default"
         by, at = short(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
         more = f" and {len(waiting) - SHOWN} more" if len(waiting) > SHOWN else ""
         reasons.append(
             listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
             + f"\nSo Port would refuse {len(waiting):,} of its entities: {', '.join(waiting[:SHOWN])}{more}."
-            + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or give it a default."
+            + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or {remedy}."
         )
     return Verdict(tuple(reasons))
 

@@ -31,6 +31,9 @@ class Behaviour:
     strict_formats: bool = False
     """Whether values are held to formats as common JSON validators do (a `url` needs a public host, …). An assumption:
     what Port uses is not established."""
+    fills_defaults: bool = True
+    """Whether a new entity gets the defaults of the properties that it has no value for (docs.port.io,
+    setup-blueprint/properties: for entities that are created without a value)."""
     format_is_permanent: bool = True
     """422 `forbidden_format_change` for a property that gets, loses or changes its format (port-labs/port-cli)."""
     type_is_permanent: bool = True

@@ -47,6 +47,8 @@ class Rules:
 
     checks: Mapping[str, Check]
     required: tuple[str, ...]
+    defaults: Mapping[str, Any]
+    """By property, what a new entity without a value of it gets (docs.port.io, setup-blueprint/properties)."""
     relations: Mapping[str, Relation]
     mirrors: Mapping[str, tuple[str, ...]]
     calculations: Mapping[str, Program]
@@ -123,6 +125,7 @@ def checked_rules(body: Mapping[str, Any], blueprints: Mapping[str, Blueprint]) 
     return Rules(
         checks,
         required,
+        {key: each["default"] for key, each in schema["properties"].items() if each.get("default") is not None},
         relations,
         {
             key: _mirror(each, f"body.mirrorProperties.{key}", body, relations, blueprints)

@@ -97,7 +97,8 @@ def _store(
     rules = blueprint.rules
     before = held if manner.merge else None
     nullable = manner.patch or store.behaviour.takes_null_label
-    properties = _properties(rules, body, before, strict=store.behaviour.strict_formats)
+    defaults = rules.defaults if held is None and store.behaviour.fills_defaults else {}
+    properties = _properties(rules, body, before, defaults, strict=store.behaviour.strict_formats)
     relations = _relations(store, rules, body, before, held)
     missing = _missing_targets(store, rules, relations, body, (blueprint.identifier, name), manner.unseen or ())
     if missing and not manner.create_missing:
@@ -161,7 +162,9 @@ def _team(rules: Rules, body: Json, before: Entity | None, nullable: bool) -> tu
     return team
 
 
-def _properties(rules: Rules, body: Json, before: Entity | None, *, strict: bool) -> Mapping[str, Any]:
+def _properties(
+    rules: Rules, body: Json, before: Entity | None, defaults: Mapping[str, Any], *, strict: bool
+) -> Mapping[str, Any]:
     given = typed(body.get("properties", {}), dict, "body.properties")
     checks = rules.checks
     for key, value in given.items():
@@ -172,7 +175,7 @@ def _properties(rules: Rules, body: Json, before: Entity | None, *, strict: bool
             wrong = check(value) or (rules.strict_checks[key](value) if strict and key in rules.strict_checks else None)
             if wrong is not None:
                 raise mismatch(f"body.properties.{key}", wrong)
-    result = {**before.properties, **given} if before else given
+    result = {**(before.properties if before else defaults), **given}
     for key in rules.required:
         if result.get(key) is None:
             raise mismatch("body.properties", f"must have required property '{key}'")
