@@ -13,7 +13,8 @@ from catalog_samples import numbered
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderForbidden, CoderNotFound
-from coderport.coder.people import DELETIONS_PAGE, PAGE, People, same_address
+from coderport.coder.mail import same_address
+from coderport.coder.people import DELETIONS_PAGE, PAGE, People
 
 Answer = tuple[int, Any]
 

@@ -104,3 +104,17 @@ def test_once_port_takes_the_values_a_change_of_the_settings_brings_them(lab: La
     assert all(row["properties"].get("url") for row in lab.port.entities(W))
     _, tally = sync(lab.stack)
     assert said(tally, "url") == []
+
+
+def test_an_address_is_sent_as_coder_has_it_and_one_that_port_refuses_is_said(lab: Lab) -> None:
+    lab.port.behave(strict_formats=False)
+    made = {}
+    for name, email in (("short", "short@corp"), ("other", "jürgen@exämple.de"), ("none", "nobody")):
+        owner = lab.coder.create_user(name)
+        lab.coder.set_user(owner, email=email)
+        made[email] = lab.coder.create_workspace(name="addressed", owner=name)
+    outcome, tally = sync(lab.stack)
+    assert outcome.exit_code == 0, outcome
+    addresses = {email: lab.workspace(one)["properties"].get("owner_email") for email, one in made.items()}
+    assert addresses == {**{email: email for email in made}, "nobody": None}
+    assert len(said(tally, "owner_email")) == 1 and "1 workspace" in said(tally, "owner_email")[0]

@@ -239,6 +239,9 @@ def test_a_user_leads_to_ports_own_of_the_same_address_where_there_is_one(api: A
     assert relations_of(found, USER, one, people)["port_user"] == "One@example.com"
     assert "port_user" not in relations_of(found, USER, other, people)
     assert "port_user" not in relations_of(found, USER, one)
+    api.emulator.set_user(other, email="\u212aate@example.com")
+    found, people = read(api, {}), {"kate@example.com": "kate@example.com"}
+    assert "port_user" not in relations_of(found, USER, other, people)  # the Kelvin sign is no k
 
 
 def test_a_relation_to_several_of_a_kind_that_is_not_there_is_left_to_others(api: Api) -> None:

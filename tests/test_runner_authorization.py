@@ -389,6 +389,7 @@ def test_a_token_that_may_not_see_who_may_use_a_template_fails_closed(lab: Runne
     assert lab.coder.workspace_ids() == set()
 
 
+JUERGEN = "jürgen@exämple.de"
 LOOKALIKES = (
     "ali\u212ae@example.com",
     "al\u0131ce@example.com",
@@ -422,6 +423,18 @@ def test_the_kelvin_sign_is_no_k_for_an_owner_and_for_an_admin(lab: RunnerLab) -
     seen = lab.do(CREATE, by="\u212aate@example.com", template=lab.any_template(), name="evil")
     assert seen.ended is Ended.FAILURE and "other than ASCII" in seen.summary
     assert lab.coder.workspace_ids() == {workspace}
+
+
+def test_an_address_that_nobody_is_looked_for_by_is_told_as_such(lab: RunnerLab) -> None:
+    """Coder has a user of that address, so "no Coder user has it" would be untrue."""
+    lab.port.add_user(JUERGEN)
+    lab.coder.set_user(lab.coder.create_user("juergen"), email=JUERGEN)
+    allow(lab, admins=())
+    made = lab.do(CREATE, by=JUERGEN, template=lab.any_template(), name="dev")
+    stopped = lab.execute(lab.ask_past_the_form(STOP, by=JUERGEN, entity=lab.workspace("alice")))
+    for seen in (made, stopped):
+        assert seen.ended is Ended.FAILURE and f"{JUERGEN} has quotes, blanks or letters other than ASCII" in seen.summary
+        assert "No Coder user has" not in seen.summary
 
 
 @pytest.mark.parametrize("sign", "+'/=?^{|}~#$%&*!_`.-")

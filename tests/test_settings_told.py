@@ -73,6 +73,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"actions": {**WEBHOOK, "url": "http://x.example.com/runs"}}, "url must be https unless", SET),
     ({"actions": {**WEBHOOK, "admins": ["ada"]}}, "actions.admins[0] must be an e-mail address (it is ada)", SET),
     ({"actions": {**WEBHOOK, "admins": ["a@b@c"]}}, "must be an e-mail address (it is a@b@c)", SET),
+    ({"actions": {**WEBHOOK, "admins": ["\u212aim@x.io"]}}, "actions.admins[0] must have ASCII letters only", SET),
     ({"actions": {**WEBHOOK, "admins": "ada@example.com"}}, "actions.admins must be a list", "actions.admins[0]"),
     ({"actions": {**WEBHOOK, "roles": [""]}}, "actions.roles[0]", SET),
     ({"actions": {**WEBHOOK, "agent": "sometimes"}}, "actions.agent must be true or false (it is sometimes)", SET),

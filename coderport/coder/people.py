@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderForbidden, CoderNotFound
+from coderport.coder.mail import same_address
 from coderport.coder.models import CoderPerson, read_as, rows_of
 
 PAGE = 100
@@ -25,15 +26,12 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 """The characters that an address may have (RFC 5322, 3.2.3); one in quotes or of other letters is never found."""
 
 
-def same_address(one: str, other: str) -> bool:
-    """Whether two e-mail addresses are the same: ASCII, whatever the case. One with any other character is nobody's.
-
-    Other letters have lower cases that are ASCII (the Kelvin sign's is k), which would make a person somebody else.
-    """
-    return one.isascii() and other.isascii() and one.lower() == other.lower()
-
-
 _DELETIONS = "resource_type:user action:delete"
+
+
+def sought(email: str) -> bool:
+    """Whether anybody is looked for by this address: it has no quotes, blanks or letters other than ASCII."""
+    return _ADDRESS.fullmatch(email) is not None
 
 
 class People:
@@ -43,8 +41,11 @@ class People:
         self._client = client
 
     async def by_email(self, email: str) -> tuple[CoderPerson, ...]:
-        """The users whose address is exactly that one, whatever the case: none, one, or (a broken server) more."""
-        if not _ADDRESS.fullmatch(email):
+        """The users whose address is exactly that one, whatever the case: none, one, or (a broken server) more.
+
+        None for an address that is not `sought`, without asking.
+        """
+        if not sought(email):
             return ()
         found: dict[str, CoderPerson] = {}
         offset = 0

@@ -1,7 +1,8 @@
 """What the entities of all kinds have in common.
 
 What has no value in Coder has none here: empty texts, zero times, null. A number stays in the unit that the
-property's description names. Every value is one that Port's validation of its format takes.
+property's description names. Whether Port takes a value is not judged here: one that it refuses is left out by the
+run, which says so (`kinds/refused.py`).
 """
 
 from __future__ import annotations
@@ -35,20 +36,12 @@ ORGANIZATION_DISPLAY_NAME = Property(
     description="Display name of the Coder organization, or its name where it has none",
 )
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
-_EMAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+{_LABEL}")
 _SECRET = re.compile(
     r"token|secret|passw|pwd|signature|credential|auth|jwt|session|api[-_]?key|access[-_]?key|private[-_]?key"
     r"|^(x-(amz|goog|oss|cos|obs|ms)-|sig$|sign$|key$|se$|sp$|sv$|st$|sr$|policy$|hmac|code$|pass$)",
     re.IGNORECASE,
 )
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-
-def address(email: str) -> str | None:
-    """The e-mail address, if Port takes it for one."""
-    return email if _EMAIL.fullmatch(email) else None
 
 
 def entity_of(

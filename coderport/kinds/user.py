@@ -8,8 +8,9 @@ from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import ORGANIZATIONS, PORT_USERS, USERS
 from coderport.catalog.values import Context, Entity, Related
 from coderport.coder.fate import Fate
+from coderport.coder.mail import folded
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading
-from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, address, entity_of, page, related, when
+from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, related, when
 from coderport.tasks import together
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ async def _read(reading: Reading) -> Listing[CoderPerson]:
 
 def _entity(user: CoderPerson, context: Context, chosen: Chosen) -> Entity:
     candidates: dict[str, Related] = {"organizations": tuple(sorted(user.organization_ids or ()))}
-    if person := context.people.get(user.email.lower()):
+    if person := context.people.get(folded(user.email) or ""):
         candidates["port_user"] = person
     return entity_of(
         USER.identifier,
@@ -106,7 +107,7 @@ def _entity(user: CoderPerson, context: Context, chosen: Chosen) -> Entity:
         {
             "username": user.username,
             "name": user.name,
-            "email": address(user.email),
+            "email": user.email,
             "status": user.status,
             "login_type": user.login_type,
             "roles": sorted(user.roles),

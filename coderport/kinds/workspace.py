@@ -22,7 +22,6 @@ from coderport.kinds.mapping import (
     DEPLOYMENT,
     MANAGED_BY,
     ORGANIZATION_DISPLAY_NAME,
-    address,
     entity_of,
     organization_names,
     organization_properties,
@@ -201,7 +200,7 @@ def workspace_entity(
         {
             "owner_name": workspace.owner_name,
             "owner_id": workspace.owner_id,
-            "owner_email": address(email),
+            "owner_email": email,
             "ttl_ms": workspace.ttl_ms,
             "daily_cost": build.daily_cost,
             "automatic_updates": workspace.automatic_updates,

@@ -8,6 +8,7 @@ from typing import Any
 
 from coderport.catalog.answers.values import Part
 from coderport.catalog.identifiers import PORT_USERS, USERS
+from coderport.coder.mail import folded
 from coderport.kinds.kind import Kind
 from coderport.planning.installation import installation_of
 from coderport.planning.roles import unproven_roles
@@ -96,7 +97,8 @@ async def live_answers(
 async def _people(client: PortClient) -> dict[str, str]:
     """Port's own users: an entity's identifier is the person's e-mail address (source: port-labs' script that maps
     GitHub's users to Port's)."""
-    return {identifier.lower(): identifier for identifier in sorted(await swept(client, PORT_USERS))}
+    everybody = sorted(await swept(client, PORT_USERS))
+    return {key: identifier for identifier in everybody if (key := folded(identifier)) is not None}
 
 
 async def _entities(client: PortClient, kind: Kind[Any], progress: Advance | None) -> dict[str, PortEntity]:

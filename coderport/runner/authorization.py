@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.values import is_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
+from coderport.coder.mail import same_address
 from coderport.coder.models import PREBUILDS_OWNER_ID, CoderPerson, Template, Workspace
-from coderport.coder.people import People, same_address
+from coderport.coder.people import People, sought
 from coderport.kinds.workspace import WORKSPACE
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
@@ -60,8 +61,8 @@ async def owner_of_new(person: Person, people: People, actions: Actions, port: P
     if person.user is not None:
         return person.user
     unknown = f"No Coder user has the e-mail {person.email}"
-    if not person.email.isascii():
-        raise Refused(f"{unknown}: it has letters other than ASCII, and such an address is never taken for anybody's.")
+    if not sought(person.email):
+        raise Refused(f"Nobody in Coder is you: {_nobody(person.email)}.")
     if actions.fallback_user is None:
         raise Refused(
             f"{unknown} that Port knows you by. Sign in to Coder once, or ask those "
@@ -76,6 +77,11 @@ async def owner_of_new(person: Person, people: People, actions: Actions, port: P
         raise Refused(f"{unknown}, and the fallback user {user.username} is suspended.")
     await _require_never_known(person, people, port)
     return user
+
+
+def _nobody(email: str) -> str:
+    """Why nobody is looked for by the address in Coder."""
+    return f"{email} has quotes, blanks or letters other than ASCII, and such an address is never taken for anybody's"
 
 
 async def _require_never_known(person: Person, people: People, port: PortClient) -> None:
@@ -146,6 +152,8 @@ def require_owner(person: Person, workspace: Workspace) -> None:
         f"you are {person.user.username} there"
         if person.user is not None
         else f"no Coder user has your e-mail {person.email}"
+        if sought(person.email)
+        else _nobody(person.email)
     )
     raise Refused(f"The workspace belongs to {workspace.owner_name} in Coder, and {mine}. Only its owner may do this.")
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from coderport.catalog.actions.extras import EXTRAS
 from coderport.catalog.identifiers import BUILT_IN_ROLES
+from coderport.coder.mail import folded
 from coderport.terminal.wording import LIST, OBJECT
 from coderport.transport.address import http_address
 from coderport.transport.headers import require_sendable
@@ -117,6 +118,8 @@ def email_address(value: str) -> str:
     name, _, host = value.strip().partition("@")
     if not name or not host or "@" in host or any(each.isspace() for each in value.strip()):
         raise ValueError("must be an e-mail address")
+    if folded(value) is None:
+        raise ValueError("must have ASCII letters only: an e-mail address with others is never taken for anybody's")
     return value.strip()
 
 
