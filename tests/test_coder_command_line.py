@@ -222,6 +222,47 @@ def test_people_and_templates_are_listed(cli: CommandLine) -> None:
     assert "admin" in {member["username"] for member in cli.members_list()}
 
 
+def test_members_are_added_given_roles_and_removed(coder: tuple[CoderEmulator, Served], cli: CommandLine) -> None:
+    """`coder organizations members add`, `edit-roles` and `remove`."""
+    labs = coder[0].create_organization("labs")
+    person = coder[0].create_user("new-here")
+    added = cli.ask("POST", f"/organizations/{labs}/members/new-here", 200)
+    assert (added["user_id"], added["organization_id"], added["roles"]) == (person, labs, [])
+    again = cli.ask("POST", f"/organizations/{labs}/members/new-here", 400)
+    assert again["message"] == "Organization member already exists in this organization"
+    path = f"/organizations/{labs}/members/{person}"
+    changed = cli.ask("PUT", f"{path}/roles", 200, {"roles": ["organization-admin"]})
+    assert [role["name"] for role in changed["roles"]] == ["organization-admin"]
+    assert "is not a supported role" in cli.ask("PUT", f"{path}/roles", 400, {"roles": ["boss"]})["message"]
+    assert [role["name"] for role in cli.ask("GET", path, 200)["roles"]] == ["organization-admin"]
+    assert cli.ask("PUT", f"/organizations/{labs}/members/me/roles", 404, {"roles": []})  # no member of it
+    cli.ask("DELETE", path, 204)
+    cli.ask("GET", path, 404)
+    lines = [entry.action for entry in coder[0].state.audit if entry.resource_type == "organization_member"]
+    assert lines == ["create", "write", "delete"]
+
+
+def test_members_are_changed_by_those_who_may(coder: tuple[CoderEmulator, Served], cli: CommandLine) -> None:
+    labs = coder[0].create_organization("labs")
+    coder[0].create_user("new-here")
+    coder[0].create_user("keeper", organizations={"labs": ["organization-user-admin"]})
+    coder[0].create_user("reader", organizations={"labs": ["organization-auditor"]})
+    coder[0].create_user("plain", organizations={"labs": []})
+    keeper, reader, plain = of(cli, "keeper"), of(cli, "reader"), of(cli, "plain")
+    with pytest.raises(CommandFailed, match="40[04]"):  # nobody whom they may read
+        plain.ask("POST", f"/organizations/{labs}/members/new-here", 200)
+    coder[0].set_user("new-here", organizations={labs: frozenset()})
+    for each in (reader, plain):
+        each.ask("DELETE", f"/organizations/{labs}/members/new-here", 404)
+    reader.ask("PUT", f"/organizations/{labs}/members/new-here/roles", 403, {"roles": ["organization-admin"]})
+    keeper.ask("PUT", f"/organizations/{labs}/members/new-here/roles", 200, {"roles": ["organization-auditor"]})
+    own = keeper.ask("PUT", f"/organizations/{labs}/members/me/roles", 400, {"roles": ["organization-admin"]})
+    assert own["message"] == "You cannot change your own organization roles."
+    keeper.ask("DELETE", f"/organizations/{labs}/members/new-here", 204)
+    for each in (keeper, reader, plain):
+        each.close()
+
+
 def test_groups_say_what_they_would_take_without_a_licence() -> None:
     emulator = CoderEmulator(3, licensed=False, workspaces=1, templates=1)
     with emulator.serve() as served:

@@ -433,7 +433,9 @@ def test_an_address_that_nobody_is_looked_for_by_is_told_as_such(lab: RunnerLab)
     made = lab.do(CREATE, by=JUERGEN, template=lab.any_template(), name="dev")
     stopped = lab.execute(lab.ask_past_the_form(STOP, by=JUERGEN, entity=lab.workspace("alice")))
     for seen in (made, stopped):
-        assert seen.ended is Ended.FAILURE and f"{JUERGEN} has quotes, blanks or letters other than ASCII" in seen.summary
+        assert (
+            seen.ended is Ended.FAILURE and f"{JUERGEN} has quotes, blanks or letters other than ASCII" in seen.summary
+        )
         assert "No Coder user has" not in seen.summary
 
 

@@ -89,7 +89,12 @@ _ROUTES: Mapping[str, Mapping[str, Handler]] = {
     },
     "/organizations/{organization}/members": {"GET": member_routes.list_members},
     "/organizations/{organization}/members/roles": {"GET": member_routes.list_member_roles},
-    "/organizations/{organization}/members/{user}": {"GET": member_routes.get_member},
+    "/organizations/{organization}/members/{user}": {
+        "GET": member_routes.get_member,
+        "POST": member_routes.add_member,
+        "DELETE": member_routes.remove_member,
+    },
+    "/organizations/{organization}/members/{user}/roles": {"PUT": member_routes.put_member_roles},
     "/organizations/{organization}/members/{user}/workspaces": {"POST": workspace_routes.create_member_workspace},
     "/organizations/{organization}/members/{user}/workspace-quota": {"GET": member_routes.get_member_quota},
     "/organizations/{organization}/paginated-members": {"GET": member_routes.list_members_in_pages},

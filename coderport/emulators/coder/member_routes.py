@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from coderport.emulators.coder.audit import note
 from coderport.emulators.coder.build_rows import daily_cost
 from coderport.emulators.coder.http import Call, Refused, forbidden, json_response, not_found
 from coderport.emulators.coder.reading import organization_of, user_of
@@ -82,6 +83,53 @@ def get_member(call: Call) -> Response:
     if user not in _visible(call, organization):
         raise not_found()
     return json_response(_member_json(user, organization))
+
+
+def add_member(call: Call) -> Response:
+    """``POST /organizations/{organization}/members/{user}`` (source: `coderd/members.go`)."""
+    organization, user = organization_of(call), user_of(call)
+    if not call.subject.may("create", "organization_member", organization=organization.id):
+        raise not_found()
+    if organization.id in user.organizations:
+        raise Refused(400, "Organization member already exists in this organization")
+    return _changed(call, user, organization, {**user.organizations, organization.id: frozenset()}, "create")
+
+
+def remove_member(call: Call) -> Response:
+    """``DELETE /organizations/{organization}/members/{user}``: 204 (Coder's API description)."""
+    user, organization = _member(call)
+    if not call.subject.may("delete", "organization_member", organization=organization.id):
+        raise not_found()
+    kept = {id: roles for id, roles in user.organizations.items() if id != organization.id}
+    _changed(call, user, organization, kept, "delete")
+    return Response(status_code=204)
+
+
+def put_member_roles(call: Call) -> Response:
+    """``PUT /organizations/{organization}/members/{user}/roles`` (source: `coderd/members.go`)."""
+    user, organization = _member(call)
+    if user is call.subject.user:
+        raise Refused(400, "You cannot change your own organization roles.")
+    asked = frozenset(call.body().texts("roles") or ())
+    if not call.subject.may("assign", "assign_org_role", organization=organization.id):
+        raise forbidden()
+    for unknown in sorted(asked - ORGANIZATION_ROLES.keys()):
+        raise Refused(400, f'"{unknown}" is not a supported role')
+    return _changed(call, user, organization, {**user.organizations, organization.id: asked}, "write")
+
+
+def _changed(
+    call: Call, user: User, organization: Organization, memberships: dict[str, frozenset[str]], action: str
+) -> Response:
+    """The member with these memberships, noted in the audit log."""
+    before, after = user.organizations.get(organization.id, frozenset()), memberships.get(organization.id, frozenset())
+    user.organizations = memberships
+    note(
+        call.state, call.subject.user.id, action, "organization_member", user.id, resource_target=user.username,
+        organization_id=organization.id, diff={"roles": (sorted(before), sorted(after))} if before != after else {},
+    )  # fmt: skip
+    row = _member_json(user, organization)
+    return json_response({key: row[key] for key in ("user_id", "organization_id", "created_at", "updated_at", "roles")})
 
 
 def list_member_roles(call: Call) -> Response:

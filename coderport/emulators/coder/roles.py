@@ -36,6 +36,7 @@ _SITE: dict[str, frozenset[tuple[str, str]]] = {
     }),
     "user-admin": frozenset({
         ("user", "*"), ("organization", "read"), ("organization_member", "*"), ("group", "*"), ("assign_role", "*"),
+        ("assign_org_role", "*"),
     }),
 }  # fmt: skip
 _ORGANIZATION: dict[str, frozenset[tuple[str, str]]] = {
@@ -44,7 +45,7 @@ _ORGANIZATION: dict[str, frozenset[tuple[str, str]]] = {
         ("group", "read"), ("file", "*"), ("provisioner_jobs", "read"),
     }),
     "organization-user-admin": frozenset({
-        ("organization", "read"), ("organization_member", "*"), ("group", "*"),
+        ("organization", "read"), ("organization_member", "*"), ("group", "*"), ("assign_org_role", "*"),
     }),
     "organization-auditor": frozenset({
         ("organization", "read"), ("organization_member", "read"), ("group", "read"), ("audit_log", "read"),
