@@ -249,11 +249,13 @@ def test_members_are_changed_by_those_who_may(coder: tuple[CoderEmulator, Served
     coder[0].create_user("reader", organizations={"labs": ["organization-auditor"]})
     coder[0].create_user("plain", organizations={"labs": []})
     keeper, reader, plain = of(cli, "keeper"), of(cli, "reader"), of(cli, "plain")
-    with pytest.raises(CommandFailed, match="40[04]"):  # nobody whom they may read
+    refused = pytest.raises(CommandFailed, match=r"40[04]")  # older ones call a user that may not be read no username
+    with refused:
         plain.ask("POST", f"/organizations/{labs}/members/new-here", 200)
     coder[0].set_user("new-here", organizations={labs: frozenset()})
     for each in (reader, plain):
-        each.ask("DELETE", f"/organizations/{labs}/members/new-here", 404)
+        with refused:
+            each.ask("DELETE", f"/organizations/{labs}/members/new-here", 204)
     reader.ask("PUT", f"/organizations/{labs}/members/new-here/roles", 403, {"roles": ["organization-admin"]})
     keeper.ask("PUT", f"/organizations/{labs}/members/new-here/roles", 200, {"roles": ["organization-auditor"]})
     own = keeper.ask("PUT", f"/organizations/{labs}/members/me/roles", 400, {"roles": ["organization-admin"]})
