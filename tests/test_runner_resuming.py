@@ -122,6 +122,23 @@ def die() -> None:
     raise Killed
 
 
+@pytest.mark.parametrize("write", [1, 2, 3])
+def test_an_update_that_is_taken_up_starts_the_version_that_was_checked(lab: RunnerLab, write: int) -> None:
+    """Another version became active while no process was at work: nobody looked whether it takes the values."""
+    run, workspace, _ = prepared(lab, UPDATE, 0)
+    template = lab.held(workspace).template_id
+    checked = lab.coder.template(template).active_version_id
+    journal = Memory()
+    journal.kill = (write, True)
+    with pytest.raises(Killed):
+        lab.execute(run, journal=journal)
+    journal.kill = None
+    assert lab.coder.promote_version(template) != checked
+    seen = lab.execute(run, journal=journal)
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert lab.build(workspace).version_id == checked
+
+
 def test_parameters_survive_a_kill(lab: RunnerLab) -> None:
     run, workspace, _ = prepared(lab, START, 0)
     journal = Memory()

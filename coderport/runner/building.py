@@ -98,8 +98,12 @@ class Bench:
         version_id: str | None = None,
         parameters: Mapping[str, str] | None = None,
         then_start: ThenStart | None = None,
+        checked: str | None = None,
     ) -> WatchedBuild:
-        """One build of the workspace, begun once and followed to its end; Failed unless it succeeds."""
+        """One build of the workspace, begun once and followed to its end; Failed unless it succeeds.
+
+        `checked` is kept with the step for a run that is resumed.
+        """
 
         async def send() -> str:
             queued = await self.builds.post_build(
@@ -119,7 +123,7 @@ class Bench:
             resumed = step is not None
             if step is None:
                 after = await self._newest(workspace.id)
-                step = Step(phase, workspace.id, after=after, chained=then_start is not None)
+                step = Step(phase, workspace.id, after=after, chained=then_start is not None, checked=checked)
                 await self.steps.record(step)
             after = step.after
             step = replace(step, build_id=await self._once(send, lambda: found(after), resumed=resumed))

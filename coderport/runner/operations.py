@@ -135,8 +135,9 @@ async def restart(bench: Bench, workspace: Workspace) -> Done:
 async def update(bench: Bench, workspace: Workspace) -> Done:
     """On the template's active version; a running workspace is stopped first, as Coder's own dashboard does."""
     checks.require_known(bench.order, ())
-    version = workspace.template_active_version_id
-    if bench.steps.resumed is None:
+    left = bench.steps.resumed
+    version = (left.checked if left is not None else None) or workspace.template_active_version_id
+    if left is None:
         checks.require_free(workspace)
         if not workspace.outdated:
             return Done("Up to date", "The workspace has the template's active version already.", bench.link(workspace))
@@ -336,20 +337,20 @@ async def _stopped_then_started(
             if chained and await _chained(bench, workspace, ThenStart(checked)):
                 return
             if not chained:
-                await _built(bench, "stop", workspace, "stop")
+                await _built(bench, "stop", workspace, "stop", checked=checked)
         await _awake(bench, workspace)
     await bench.report.require_open()
     await bench.report.tell(label="Starting")
-    await _built(bench, "start", workspace, "start", version_id=version_id)
+    await _built(bench, "start", workspace, "start", version_id=version_id, checked=checked)
 
 
 async def _chained(bench: Bench, workspace: Workspace, then: ThenStart) -> bool:
     """Whether Coder has stopped and started it after one request; False where it is stopped and is to be started."""
     try:
-        stop = await bench.build("stop", workspace, "stop", then_start=then)
+        stop = await bench.build("stop", workspace, "stop", then_start=then, checked=then.version_id)
     except CoderForbidden:
         # To name a version takes the right to update the template, which two requests do without.
-        await _built(bench, "stop", workspace, "stop")
+        await _built(bench, "stop", workspace, "stop", checked=then.version_id)
         return False
     except _NOT_BEGUN as error:
         raise _not_begun("stop", error) from None
@@ -364,10 +365,13 @@ async def _built(
     *,
     version_id: str | None = None,
     parameters: Mapping[str, str] | None = None,
+    checked: str | None = None,
 ) -> WatchedBuild:
     """One build; what Coder refuses is told in its own words."""
     try:
-        return await bench.build(phase, workspace, transition, version_id=version_id, parameters=parameters)
+        return await bench.build(
+            phase, workspace, transition, version_id=version_id, parameters=parameters, checked=checked
+        )
     except _NOT_BEGUN as error:
         raise _not_begun(transition, error) from None
 

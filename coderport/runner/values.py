@@ -125,7 +125,8 @@ class Step:
 
     `build_id` None means that the request may or may not have reached Coder; `after` is the number of the newest
     build before it, so that the one it made can be told. `log_after` is the last line of the build's log that Port has.
-    `chained`: the build is a stop that carries the start which follows it.
+    `chained`: the build is a stop that carries the start which follows it. `checked` is the version that takes the
+    values of the workspace, where a start is to follow: what is active by then was looked at by nobody.
     """
 
     phase: str
@@ -134,6 +135,7 @@ class Step:
     build_id: str | None = None
     log_after: int = 0
     chained: bool = False
+    checked: str | None = None
 
     def text(self) -> str:
         """As the journal keeps it."""
