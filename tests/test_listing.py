@@ -47,6 +47,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lab]
         coder.create_workspace(template="left-out", name="hidden")
         coder.fail(min(coder.workspace_ids()))
         coder.set_user(coder.create_user("evil", roles=("auditor", "user-admin")), name=EVIL)
+        coder.create_user("weak")
         lab.stack.configure({"kinds": "all", "excludeTemplates": ["left-out"]})
         settings, memory = lab.stack.settings(), lab.stack.memory()
         with pytest.MonkeyPatch.context() as patch:
@@ -223,7 +224,7 @@ def test_a_list_that_lacks_something_says_so_and_fails(lab: Lab) -> None:
 
 
 def test_a_weak_token_is_the_error_of_a_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    token = type(lab.stack.settings().coder_session_token)(lab.coder.create_token("member"))
+    token = type(lab.stack.settings().coder_session_token)(lab.coder.create_token(user="weak"))
     settings = lab.stack.settings().model_copy(update={"coder_session_token": token})
     monkeypatch.setattr(lab.stack, "settings", lambda: settings)
     error = ls(lab, "workspace").exception
