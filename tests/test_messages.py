@@ -40,7 +40,7 @@ ELSEWHERE = {
         "These are needed, and there is no terminal to ask at"
     ],
     "'\\n'.join(['What was given cannot be used:', *lines, 'Nothing was written.'])": ["What was given cannot be used"],
-    "self._mistyped(*wrong, printed)": ["A setting of this stack is wrong:"],
+    "self.wrong_type(*wrong, printed)": ["A setting of this stack is wrong:"],
     "self.project": ["The project … has no stack … in …"],
 }
 
@@ -69,7 +69,7 @@ TOLD_ELSEWHERE = {
 HANDED_ON = {
     # Each is one of the texts that are found where it is made.
     "str(error)", "outcome.message", "text", "said", "each", "note", "notes", "compared.plan.notes", "*tally.warnings",
-    "self._healed", "_state.told", "_without_colours(diagnostic.message).strip()",
+    "stack.healed", "_state.told", "_without_colours(diagnostic.message).strip()",
 }  # fmt: skip
 
 OF_RUNS = {"Refused", "Failed", "CoderAway", "Stopped"}

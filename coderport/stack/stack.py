@@ -9,11 +9,8 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import runpy
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,29 +28,26 @@ from coderport.engine.errors import EngineError
 from coderport.engine.holding import held
 from coderport.engine.lock import StackLocked, explained, this_machine, unlock
 from coderport.engine.refusals import known_refusal
-from coderport.engine.resources import Resources, outputs_by_urn, read_by
+from coderport.engine.resources import Resources, outputs_by_urn
 from coderport.engine.stack import EngineStack, EngineWorkspace
 from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mend
 from coderport.errors import CoderportError, SettingsError
 from coderport.guard.foreign import state_verdict
 from coderport.guard.ownership import stack_mark
-from coderport.history.store import PROJECT_FOLDER
 from coderport.planning.difference import Resource
 from coderport.planning.memory import Memory, MemoryUnreadableError, completed, recalled, unreadable
 from coderport.planning.plan import refusal
-from coderport.planning.planfile import PLAN
 from coderport.project import CHECKOUT, description_of, program_of, project_folder
-from coderport.report.account import Account, Failure, collected, variables
+from coderport.report.account import Account
 from coderport.report.outcome import Outcome, Result, Tally
 from coderport.settings import Releases, Settings, load_releases, settings_of, wrong_type
+from coderport.stack.engine_run import outcome_of_run
 from coderport.stack.names import stack_named
 from coderport.stack.project_file import project_name
-from coderport.stack.result import outcome_of, words_of
+from coderport.stack.result import words_of
 from coderport.stack.schema import Printed, mistyped, values_of
 from coderport.stack.stack_file import check_stack_file, stack_file
-from coderport.terminal.ending import Interrupted, asked, engine_run, over, told, wait_for_others
-from coderport.terminal.progress import ENGINE, watcher
 from coderport.terminal.remedy import CLI, COMMAND
 
 SUCCEEDED = "succeeded"
@@ -63,9 +57,6 @@ PARALLEL = 128
 _MAKING_SECONDS = 30.0
 """How long another command may take to make the stack that this one was about to make."""
 _LOOK_SECONDS = 0.2
-
-_CONFIG_REJECTED = "validating stack config"
-_OF_THE_SCHEMA = re.compile(r"configuration key '(?P<key>[^']+)' must be of type '(?P<type>\w+)")
 
 
 class StackMissing(SettingsError):
@@ -88,6 +79,7 @@ class Stack:
     for it before would cost another call.
 
     `variables` are what the command line says to the program (releases, a plan); they go before the environment.
+    `healed` is what to tell of things that a killed run left, and that are as they should be by now.
     With `local_state` the engine lives in that folder: backend, passphrase and home are its own. `environ` is what the
     CLI finds in its environment in place of what is there. `program` stands in for the project's `__main__.py`.
     """
@@ -104,12 +96,12 @@ class Stack:
         variables: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._variables = dict(variables or {})
+        self.variables = dict(variables or {})
         self.directory = directory = directory or project_folder()
         self.project = project_name(directory)
         self.name = stack_named(name, self.project)
         check_stack_file(stack_file(directory, name))
-        self._healed: list[str] = []
+        self.healed: list[str] = []
         self._create = create
         self._made = ""
         self._has_opened_secrets = False
@@ -138,7 +130,7 @@ class Stack:
             return True
         if COMPLAINT not in str(error) or not mend(self.backend, self.directory):
             return False
-        self._healed.append("A run that was killed left its state without a checksum; the state is whole.")
+        self.healed.append("A run that was killed left its state without a checksum; the state is whole.")
         return True
 
     def _missing(self) -> CoderportError:
@@ -159,7 +151,7 @@ class Stack:
                 return
             except ConcurrentUpdateError as locked:
                 try:
-                    self._healed.append(unlock(self.name, str(locked)))
+                    self.healed.append(unlock(self.name, str(locked)))
                 except StackLocked:
                     if time.monotonic() > deadline:
                         raise
@@ -267,17 +259,17 @@ class Stack:
 
     def config(self) -> dict[str, str]:
         """The stack's config as it is, decrypted, by key with namespace."""
-        return {key: value for key, (value, _) in values_of(self._printed()).items()}
+        return {key: value for key, (value, _) in values_of(self.printed()).items()}
 
     def settings(self) -> Settings:
         """The settings that a run would have: the stack's config, decrypted, and the environment."""
-        printed = self._printed()
+        printed = self.printed()
         settings = settings_of(values_of(printed), self.project, os.environ, stack=self.name)
         if wrong := mistyped(description_of(self.directory), printed):
-            raise SettingsError(self._mistyped(*wrong, printed))
+            raise SettingsError(self.wrong_type(*wrong, printed))
         return settings
 
-    def _printed(self) -> Printed:
+    def printed(self) -> Printed:
         """The config as the CLI prints it, decrypted."""
         try:
             printed: Printed = json.loads(self._said("config", "--show-secrets", "--json"))
@@ -286,14 +278,14 @@ class Stack:
         self._has_opened_secrets |= any(each.get("secret") for each in printed.values())
         return printed
 
-    def _mistyped(self, key: str, kind: str, printed: Printed) -> str:
+    def wrong_type(self, key: str, kind: str, printed: Printed) -> str:
         """What to say of a key whose value is not of the type that `Pulumi.yaml` declares."""
         namespace, _, bare = key.rpartition(":")
         return wrong_type(bare, kind, self.name, printed.get(key, {}).get("value"), namespace)
 
     def releases(self) -> Releases:
         """What a person allowed for one run, on the command line or in the environment."""
-        return load_releases({**os.environ, **self._variables})
+        return load_releases({**os.environ, **self.variables})
 
     def memory(self) -> Memory:
         """What the stack remembers of its last run, by one call of the CLI (`outputs` of the Automation API makes two).
@@ -394,7 +386,7 @@ class Stack:
         )
 
     @functools.cached_property
-    def _checkpoints(self) -> dict[str, str]:
+    def checkpoints(self) -> dict[str, str]:
         """No checkpoints where each would rewrite the whole state (any backend but Pulumi Cloud); found out once."""
         return {} if is_cloud(self._chosen_backend()) else {"PULUMI_SKIP_CHECKPOINTS": "true"}
 
@@ -405,7 +397,6 @@ class Stack:
         """
         return self._stack.workspace.env_vars.get("PULUMI_BACKEND_URL") or self.backend
 
-    @engine_run()
     def _outcome(
         self,
         run: Callable[..., None],
@@ -415,95 +406,7 @@ class Stack:
         changed: Result,
         on_line: Callable[[str], None] | None,
     ) -> tuple[Outcome, Tally]:
-        folder = Path(tempfile.mkdtemp(prefix="coderport-"))
-        shared = {**variables(folder, account), PROJECT_FOLDER: str(self.directory), **self._variables}
-        error: CommandError | Interrupted | None = None
-        locked: StackLocked | None = None
-        try:
-            shared |= self._checkpoints
-            os.environ.update(shared)  # the inline program runs in this process, the engine and provider inherit it
-
-            def passes() -> None:
-                run(on_event=tally.add, on_output=on_line, color="never")
-                if (first := collected(folder)).kept_to_plan:
-                    os.environ.pop(PLAN, None)  # another pass has less to do: the plan was for the first
-                if first.again:
-                    for path in folder.iterdir():
-                        path.unlink()
-                    tally.passed(first.standing, first.changes)
-                    account.add(first)
-                    run(on_event=tally.add, on_output=on_line, color="never")
-
-            with read_by(self.resources):
-                self._unlocked(passes, tally)
-        except (CommandError, Interrupted) as raised:
-            error = raised
-        except StackLocked as raised:
-            locked = raised
-        finally:
-            watcher().ended(ENGINE)
-            if asked() is not None:
-                wait_for_others()
-            of_run = collected(folder)
-            tally.settle(of_run.standing, of_run.changes)
-            account.add(of_run)
-            for name in shared:
-                os.environ.pop(name, None)
-            shutil.rmtree(folder, ignore_errors=True)
-        outcome = self._judged(tally, account, error, locked, changed)
-        over(outcome.result, account.port_writes)
-        return outcome, tally
-
-    def _judged(
-        self,
-        tally: Tally,
-        account: Account,
-        error: CommandError | Interrupted | None,
-        locked: StackLocked | None,
-        changed: Result,
-    ) -> Outcome:
-        """How the run ended. One that was whole when the command was asked to end is no failure, and says so."""
-        if (cause := asked()) is not None:
-            if error is not None or locked is not None:
-                account.failure = Failure(exit_code=cause.exit_code, message=told(cause, account.port_writes))
-                return outcome_of(tally, account, None, changed)
-            outcome = outcome_of(tally, account, None, changed)
-            words = "\n".join(filter(None, (outcome.message, cause.told_after(outcome.result, account.port_writes))))
-            return outcome.model_copy(update={"message": words, "exit_code": cause.exit_code})
-        assert not isinstance(error, Interrupted)
-        if locked is not None:
-            account.failure = Failure(exit_code=locked.exit_code, message=str(locked))
-        if error is not None and (known := known_refusal(self.name, str(error), midway=tally.engine_ran)):
-            account.failure = Failure(exit_code=known.exit_code, message=str(known))
-        if error is not None and account.failure is None and _CONFIG_REJECTED in str(error):
-            account.failure = Failure(exit_code=SettingsError.exit_code, message=self._wrong_settings(error))
-        return outcome_of(tally, account, error, changed)
-
-    def _unlocked(self, run: Callable[[], None], tally: Tally) -> None:
-        """Runs; where only a dead run's lock is in the way, clears it and runs once more."""
-        try:
-            run()
-        except ConcurrentUpdateError as locked:
-            tally.warnings.append(unlock(self.name, str(locked), self.cancel))
-            run()
-        finally:
-            tally.warnings.extend(self._healed)
-            self._healed.clear()
-
-    def _wrong_settings(self, error: CommandError) -> str:
-        """Pulumi checks types by the schema before the program runs and names one key; ours names all of them.
-
-        What only Pulumi finds wrong (a list where a text is to be, nothing at all) is told in our words as well.
-        """
-        try:
-            self.settings()
-        except SettingsError as wrong:
-            return str(wrong)
-        found = _OF_THE_SCHEMA.search(str(error))
-        if not found:
-            return words_of(error)
-        key = found["key"] if ":" in found["key"] else f"{self.project}:{found['key']}"
-        return self._mistyped(key, found["type"], self._printed())
+        return outcome_of_run(self, run, tally, account, changed=changed, on_line=on_line)
 
 
 def _main(directory: Path) -> None:
