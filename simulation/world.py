@@ -21,7 +21,7 @@ from coderport.report.outcome import Outcome
 from coderport.settings import Releases, Settings
 from coderport.why.gathering import gathered
 from coderport.why.knowledge import Knowledge
-from simulation import engine, process
+from simulation import process, program
 from simulation.clock import VirtualTime
 from simulation.engine import State, WorldStack
 from simulation.network import CODER, PORT, Network, Weather
@@ -301,6 +301,6 @@ def entered(loop: VirtualTime, world: World) -> Iterator[None]:
     with ExitStack() as patches:
         patches.enter_context(world.network.everywhere())
         patches.enter_context(process.everywhere())
-        patches.enter_context(engine.everywhere())
+        patches.enter_context(program.everywhere())
         patches.enter_context(loop.everywhere())
         yield

@@ -61,7 +61,8 @@ class Beginning:
 
 async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient) -> Beginning:
     """Reads both sides whole. NotFit where a run has to come first, Refusal where Coder or Port are others."""
-    memory, held = await asyncio.gather(asyncio.to_thread(stack.memory), holdings(port, kinds_asked(settings)))
+    memory = await asyncio.to_thread(stack.memory)
+    held = await holdings(port, kinds_asked(settings))
     past = Past(memory, held, memory.mark(stack.managed_by))
     insist_on_fit(stack.name, settings, past)
     if not past.is_complete:
