@@ -408,6 +408,27 @@ def test_over_a_socket_a_body_cut_by_a_lost_connection_is_a_failed_read(
     assert len(asked) == 4
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(307, headers={"location": "https://\x1b" + TOKEN}),
+        httpx.Response(307, headers={"location": f"https://{TOKEN}.example.com/x"}),
+        httpx.Response(307, headers={"location": f"https://{'z' * 3000}.example.com/x"}),
+        httpx.Response(200, text="no", headers={"content-type": f"text/{TOKEN}\x07{'z' * 3000}"}),
+        httpx.Response(403, text="no", headers={"content-type": f"text/{TOKEN}\x07{'z' * 3000}"}),
+        httpx.Response(418, json={}, extensions={"reason_phrase": f"I am {TOKEN} {'z' * 3000}".encode()}),
+        httpx.Response(400, json={"message": f"{TOKEN}\x1b[31m\n{'z' * 3000}", "validations": [{"detail": TOKEN}]}),
+    ],
+    ids=["escape", "host", "long host", "type", "type of a refusal", "reason", "message"],
+)
+def test_what_coder_says_is_shown_without_secrets_on_one_line_and_short(answer: httpx.Response) -> None:
+    with pytest.raises(errors.CoderError) as caught:
+        ask(lambda request: answer, me)
+    text = str(caught.value)
+    assert TOKEN not in text and text.isprintable() and len(text) < 900
+    assert "z" * 200 not in text or answer.status_code == 400
+
+
 def test_own_headers_go_to_coder_and_are_not_shown_in_what_it_says() -> None:
     seen: list[httpx.Request] = []
     secret = "access-secret-0123456789"

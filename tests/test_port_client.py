@@ -259,6 +259,59 @@ def test_an_error_of_ports_own_is_told_in_its_words(port: EchoingPort, answer: h
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(422, json={"ok": False, "error": "e", "message": "m"}),
+        httpx.Response(401, json={"ok": False, "error": "e", "message": "m"}),
+        httpx.Response(500, json={"ok": False}),
+        httpx.Response(429, json={}),
+        httpx.Response(413, text="too large"),
+        httpx.Response(200, text="<h1>no</h1>"),
+        httpx.Response(200, content=b"{", headers={"content-type": "application/json"}),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json={"ok": True}),
+    ],
+    ids=lambda answer: f"{answer.status_code} {answer.text[:9]}",
+)
+def test_what_headers_of_port_say_is_shown_without_secrets_on_one_line_and_short(
+    port: EchoingPort, answer: httpx.Response
+) -> None:
+    said = f"id \x1b[31m\x07{SECRET} {'y' * 9000}"
+    answer.headers["x-trace-id"] = said
+    if answer.status_code in (200, 413) and "json" not in answer.headers["content-type"]:
+        answer.headers["content-type"] = f"text/{said}"
+    port.answers.append(lambda sent: answer if "auth" not in sent.path else None)
+    with pytest.raises(PortError) as caught:
+        ask(port, lambda client: client.blueprint("workspace"))
+    text = str(caught.value)
+    assert "[secret]" in text and SECRET not in text
+    assert text.isprintable() and len(text) < 700, "on one line, and not endless"
+    assert "y" * 20 in text
+
+
+def test_the_details_of_a_refusal_have_an_end(port: EchoingPort) -> None:
+    details = {f"property{number}": "x" * 300 for number in range(1000)}
+    body = {"ok": False, "error": "invalid_request", "message": "no", "details": details}
+    port.answers.append(lambda sent: httpx.Response(422, json=body) if "auth" not in sent.path else None)
+    with pytest.raises(PortRejected) as caught:
+        ask(port, lambda client: client.blueprint("workspace"))
+    assert len(caught.value.details) == 1000 and len(str(caught.value)) < 700
+
+
+def test_an_error_of_http_that_quotes_the_line_is_shown_without_secrets(port: EchoingPort) -> None:
+    def broken(sent: Sent) -> httpx.Response | None:
+        if "auth" in sent.path:
+            return None
+        raise httpx.RemoteProtocolError(f"illegal status line: bytearray(b'{SECRET}\n{'z' * 9000}')")
+
+    port.answers.append(broken)
+    with pytest.raises(PortUnreachable) as caught:
+        ask(port, lambda client: client.blueprint("workspace"))
+    text = str(caught.value)
+    assert "illegal status line" in text and SECRET not in text and text.isprintable() and len(text) < 700
+
+
 def test_a_lost_answer_to_a_creation_is_looked_up_before_a_second_try(port: EchoingPort) -> None:
     body = {"identifier": "made", "title": "Made", "schema": {"properties": {}}}
 

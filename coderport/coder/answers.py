@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import httpx
 
 from coderport.coder import errors
-from coderport.transport.exchange import cleaned, kind_of_body
 from coderport.transport.patience import is_momentary, retry_after, span
+from coderport.transport.shown import Shown
 
 _BY_STATUS: Mapping[int, type[errors.CoderStatusError]] = {
     400: errors.CoderBadRequest,
@@ -41,10 +41,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the answers of one deployment. `host` names it in messages, which never have one of the `secrets`."""
+    """Reads the answers of one deployment, which messages call `host`; `shown` is what they may have of its words."""
 
     host: str
-    secrets: tuple[str, ...] = field(repr=False)
+    shown: Shown
 
     def read(self, method: str, path: str, response: httpx.Response, asked_at: datetime | None) -> Answer:
         """The answer to a request that was sent at that time on the server's clock; a CoderError for what is none."""
@@ -54,7 +54,7 @@ class Reader:
             return Answer(status, None, asked_at)
         if 300 <= status < 400:
             raise errors.CoderRedirected(
-                f"Coder at {self.host} redirects {asked} to {_location_host(response)} ({status}), which is "
+                f"Coder at {self.host} redirects {asked} to {self.shown.target(response)} ({status}), which is "
                 "not followed: set CODER_API_BASE_URL to the access URL that the deployment reports"
             )
         is_json = "json" in response.headers.get("content-type", "").lower()
@@ -78,12 +78,12 @@ class Reader:
 
     def _refusal(self, asked: str, response: httpx.Response, body: Mapping[str, Any]) -> errors.CoderStatusError:
         status = response.status_code
-        reason = self.clean(": ".join(str(part) for part in (body.get("message"), body.get("detail")) if part))
+        reason = self.shown.text(": ".join(str(part) for part in (body.get("message"), body.get("detail")) if part))
         validations = [one for one in body.get("validations") or () if isinstance(one, Mapping)]
         if validations:
-            told = self.clean("; ".join(str(one.get("detail")) for one in validations))
+            told = self.shown.text("; ".join(str(one.get("detail")) for one in validations))
             reason = f"{reason} ({told})".lstrip()
-        reason = reason or response.reason_phrase or "no reason given"
+        reason = reason or self.shown.reason(response) or "no reason given"
         asked_for = retry_after(response.headers) if status == 429 else None
         if asked_for:
             reason += f" (it asks to wait for {span(asked_for)})"
@@ -101,24 +101,11 @@ class Reader:
         return kind(message, status=status, reason=reason, fields=fields)
 
     def _not_json(self, asked: str, response: httpx.Response) -> errors.CoderAnswerError:
+        kind = self.shown.kind_of_body(response)
         return errors.CoderAnswerError(
-            f"{self.host} answers {asked} with {kind_of_body(response)} ({response.status_code}) instead of JSON: is "
+            f"{self.host} answers {asked} with {kind} ({response.status_code}) instead of JSON: is "
             "CODER_API_BASE_URL the root of a Coder deployment, and does nothing on the way ask for a login?"
         )
-
-    def clean(self, text: str) -> str:
-        """The text without a secret."""
-        return cleaned(text, self.secrets)
-
-
-def _location_host(response: httpx.Response) -> str:
-    location = response.headers.get("location")
-    if not location:
-        return "nowhere (no Location)"
-    try:
-        return httpx.URL(location).host or "another path of the same host"
-    except httpx.InvalidURL:
-        return "an invalid Location"
 
 
 def _json_or_none(response: httpx.Response) -> Any:

@@ -40,6 +40,7 @@ from coderport.errors import SettingsError
 from coderport.transport.exchange import Oversized, exchange
 from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date
 from coderport.transport.route import Route, route_to
+from coderport.transport.shown import Shown
 
 IN_FLIGHT = 6
 
@@ -88,7 +89,7 @@ class CoderClient:
         # A short value is a word of other sentences, and tells nobody much.
         secrets = (token, *(value for value in (headers or {}).values() if len(value) >= 8))
         port = f":{self.base_url.port}" if self.base_url.port else ""
-        self._reader = Reader(f"{self.base_url.host}{port}", secrets)
+        self._reader = Reader(f"{self.base_url.host}{port}", Shown(secrets))
         self._places = asyncio.Semaphore(in_flight)
         self._route = Route() if transport is not None else route_to(str(self.base_url))
         self._http = httpx.AsyncClient(
@@ -279,7 +280,7 @@ class CoderClient:
                     f"Coder at {self._reader.host} sends no end ({method} {path}): {error}"
                 ) from None
             except httpx.HTTPError as error:
-                told = self._reader.clean(self._route.told(error))
+                told = self._route.told(error, self._reader.shown)
                 failed = f"Coder at {self._reader.host} did not answer {method} {path}: {told}"
                 connected = not isinstance(error, httpx.ConnectError)
             else:

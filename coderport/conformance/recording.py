@@ -18,7 +18,7 @@ from coderport.emulators.coder.flavour import NEWEST, OLDEST
 from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.seen import as_seen
 from coderport.errors import CoderportError
-from coderport.transport.exchange import cleaned
+from coderport.transport.shown import cleaned
 
 FORMAT: Final = 1
 _WIDTH: Final = 160

@@ -20,6 +20,7 @@ from coderport.errors import CoderportError
 from coderport.terminal.ending import deferred, unless_asked
 from coderport.transport.exchange import exchange
 from coderport.transport.route import route_to
+from coderport.transport.shown import Shown
 
 SECONDS_PER_ANSWER: Final = 30.0
 _LONGEST_WAIT: Final = 60.0
@@ -166,7 +167,8 @@ class Talk:
                 )
                 return self._loop.run_until_complete(answer if self._removing else unless_asked(answer))
         except httpx.HTTPError as error:
-            told = self._route.told(error)
+            sent = tuple(each.rpartition(" ")[2] for each in (headers or {}).values())
+            told = self._route.told(error, Shown(sent))
             raise ConformanceError(f"{self.base_url} did not answer {method} {path}: {told}") from None
 
 

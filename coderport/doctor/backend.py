@@ -16,6 +16,7 @@ from coderport.runner.service.signature import SIGNATURE_HEADER, TIMESTAMP_HEADE
 from coderport.settings import Settings
 from coderport.transport.exchange import exchange
 from coderport.transport.route import route_to
+from coderport.transport.shown import Shown
 
 SUBJECT = "actions"
 _SECONDS = 15.0
@@ -69,7 +70,7 @@ async def _webhook(settings: Settings, now: datetime) -> Check:
     except CoderportError as error:
         return failed(SUBJECT, "backend", error).model_copy(update={"effect": "buttons"})
     except httpx.HTTPError as error:
-        said = f"{url} does not answer: {route.told(error)}."
+        said = f"{url} does not answer: {route.told(error, Shown(()))}."
         if settings.actions.agent:
             return _check("backend", "warn", said, "Port's agent calls it. Where that runs it may answer.")
         return _broken(said, "Start the service, or correct coderport:actions.url.")

@@ -198,9 +198,9 @@ def _outcomes(
 
 def _error_of(session: Session, what: str, row: Mapping[str, Any], trace: str | None) -> tuple[PortError, bool]:
     """What an item's error says, and whether to send the item again."""
-    code = session.cleaned(str(row.get("error") or "unknown error"))
+    code = session.shown.text(row.get("error")) or "unknown error"
     status = _status(row.get("statusCode"), code)
-    message = session.cleaned(str(row.get("message") or ""))
+    message = session.shown.text(row.get("message"))
     details = session.details(row.get("details"))
     if status == 429:
         return PortRateLimited(f"Port limits the rate of requests ({what})"), True

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from coderport.errors import CoderportError
+from coderport.transport.shown import shortened
 
 EU_URL = "https://api.port.io"
 US_URL = "https://api.us.port.io"
@@ -98,7 +99,7 @@ def _more(details: Mapping[str, Any]) -> str:
         key: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in details.items()
     }
     shown = "; ".join(f"{key}: {text}" for key, text in told.items() if text)
-    return f" [{shown}]" if shown else ""
+    return f" [{shortened(shown)}]" if shown else ""
 
 
 class PortRateLimited(PortError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coderport.port.errors import PortError
+from coderport.terminal.text import short
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class PortEntity:
         properties, relations = row.get("properties") or {}, row.get("relations") or {}
         team = row.get("team") or ()
         if not isinstance(properties, dict) or not isinstance(relations, dict):
-            raise PortError(f"Port sent properties that are no object ({blueprint}:{row['identifier']})")
+            raise PortError(f"Port sent properties that are no object ({blueprint}:{short(row['identifier'])})")
         return cls(
             identifier=row["identifier"],
             blueprint=blueprint,

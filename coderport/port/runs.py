@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
+from coderport.terminal.text import short
 
 IN_PROGRESS = "IN_PROGRESS"
 SUCCESS = "SUCCESS"
@@ -70,7 +71,7 @@ class Run:
             raise PortError("Port sent an action run without an id, an action or a status")
         inputs = row.get("properties") or {}
         if not isinstance(inputs, Mapping):
-            raise PortError(f"Port sent the action run {identifier} with inputs that are no object")
+            raise PortError(f"Port sent the action run {short(identifier)} with inputs that are no object")
         approval = _mapping(row.get("approval"))
         return cls(
             approved=str(approval.get("state")) in _APPROVED,

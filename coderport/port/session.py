@@ -28,9 +28,10 @@ from coderport.port.errors import (
     words,
 )
 from coderport.port.limits import Bucket, Closed, RateLimits, bucket_of
-from coderport.transport.exchange import Oversized, cleaned, exchange, kind_of_body
+from coderport.transport.exchange import Oversized, exchange
 from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date, is_momentary, span
 from coderport.transport.route import Route, route_to
+from coderport.transport.shown import Shown
 
 _TOKEN_PATH = "/v1/auth/access_token"
 _RENEW_BEFORE = 60.0
@@ -211,10 +212,12 @@ class Session:
             except Oversized as error:
                 raise PortUnreachable(f"Port at {self.base_url} sends no end ({what}): {error}") from None
             except httpx.ConnectError as error:
-                told = f"Port at {self.base_url} cannot be reached: {self._route.told(error)}"
+                told = f"Port at {self.base_url} cannot be reached: {self._route.told(error, self.shown)}"
                 raise Again(PortUnreachable(told, connected=False)) from None
             except httpx.HTTPError as error:
-                lost = PortUnreachable(f"Port at {self.base_url} did not answer ({what}): {self._route.told(error)}")
+                lost = PortUnreachable(
+                    f"Port at {self.base_url} did not answer ({what}): {self._route.told(error, self.shown)}"
+                )
                 raise _maybe_again(lost, repeat) from None
             self._limits.observe(bucket, response.status_code, response.headers)
             self.clock = http_date(response.headers.get("date", ""))
@@ -223,7 +226,7 @@ class Session:
     def _checked(self, response: httpx.Response, what: str, bucket: Bucket, *, repeat: bool) -> Reply:
         """The JSON of a good answer; everything else becomes the error that says what happened."""
         status = response.status_code
-        trace = response.headers.get("x-trace-id")
+        trace = self.shown.header(response, "x-trace-id") or None
         named = traced(trace)
         if status == 429:
             self.persistence.answered()
@@ -244,48 +247,50 @@ class Session:
         if answer is None:
             if "json" in response.headers.get("content-type", "") and response.is_success:
                 raise _maybe_again(PortUnreachable(f"Port's answer was cut off ({what}){named}"), repeat)
+            kind = self.shown.kind_of_body(response)
             if status == 413:
                 raise PortTooLarge(
-                    f"{self.base_url} answers 413 with {kind_of_body(response)} instead of JSON ({what}){named}: "
+                    f"{self.base_url} answers 413 with {kind} instead of JSON ({what}){named}: "
                     "something on the way (a proxy, a gateway) takes no request of "
                     f"{len(response.request.content):,} bytes. Let it take 1 MiB, as Port does.",
                     what,
                 )
             raise PortUnreachable(
-                f"{self.base_url} answers {status} with {kind_of_body(response)} instead of JSON ({what}){named}: "
+                f"{self.base_url} answers {status} with {kind} instead of JSON ({what}){named}: "
                 f"does something on the way (a proxy, a firewall) answer in its place? {_CHECK_URL}"
             )
         self.persistence.answered()
         if response.is_success and (answer.get("ok") is True or status == 207):
             return Reply(answer, trace)
-        code = self.cleaned(str(answer.get("error") or "unknown error"))
-        message = self.cleaned(str(answer.get("message") or ""))
+        code = self.shown.text(answer.get("error")) or "unknown error"
+        message = self.shown.text(answer.get("message"))
         if status == 401:
             said = self._words(answer) or code
             raise PortUnauthorized(f"Port does not accept the token ({what}): {said}{named}")
         raise PortRejected(what, code, status, message, trace, details=self.details(answer.get("details")))
 
-    def cleaned(self, text: str) -> str:
-        """Port's words as a person may see them."""
-        return cleaned(text, (self._secret, self._token))
+    @property
+    def shown(self) -> Shown:
+        """What a person may see of Port's answers."""
+        return Shown((self._secret, self._token))
 
     def _words(self, answer: Any) -> str:
         """What the JSON of an error says, cleaned; empty where it is none of Port's (a gateway's page)."""
         if not isinstance(answer, dict):
             return ""
-        code, message = (self.cleaned(str(answer.get(key) or "")) for key in ("error", "message"))
+        code, message = (self.shown.text(answer.get(key)) for key in ("error", "message"))
         return words(code, message, self.details(answer.get("details")))
 
     def details(self, given: Any) -> dict[str, Any]:
         """What an error says more (`property`, `invalidProperties`, `invalidRelations`), cleaned; mostly nothing."""
         if not isinstance(given, dict):
             return {}
-        return {self.cleaned(str(key)): self._cleaned_value(value) for key, value in given.items()}
+        return {self.shown.text(key): self._cleaned_value(value) for key, value in given.items()}
 
     def _cleaned_value(self, value: Any) -> Any:
         if isinstance(value, list):
             return [self._cleaned_value(each) for each in value]
-        return self.cleaned(value if isinstance(value, str) else json.dumps(value))
+        return self.shown.text(value if isinstance(value, str) else json.dumps(value))
 
     async def _valid_token(self) -> str:
         """The token, or a new one. Who asks right after a failure shares that: else all who wait would ask at once."""

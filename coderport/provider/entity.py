@@ -23,6 +23,7 @@ from coderport.provider.entity_values import Owned, Wanted, differences, wanted
 from coderport.provider.holdings import Holdings
 from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Properties, Recorded
 from coderport.provider.times import now, stamps
+from coderport.terminal.text import short
 
 TOKEN = resource_types.ENTITY
 
@@ -182,7 +183,7 @@ class EntityResource:
         if not theirs or not _is_of(mark, held):
             raise PortError(
                 f"Port holds {wish.blueprint}:{identifier} already, and its search did not show it: it belongs to "
-                f"{theirs or 'no stack'}, created by {held.created_by}. It was left as it is."
+                f"{short(str(theirs or 'no stack'))}, created by {short(str(held.created_by))}. It was left as it is."
             )
         return await self._write(wish, identifier, owned, held)
 

@@ -1,16 +1,13 @@
-"""One HTTP request and its whole answer, within a deadline and a size; and what may be shown of an answer."""
+"""One HTTP request and its whole answer, within a deadline and a size."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any, Final
 
 import httpx
 
 from coderport.tasks import within
-
-LONGEST_SHOWN = 400
 
 _PACKED: Final = frozenset({"identity", "gzip", "deflate"})
 """How a body may be packed. Others, and one packing in another, grow a few bytes to gigabytes within one step."""
@@ -56,18 +53,3 @@ async def exchange(
         return await within(seconds, whole())
     except asyncio.TimeoutError:
         raise Late(f"the answer was not whole after {seconds:.0f} s") from None
-
-
-def cleaned(text: str, secrets: Iterable[str | None]) -> str:
-    """A server's words as a person may see them: on one line, without our secrets, and not endless."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[secret]")
-    shown = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
-
-
-def kind_of_body(response: httpx.Response) -> str:
-    """What an answer that should be JSON is instead, in a word."""
-    kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
-    return "HTML" if kind == "text/html" else kind or "no content type"

@@ -17,6 +17,7 @@ import httpx
 
 from coderport.errors import SettingsError
 from coderport.transport.address import is_in_clear, is_loopback
+from coderport.transport.shown import Shown
 from coderport.transport.tls import advice, tls_context
 
 _WITHOUT_WORDS = (
@@ -36,9 +37,12 @@ class Route:
     proxy: httpx.Proxy | None = None
     proxy_name: str = ""
 
-    def told(self, error: Exception) -> str:
-        """Why a request had no answer, in words that name the proxy and what can be done; no credentials."""
-        reason = str(error) or next(
+    def told(self, error: Exception, shown: Shown) -> str:
+        """Why a request had no answer, in words that name the proxy and what can be done.
+
+        The error may quote what came over the line, of which `shown` says how much is let by.
+        """
+        reason = shown.text(str(error)) or next(
             (words for kind, words in _WITHOUT_WORDS if isinstance(error, kind)), type(error).__name__
         )
         if isinstance(error, httpx.ProxyError):
