@@ -116,6 +116,26 @@ def test_never_all_of_a_kind_while_some_of_them_live(number: int) -> None:
     assert not deletions_verdict(evidence, allow_deletions=number).refused
 
 
+def test_what_is_new_does_not_count_for_what_stays() -> None:
+    out = dict.fromkeys(range(3), LeftOut.TEMPLATE)
+    assert "and never all of them" in deletions_verdict(situation(before=range(3), now=[3, 4], left_out=out)).text()
+    assert not deletions_verdict(situation(before=range(4), now=[3], left_out=out)).refused
+    actions = {Ref(ACTION, "old"): LeftOut.ACTIONS}
+    evidence = replace(situation(), desired={ACTION: frozenset({"new"})}, actions=frozenset({"old"}), left_out=actions)
+    assert "actions: 1 of 1 would go" in deletions_verdict(evidence).text()
+
+
+def test_what_port_has_no_longer_is_no_deletion_but_leaves_the_state() -> None:
+    out = {**dict.fromkeys(range(8), LeftOut.KIND), 8: LeftOut.UNREAD}
+    verdict = deletions_verdict(situation(before=range(9), left_out=out, port={}))
+    assert (verdict.refused, verdict.spent()) == (False, {})
+    assert verdict.ids(WORKSPACES) == ids(range(9))
+    evidence = situation(before=range(9), left_out=out, port=in_port(0, 1))
+    refusal = deletions_verdict(evidence)
+    assert "workspaces: 2 of 9 would go" in refusal.text()
+    assert not deletions_verdict(evidence, allow_deletions=2).refused
+
+
 @pytest.mark.parametrize("whose", ["bob/laptop", "", "acme/prod#9c1f00aa"])
 def test_what_entities_of_others_point_at_is_not_left_out_without_a_release(whose: str) -> None:
     """Attack 15, H22: Port empties the relations of whatever pointed at an entity that is deleted."""
@@ -482,14 +502,15 @@ def test_only_what_this_stack_had_and_does_not_want_may_go(fleet: Fleet, allowed
 @given(fleets())
 def test_more_than_the_limit_goes_only_with_the_release(fleet: Fleet) -> None:
     verdict = deletions_verdict(fleet.evidence, forget_unproven=1000)
-    over = [
-        kind
-        for kind in verdict.kinds.values()
-        if len(kind.gone) > max(10, kind.ours // 5)
-        or len(kind.left_out) > max(3, kind.ours // 20)
-        or (kind.left_out and not fleet.evidence.desired.get(kind.kind))
-    ]
-    assert verdict.refused is bool(over)
+
+    def is_over(kind: str) -> bool:
+        port, its = fleet.evidence.held[kind], verdict.kinds[kind]
+        mine = {key for key, each in port.items() if each.properties["managed_by"] == str(MARK)}
+        gone, alive = its.gone & port.keys(), its.left_out.keys() & port.keys()
+        stays = mine & fleet.evidence.desired[kind]
+        return len(gone) > max(10, its.ours // 5) or len(alive) > max(3, its.ours // 20) or bool(alive and not stays)
+
+    assert verdict.refused is any(map(is_over, (TEMPLATES, WORKSPACES)))
 
 
 @unhurried

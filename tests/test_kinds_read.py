@@ -259,6 +259,29 @@ def test_without_a_licence_groups_are_skipped_with_coders_words(deploy: Deploy) 
     assert found.listings[GROUP].fates == {}
 
 
+def test_what_port_has_of_a_skipped_kind_stays_as_it_is_with_relations_and_entities_of_others(deploy: Deploy) -> None:
+    api = deploy(licensed=True)
+    group, user = api.emulator.create_group("few"), api.emulator.create_user("one")
+    first = desired(read(api, {}), Filters(), CONTEXT, {}, NOW, timedelta()).entities
+    port = {each.ref: held(each) for each in first}
+    known = {name: frozenset(each.identifier for each in first if each.blueprint == name) for name in OPTIONAL}
+    api.emulator.set_licensed(False)
+
+    def kept(names: tuple[str, ...], users: list[str], **others: Any) -> Mapping[str, Any]:
+        there = {**port, Ref(GROUP, group): replace(port[Ref(GROUP, group)], relations={"users": users, **others})}
+        port_holds = {**holding(*there.values())}
+        port_holds[USER] = {**port_holds[USER], GHOST: replace(port[Ref(USER, user)], identifier=GHOST)}
+        found = desired(read(api, {}, names=names), Filters(), CONTEXT, port_holds, NOW, timedelta(), known=known)
+        return next(each.relations for each in found.entities if each.ref == Ref(GROUP, group))
+
+    # Without the kinds that they lead to, relations of these names are a colleague's.
+    assert kept(("group",), ["somebody"], organization="theirs") == {}
+    # With them they may lead to an entity of somebody else; only what goes in this run is taken out.
+    assert kept(("group", "user"), [user, GHOST]) == {"users": (user, GHOST)}
+    api.emulator.delete_user(user)
+    assert kept(("group", "user"), [user, GHOST]) == {"users": (GHOST,)}
+
+
 def test_a_list_of_groups_without_one_that_must_be_there_is_not_believed(api: Api) -> None:
     class Short(Forgetful):
         def forgets(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:

@@ -75,8 +75,9 @@ class Disappearances:
     `handed_over` are those that Port holds for somebody else by now: whoever carries the deletions out leaves them in
     Port. `kept` have our mark, are in no record of this state, and stay: copies, those of another Coder deployment, and
     those of which nothing is proven. `elsewhere` are among the unproven, and of another Coder deployment. `needed` are
-    left out by the settings and pointed at by entities of others, whose relations Port would empty. `absent` are gone
-    and in Port no longer (`live` has deleted them, or a run that was killed): nothing is deleted with them.
+    left out by the settings and pointed at by entities of others, whose relations Port would empty. `absent` have a
+    reason and are in Port no longer (a person, `live`, or a run that was killed has deleted them): nothing is deleted
+    with them. `remaining` are those that this stack had and that stay; what is new does not count.
     """
 
     kind: str
@@ -97,12 +98,17 @@ class Disappearances:
     @property
     def accounted(self) -> int:
         """How many have a reason: proven gone, or left out by the settings."""
-        return len(self.gone) + len(self.left_out)
+        return len(self.gone) + len(self.alive)
+
+    @property
+    def alive(self) -> Mapping[str, LeftOut]:
+        """What Port would lose though nobody says that it was deleted, and why."""
+        return {each: why for each, why in self.left_out.items() if each not in self.absent}
 
     @property
     def needs_release(self) -> bool:
         """Whether these may not go by themselves: too many, all while some live in Coder, or targets of others."""
-        alive = len(self.left_out)
+        alive = len(self.alive)
         too_many = len(self.gone - self.absent) > self.limit or alive > self.allowance
         return too_many or bool(self.needed) or (alive > 0 and not self.remaining)
 
@@ -125,7 +131,7 @@ class DeletionVerdict(Verdict):
         """How many that live in Coder go by this run without a release, by kind."""
         if self.refused or self.released:
             return {}
-        return {name: len(kind.left_out) for name, kind in self.kinds.items() if kind.left_out}
+        return {name: len(kind.alive) for name, kind in self.kinds.items() if kind.alive}
 
 
 def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_unproven: int = 0) -> DeletionVerdict:
@@ -178,10 +184,10 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
     for identifier in record - desired:
         its = held.get(identifier)
         (handed_over if its is not None and owner.whose(its) is not Whose.OURS else going).add(identifier)
-    ours = len(record)
+    there = owner.holds(held)
+    ours = len(record | there)
     for identifier in held.keys() - record:
         whose = owner.whose(held[identifier])
-        ours += whose in (Whose.OURS, Whose.OURS_BY_NAME)
         if identifier in desired or whose in (Whose.OTHERS, Whose.NOBODYS):
             continue
         if _may_go(Ref(blueprint, identifier), whose, evidence):
@@ -195,7 +201,7 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
     return Disappearances(
         kind=blueprint,
         ours=ours,
-        remaining=len(desired),
+        remaining=len(desired & there),
         seen=evidence.seen.get(blueprint, 0),
         gone=gone,
         left_out=left_out,
@@ -203,7 +209,7 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
         handed_over=frozenset(handed_over),
         kept=kept,
         needed=_pointed_at(blueprint, evidence).intersection(left_out),
-        absent=gone - held.keys(),
+        absent=(gone | left_out.keys()) - held.keys(),
         elsewhere=frozenset(key for key in unproven if key in held and _is_elsewhere(held[key], owner)),
         # What is derived goes with what it is derived from, which has limits of its own.
         limit=ours if KIND_OF[blueprint].ends == "derived" else evidence.limits.for_deleted(ours),
@@ -254,7 +260,7 @@ def _declared(kind: str, had: frozenset[str], evidence: Evidence) -> Disappearan
     return Disappearances(
         kind=kind,
         ours=len(had),
-        remaining=len(desired),
+        remaining=len(desired & had),
         seen=len(desired),
         gone=gone,
         left_out=left_out,
@@ -293,7 +299,7 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
     if kind.gone:
         yield f"  {len(kind.gone):,} {end_of(kind.kind)}: {_names(kind.gone, held)}"
     for reason in LeftOut:
-        ids = [key for key, why in kind.left_out.items() if why is reason]
+        ids = [key for key, why in kind.alive.items() if why is reason]
         if ids:
             by = evidence.narrowed_by.get(reason, "")
             yield f"  {len(ids):,} {reason.told}{by}: {_names(ids, held)}"
@@ -318,10 +324,10 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
         said.append("none of these may without a release")
     if kind.gone:
         said.append(f"{kind.limit:,} {end_of(kind.kind)} may without a release")
-    if kind.left_out:
+    if kind.alive:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
-        living = any(why.is_alive for why in kind.left_out.values())
+        living = any(why.is_alive for why in kind.alive.values())
         lives = "alive in Coder" if living else "left out by the settings"
         said.append(f"{kind.allowance:,} {lives} may without a release{used}")
         if not kind.remaining:

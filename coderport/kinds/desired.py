@@ -62,7 +62,7 @@ def desired(
     `there` are entities that Port has and that are not declared here: those that sibling stacks keep, and those of
     kinds that this read has left alone. Relations may lead there, and shared objects among them are left to siblings.
     """
-    chosen = Chosen(shown=set(there), kinds=frozenset(each.name for each in read.kinds))
+    chosen = Chosen(shown=set(there), kinds=frozenset(each.name for each in read.kinds), others=_of_others(held, known))
     entities: list[Entity] = []
     for kind in read.kinds:
         of_it = held.get(kind.name, {})
@@ -116,13 +116,19 @@ def _as_held(
 ) -> list[Entity]:
     """The stack's own of a kind that could not be read, as Port has them; one that Port lacks has nothing to keep."""
     chosen.left_out.update({Ref(kind.name, each): LeftOut.UNREAD for each in known - held.keys()})
-    entities = (kept_entity(kind.blueprint, held[each], context) for each in sorted(known & held.keys()))
+    several = sorted(known & held.keys())
+    entities = (kept_entity(kind.blueprint, held[each], context, chosen.kinds) for each in several)
     return [_with_relations(each, chosen) for each in entities]
+
+
+def _of_others(held: Mapping[str, Mapping[str, Held]], known: KnownIds) -> frozenset[Ref]:
+    """What Port has in our blueprints that is not this stack's: no run of ours takes it away."""
+    return frozenset(Ref(name, each) for name, several in held.items() for each in several.keys() - known.get(name, ()))
 
 
 def _with_relations(entity: Entity, chosen: Chosen) -> Entity:
     """Without relations to what goes."""
-    gone = {each.identifier for each in targets(entity, BY_IDENTIFIER) if each not in chosen.shown}
+    gone = {each.identifier for each in targets(entity, BY_IDENTIFIER) if not chosen.stays(each)}
     if not gone:
         return entity
     relations = {

@@ -111,13 +111,18 @@ class Chosen:
     """The entities so far, of the kinds before: those that Port will have, and those that are left out.
 
     `kinds` are those of the stack, by the identifiers of their blueprints; None for all. `pointing` are the entities
-    that have an entity in a relation to several.
+    that have an entity in a relation to several. `others` are what Port has of others in our blueprints.
     """
 
     shown: set[Ref] = field(default_factory=set)
     left_out: dict[Ref, LeftOut] = field(default_factory=dict)
     kinds: frozenset[str] | None = None
     pointing: dict[Ref, list[Entity]] = field(default_factory=dict)
+    others: frozenset[Ref] = frozenset()
+
+    def stays(self, ref: Ref) -> bool:
+        """Whether what a relation in Port leads to is there after this run as well."""
+        return ref in self.shown or ref in self.others
 
     def add(self, kind: Blueprint, entities: Iterable[Entity]) -> None:
         """Port will have these entities of that blueprint."""

@@ -85,12 +85,14 @@ def related(
     return found
 
 
-def kept_entity(blueprint: Blueprint, held: Held, context: Context) -> Entity:
-    """The entity as Port has it, as far as it is ours."""
+def kept_entity(blueprint: Blueprint, held: Held, context: Context, kinds: Container[str] | None = None) -> Entity:
+    """The entity as Port has it, as far as it is ours; `kinds` as in `related`."""
     values = {each.identifier: held.properties.get(each.identifier) for each in blueprint.properties}
     relations: dict[str, Related] = {}
     for each in blueprint.relations:
         value = held.relations.get(each.identifier)
+        if each.with_target and kinds is not None and each.target not in kinds:
+            continue  # somebody else's, if there is one
         if value:
             relations[each.identifier] = tuple(value) if isinstance(value, list) else str(value)
         elif each.many:

@@ -48,7 +48,7 @@ def with_held_groups(entity: Entity, held: Held | None, chosen: Chosen) -> tuple
     if held is None or not unread or (chosen.kinds is not None and GROUPS not in chosen.kinds):
         return entity, frozenset()
     found = held.relations.get(TEMPLATE_GROUPS) or ()
-    kept = tuple(each for each in found if Ref(GROUPS, each) in chosen.shown)
+    kept = tuple(each for each in found if chosen.stays(Ref(GROUPS, each)))
     return replace(entity, relations={**entity.relations, TEMPLATE_GROUPS: kept}), frozenset(
         {TEMPLATE_GROUPS} if kept else ()
     )
