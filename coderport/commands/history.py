@@ -93,9 +93,9 @@ async def _undo(
             port_organization=organization.id,
             started=moment,
             entities=tuple(_images(found, now.entities)),
-            definitions=tuple(_turned(each, now) for each in found.define),
+            definitions=(*(_turned(each, now) for each in found.define), *_rights_of_deleted(found, now)),
         )
-        store.keep(kept, settings.keep_runs)
+        store.keep(kept, settings.keep_runs, beside=record.run)
         rest = f"The same command does the rest. What it was about to change is kept as {name}."
         says(lambda cause: f"Ended by {cause.name}, after {writes_text(client.writes)} to Port. {rest}")
         try:
@@ -181,6 +181,15 @@ async def _insist(
 def _turned(image: DefinitionImage, now: Now) -> DefinitionImage:
     """The image of what the undo of `image` changes: what Port holds now, and what it goes back to."""
     return replace(image, before=now.definitions.get((image.kind, image.identifier)), after=image.before)
+
+
+def _rights_of_deleted(found: Undo, now: Now) -> Iterator[DefinitionImage]:
+    """The permissions of the actions that the undo deletes: they go with them."""
+    for image in found.define:
+        if image.kind == "action" and image.before is None:
+            held = now.definitions.get(("permissions", image.identifier))
+            if held is not None:
+                yield DefinitionImage("permissions", image.identifier, held, None)
 
 
 def _images(found: Undo, held: Mapping[Place, PortEntity]) -> Iterator[EntityImage]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from coderport.history.answers import read_answer, restore_answer
+from coderport.history.definitions import permissions_back
 from coderport.history.images import DefinitionImage
 from coderport.history.record import Record
 from coderport.history.undoing import Now, Place, Undo, places_of
@@ -20,6 +21,7 @@ _ORDER = tuple(each.identifier for each in BLUEPRINTS)
 """What others relate to first; blueprints of others come after ours."""
 
 _DEFINITIONS = ("action", "permissions", "answer", "blueprint")
+"""A blueprint is cut only after no entity has the values that go with it; an action before its permissions."""
 
 
 async def read_now(client: PortClient, record: Record, later: Mapping[Place, str]) -> Now:
@@ -71,10 +73,7 @@ async def apply(client: PortClient, undo: Undo) -> list[str]:
             for batch in _batches(of_it, UPSERTS_PER_CALL):
                 outcomes = await client.upsert(blueprint, batch)
                 refused += [str(each.error) for each in outcomes if each.error is not None]
-    # A blueprint is cut only after no entity has the values that go with it; an action before its permissions.
-    for image in sorted(
-        undo.define, key=lambda each: ("action", "permissions", "answer", "blueprint").index(each.kind)
-    ):
+    for image in sorted(undo.define, key=lambda each: _DEFINITIONS.index(each.kind)):
         try:
             await _define(client, image)
         except PortRejected as error:
@@ -89,8 +88,9 @@ async def _define(client: PortClient, image: DefinitionImage) -> None:
     elif image.kind == "answer":
         await restore_answer(client, image)
     elif image.kind == "permissions":
-        if image.before is not None:
-            await client.patch_action_permissions(image.identifier, image.before)
+        assert image.before is not None  # those of a deleted action go with it
+        has = await client.action_permissions(image.identifier)
+        await client.patch_action_permissions(image.identifier, permissions_back(image.before, has))
     elif image.before is None:
         await client.delete_action(image.identifier)
     elif image.after is None:

@@ -110,8 +110,11 @@ def _actions(plan: Plan, leaving: frozenset[str]) -> Iterator[DefinitionImage]:
 
 
 def _permissions(plan: Plan, held: Mapping[str, Mapping[str, Any] | None]) -> Iterator[DefinitionImage]:
-    """The permissions of those actions that the run changes or deletes; what a deleted one had goes with it."""
+    """The permissions of those actions that the run creates, changes or deletes: of a deleted one they go with it."""
     ours = {each.identifier: each.permissions for each in plan.actions}
+    for identifier, permissions in ours.items():
+        if identifier not in plan.held.actions:
+            yield DefinitionImage("permissions", identifier, None, permissions_to_port(permissions))
     for identifier, live in held.items():
         if live is None:
             continue

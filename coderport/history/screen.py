@@ -23,12 +23,17 @@ def show_history(records: Iterable[Record], console: Console) -> None:
     """A line for each run: its name, what it was, and how much it was about to create, change and delete."""
     rows: list[tuple[str | int, ...]] = []
     for each in records:
-        counts = (each.count("created"), each.count("changed"), each.count("deleted"), len(each.definitions))
+        counts = (each.count("created"), each.count("changed"), each.count("deleted"), _definitions(each))
         rows.append((each.run, _HOW[each.how], *counts))
     if rows:
         show_table(("run", "by", "created", "changed", "deleted", "definitions"), rows, console)
     else:
         console.print("No run is kept yet: the history begins with the next run that changes something in Port.")
+
+
+def _definitions(record: Record) -> int:
+    """How many the run was about to write or delete; the permissions of an action that it creates are no other one."""
+    return sum(each.kind != "permissions" or each.before is not None for each in record.definitions)
 
 
 def show_undo(done: Undone, console: Console, *, command: str) -> None:

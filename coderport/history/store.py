@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.history.place import place_of
@@ -39,19 +40,24 @@ class Store:
         self._stack, self._state = stack, state
         self._moved = not state
 
-    def keep(self, record: Record, most: int) -> None:
-        """Writes the record, and then deletes the oldest beyond `most`."""
-
-        def write(files: Any, folder: str) -> None:
-            files.makedirs(folder, exist_ok=True)
-            unfinished = f"{folder}/.{record.run}.partial"
-            files.pipe_file(unfinished, packed(record))
-            files.mv(unfinished, f"{folder}/{record.run}{_SUFFIX}")
-
+    def keep(self, record: Record, most: int, *, beside: str = "") -> None:
+        """Writes the record, and then deletes the oldest beyond `most`, but never `beside`, a run that is needed."""
         self.runs()  # what an older version kept is to be there before this folder is
-        self._done("written to", write)
+        self._write(f"{record.run}{_SUFFIX}", packed(record))
         for run in self.runs()[most:]:
-            self._done("deleted from", partial(_remove, run))
+            if run != beside:
+                self._done("deleted from", partial(_remove, run))
+
+    def _write(self, name: str, content: bytes) -> None:
+        def write(files: Any, folder: str) -> None:
+            _make(files, folder)
+            unfinished = f"{folder}/.{name}.partial"
+            if isinstance(files, LocalFileSystem):
+                Path(unfinished).touch(mode=0o600)
+            files.pipe_file(unfinished, content)
+            files.mv(unfinished, f"{folder}/{name}")
+
+        self._done("written to", write)
 
     def runs(self) -> list[str]:
         """The names of the runs that are kept, the newest first."""
@@ -85,7 +91,7 @@ class Store:
             run = str(path).rpartition("/")[2].removesuffix(_SUFFIX)
             with contextlib.suppress(HistoryError, FileNotFoundError):  # damaged, or moved by another command just now
                 if self._is_ours(unpacked(bytes(files.cat_file(path)), run)):
-                    files.makedirs(folder, exist_ok=True)
+                    _make(files, folder)
                     files.mv(path, f"{folder}/{run}{_SUFFIX}")
                     found.append(run)
         return found
@@ -117,6 +123,13 @@ def _marks(record: Record) -> Iterator[Mark]:
         for value in (*held, *image.values.get(MANAGED_BY, ())):
             if mark := Mark.read(value):
                 yield mark
+
+
+def _make(files: Any, folder: str) -> None:
+    """Makes the folder. On a disk it is this account's alone: records hold the addresses and values of everybody."""
+    files.makedirs(folder, exist_ok=True)
+    if isinstance(files, LocalFileSystem) and (mode := Path(folder).stat().st_mode) & 0o007:
+        Path(folder).chmod(mode & 0o700)
 
 
 def _remove(run: str, files: Any, folder: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from coderport.catalog.meaning import IDENTIFIER, TITLE, same_value
 from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.history.definitions import definitions_back
 from coderport.history.images import DefinitionImage, EntityImage, Pointer
 from coderport.history.record import Record
 from coderport.port.models import PortEntity
@@ -116,14 +117,14 @@ def undo_of(record: Record, now: Now) -> Undo:
     for at, more in last:
         there = point.get(at, {}).get("relations", {})
         point[at] = {"identifier": at[1], **more, "relations": {**there, **more["relations"]}}
-    define, unlike = _definitions(record.definitions, now)
+    define, unlike = definitions_back(record.definitions, now.definitions)
     return Undo(
         rename=rename,
         delete=tuple(delete),
         write=write,
         point=point,
         define=define,
-        stays=(*stays, *not_renamed, *unfit, *lost, *unlike),
+        stays=(*stays, *not_renamed, *unfit, *lost, *(Stays(*each) for each in unlike)),
     )
 
 
@@ -295,56 +296,6 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [names.get(each, each) for each in value]
     return names.get(value, value)
-
-
-# What Port adds to an action that does not say otherwise.
-_DEFAULTS = (("publish", True), ("allowAnyoneToViewRuns", True), ("type", "self-service"), ("visible", True))
-_STAMPS = frozenset({"id", "createdAt", "createdBy", "updatedAt", "updatedBy"})
-
-
-def _definitions(images: Iterable[DefinitionImage], now: Now) -> tuple[tuple[DefinitionImage, ...], list[Stays]]:
-    define: list[DefinitionImage] = []
-    stays: list[Stays] = []
-    for image in images:
-        has = now.definitions.get((image.kind, image.identifier))
-        what = f"{image.kind} {image.identifier}"
-        if image.kind == "blueprint" and image.before is None:
-            if has is not None:
-                stays.append(Stays(what, "stays: others may use it by now. Delete it in Port, where it is empty"))
-        elif _as_before(image, has):
-            continue
-        elif not written(image, has):
-            stays.append(Stays(what, "is not as that run left it: somebody changed it since"))
-        else:
-            define.append(replace(image, before=_plain(image.before)))
-    return tuple(define), stays
-
-
-def _as_before(image: DefinitionImage, has: Mapping[str, Any] | None) -> bool:
-    return (has is None) == (image.before is None) and (has is None or same_value(_plain(has), _plain(image.before)))
-
-
-def written(image: DefinitionImage, has: Mapping[str, Any] | None) -> bool:
-    """Whether Port still holds what the run wrote and nothing that somebody added since."""
-    if image.after is None or has is None:
-        return image.after is None and has is None
-    return _still(image.after, _plain(image.before) or {}, _plain(has) or {})
-
-
-def _still(after: Any, before: Any, has: Any) -> bool:
-    if not (isinstance(after, Mapping) and isinstance(has, Mapping)):
-        return same_value(after, has) or (not after and not has)
-    was: Mapping[str, Any] = before if isinstance(before, Mapping) else {}
-    return all(
-        _still(after[key], was.get(key), has.get(key))
-        if key in after
-        else not has[key] or same_value(has[key], was.get(key)) or (key, has[key]) in _DEFAULTS
-        for key in after.keys() | has.keys()
-    )
-
-
-def _plain(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if body is None else {key: value for key, value in body.items() if key not in _STAMPS}
 
 
 def places_of(record: Record) -> Iterator[Place]:

@@ -51,6 +51,26 @@ def migrated(action: Action, live: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**live, "invocationMethod": {**ours, _DISPATCH: _rest(method, ("type",))}}
 
 
+def same_action(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two actions in Port's JSON mean the same, by what `differences` goes by."""
+    return next(_differences("", one, other), None) is None
+
+
+def same_permissions(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two permissions in Port's JSON mean the same, by what `permission_differences` goes by."""
+    return not any(
+        _another_right(_mapping(one.get(kind)).get(keyword), _mapping(other.get(kind)).get(keyword))
+        for kind in ("execute", "approve")
+        for keyword in _mapping(one.get(kind)).keys() | _mapping(other.get(kind)).keys()
+    )
+
+
+def _another_right(mine: Any, its: Any) -> bool:
+    if isinstance(mine, list) or isinstance(its, list):
+        return _unordered(mine) != _unordered(its)
+    return not _same(mine or None, its or None)
+
+
 def permission_differences(action: str, permissions: Permissions, live: Mapping[str, Any]) -> list[Difference]:
     """Where the permissions of the action of that identifier and those that Port holds do not mean the same."""
     found: list[Difference] = []
@@ -58,21 +78,20 @@ def permission_differences(action: str, permissions: Permissions, live: Mapping[
         held = _mapping(live.get(kind))
         for keyword, mine in ours.items():
             its = held.get(keyword)
-            same = _unordered(mine) == _unordered(its) if isinstance(mine, list) else _same(mine or None, its or None)
-            if not same:
+            if _another_right(mine, its):
                 found.append(Difference(f"{action}.permissions.{kind}.{keyword}", _text(its, mine)))
     return found
 
 
 def _differences(path: str, ours: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Difference]:
     parts = ("trigger", "invocationMethod")
-    yield from _keywords(path, _rest(ours, parts), _rest(live, (*parts, *_STAMPS)), _DEFAULTS)
-    mine, its = ours["trigger"], _mapping(live.get("trigger"))
+    yield from _keywords(path, _rest(ours, (*parts, *_STAMPS)), _rest(live, (*parts, *_STAMPS)), _DEFAULTS)
+    mine, its = _mapping(ours.get("trigger")), _mapping(live.get("trigger"))
     yield from _keywords(path, _rest(mine, ("userInputs",)), _rest(its, ("userInputs",)), _TRIGGER_DEFAULTS)
-    yield from _form(path, mine["userInputs"], _mapping(its.get("userInputs")))
-    method, held = ours["invocationMethod"], _mapping(live.get("invocationMethod"))
-    if method["type"] != held.get("type"):
-        yield Difference(f"{path}.invocationMethod", _text(held.get("type"), method["type"]))
+    yield from _form(path, _mapping(mine.get("userInputs")), _mapping(its.get("userInputs")))
+    method, held = _mapping(ours.get("invocationMethod")), _mapping(live.get("invocationMethod"))
+    if method.get("type") != held.get("type"):
+        yield Difference(f"{path}.invocationMethod", _text(held.get("type"), method.get("type")))
     else:
         where = f"{path}.invocationMethod"
         yield from _keywords(
