@@ -31,12 +31,13 @@ class Answer:
     """A successful answer: decoded JSON (None for 204 and 304).
 
     `asked_at` is the time on the server's clock, to the second and rather too early, at which it was asked;
-    None where the answer has no `Date`.
+    None where the answer has no `Date`. `seconds` is how long the answer took, from the sending of the request on.
     """
 
     status: int
     data: Any
     asked_at: datetime | None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

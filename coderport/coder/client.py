@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -299,7 +299,7 @@ class CoderClient:
             self._persistence.answered()
             raise
         self._persistence.answered()
-        return answer
+        return replace(answer, seconds=took.total_seconds())
 
 
 def _at_least(asked: float | None, persistence: Persistence) -> float | None:

@@ -73,16 +73,23 @@ class Notices:
 
     def __init__(self, client: CoderClient) -> None:
         self._client = client
+        self.took = 0.0
+        """Seconds from the sending of the last request that was answered to its answer."""
 
     async def jobs(self, organization_id: str, *, limit: int, active: bool = False) -> tuple[ListedJob, ...]:
         """The newest jobs of an organization, or the newest active ones; CoderNotFound to who may not read them."""
         path = f"/organizations/{organization_id}/provisionerjobs"
         params: dict[str, str | int] = {"limit": limit, **({"status": ",".join(ACTIVE)} if active else {})}
-        rows = rows_of((await self._client._get(path, params)).data, path)
+        rows = rows_of(await self._data(path, params), path)
         return tuple(read_as(ListedJob, row) for row in rows)
 
     async def audit(self, query: str, *, limit: int) -> tuple[AuditLine, ...]:
         """The newest lines that fit the query; CoderForbidden to who may not read the log."""
-        data = (await self._client._get("/audit", {"q": query, "limit": limit})).data
+        data = await self._data("/audit", {"q": query, "limit": limit})
         rows = data.get("audit_logs") if isinstance(data, Mapping) else None
         return tuple(read_as(AuditLine, row) for row in rows_of(rows, "/audit"))
+
+    async def _data(self, path: str, params: Mapping[str, str | int]) -> Any:
+        answer = await self._client._get(path, params)
+        self.took = answer.seconds
+        return answer.data

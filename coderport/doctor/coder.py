@@ -16,7 +16,7 @@ from coderport.doctor.check import Check, Grade, failed
 from coderport.errors import CoderportError
 from coderport.kinds.all import kinds_asked
 from coderport.kinds.inventory import blind
-from coderport.live.feeds.choosing import reads_jobs, why_no_audit
+from coderport.live.feeds.choosing import audit_absent, jobs_absent
 from coderport.planning.plan import declares_actions
 from coderport.settings import Settings
 from coderport.settings.scope import named_in
@@ -123,8 +123,8 @@ async def _acts(client: CoderClient, scope: tuple[Organization, ...]) -> list[Ch
 async def _feeds(client: CoderClient, scope: tuple[Organization, ...]) -> list[Check]:
     """What `live` would be told of, by its own questions."""
     notices = Notices(client)
-    deaf = [each.name for each in scope if not await reads_jobs(notices, each.id)]
-    no_audit = await why_no_audit(notices)
+    deaf = [each.name for each in scope if await jobs_absent(notices, each.id) is not None]
+    no_audit = absent.why if (absent := await audit_absent(client)) is not None else ""
     jobs = f"not those of {', '.join(map(short, deaf))}" if deaf else "those of each organization"
     said = f"`live` would read the jobs of builds ({jobs}), and {'no' if no_audit else 'the'} audit log."
     if not no_audit and not deaf:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from coderport.coder.errors import CoderError, CoderForbidden, CoderNotFound
 from coderport.live.budget import routine
-from coderport.live.feeds.choosing import Chosen
+from coderport.live.feeds.choosing import Absent, Chosen, Place
 from coderport.live.feeds.feed import Feed
 from coderport.live.health import Health
 from coderport.live.rhythm import AUDIT_EVERY, TEMPLATES_EVERY, Rhythm, stretch
 from coderport.live.values import Hint
 
 CHOSEN_EVERY = 3600.0
+TRIED_EVERY = 60.0
+"""Seconds between two tries of a feed that failed when it was chosen."""
 LONGEST_PAUSE = 30.0
 """Seconds between two looks of a feed that does not answer."""
-_RETRY = 30.0
 _EVERY = {"templates": TEMPLATES_EVERY, "audit": AUDIT_EVERY}
 """Seconds between two looks of the feeds that are in no hurry."""
 _MOST_STRETCH = 2.0
@@ -30,12 +31,13 @@ _LOG = logging.getLogger(__name__)
 class Following:
     """Asks the feeds. `choose` says which, `rhythm_of` how often; `hinted` takes hints, `gap` hears of lost ones.
 
-    `per_second` says how many requests a second the budget allows from now on.
+    `choose` is told which are had, and whether these are to be asked anew. `per_second` says how many requests a second
+    the budget allows from now on.
     """
 
     def __init__(
         self,
-        choose: Callable[[], Awaitable[Chosen]],
+        choose: Callable[[Collection[Place], bool], Awaitable[Chosen]],
         rhythm_of: Callable[[Chosen], Rhythm],
         hinted: Callable[[tuple[Hint, ...]], None],
         gap: Callable[[], None],
@@ -46,14 +48,15 @@ class Following:
         self._hinted, self._gap, self._health = hinted, gap, health
         self.rhythm = Rhythm(0.0, 0.0)
         self._requests = 0
-        self.feeds: dict[tuple[str, str], Feed] = {}
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self.feeds: dict[Place, Feed] = {}
+        self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._again = asyncio.Event()
-        self._absent: dict[str, str] = {}
+        self._absent: Mapping[Place, Absent] = {}
+        self._chosen_at = time.monotonic()
 
     async def choose(self) -> None:
-        """Chooses for the first time. Raises a CoderError where Coder does not answer."""
-        self._adjust(await self._choose())
+        """Chooses for the first time."""
+        self._adjust(await self._choose((), True))
 
     async def run(self) -> None:
         """Goes on until it is cancelled."""
@@ -62,12 +65,13 @@ class Following:
                 self._start()
                 waiting = asyncio.ensure_future(self._again.wait())
                 done, _ = await asyncio.wait(
-                    {waiting, *self._tasks.values()}, timeout=CHOSEN_EVERY, return_when="FIRST_COMPLETED"
+                    {waiting, *self._tasks.values()},
+                    timeout=TRIED_EVERY if self.left_out else CHOSEN_EVERY,
+                    return_when="FIRST_COMPLETED",
                 )
                 waiting.cancel()
                 for task in done - {waiting}:
                     task.result()
-                self._again.clear()
                 await self._chosen_again()
         finally:
             for task in self._tasks.values():
@@ -82,13 +86,21 @@ class Following:
         """The feed that should tell of changes of that property; "none" where there is none."""
         return next((feed.name for feed in self.feeds.values() if name in feed.properties), "none")
 
+    @property
+    def left_out(self) -> str:
+        """The feeds that are missing because they failed when they were chosen, for a person; empty where none is."""
+        whys = {name: each.why for (name, _), each in self._absent.items() if each.fails}
+        said = "; ".join(f"{name}: {why}" for name, why in sorted(whys.items()))
+        return f"Without a feed that does not answer, which is tried again: {said}" if said else ""
+
     async def _chosen_again(self) -> None:
-        try:
-            self._adjust(await self._choose())
-        except CoderError as error:
-            _LOG.warning("cannot choose feeds", extra={"reason": str(error)})
-            self._again.set()
-            await asyncio.sleep(_RETRY)
+        """Asks all, or between two hours those alone that failed."""
+        anew = self._again.is_set() or time.monotonic() - self._chosen_at >= CHOSEN_EVERY
+        self._again.clear()
+        if anew:
+            self._chosen_at = time.monotonic()
+        with routine():
+            self._adjust(await self._choose(self.feeds.keys(), anew))
 
     def _adjust(self, found: Chosen) -> None:
         """Keeps the feeds that go on, with what they know, and tells a person of what is new."""
@@ -98,7 +110,7 @@ class Following:
         wanted = {(feed.name, feed.place): feed for feed in found.feeds}
         for place in self.feeds.keys() - wanted.keys():
             del self.feeds[place]
-            self._health.forget(place[0])
+            self._health.forget(*place)
             if task := self._tasks.pop(place, None):
                 task.cancel()
         for place, feed in wanted.items():
@@ -107,10 +119,13 @@ class Following:
                 _LOG.info(
                     "feed", extra={"feed": feed.name, "covers": feed.covers, "seconds": round(self._every(feed), 2)}
                 )
-        if found.absent != self._absent:
-            self._absent = found.absent
-            for name, why in found.absent.items():
-                _LOG.info("no feed", extra={"feed": name, "reason": why})
+        for place, absent in found.absent.items():
+            if self._absent.get(place) != absent:
+                level = logging.WARNING if absent.fails else logging.INFO
+                _LOG.log(level, "no feed", extra={"feed": place[0], "place": place[1], "reason": absent.why})
+        self._absent = found.absent
+        missing = {name for (name, _), each in found.absent.items() if each.fails}
+        self._health.asked(had={name for name, _ in self.feeds}, missing=missing)
 
     def _start(self) -> None:
         for place, feed in self.feeds.items():
@@ -132,13 +147,13 @@ class Following:
                 with routine():
                     hints = await feed.look()
             except CoderError as error:
-                self._health.failed(feed.name, error)
+                self._health.failed(feed.name, error, feed.place)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 if isinstance(error, (CoderNotFound, CoderForbidden)):  # the token has lost the right
                     self._again.set()
             else:
                 pause = self._pause(feed)
-                self._health.works(feed.name)
+                self._health.works(feed.name, feed.place)
                 self._hinted(hints)
                 if feed.gap:
                     self._gap()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from coderport.errors import CoderportError
 
@@ -15,32 +15,63 @@ _LOG = logging.getLogger(__name__)
 
 
 class Health:
-    """Failures by source. `told` hears of each answer and failure, `back` of a source that was away for long."""
+    """Failures by source and place. `told` hears whether each source works, or that it is asked no more (None).
 
-    def __init__(self, told: Callable[[str, bool], None], back: Callable[[], None]) -> None:
+    `back` is called where one was away for long.
+
+    A source of a name may be asked in several places, as jobs are in each organization: it works where all of them do.
+    """
+
+    def __init__(self, told: Callable[[str, bool | None], None], back: Callable[[], None]) -> None:
         self._told, self._back = told, back
-        self._failing: dict[str, tuple[float, str]] = {}
+        self._feeds: set[str] = set()
+        self._missing: set[str] = set()
+        self._failing: dict[tuple[str, str], tuple[float, str]] = {}
 
     @property
     def text(self) -> str:
-        """What fails, for a person; empty where nothing does."""
-        return "; ".join(f"{name}: {why}" for name, (_, why) in sorted(self._failing.items()))
+        """What fails, for a person; empty where nothing does. Of each source one failure is told, and how many more."""
+        by_name: dict[str, list[str]] = {}
+        for (name, _), (_, why) in sorted(self._failing.items()):
+            by_name.setdefault(name, []).append(why)
+        more = {name: len(whys) - 1 for name, whys in by_name.items()}
+        return "; ".join(
+            f"{name}: {whys[0]}" + (f" (and {more[name]} more)" if more[name] else "") for name, whys in by_name.items()
+        )
 
-    def failed(self, name: str, error: CoderportError) -> None:
-        """The source did not answer."""
-        since, _ = self._failing.get(name, (time.monotonic(), ""))
-        self._failing[name] = (since, str(error))
-        self._told(name, False)
-        _LOG.warning("does not answer", extra={"feed": name, "reason": str(error)})
+    def failed(self, name: str, error: CoderportError, place: str = "") -> None:
+        """The source did not answer there."""
+        since, _ = self._failing.get((name, place), (time.monotonic(), ""))
+        self._failing[name, place] = (since, str(error))
+        self._tell(name)
+        _LOG.warning("does not answer", extra={"feed": name, "place": place, "reason": str(error)})
 
-    def works(self, name: str) -> None:
-        """The source has answered."""
-        self._told(name, True)
-        found = self._failing.pop(name, None)
+    def works(self, name: str, place: str = "") -> None:
+        """The source has answered there."""
+        found = self._failing.pop((name, place), None)
+        self._tell(name)
         if found is not None and time.monotonic() - found[0] > AWAY_SECONDS:
-            _LOG.info("answers again", extra={"feed": name, "seconds": round(time.monotonic() - found[0])})
+            away = round(time.monotonic() - found[0])
+            _LOG.info("answers again", extra={"feed": name, "place": place, "seconds": away})
             self._back()
 
-    def forget(self, name: str) -> None:
-        """The source is asked no more."""
-        self._failing.pop(name, None)
+    def forget(self, name: str, place: str = "") -> None:
+        """The source is asked there no more."""
+        self._failing.pop((name, place), None)
+
+    def keep(self, name: str, places: Collection[str]) -> None:
+        """The source has these places, and no others."""
+        for other, place in list(self._failing):
+            if other == name and place not in places:
+                self.forget(name, place)
+
+    def asked(self, had: Collection[str], missing: Collection[str]) -> None:
+        """The feeds that are asked from now on, and those that are `missing` in some place because they failed."""
+        for name in self._feeds - {*had, *missing}:
+            self._told(name, None)
+        self._feeds, self._missing = {*had, *missing}, set(missing)
+        for name in self._feeds:
+            self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        self._told(name, name not in self._missing and all(other != name for other, _ in self._failing))

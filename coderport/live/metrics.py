@@ -69,9 +69,12 @@ class LiveMetrics:
         self._oldest.set_function(gauges["oldest"])
         self._waiting.set_function(gauges["waiting"])
 
-    def feed(self, name: str, answers: bool) -> None:
-        """Whether the feed answered its last look."""
-        self._feeds.labels(name).set(float(answers))
+    def feed(self, name: str, answers: bool | None) -> None:
+        """Whether the feed answered its last look, in each place; None where it is asked no more."""
+        if answers is None:
+            self._feeds.remove(name)
+        else:
+            self._feeds.labels(name).set(float(answers))
 
     def written(self, order: Order) -> None:
         """Port has taken a write."""

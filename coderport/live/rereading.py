@@ -29,7 +29,7 @@ class Partition:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.read_at = time.monotonic()
+        self.read_at = self.tried_at = time.monotonic()
 
 
 class Rereading:
@@ -73,8 +73,20 @@ class Rereading:
         self.renew()
         if self._urgent:
             return next(iter(self._urgent.items()))
-        oldest = min(self._partitions.values(), key=lambda each: each.read_at, default=None)
+        oldest = min(self._partitions.values(), key=lambda each: each.tried_at, default=None)
         return None if oldest is None else (oldest.name, ())
+
+    @property
+    def names(self) -> Collection[str]:
+        """The partitions that there are."""
+        return self._partitions.keys() | self._urgent.keys()
+
+    def failed(self, name: str) -> None:
+        """It could not be read: the others have their turn before it comes again."""
+        if name in self._partitions:
+            self._partitions[name].tried_at = time.monotonic()
+        if (events := self._urgent.pop(name, None)) is not None:
+            self._urgent[name] = events
 
     async def read(self, name: str, events: tuple[Event, ...]) -> tuple[Reading, tuple[Hint, ...]]:
         """All of a partition, and hints for those of its entities in Port that Coder did not show.
@@ -88,7 +100,7 @@ class Rereading:
         if self._urgent.get(name) is events:  # else something more has happened meanwhile
             del self._urgent[name]
         if name in self._partitions:
-            self._partitions[name].read_at = time.monotonic()
+            self._partitions[name].read_at = self._partitions[name].tried_at = time.monotonic()
         hinted = {Ref(WORKSPACE.identifier, each): events for each in rows} if events else {}
         reading = Reading(asked, referred, rows, events=hinted)
         return reading, tuple(self._unseen(templates, rows.keys()))

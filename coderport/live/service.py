@@ -108,9 +108,11 @@ class Live:
         self._hinted(self._notifications.hints(body))
 
     def details(self) -> str:
-        """What else a person should know, ready or not: deletions that are held, and what allows them."""
+        """What else a person should know, ready or not: held deletions with what allows them, and missing feeds."""
         held = len(self._deletions.held)
-        return f"{held} deletions are held. {self._release()}" if held else ""
+        deletions = f"{held} deletions are held. {self._release()}" if held else ""
+        feeds = self._following.left_out if self._following is not None and self._begun else ""
+        return "\n".join(filter(None, (deletions, feeds)))
 
     def _release(self) -> str:
         number = len(self._deletions.held)
@@ -145,14 +147,14 @@ class Live:
         self._others = Others(self._port, catalog, writer)
         self._identity = Identity(self._coder, catalog)
         self._following = Following(
-            lambda: chosen(self._coder, catalog),
+            lambda had, anew: chosen(self._coder, catalog, had, anew=anew),
             self._rhythm,
             self._hinted,
             self._rereading.all_at_once,
             self._health,
             lambda: self._budget.per_second,
         )
-        await self._until_chosen(self._following)
+        await self._following.choose()
         self._order(beginning.reading)
         self._begun = True
         self.metrics.since = datetime.now(timezone.utc)
@@ -186,15 +188,6 @@ class Live:
                 self._not_begun = str(error)
                 _LOG.warning("cannot begin", extra={"reason": str(error)})
             await asyncio.sleep(RETRY_SECONDS)
-
-    async def _until_chosen(self, following: Following) -> None:
-        while True:
-            try:
-                await following.choose()
-                return
-            except CoderError as error:
-                self._not_begun = str(error)
-                await asyncio.sleep(RETRY_SECONDS)
 
     def _read_all_again(self) -> None:
         if self._rereading is not None:
@@ -257,15 +250,17 @@ class Live:
         await self._until_partition(rest_of(self._settings.live.resync.total_seconds()))
         while True:
             following = self._rereading.next()
+            self._health.keep("re-read", self._rereading.names)
             if following is not None:
                 try:
                     reading, unseen = await self._rereading.read(*following)
                     await self._identity.insist_on(reading.workspaces.values())
                 except CoderError as error:
-                    self._health.failed("re-read", error)
+                    self._health.failed("re-read", error, following[0])
+                    self._rereading.failed(following[0])
                     await asyncio.sleep(1)
                 else:
-                    self._health.works("re-read")
+                    self._health.works("re-read", following[0])
                     self._order(reading, rereading=not following[1])
                     self.hints.add(unseen)
             self.metrics.settle()

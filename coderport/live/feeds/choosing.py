@@ -5,13 +5,13 @@ Coder 2.20 tells a template admin by `POST /authcheck` that they may read provis
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import asyncio
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderNotFound
+from coderport.coder.errors import CoderBadRequest, CoderError, CoderForbidden, CoderNotFound
 from coderport.coder.notices import Notices
 from coderport.live.catalog import Catalog
 from coderport.live.feeds.audit import DEAREST, AuditFeed
@@ -20,7 +20,18 @@ from coderport.live.feeds.jobs import JobsFeed
 from coderport.live.feeds.templates import TemplatesFeed
 from coderport.live.feeds.transitional import STATUSES, TransitionalFeed
 
+Place = tuple[str, str]
+"""The name of a feed, and what sets it apart from others of its name."""
+
 _NOT_READABLE = (CoderNotFound, CoderForbidden, CoderBadRequest)
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Why a feed is not had. Where it `fails`, Coder did not say that it may not be read: it is tried again soon."""
+
+    why: str
+    fails: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,46 +39,57 @@ class Chosen:
     """The feeds that are had, those that are not with the reason, and how many requests one look at builds takes."""
 
     feeds: tuple[Feed, ...]
-    absent: dict[str, str]
+    absent: Mapping[Place, Absent]
     requests: int
 
 
-async def chosen(coder: CoderClient, catalog: Catalog) -> Chosen:
-    """Asks each feed. Raises a CoderError where Coder does not answer at all."""
+async def chosen(coder: CoderClient, catalog: Catalog, had: Collection[Place] = (), *, anew: bool = True) -> Chosen:
+    """Asks each feed. One that is `had` is given up only where Coder refuses it, and not asked at all unless `anew`."""
     notices = Notices(coder)
+
+    async def why_not(place: Place) -> Absent | None:
+        if place in had and not anew:
+            return None
+        name, organization = place
+        found = await (jobs_absent(notices, organization) if name == JobsFeed.name else audit_absent(coder))
+        return None if found is not None and found.fails and place in had else found
+
     organizations = [each.id for each in catalog.ground.snapshot.organizations]
-    readable = [each for each in organizations if await reads_jobs(notices, each)]
+    places = [*((JobsFeed.name, each) for each in organizations), (AuditFeed.name, AuditFeed.place)]
+    answers = dict(zip(places, await asyncio.gather(*(why_not(each) for each in places)), strict=True))
+    absent = {place: found for place, found in answers.items() if found is not None}
+    readable = [each for each in organizations if (JobsFeed.name, each) not in absent]
     feeds: list[Feed] = [JobsFeed(notices, each, catalog.ground.settings.of_stack) for each in readable]
-    absent: dict[str, str] = {}
     requests = len(readable)
     if len(readable) < len(organizations):
-        absent["jobs"] = "the jobs of an organization are readable to its admins and to owners"
         feeds.append(TransitionalFeed(coder))
         requests += len(STATUSES)
     feeds.append(TemplatesFeed(coder, lambda: catalog.templates))
-    why = await why_no_audit(notices)
-    if why:
-        absent["audit"] = why
-    else:
+    if (AuditFeed.name, AuditFeed.place) not in absent:
         feeds.append(AuditFeed(notices, lambda: datetime.now(timezone.utc)))
     return Chosen(tuple(feeds), absent, requests)
 
 
-async def reads_jobs(notices: Notices, organization_id: str) -> bool:
-    """Whether the token reads the jobs of an organization."""
+async def jobs_absent(notices: Notices, organization_id: str) -> Absent | None:
+    """Why the jobs of an organization are not read; None where they are."""
     try:
         await notices.jobs(organization_id, limit=1)
     except _NOT_READABLE:
-        return False
-    return True
+        return Absent("the jobs of an organization are readable to its admins and to owners")
+    except CoderError as error:
+        return Absent(str(error), fails=True)
+    return None
 
 
-async def why_no_audit(notices: Notices, clock: Callable[[], float] = time.monotonic) -> str:
-    """Why the audit log is not used; empty where it is."""
-    began = clock()
+async def audit_absent(coder: CoderClient) -> Absent | None:
+    """Why the audit log is not used; None where it is. Its price is what Coder took for the answer, and no waiting."""
+    notices = Notices(coder)
     try:
         await AuditFeed(notices, lambda: datetime.now(timezone.utc)).look()
     except _NOT_READABLE:
-        return "the audit log is readable to owners, auditors and organization admins"
-    took = clock() - began
-    return f"a look at the audit log takes {took:.1f} s, which is too dear" if took > DEAREST else ""
+        return Absent("the audit log is readable to owners, auditors and organization admins")
+    except CoderError as error:
+        return Absent(str(error), fails=True)
+    if notices.took > DEAREST:
+        return Absent(f"a look at the audit log takes {notices.took:.1f} s, which is too dear")
+    return None

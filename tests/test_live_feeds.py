@@ -1,0 +1,107 @@
+"""The feeds of `live` when they fail: none stops it, each failure is told, and what was left out is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from live_world import LiveWorld, in_world, played
+
+from coderport.coder.errors import CoderError
+from coderport.live.health import AWAY_SECONDS, Health
+
+
+def figure(live: Any, name: str) -> list[str]:
+    return [line for line in live.metrics.exposition().decode().splitlines() if line.startswith(name)]
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("/api/v2/audit", {"kind": "status", "status": 500}),
+        ("/api/v2/audit", {"kind": "html"}),
+        ("/api/v2/audit", {"kind": "status", "status": 200, "body": {"audit_logs": "none"}}),
+        ("/api/v2/audit", {"kind": "latency", "delay_ms": 3_600_000}),
+        ("/provisionerjobs", {"kind": "redirect"}),
+        ("/provisionerjobs", {"kind": "drop_connection"}),
+        ("/provisionerjobs", {"kind": "status", "status": 200, "body": {"rows": []}}),
+    ],
+)
+def test_a_feed_that_fails_at_the_start_is_left_out_said_and_tried_again(path: str, fault: dict[str, Any]) -> None:
+    name = "audit" if path.endswith("audit") else "jobs"
+
+    async def test(world: LiveWorld) -> None:
+        world.coder.faults.add(path=path, **fault)
+        live = await world.live()
+        assert name not in live.feeds
+        assert "tried again" in live.details() and f"{name}: " in live.details()
+        assert figure(live, f'coderport_live_feed_up{{feed="{name}"}}') == [
+            f'coderport_live_feed_up{{feed="{name}"}} 0.0'
+        ]
+        first, *_ = sorted(world.coder.workspace_ids())
+        world.coder.set_build_seconds(30, 60)
+        world.build(first, "stop")
+        await world.until(lambda: world.value(first, "status") in ("pending", "stopping"), "it follows", 60)
+        world.coder.faults.clear()
+        await world.until(lambda: name in live.feeds, "had again", 300)
+        assert live.details() == ""
+
+    played(test, 204, {})
+
+
+@in_world(seed=101)
+async def test_a_feed_that_fails_in_one_organization_is_not_cleared_by_another(world: LiveWorld) -> None:
+    made = world.coder.create_organization("later")
+    world.coder.create_template("of-later", organization=made)
+    workspace = world.coder.create_workspace(template="of-later")
+    await world.run("up")
+    live = await world.live()
+    await asyncio.sleep(30)
+    world.coder.faults.add(kind="status", status=500, path=f"/organizations/{made}/provisionerjobs")
+    await asyncio.sleep(60)
+    world.coder.stop(workspace)
+    for _ in range(300):
+        await asyncio.sleep(1)
+        assert made in live.why_not_ready()
+    assert figure(live, 'coderport_live_feed_up{feed="jobs"}') == ['coderport_live_feed_up{feed="jobs"} 0.0']
+    world.coder.faults.clear()
+    await world.until(lambda: world.value(workspace, "status") == "stopped", "caught up", 60)
+    await world.until(lambda: live.why_not_ready() == "", "ready again", 60)
+
+
+def test_failures_are_kept_by_feed_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, told, back = 0.0, dict[str, bool | None](), list[float]()
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    health = Health(told.__setitem__, lambda: back.append(now))
+    health.asked({"jobs", "audit"}, set())
+    health.failed("jobs", CoderError("one is away"), "one")
+    health.works("jobs", "two")
+    assert health.text == "jobs: one is away"
+    assert told == {"jobs": False, "audit": True}
+    health.failed("jobs", CoderError("three is away"), "three")
+    assert health.text == "jobs: one is away (and 1 more)"
+    now = AWAY_SECONDS + 1
+    health.works("jobs", "two")
+    assert not back
+    health.works("jobs", "one")
+    assert back == [now]
+    health.keep("jobs", {"one", "two"})
+    assert health.text == ""
+    health.asked({"jobs"}, {"jobs"})
+    assert told == {"jobs": False, "audit": None}
+
+
+@in_world(seed=205)
+async def test_a_part_that_cannot_be_read_again_does_not_keep_the_others_waiting(world: LiveWorld) -> None:
+    world.coder.create_template("broken")
+    broken = world.coder.create_workspace(template="broken")
+    await world.run("up")
+    live = await world.live()
+    first = next(each for each in sorted(world.coder.workspace_ids()) if each != broken)
+    await asyncio.sleep(60)
+    world.coder.faults.add(kind="status", status=500, path=r"/workspaces\?.*broken")
+    await asyncio.sleep(700)
+    world.coder.set_workspace(first, ttl_ms=3_600_000)  # no feed says so
+    await world.until(lambda: world.value(first, "ttl_ms") == 3_600_000, "found", 700)
+    assert "re-read: " in live.why_not_ready()
