@@ -8,12 +8,13 @@ from typing import Any
 from unittest import mock
 
 import test_live_follows as follows
+import test_live_refused as refusals
 import test_live_rules as rules
 
 from coderport.coder.fate import Fate
 from coderport.coder.reading import proof
 from coderport.guard.deletions import Disappearances
-from coderport.live import beginning, budget, catalog, deleting, identity, others, rereading, writing
+from coderport.live import beginning, budget, catalog, deleting, identity, others, refused, rereading, service, writing
 from coderport.live.feeds import jobs
 from coderport.live.values import Reading
 
@@ -128,6 +129,30 @@ def _absent_count() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _no_pause() -> Iterator[None]:
+    """What Port has refused is sent again at once, and looked at again each time."""
+    with (
+        mock.patch.object(refused.Refused, "waits", lambda *_: False),
+        mock.patch.object(refused.Refused, "may_lead_to_another_look", lambda *_: True),
+    ):
+        yield
+
+
+@contextmanager
+def _never_again() -> Iterator[None]:
+    """What Port has refused once is not tried again."""
+    with mock.patch.object(refused.Refused, "due", lambda *_: ()):
+        yield
+
+
+@contextmanager
+def _any_blueprint() -> Iterator[None]:
+    """Blueprints are compared at the beginning alone."""
+    with mock.patch.object(service, "blueprint_misfits", lambda *_: iter(())):
+        yield
+
+
 PROTECTIONS: Mapping[str, tuple[Switch, Callable[[], None]]] = {
     "only 410 is a deletion": (_believes_404, rules.test_what_coder_does_not_show_stays),
     "everything is read again": (
@@ -163,5 +188,17 @@ PROTECTIONS: Mapping[str, tuple[Switch, Callable[[], None]]] = {
     "what live deleted is no deletion of a run": (
         _absent_count,
         rules.test_a_run_after_a_day_of_live_finds_nothing_to_write_to_port,
+    ),
+    "what Port refuses waits": (
+        _no_pause,
+        refusals.test_a_template_that_port_refuses_and_its_workspaces_wait_for_their_pause,
+    ),
+    "what Port refused is tried again": (
+        _never_again,
+        refusals.test_what_port_refuses_to_delete_stops_no_other_and_goes_later,
+    ),
+    "blueprints are compared again": (
+        _any_blueprint,
+        refusals.test_a_changed_blueprint_is_found_within_resync_where_nothing_is_written,
     ),
 }

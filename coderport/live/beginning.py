@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Protocol
+from typing import Any, Protocol
 
 from coderport.catalog.agreement import differences
 from coderport.coder.client import CoderClient
@@ -98,18 +98,19 @@ def insist_on_fit(stack: str, settings: Settings, past: Past) -> None:
         )
 
 
-def _misfits(settings: Settings, past: Past) -> Iterable[str]:
-    declared = blueprints_of(kinds_asked(settings))
-    found = {
-        each.identifier: tuple(differences(each, live))
-        for each in declared
-        if (live := past.held.blueprints.get(each.identifier)) is not None
-    }
-    blueprints = {name: each for name, each in found.items() if each}
-    yield from misfits(settings, replace(past, unremembered={}), Difference(blueprints=blueprints), SUCCEEDED)
-    for each in declared:
-        if each.identifier not in past.held.blueprints:
+def blueprint_misfits(settings: Settings, blueprints: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """How Port's blueprints, by identifier, are not as a run with these settings declares them: a clause each."""
+    for each in blueprints_of(kinds_asked(settings)):
+        live = blueprints.get(each.identifier)
+        if live is None:
             yield f"Port has no blueprint {each.identifier}"
+        elif found := differences(each, live):
+            yield f"Port's blueprint {each.identifier} is not as declared ({found[0]})"
+
+
+def _misfits(settings: Settings, past: Past) -> Iterator[str]:
+    yield from misfits(settings, replace(past, unremembered={}), Difference(), SUCCEEDED)
+    yield from blueprint_misfits(settings, past.held.blueprints)
 
 
 def _entities_alone(settings: Settings, past: Past) -> tuple[Settings, Past]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
@@ -21,14 +21,12 @@ from coderport.kinds.inventory import inventory_of
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.deleting import Deletions
+from coderport.live.refused import DELETION, Refused
 from coderport.live.values import KEPT, Order, Reading
 from coderport.planning.past import Past
 from coderport.planning.plan import wanted_of
 from coderport.port.models import PortEntity
 from coderport.settings import Settings
-
-REJECTED_FOR = timedelta(minutes=10)
-"""Until what Port did not take is tried again."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Catalog:
         self.foreign: set[Ref] = set()
         self.builds: dict[str, int] = {}
         self._accepted: dict[Ref, float] = {}
-        self._rejected: dict[Ref, tuple[bytes, datetime]] = {}
+        self.refused = Refused()
         self.held: dict[str, dict[str, PortEntity]] = {}
         self.stand_on(ground)
 
@@ -155,7 +153,7 @@ class Catalog:
             self.foreign.discard(key)
             self.deletions.release([key])
             changed = ("$title",) if held is None else tuple(sorted(difference(entity, held)))
-            if not changed or self._is_rejected(entity, now):
+            if not changed or self.refused.waits(key, now, _digest(entity)):
                 continue
             yield Order(key, entity, reading.asked, changed, reading.events.get(key, ()), created=held is None)
             self.expect(entity)
@@ -166,10 +164,8 @@ class Catalog:
     def _deletions(self, wanted: Desired, reading: Reading, now: datetime) -> Iterator[Order]:
         for blueprint in reversed(KEPT):
             name = blueprint.identifier
-            found: dict[Ref, LeftOut | None] = {
-                key: why for key, why in wanted.left_out.items() if key.blueprint == name and self._may_delete(key)
-            }
-            found |= {key: None for key in reading.gone if key.blueprint == name and self._may_delete(key)}
+            found: dict[Ref, LeftOut | None] = {**wanted.left_out, **dict.fromkeys(reading.gone)}
+            found = {key: why for key, why in found.items() if key.blueprint == name and self._may_delete(key, now)}
             if not found and not self.deletions.held:
                 continue
             for key in self.deletions.permitted(name, found, self.owner, self.held, now):
@@ -178,10 +174,10 @@ class Catalog:
                     self.templates.pop(key.identifier, None)
                 yield Order(key, None, reading.asked, (), reading.events.get(key, ()))
 
-    def _may_delete(self, key: Ref) -> bool:
-        """Whether the entity is ours; the guard judges the rest."""
+    def _may_delete(self, key: Ref, now: datetime) -> bool:
+        """Whether the entity is ours, and Port has not just refused to delete it; the guard judges the rest."""
         held = self.has(key)
-        return held is not None and self.is_ours(held)
+        return held is not None and self.is_ours(held) and not self.refused.waits(key, now, DELETION)
 
     def expect(self, entity: Entity) -> None:
         """Port is about to hold that; what others added to the entity stays."""
@@ -196,10 +192,6 @@ class Catalog:
             properties={**theirs, **entity.properties},
             relations={**dict.fromkeys(before.relations), **entity.relations},
         )
-
-    def _is_rejected(self, entity: Entity, now: datetime) -> bool:
-        what, since = self._rejected.get(Ref(entity.blueprint, entity.identifier), (b"", now))
-        return what == _digest(entity) and now - since < REJECTED_FOR
 
     def seen(self, held: PortEntity) -> bool:
         """Takes what Port was found to hold; whether that is another than was expected of an entity of ours."""
@@ -216,18 +208,32 @@ class Catalog:
 
     def written(self, key: Ref, at: str) -> None:
         """Port has carried out a write, at that time."""
+        self.refused.written(key)
         if (held := self.has(key)) is not None:
             self.held[key.blueprint][key.identifier] = replace(held, updated_at=at)
 
-    def rejected(self, entity: Entity, names: Collection[str]) -> None:
-        """Port does not take these properties of the entity: it is not sent again for a while, unless it changes."""
-        key = Ref(entity.blueprint, entity.identifier)
-        if not names:
-            return
-        self._rejected[key] = _digest(entity), datetime.now(timezone.utc)
-        if (held := self.has(key)) is not None:
+    def refused_in_part(self, entity: Entity, names: Collection[str]) -> None:
+        """Port holds the entity without these properties: they wait for a while, unless the entity changes."""
+        self.refused.note(entity.ref, _digest(entity), datetime.now(timezone.utc))
+        if (held := self.has(entity.ref)) is not None:
             properties = {name: value for name, value in held.properties.items() if name not in names}
-            self.held[key.blueprint][key.identifier] = replace(held, properties=properties)
+            self.held[entity.blueprint][entity.identifier] = replace(held, properties=properties)
+
+    def refused_whole(self, entity: Entity, held: PortEntity | None, lacks: Collection[Ref] = ()) -> None:
+        """Port takes nothing of the entity, perhaps because it `lacks` what that refers to; it holds `held`."""
+        self.refused.note(entity.ref, _digest(entity), datetime.now(timezone.utc), lacks=lacks)
+        self._holds(entity.ref, held)
+
+    def refused_to_delete(self, held: PortEntity) -> None:
+        """Port keeps the entity, though it was to go."""
+        self.refused.note(Ref(held.blueprint, held.identifier), DELETION, datetime.now(timezone.utc))
+        self._holds(Ref(held.blueprint, held.identifier), held)
+
+    def _holds(self, key: Ref, held: PortEntity | None) -> None:
+        if held is None:
+            self.held[key.blueprint].pop(key.identifier, None)
+        else:
+            self.held[key.blueprint][key.identifier] = held
 
 
 def _digest(entity: Entity) -> bytes:

@@ -16,7 +16,7 @@ from coderport.coder.errors import CoderError
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
-from coderport.live.beginning import Beginning, LiveStack, begin
+from coderport.live.beginning import Beginning, LiveStack, begin, blueprint_misfits
 from coderport.live.budget import Budget, patient, routine
 from coderport.live.catalog import Catalog
 from coderport.live.deleting import Deletions
@@ -27,7 +27,7 @@ from coderport.live.health import Health
 from coderport.live.hints import Hints
 from coderport.live.identity import Identity
 from coderport.live.metrics import NO_FEED, LiveMetrics
-from coderport.live.others import EVERY, Others
+from coderport.live.others import EVERY, OTHERS, Others
 from coderport.live.reading import PER_PROOF, PER_READING, Hinted, Reader
 from coderport.live.rereading import PAGE, REREAD, Rereading
 from coderport.live.rhythm import Rhythm, rest_of, rhythm_of
@@ -43,6 +43,8 @@ RETRY_SECONDS = 30.0
 IDENTITY_EVERY = 60.0
 STACK_EVERY = 60.0
 """Seconds at least between two looks at the stack, which take the Pulumi CLI."""
+BLUEPRINTS_EVERY = 60.0
+"""Seconds at least between two looks at Port's blueprints."""
 READY_LAG = 30.0
 """Seconds of lag up to which it is ready."""
 
@@ -50,7 +52,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class _Anew(Exception):
-    """What it stands on has changed."""
+    """What it stands on has changed; the text says what, as a clause."""
 
 
 class Live:
@@ -64,7 +66,7 @@ class Live:
         self.hints = Hints()
         self._proofs = Hints()
         self._deletions = Deletions(settings.guard, {})
-        self._begun = False
+        self._begun = self._tried = False
         self._health = Health(self.metrics.feed, self._read_all_again)
         self._not_begun = "it has not begun"
         self._following: Following | None = None
@@ -127,16 +129,15 @@ class Live:
         """Goes on until it is cancelled. Raises Refusal where Coder is not the one that it was."""
         while True:
             try:
-                await self._life()
-            except _Anew:
-                _LOG.info("begins anew", extra={"reason": "a run with other settings or another version came by"})
-            self._begun, self._not_begun = False, "it begins anew, because a run has changed what it stands on"
-            self._settings = await asyncio.to_thread(self._stack.settings)
+                await self._life(await self._beginning())
+            except _Anew as anew:
+                self._begun, self._writer, self._not_begun = False, None, f"it begins anew, because {anew}"
+                _LOG.info("begins anew", extra={"reason": str(anew)})
 
-    async def _life(self) -> None:
+    async def _life(self, beginning: Beginning) -> None:
         """From a beginning on. _Anew where that holds no longer."""
-        beginning = await self._beginning()
         self._fit = beginning.fit
+        self._health = Health(self.metrics.feed, self._read_all_again)
         catalog = Catalog(beginning.ground, self._deletions)
         self._catalog = catalog
         self._reader = Reader(self._coder, catalog)
@@ -169,6 +170,8 @@ class Live:
                 self._watching_others(),
                 self._watching_coder(),
                 self._watching_stack(),
+                self._watching_blueprints(),
+                self._trying_again(),
             ]
         )
 
@@ -179,14 +182,26 @@ class Live:
                 await within(seconds, self._writer.idle())
 
     async def _beginning(self) -> Beginning:
+        """A beginning, tried until there is one, each time with the settings of that time.
+
+        What is wrong with the settings of the very first try is raised.
+        """
         while True:
             try:
-                return await begin(self._stack, self._settings, self._coder, self._port)
-            except (Refusal, SettingsError):
+                if self._tried:
+                    self._settings = await asyncio.to_thread(self._stack.settings)
+                found = await begin(self._stack, self._settings, self._coder, self._port)
+            except Refusal:
                 raise
             except CoderportError as error:
+                if isinstance(error, SettingsError) and not self._tried:
+                    raise
                 self._not_begun = str(error)
                 _LOG.warning("cannot begin", extra={"reason": str(error)})
+            else:
+                return found
+            finally:
+                self._tried = True
             await asyncio.sleep(RETRY_SECONDS)
 
     def _read_all_again(self) -> None:
@@ -314,9 +329,33 @@ class Live:
                 _LOG.warning("cannot look at the stack", extra={"reason": str(error)})
             else:
                 if settings != self._settings or memory.fit != self._fit or memory.stack != ground.past.mark.stack:
-                    raise _Anew
+                    raise _Anew("a run with other settings or another version came by")
             await self._renew()
             await asyncio.sleep(STACK_EVERY)
+
+    async def _watching_blueprints(self) -> None:
+        """Begins anew, and so tells which run has to come first, where somebody has changed Port's blueprints."""
+        assert self._writer is not None
+        while True:
+            with suppress(asyncio.TimeoutError):
+                await within(self._settings.live.resync.total_seconds(), self._writer.refuses.wait())
+            self._writer.refuses.clear()
+            try:
+                found = {str(each.get("identifier")): each for each in await self._port.blueprints()}
+            except PortError as error:
+                self._health.failed("port", error)
+                self._writer.refuses.set()
+            else:
+                if wrong := next(blueprint_misfits(self._settings, found), ""):
+                    raise _Anew(wrong)
+            await asyncio.sleep(BLUEPRINTS_EVERY)
+
+    async def _trying_again(self) -> None:
+        """Looks again at what Port has refused, after its pause."""
+        while True:
+            await asyncio.sleep(EVERY)
+            due = self._catalog.refused.due(datetime.now(timezone.utc))
+            self.hints.add(Hint(key, Event(OTHERS)) for key in due)
 
     async def _renew(self) -> None:
         """Follows names of organizations and addresses of people: of their change no feed tells."""

@@ -36,7 +36,7 @@ class Writer:
     """Carries orders out, one batch after the other, so that of two orders for a key the later one stands.
 
     `done` is told of each that Port has taken, `refused` of each that it does not take, `hinted` takes what has
-    to be looked at again.
+    to be looked at again. `refuses` is set where Port does not take something of an entity.
     """
 
     def __init__(self, port: PortClient, catalog: Catalog, done: Told, refused: Told, hinted: Hinted) -> None:
@@ -48,6 +48,7 @@ class Writer:
         self._came, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._refusals = Refusals(self._validated)
+        self.refuses = asyncio.Event()
         self.failing: str = ""
 
     def __len__(self) -> int:
@@ -111,16 +112,34 @@ class Writer:
             await together(self._upserted(blueprint.identifier, part, only_new=new) for part, new in parts)
         for blueprint in reversed(KEPT):
             going = [each for each in orders if each.key.blueprint == blueprint.identifier and each.entity is None]
-            ours = [each for each in going if await self._is_still_ours(each)]
+            if going:
+                await self._deleted(blueprint.identifier, going)
+
+    async def _deleted(self, blueprint: str, orders: Sequence[Order]) -> None:
+        """Deletes what is still ours; somebody else may have signed it since. What Port keeps is told and waits."""
+        ours: dict[Ref, PortEntity] = {}
+        for order in orders:
+            held = await self._port.entity(*order.key)
+            if held is not None and self._catalog.is_ours(held):
+                ours[order.key] = held
+        try:
             if ours:
-                await self._port.delete(blueprint.identifier, [each.key.identifier for each in ours])
-            for order in going:
+                await self._port.delete(blueprint, [key.identifier for key in ours])
+        except PortRejected:  # one of them fails the whole call
+            for order in orders:
+                if order.key in ours:
+                    await self._deleted_alone(order, ours[order.key])
+        for order in orders:
+            if order.key in self._at_work:
                 self._is_done(order)
 
-    async def _is_still_ours(self, order: Order) -> bool:
-        """Looks at an entity once more before it is deleted: somebody else may have signed it since."""
-        held = await self._port.entity(*order.key)
-        return held is not None and self._catalog.is_ours(held)
+    async def _deleted_alone(self, order: Order, held: PortEntity) -> None:
+        try:
+            await self._port.delete(order.key.blueprint, [order.key.identifier])
+        except PortRejected as error:
+            self._at_work.pop(order.key, None)
+            self._catalog.refused_to_delete(held)
+            self._is_refused(order, held.title or order.key.identifier, error)
 
     async def _upserted(self, blueprint: str, orders: Sequence[Order], *, only_new: bool) -> None:
         """Writes them; one that should be new, and which somebody has made since, is looked at again."""
@@ -131,9 +150,7 @@ class Writer:
             if error is None:
                 self._is_done(order)
             elif isinstance(error, PortRejected) and error.code == TAKEN:
-                held = await self._port.entity(*order.key)
-                self._at_work.pop(order.key, None)
-                self._taken(order, held)
+                self._taken(order, await self._port.entity(*order.key), error)
             elif isinstance(error, PortRejected):
                 await self._without_what_is_refused(order, body)
             else:
@@ -153,35 +170,54 @@ class Writer:
             clear = frozenset(held.properties) if held is not None else frozenset[str]()
             _, refused = await self._refusals.written(order.key.blueprint, body, clear, send)
         except PortRejected as error:
-            if lost := [each for each in _targets(order.entity) if await self._port.entity(*each) is None]:
-                self._made_again(order, lost)
-                return
-            self._catalog.rejected(order.entity, frozenset(body["properties"]))
-            self._at_work.pop(order.key, None)
-            self._refused(order)
-            _LOG.error("entity refused", extra={"entity": order.entity.title, "reason": str(error)})
-        else:
-            self._is_done(order)
-            self._catalog.rejected(order.entity, refused)
+            await self._without(order, order.entity, error)
+            return
+        self._is_done(order)
+        if refused:
+            self._catalog.refused_in_part(order.entity, refused)
+            self.refuses.set()
+            _LOG.warning("values refused", extra={"entity": order.entity.title, "values": sorted(refused)})
 
-    def _made_again(self, order: Order, lost: Sequence[Ref]) -> None:
-        """Somebody has deleted in Port what the entity refers to: that is made again, and then the entity."""
+    async def _without(self, order: Order, entity: Entity, error: PortRejected) -> None:
+        """Port takes nothing of the entity. What it refers to and Port lacks is made again, once in a pause."""
+        lacks = [each for each in _targets(entity) if await self._port.entity(*each) is None]
+        now = datetime.now(timezone.utc)
+        refused = self._catalog.refused
+        wanted = [each for each in lacks if not refused.waits(each, now)]
+        if wanted and refused.may_lead_to_another_look(order.key, now):
+            self._again(order, *wanted)
+            return
+        self._catalog.refused_whole(entity, await self._port.entity(*order.key), lacks)
         self._at_work.pop(order.key, None)
-        for key in lost:
-            self._catalog.forget(key)
-        self._catalog.forget(order.key)
+        self._is_refused(order, entity.title, error)
+
+    def _is_refused(self, order: Order, title: str, error: PortRejected) -> None:
+        self._refused(order)
+        self.refuses.set()
+        _LOG.error("entity refused", extra={"entity": title, "reason": str(error)})
+
+    def _again(self, order: Order, *lost: Ref) -> None:
+        """Looks at the entity once more, and before it at what was `lost` in Port: that is made again."""
+        self._at_work.pop(order.key, None)
         again = (*lost, order.key)
+        for key in again:
+            self._catalog.forget(key)
         self._hinted(tuple(Hint(key, event) for key in again for event in order.events or (Event("port"),)))
 
-    def _taken(self, order: Order, held: PortEntity | None) -> None:
+    def _taken(self, order: Order, held: PortEntity | None, error: PortRejected) -> None:
         """An entity that should be new is there already: whose it is and what it should be is judged anew.
 
         It is our own where the answer to an earlier try was lost.
         """
-        self._catalog.forget(order.key)
+        if self._catalog.refused.may_lead_to_another_look(order.key, datetime.now(timezone.utc)):
+            self._again(order)
+        else:
+            assert order.entity is not None
+            self._at_work.pop(order.key, None)
+            self._catalog.refused_whole(order.entity, held)
+            self._is_refused(order, order.entity.title, error)
         if held is not None:
             self._catalog.seen(held)
-        self._hinted(tuple(Hint(order.key, event) for event in order.events) or (Hint(order.key, Event("port")),))
 
     async def _validated(self, blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[ItemOutcome]:
         return await self._port.upsert(blueprint, bodies, validate_only=True)
