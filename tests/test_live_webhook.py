@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from pydantic import SecretStr
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.coder.notifications import notification
 from coderport.kinds.workspace import WORKSPACE
-from coderport.live.feeds.webhook import MOST_UNKNOWN, PER_MINUTE, Notifications, TooMany
+from coderport.live.feeds.webhook import MOST_UNKNOWN, PER_MINUTE, Notifications
 from coderport.live.server import BODY_LIMIT, Endpoints
 from coderport.live.settings import ServiceSettings, service_settings
 
@@ -26,13 +27,10 @@ SECRET = "a-secret-of-sixteen-letters"
 class Told:
     """What the service hands on to `live`."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self) -> None:
         self.bodies: list[Any] = []
-        self.failure = failure
 
     def notified(self, body: Any) -> None:
-        if self.failure is not None:
-            raise self.failure
         self.bodies.append(body)
 
 
@@ -66,13 +64,54 @@ def test_what_is_no_notification_is_refused(content: bytes) -> None:
     assert answers(Told(), f"/coder/{SECRET}", content) == 400
 
 
-def test_more_than_are_taken_are_told_to_come_later() -> None:
-    assert answers(Told(TooMany()), f"/coder/{SECRET}", b"{}") == 429
-    notifications = Notifications(lambda: None, lambda: 0.0)
-    for _ in range(PER_MINUTE):
-        notifications.hints({"payload": {"targets": []}})
-    with pytest.raises(TooMany):
-        notifications.hints({"payload": {"targets": []}})
+def test_more_than_are_heard_are_told_to_come_later_and_who_guesses_keeps_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, told = 0.0, Told()
+    monkeypatch.setattr("coderport.live.feeds.webhook.time.monotonic", lambda: now)
+
+    async def ask() -> None:
+        nonlocal now
+
+        async def answered(secret: str, content: bytes) -> int:
+            return (await http.post(f"/coder/{secret}", content=content)).status_code
+
+        async with endpoint(told) as http:
+            guesses = [await answered(f"a-guess-that-is-no-{number}", b"{}") for number in range(PER_MINUTE + 5)]
+            assert guesses == [404] * PER_MINUTE + [429] * 5
+            bad = [await answered(SECRET, b"no json") for _ in range(PER_MINUTE // 2)]
+            good = [await answered(SECRET, b"{}") for _ in range(PER_MINUTE)]
+            assert bad == [400] * len(bad)
+            assert good == [202] * (PER_MINUTE - len(bad)) + [429] * len(bad)
+            now = 60.0
+            assert await answered(SECRET, b"{}") == 202
+            assert await answered("another-secret-of-letters", b"{}") == 404
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "aK3/x+9Zq/7bTzz=aaaa",
+        "100%25sure-a-secret-of",
+        "100% sure? yes #1 & so",
+        "schlüssel-mit-umlaut-ß",
+        "//../a/secret/",
+        "%%%%%%%%%%%%%%%%",
+        "no-utf-8-in-it-\udcff",
+    ],
+)
+def test_a_secret_of_any_characters_works_percent_encoded(secret: str) -> None:
+    assert answers(Told(), f"/coder/{quote(secret, safe='', errors='surrogateescape')}", b"{}", secret=secret) == 202
+    assert (
+        answers(Told(), f"/coder/{quote(f'{secret}x', safe='', errors='surrogateescape')}", b"{}", secret=secret) == 404
+    )
+
+
+@pytest.mark.parametrize("secret", ["aK3/x+9Zq/7bTzz=aaaa", "100%25sure-a-secret-of"])
+def test_a_secret_that_a_url_takes_as_it_is_works_so(secret: str) -> None:
+    assert answers(Told(), f"/coder/{secret}", b"{}", secret=secret) == 202
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"payload": 1}, {"payload": {"targets": "all"}}])

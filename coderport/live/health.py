@@ -43,13 +43,13 @@ class Health:
         """The source did not answer there."""
         since, _ = self._failing.get((name, place), (time.monotonic(), ""))
         self._failing[name, place] = (since, str(error))
-        self._tell(name)
+        self._pass_on(name)
         _LOG.warning("does not answer", extra={"feed": name, "place": place, "reason": str(error)})
 
     def works(self, name: str, place: str = "") -> None:
         """The source has answered there."""
         found = self._failing.pop((name, place), None)
-        self._tell(name)
+        self._pass_on(name)
         if found is not None and time.monotonic() - found[0] > AWAY_SECONDS:
             away = round(time.monotonic() - found[0])
             _LOG.info("answers again", extra={"feed": name, "place": place, "seconds": away})
@@ -71,7 +71,7 @@ class Health:
             self._told(name, None)
         self._feeds, self._missing = {*had, *missing}, set(missing)
         for name in self._feeds:
-            self._tell(name)
+            self._pass_on(name)
 
-    def _tell(self, name: str) -> None:
+    def _pass_on(self, name: str) -> None:
         self._told(name, name not in self._missing and all(other != name for other, _ in self._failing))

@@ -106,7 +106,7 @@ class Live:
         return sorted({name for name, _ in self._following.feeds}) if self._following is not None else []
 
     def notified(self, body: Any) -> None:
-        """Takes one of Coder's notifications. TooMany and ValueError as `Notifications.hints` raises them."""
+        """Takes one of Coder's notifications; ValueError where it is none."""
         self._hinted(self._notifications.hints(body))
 
     def details(self) -> str:
