@@ -160,6 +160,11 @@ def configured(**given: str) -> Callable[[House], object]:
     return lambda house: (house.project / "Pulumi.x.yaml").write_text(f"config:\n{lines}")
 
 
+def failing_licences(house: House) -> None:
+    house.pair.coder.faults.add(Fault("status", path="/licenses", status=400, body={"message": "boom"}))
+    configured(kinds="[licence]")(house)
+
+
 def foreign_blueprints(house: House) -> None:
     for blueprint in ALWAYS:
         body = to_port(blueprint)
@@ -258,6 +263,9 @@ ILL = {
     "a release that is no number": Ill(
         (MACHINE, "releases"), "fail", "is no number", "unset CODERPORT_ALLOW_DELETIONS",
         environ=lambda house: {"CODERPORT_ALLOW_DELETIONS": "many"},
+    ),
+    "Coder fails at a kind": Ill(
+        ("run", "read"), "fail", "Not read: licences.", make=failing_licences
     ),
     "kinds that are none": Ill((MACHINE, "settings"), "fail", "", "grupo", make=configured(kinds="grupo")),
     "a new stack without a passphrase": Ill(
@@ -395,12 +403,15 @@ def of_a_run(house: House, ill: Ill) -> str:
             if cli is None:
                 return "fails"
             stack = Stack(ill.stack, cli)
-            compared = comparison_of(stack, stack.releases(), Account())
+            account = Account()
+            compared = comparison_of(stack, stack.releases(), account)
         except Refusal:
             return "refused"
         except CoderportError:
             return "fails"
-    return "refused" if compared.verdict.refused else "well"
+    if compared.verdict.refused:
+        return "refused"
+    return "fails" if account.unread else "well"
 
 
 def test_a_set_up_that_is_well_passes_whole(house: House) -> None:

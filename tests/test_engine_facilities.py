@@ -6,12 +6,15 @@ The tests share one laboratory and run in order: each begins converged and leave
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from lab import Lab, laboratory
 
-from coderport.commands.sync import sync
+from coderport.commands.drift import drift
+from coderport.commands.sync import preview, sync
+from coderport.commands.why import explain
 from coderport.engine import CliInfo
 
 pytestmark = pytest.mark.in_order
@@ -93,6 +96,32 @@ def test_without_a_licence_they_stay_as_they_are(lab: Lab) -> None:
     assert "Proxies were not read: Coder says: Workspace Proxy is a Premium feature." in " ".join(tally.warnings)
     lab.coder.set_licensed(True)
     assert lab.up()[0].kinds.licence.created == 1
+
+
+def test_what_coder_fails_at_costs_its_kind_and_the_rest_is_written(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {key: each for key, each in all_of(lab).items() if key.startswith((LICENCE, QUOTA))}
+    workspace = sorted(lab.coder.workspace_ids())[-1]
+    lab.coder.faults.add(kind="status", path="/licenses", status=400, body={"message": "boom"})
+    lab.coder.faults.add(kind="status", path="/workspace-quota", status=200, body={"credits_consumed": 1})
+    for name, run in (("by-up", lab.stack.up), ("by-sync", partial(sync, lab.stack))):
+        lab.coder.rename_workspace(workspace, name)
+        outcome, tally = run()
+        assert (outcome.result, outcome.exit_code, outcome.unread) == ("failed", 1, ("licences", "quotas"))
+        assert outcome.message.startswith("Not read: licences, quotas.")
+        assert "Licences were not read: Coder at " in " ".join(tally.warnings)
+        assert outcome.kinds.workspace.updated == 1 and outcome.kinds.template.unchanged == 2, tally.changes
+        assert held(lab, WORKSPACE, workspace)["properties"]["name"] == name
+        assert {key: each for key, each in all_of(lab).items() if key.startswith((LICENCE, QUOTA))} == before
+    outcome, _ = preview(lab.stack)
+    assert (outcome.result, outcome.exit_code) == ("unchanged", 1)
+    drifted, _ = drift(lab.stack, repair=False)
+    assert (drifted.result, drifted.exit_code) == ("failed", 1), "whether that has drifted nobody can say"
+    assert explain(lab.stack, workspace, as_object=True) == 1
+    assert "Licences were not read" in capsys.readouterr().err
+    lab.coder.faults.clear()
+    lab.assert_converged()
 
 
 def test_with_a_weaker_token_what_it_does_not_see_stays(lab: Lab) -> None:

@@ -210,6 +210,22 @@ def test_a_kind_that_coder_does_not_show_is_a_failure_and_no_empty_list(lab: Lab
         lab.coder.set_licensed(True)
 
 
+def test_what_coder_fails_at_is_no_answer_to_rely_on(lab: Lab) -> None:
+    lab.coder.faults.add(kind="status", path="/licenses", status=400, body={"message": "boom"})
+    try:
+        result = ls(lab, "--json")
+        told = json.loads(result.stdout)
+        (licence,) = (each for each in told["kinds"] if each["kind"] == "licence")
+        assert (result.exit_code, told["whole"], licence["count"]) == (1, False, None)
+        assert "Licences were not read: Coder at " in result.stderr and "400: boom" in result.stderr
+        assert all(each["count"] is not None for each in told["kinds"] if each is not licence)
+        error = ls(lab, "licence").exception
+        assert isinstance(error, CoderportError) and "400: boom" in str(error)
+        assert ls(lab, "workspace").exit_code == 0, "it does not lead there"
+    finally:
+        lab.coder.faults.clear()
+
+
 def test_a_list_that_lacks_something_says_so_and_fails(lab: Lab) -> None:
     lab.coder.set_count_off(2)
     try:

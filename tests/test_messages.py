@@ -24,6 +24,7 @@ ELSEWHERE = {
     "what": ["Port refused …"],
     "told": ["Port at … cannot be reached", "Port answered …"],
     "lost": ["Port's answer …"],
+    "not_read(account.unread)": ["Not read: … Coder failed at that, …"],
     "verdict.text()": ["Port already holds … that … would write"],
     "_WITHOUT_GO": ["There is no Pulumi CLI, and Go"],
     "self._failure(process.returncode)": ["Go could not build the Pulumi CLI"],

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from coderport.commands.acts import show, write_summary
 from coderport.errors import CoderportError
-from coderport.report.account import Account, Read, collected, variables
+from coderport.report.account import Account, Failure, Read, collected, variables
 from coderport.report.change import Change
 from coderport.report.outcome import Outcome, Tally, failed
 from coderport.stack.result import outcome_of
@@ -51,6 +51,24 @@ def test_a_part_that_reads_nothing_leaves_what_was_read_before() -> None:
     account = Account(read=READ)
     account.add(Account())
     assert account.read == READ
+
+
+def test_a_run_that_could_not_read_all_that_was_asked_for_is_none_that_went_well(tmp_path: Path) -> None:
+    program = Account(unread=("licences", "quotas"))
+    program.leave(variables(tmp_path))
+    account = Account()
+    account.add(collected(tmp_path))
+    account.add(Account())  # a part that reads nothing
+    outcome, _ = ended(account)
+    assert (outcome.result, outcome.exit_code, outcome.unread) == ("failed", 1, ("licences", "quotas"))
+    assert outcome.message.startswith("Not read: licences, quotas. Coder failed at that")
+    seen = outcome_of(Tally(preview=True), account, None, "changes")
+    assert (seen.result, seen.exit_code) == ("unchanged", 1), "a preview tells what a run would do, and that it fails"
+    account.add(Account(unread=()))
+    assert ended(account)[0].exit_code == 0, "read whole by a later part of the command"
+    account = Account(unread=("quotas",), failure=Failure(exit_code=3, message="refused"))
+    outcome, _ = ended(account)
+    assert (outcome.exit_code, outcome.message, outcome.unread) == (3, "refused", ())
 
 
 def test_people_read_in_three_lines_how_long_what_and_at_which_cost() -> None:

@@ -127,7 +127,7 @@ def run_part(
     tally.warnings.extend(compared.plan.notes)
     if account.failure is None and (misfit := misfit_of(tally)):
         return run_full(stack, misfit, account, tally)
-    if outcome.exit_code == 0:
+    if outcome.exit_code == 0 or outcome.unread:
         count_unchanged(tally, compared)
     return outcome.model_copy(update={"kinds": tally.kinds}), tally
 

@@ -23,6 +23,7 @@ from coderport.servers import opened_coder, opened_port
 from coderport.settings import Releases, Settings
 from coderport.stack.comparison import past_of
 from coderport.stack.project_file import project_name
+from coderport.stack.result import not_read
 from coderport.stack.stack import Stack
 
 
@@ -109,6 +110,8 @@ async def _run(settings: Settings, releases: Releases, past: Past, account: Acco
     except CoderportError as error:
         return [failed("run", "guard", error)]
     notes = [Check(subject="run", name="note", grade="warn", said=each) for each in plan.notes]
+    if account.unread:
+        notes.append(failed("run", "read", CoderportError(not_read(account.unread))))
     if verdict.refused:
         return [*notes, failed("run", "guard", Refusal(verdict.text()))]
     said = (

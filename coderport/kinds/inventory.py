@@ -8,10 +8,12 @@ from typing import Any
 
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
+from coderport.coder.errors import CoderError, CoderForbidden, CoderNotFound
+from coderport.coder.failing import reason_of
 from coderport.coder.fate import Fate
 from coderport.coder.reading.snapshot import Advance, Breadth, Known, Snapshot, read_snapshot
 from coderport.kinds.all import KINDS
-from coderport.kinds.kind import NOTHING, Kind, Listing, Reading, rights_text
+from coderport.kinds.kind import NOTHING, Kind, Listing, Reading, refused, rights_text
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 
@@ -41,6 +43,17 @@ class Inventory:
     def skipped(self) -> Mapping[str, str]:
         """By kind why it could not be read."""
         return {name: listing.skipped for name, listing in self.listings.items() if listing.skipped}
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """What was asked for and not read because Coder failed or answered in an unknown form, and the reason."""
+        return {what: why for listing in self.listings.values() for what, why in listing.failures.items()}
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """All that was asked for and not read, in people's words, and why."""
+        skipped = {each.words[1]: self.skipped[each.name] for each in self.kinds if each.name in self.skipped}
+        return {**skipped, **self.failures}
 
     def counts(self) -> dict[str, int]:
         """How many objects are in scope, by what people call several of them."""
@@ -79,7 +92,7 @@ async def read_inventory(
 ) -> Inventory:
     """Reads Coder: templates and workspaces, then each other kind that the token sees in full; the rest are skipped.
 
-    Raises as `read_snapshot` does.
+    So is a kind of which Coder fails to answer, or answers in an unknown form. Raises as `read_snapshot` does.
     """
 
     async def in_snapshot() -> Known:
@@ -97,11 +110,31 @@ async def read_inventory(
         if why := blind(kind, snapshot.breadth):
             listings[kind.name] = Listing(NOTHING, skipped=why)
             continue
+        if "user" in kind.needs and (why := snapshot.users_failure):
+            listings[kind.name] = _failed(kind, why)
+            continue
         ids = (await known()).get(kind.name, frozenset())
         before = frozenset(name for name, each in listings.items() if not each.skipped)
-        listing = await kind.read(Reading(client, snapshot, bool(organizations), ids, progress, before))
+        reading = Reading(client, snapshot, bool(organizations), ids, progress, before)
+        listing = await (kind.read(reading) if kind.always else _read_optional(kind, kind.read, reading))
         listings[kind.name] = listing if kind.ends == "proven" else derived(listing, ids)
     return Inventory(snapshot, tuple(kinds), listings)
+
+
+async def _read_optional(
+    kind: Kind[Any], read: Callable[[Reading], Awaitable[Listing[Any]]], reading: Reading
+) -> Listing[Any]:
+    """What the kind reads. What only it asks for, and Coder does not answer, costs this kind and nothing else."""
+    try:
+        return await read(reading)
+    except (CoderForbidden, CoderNotFound) as error:
+        return Listing(NOTHING, skipped=refused(error, kind.words[1]))
+    except CoderError as error:
+        return _failed(kind, await reason_of(reading.client, error))
+
+
+def _failed(kind: Kind[Any], why: str) -> Listing[Any]:
+    return Listing(NOTHING, skipped=why, failures={kind.words[1]: why})
 
 
 def blind(kind: Kind[Any], breadth: Breadth) -> str:

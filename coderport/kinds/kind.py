@@ -31,13 +31,16 @@ class Listing(Generic[Row]):
 
     outside  alive, in organizations that the settings leave out
     fates    of each known one that was not seen: only what Coder says was deleted is gone
-    skipped  why the kind could not be read, as a sentence: then what Port has of it stays as it is
+    skipped  why the kind could not be read, as a clause: then what Port has of it stays as it is
+    failures what of it was not read because Coder failed or answered in an unknown form, each with the reason: what
+             Port has of that stays as well, and the run is none that went well
     """
 
     rows: Mapping[str, Row]
     outside: Mapping[str, Row] = field(default_factory=lambda: NOTHING)
     fates: Mapping[str, Fate] = field(default_factory=lambda: NOTHING)
     skipped: str = ""
+    failures: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
     @property
     def seen(self) -> int:

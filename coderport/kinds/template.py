@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from coderport.catalog.blueprint import Blueprint, Calculation, Property, Relation
 from coderport.catalog.identifiers import GROUPS, ORGANIZATIONS, TEMPLATE_GROUPS, TEMPLATES, VERSIONS
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, Related
+from coderport.coder.errors import CoderError
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import Chosen, Kind, Listing, Reading
 from coderport.kinds.mapping import (
@@ -198,15 +199,20 @@ def _part(snapshot: Snapshot) -> Listing[Template]:
 
 async def _read(reading: Reading) -> Listing[Template]:
     """With the groups that may use each, where groups were read: a request for each template in scope."""
-    from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for it
+    from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for these
+    from coderport.coder.failing import reason_of
 
     listing, facilities = _part(reading.snapshot), Facilities(reading.client)
     if GROUPS not in reading.read:
         return listing
     keys = list(listing.rows)
-    found = await together(facilities.template_groups(each) for each in keys[:FIRST])
-    if any(each is not None for each in found):
-        found += await together(facilities.template_groups(each) for each in keys[FIRST:])
+    try:
+        found = await together(facilities.template_groups(each) for each in keys[:FIRST])
+        if any(each is not None for each in found):
+            found += await together(facilities.template_groups(each) for each in keys[FIRST:])
+    except CoderError as error:
+        why = await reason_of(reading.client, error)
+        return replace(listing, failures={"groups that may use a template": why})
     groups = dict(zip(keys, found, strict=False))  # of the rest nothing is known
     return replace(
         listing,

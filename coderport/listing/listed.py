@@ -31,7 +31,7 @@ class Entities(BaseModel):
     """The entities of one kind that fit the conditions, by their titles.
 
     `of` is how many there are of the kind, `left_out` how many more Coder has that the settings leave out. Not `whole`
-    where the read is known to have missed something.
+    where the read is known to have missed something, or Coder failed at a part of it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,7 +78,7 @@ def listed_entities(catalog: Catalog, kind: Kind[Any], fitting: Iterable[Entity]
         stack=stack,
         kind=kind.words[0],
         blueprint=kind.name,
-        whole=not catalog.missed,
+        whole=catalog.whole,
         of=len(catalog.entities[kind.name]),
         left_out=catalog.left_out[kind.name],
         entities=tuple(
@@ -99,7 +99,7 @@ def listed_kinds(catalog: Catalog, every: Iterable[Kind[Any]], stack: str) -> Ki
     skipped = catalog.read.skipped
     return Kinds(
         stack=stack,
-        whole=not catalog.missed,
+        whole=catalog.whole,
         kinds=tuple(
             ListedKind(
                 kind=each.words[0],

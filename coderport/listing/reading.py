@@ -53,6 +53,11 @@ class Catalog:
         """What the read of workspaces is known to have missed, as a sentence; empty where it is proven whole."""
         return missed_of(self.read.snapshot)
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was missed, and Coder failed at nothing that was asked for."""
+        return not self.missed and not self.read.failures
+
     @cached_property
     def titles(self) -> Mapping[Ref, str]:
         """What people call the entities."""

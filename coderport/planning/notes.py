@@ -13,7 +13,6 @@ from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import Disappearances
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.guard.verdict import SHOWN
-from coderport.kinds.all import KIND_OF
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory
 from coderport.planning.holdings import Holdings
@@ -75,15 +74,20 @@ def notes_on_taking_over(
 
 
 def notes_of_skipped(read: Inventory) -> Iterator[str]:
-    """The kinds that could not be read, and why."""
+    """What was asked for and could not be read, and why."""
     for said in skipped_of(read):
         yield f"{said} What Port has of them stays as it is."
 
 
 def skipped_of(read: Inventory) -> Iterator[str]:
     """The same for a command that does not care what Port has."""
-    for name, why in read.skipped.items():
-        yield f"{KIND_OF[name].words[1].capitalize()} were not read: {why}."
+    yield from said_of(read.unread)
+
+
+def said_of(unread: Mapping[str, str]) -> Iterator[str]:
+    """What was not read and the reasons, as sentences."""
+    for what, why in unread.items():
+        yield f"{what.capitalize()} were not read: {why}."
 
 
 def missed_of(snapshot: Snapshot) -> str:

@@ -155,6 +155,7 @@ async def read_coder(
         async with opened_coder(settings, account) as client:
             read = await inventory_asked(client, settings, known, progress)
             account.read.count(read.counts())
+            account.unread = tuple(read.failures)
             snapshot = read.snapshot
             if not declares_actions(settings):
                 return read, (), {}

@@ -75,6 +75,7 @@ class Account(BaseModel):
     `stamps` are digests of the changes, for a plan file (see `coderport.planning.planfile`); `kept_to_plan` says that
     a run was held against one. `catalog` is where people see what a run wrote, in a browser. `again` asks the command
     for one more pass: this has prepared the state for it.
+    `unread` is what was asked for and not read because Coder failed at it; None where Coder was not read.
     """
 
     coder_requests: int = 0
@@ -92,6 +93,7 @@ class Account(BaseModel):
     failure: Failure | None = None
     again: bool = False
     catalog: str = ""
+    unread: tuple[str, ...] | None = None
     _began: float = PrivateAttr(default_factory=perf_counter)
     _waits: Waits = PrivateAttr(default_factory=Waits)
     _waited_elsewhere: float = PrivateAttr(default=0.0)
@@ -157,6 +159,7 @@ class Account(BaseModel):
         self.stamps = {**self.stamps, **later.stamps}
         self.failure = later.failure or self.failure
         self.catalog = later.catalog or self.catalog
+        self.unread = self.unread if later.unread is None else later.unread
 
     def leave(self, environ: Mapping[str, str] = os.environ) -> None:
         """Writes the account where the command that started this run looks for it, if there is one."""

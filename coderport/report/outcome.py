@@ -94,7 +94,8 @@ class Outcome(BaseModel):
     """The JSON object of `--json` and `--summary`. `seconds` is wall-clock per phase; retries count as requests too.
 
     `changes` are what was done or, in a preview, would be; `withheld` what a run would have done that a guard refused;
-    `warnings` what else people were told. `catalog` is the address of Port's catalog for a browser, where it is known.
+    `warnings` what else people were told. `unread` is what was asked for and not read because Coder failed at it, where
+    all else went well. `catalog` is the address of Port's catalog for a browser, where it is known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -112,6 +113,7 @@ class Outcome(BaseModel):
     changes: tuple[Change, ...] = ()
     withheld: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     catalog: str = ""
     exit_code: int = Field(exclude=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from pulumi.automation.errors import CommandError
 
@@ -24,7 +25,7 @@ def outcome_of(tally: Tally, account: Account, error: CommandError | None, chang
     Orphans are deleted by the command itself, so that no event of the engine tells of them: they are counted here.
     """
     result: Result
-    exit_code, total = 0, account.elapsed
+    exit_code, total, unread = 0, account.elapsed, tuple[str, ...]()
     for blueprint, identifiers in account.orphans.items():
         for identifier in identifiers:
             resource = f"{ENTITY}::{resource_name(blueprint, identifier)}"
@@ -41,6 +42,9 @@ def outcome_of(tally: Tally, account: Account, error: CommandError | None, chang
     else:
         result = changed if tally.kinds.changed else "unchanged"
         message = ""
+        if account.unread:
+            result, exit_code = result if changed == "changes" else "failed", CoderportError.exit_code
+            unread, message = account.unread, not_read(account.unread)
     rest = {"engine" if tally.engine_ran else "cli": round(max(0.0, total - account.phases), 3)}
     seconds = {**account.seconds, **rest, "total": round(total, 3)}
     return Outcome(
@@ -54,9 +58,19 @@ def outcome_of(tally: Tally, account: Account, error: CommandError | None, chang
         seconds=seconds,
         message=message,
         changes=tuple(tally.changes),
+        unread=unread,
         catalog=account.catalog,
         withheld=tuple(ordered(account.changes.values())) if result == "refused" else (),
         exit_code=exit_code,
+    )
+
+
+def not_read(what: Iterable[str]) -> str:
+    """What is said where a part of what was asked for could not be read."""
+    return (
+        f"Not read: {', '.join(what)}. Coder failed at that, or answered in a form that this version of coderport does "
+        "not know; a warning has the reason. What Port has of it stays as it is, and nothing else waits for it. Run "
+        "again."
     )
 
 

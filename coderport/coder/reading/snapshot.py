@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderNotFound
+from coderport.coder.errors import CoderBadRequest, CoderError, CoderForbidden, CoderNotFound
+from coderport.coder.failing import reason_of
 from coderport.coder.fate import Fate
 from coderport.coder.models import BuildInfo, CoderPerson, Organization, Template, User, Workspace
 from coderport.coder.reading.breadth import (
@@ -64,6 +65,8 @@ class Snapshot:
     """For every known workspace that was not seen."""
     users: Mapping[str, CoderPerson] | None = None
     """The users that Coder showed, by id; None where they were not asked for, or the token may not read them."""
+    users_failure: str = ""
+    """Why they could not be read, where Coder failed or answered in an unknown form; a clause."""
     users_whole: bool = False
     """Whether there are as many of them as Coder counts."""
     disbelieved: int = 0
@@ -112,6 +115,7 @@ class _Read:
         self.listed: dict[str, tuple[int, int]] = {}
         self.asked_for: dict[str, Workspace] = {}
         self.users_whole = False
+        self.users_failure = ""
 
     async def snapshot(self, wanted: Sequence[str], needs: Collection[str] = ()) -> Snapshot:
         deployment = await self.client.build_info()
@@ -131,7 +135,9 @@ class _Read:
         await self._fetch_missing_templates(workspaces.values())
         in_scope, outside = _split(workspaces, inside)
         templates, outside_templates = _split(self.templates, inside)
-        users = await self._users() if "user" in breadth.site and (in_scope or "user" in needs) else None
+        users = None
+        if "user" in breadth.site and (in_scope or "user" in needs):
+            users = await self._users(optional="user" in needs)
         return Snapshot(
             deployment=deployment,
             me=me,
@@ -140,6 +146,7 @@ class _Read:
             workspaces=in_scope,
             emails=None if users is None else MappingProxyType({each.id: each.email for each in users.values()}),
             users=users,
+            users_failure=self.users_failure,
             users_whole=self.users_whole,
             count=sum(one.ledger.count for one in self.scopes),
             short=sum(one.ledger.short for one in self.scopes),
@@ -281,8 +288,11 @@ class _Read:
             if found is not None:
                 self.templates[found.id] = found
 
-    async def _users(self) -> Mapping[str, CoderPerson] | None:
-        """All users that Coder shows; walked again where somebody got lost between two pages."""
+    async def _users(self, *, optional: bool = False) -> Mapping[str, CoderPerson] | None:
+        """All users that Coder shows; walked again where somebody got lost between two pages.
+
+        Where a kind of its own needs them (`optional`), an answer that fails or is odd costs that kind alone.
+        """
         users: dict[str, CoderPerson] = {}
         for _ in range(PASSES):
             offset, count = 0, 1
@@ -290,6 +300,11 @@ class _Read:
                 try:
                     rows, found = await self.client.users(limit=self.page_limit, offset=offset)
                 except CoderForbidden:
+                    return None
+                except CoderError as error:
+                    if not optional:
+                        raise
+                    self.users_failure, self.users_whole = await reason_of(self.client, error), False
                     return None
                 count = max(count, found) if rows else found  # past the end Coder counts 0
                 users.update((row.id, row) for row in rows)
