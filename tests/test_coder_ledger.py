@@ -24,7 +24,7 @@ class Reader:
     """A ledger, fed in the order in which things would happen."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger[Workspace]()
 
     def counts(self, count: int, *rows: Workspace, at: datetime | None = NOW) -> Reader:
         self.ledger.counted(WorkspacePage(rows, count, at), self.ledger.asking())
@@ -102,7 +102,7 @@ def test_rows_created_while_reading_are_short_of_the_newest_count_until_read() -
 
 
 def test_the_newest_sighting_of_a_row_wins() -> None:
-    ledger = Ledger()
+    ledger = Ledger[Workspace]()
     first, second = ledger.asking(), ledger.asking()
     newer = row(1, NOW)
     ledger.saw([newer], second)

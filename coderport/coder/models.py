@@ -132,11 +132,20 @@ class Group(CoderModel):
     display_name: str = ""
     organization_id: Id
     organization_name: str = ""
-    members: tuple[User, ...] = ()
-    total_member_count: int = 0
+    members: tuple[User, ...] | None = None
+    total_member_count: int | None = None
+    """All, those among them whom the token may not see (Coder's API description); older servers do not say."""
     avatar_url: str = ""
     quota_allowance: int = 0
     source: str = ""
+
+    @property
+    def whole(self) -> tuple[User, ...] | None:
+        """The members, if Coder showed as many as it counts; None where it did not."""
+        shown, count = self.members or (), self.total_member_count
+        if count is None:
+            return self.members
+        return shown if len(shown) >= count else None
 
 
 class Template(CoderModel):

@@ -17,7 +17,7 @@ from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.kinds.kind import NOTHING, Chosen, Kind
 from coderport.kinds.mapping import kept_entity
 from coderport.kinds.refused import Place, Refused, withheld
-from coderport.kinds.unread import with_held, with_held_groups
+from coderport.kinds.unread import with_held, with_held_relations
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def desired(
     """
     chosen = Chosen(shown=set(there), kinds=frozenset(each.name for each in read.kinds), others=_of_others(held, known))
     entities: list[Entity] = []
+    kept: Counter[str] = Counter()
     for kind in read.kinds:
         of_it = held.get(kind.name, {})
         if kind.name in read.skipped:
@@ -72,6 +73,7 @@ def desired(
             fresh = _of_rows(kind, read, filters, context, chosen)
         if kind.shared:
             fresh = [each for each in fresh if each.ref not in there]
+        fresh = [_with_unread(each, kind, of_it.get(each.identifier), context, chosen, kept) for each in fresh]
         entities += fresh
         chosen.add(kind.blueprint, fresh)
     asked = {each.name for each in read.kinds}
@@ -79,12 +81,6 @@ def desired(
         if kind.name not in asked:
             former = {Ref(kind.name, each) for each in known.get(kind.name, ())}.difference(there)
             chosen.left_out.update(dict.fromkeys(former, LeftOut.KIND))
-    kept: Counter[str] = Counter()
-    for at, entity in enumerate(entities):
-        its = held.get(entity.blueprint, {}).get(entity.identifier)
-        named, keys = with_held(entity, its, context)
-        entities[at], more = with_held_groups(named, its, chosen)
-        kept.update(keys | more)
     entities, still = withheld(entities, refused or {}, blueprints or {}, held)
     entities.sort(key=lambda entity: (RANK[entity.blueprint], entity.identifier))
     return Desired(
@@ -96,6 +92,16 @@ def desired(
         refused=still,
         kept=kept,
     )
+
+
+def _with_unread(
+    entity: Entity, kind: Kind[Any], held: Held | None, context: Context, chosen: Chosen, kept: Counter[str]
+) -> Entity:
+    """The entity with what Port holds in place of what Coder did not show; `kept` counts it by property."""
+    named, keys = with_held(entity, held, context)
+    found, more = with_held_relations(named, held, kind.blueprint, chosen)
+    kept.update(keys | more)
+    return found
 
 
 def _of_rows(kind: Kind[Any], read: Inventory, filters: Filters, context: Context, chosen: Chosen) -> list[Entity]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import GROUPS, ORGANIZATIONS, USERS
-from coderport.catalog.values import Context, Entity, is_id
+from coderport.catalog.values import Context, Entity, Related, is_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, absent, refused
 from coderport.kinds.mapping import (
@@ -73,14 +73,18 @@ async def _read(reading: Reading) -> Listing[Group]:
         return Listing(NOTHING, skipped=f"Coder's list of groups lacks {len(missing):,} of those that must be there")
     fates = await absent(reading, "group", reading.known - listed.keys(), reading.client.group)
     return Listing(
-        {key: each for key, each in sorted(listed.items()) if each.organization_id in inside},
-        {key: each for key, each in sorted(listed.items()) if each.organization_id not in inside},
+        {key: each for key, each in sorted(listed.items()) if reading.takes(each.organization_id)},
+        {key: each for key, each in sorted(listed.items()) if not reading.takes(each.organization_id)},
         fates,
     )
 
 
 def _entity(group: Group, context: Context, chosen: Chosen) -> Entity:
-    organization = organization_names(group, context)
+    organization, members = organization_names(group, context), group.whole
+    candidates: dict[str, Related] = {"organization": group.organization_id}
+    if members is not None:
+        candidates["users"] = tuple(sorted(each.id for each in members))
+    shown = len(members) if members is not None else None
     return entity_of(
         GROUP.identifier,
         group.id,
@@ -89,18 +93,13 @@ def _entity(group: Group, context: Context, chosen: Chosen) -> Entity:
             "name": group.name,
             "display_name": group.display_name,
             **organization_properties(group, context),
-            "member_count": group.total_member_count or len(group.members),
+            "member_count": shown if group.total_member_count is None else max(group.total_member_count, shown or 0),
             "quota_allowance": group.quota_allowance,
             "source": group.source,
             "url": page(context, "organizations", organization.name, "groups", group.name),
             "icon_url": picture(context, group.avatar_url),
         },
-        related(
-            GROUP,
-            {"organization": group.organization_id, "users": tuple(sorted(each.id for each in group.members))},
-            chosen.shown,
-            chosen.kinds,
-        ),
+        related(GROUP, candidates, chosen.shown, chosen.kinds),
         context,
     )
 

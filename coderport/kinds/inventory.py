@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from coderport.catalog.values import Ref
+from coderport.catalog.values import Held, Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError, CoderForbidden, CoderNotFound
 from coderport.coder.failing import reason_of
@@ -16,6 +16,9 @@ from coderport.kinds.all import KINDS
 from coderport.kinds.kind import NOTHING, Kind, Listing, Reading, refused, rights_text
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
+
+HeldByKind = Mapping[str, Mapping[str, Held]]
+"""What Port holds, by kind and identifier."""
 
 KnownIds = Mapping[str, frozenset[str]]
 """By kind the ids that the stack declared before or that Port holds: none may disappear without a proof."""
@@ -38,6 +41,19 @@ class Inventory:
             for each, fate in listing.fates.items()
             if fate is Fate.GONE
         )
+
+    @property
+    def proven(self) -> frozenset[Ref]:
+        """Those of the gone of which an answer says so, about them or about what they belong to."""
+        return self.gone - self._each("absent")
+
+    @property
+    def blank(self) -> frozenset[Ref]:
+        """Those of the gone of which a list that showed nothing at all is the only word."""
+        return self._each("blank")
+
+    def _each(self, which: Literal["absent", "blank"]) -> frozenset[Ref]:
+        return frozenset(Ref(name, each) for name, listing in self.listings.items() for each in getattr(listing, which))
 
     @property
     def skipped(self) -> Mapping[str, str]:
@@ -71,10 +87,11 @@ def inventory_of(snapshot: Snapshot, kinds: Iterable[Kind[Any]] = KINDS) -> Inve
 
 
 def derived(listing: Listing[Any], known: frozenset[str]) -> Listing[Any]:
-    """The listing of a kind of which a read that does not show one is its end."""
+    """The listing of a kind of which a read that does not show one is its end, where it has no fate yet."""
     if listing.skipped:
         return listing
-    return replace(listing, fates=dict.fromkeys(known - listing.rows.keys() - listing.outside.keys(), Fate.GONE))
+    absent = known - listing.rows.keys() - listing.outside.keys() - listing.fates.keys()
+    return replace(listing, fates={**dict.fromkeys(sorted(absent), Fate.GONE), **listing.fates}, absent=absent)
 
 
 def known_in_snapshot(known: KnownIds) -> Known:
@@ -89,16 +106,18 @@ async def read_inventory(
     organizations: Sequence[str] = (),
     known: Callable[[], Awaitable[KnownIds]],
     progress: Advance,
+    held: Callable[[], Awaitable[HeldByKind]] | None = None,
 ) -> Inventory:
     """Reads Coder: templates and workspaces, then each other kind that the token sees in full; the rest are skipped.
 
-    So is a kind of which Coder fails to answer, or answers in an unknown form. Raises as `read_snapshot` does.
+    `held` is what Port holds, which says where the known ones belong. A kind of which Coder fails to answer, or answers
+    in an unknown form, is skipped as well. Raises as `read_snapshot` does.
     """
 
     async def in_snapshot() -> Known:
         return known_in_snapshot(await known())
 
-    needs = frozenset().union(*(each.needs for each in kinds))
+    needs = frozenset().union(*(each.needs | each.uses for each in kinds))
     snapshot = await read_snapshot(
         client, organizations=organizations, known=in_snapshot, progress=progress, needs=needs
     )
@@ -115,7 +134,9 @@ async def read_inventory(
             continue
         ids = (await known()).get(kind.name, frozenset())
         before = frozenset(name for name, each in listings.items() if not each.skipped)
-        reading = Reading(client, snapshot, bool(organizations), ids, progress, before)
+        gone = Inventory(snapshot, (), listings).gone
+        in_port = await held() if held is not None else NOTHING
+        reading = Reading(client, snapshot, bool(organizations), ids, progress, before, gone, in_port)
         listing = await (kind.read(reading) if kind.always else _read_optional(kind, kind.read, reading))
         listings[kind.name] = listing if kind.ends == "proven" else derived(listing, ids)
     return Inventory(snapshot, tuple(kinds), listings)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from coderport.catalog.blueprint import Blueprint
-from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_id
+from coderport.catalog.values import Context, Entity, Held, LeftOut, Ref, is_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.coder.fate import Fate
 from coderport.kinds.filters import Filters
@@ -34,6 +34,8 @@ class Listing(Generic[Row]):
     skipped  why the kind could not be read, as a clause: then what Port has of it stays as it is
     failures what of it was not read because Coder failed or answered in an unknown form, each with the reason: what
              Port has of that stays as well, and the run is none that went well
+    absent   those of the gone that only a list lacks: no answer about them, or about what they belong to, says so
+    blank    those of the gone of which a list that showed nothing at all is the only word
     """
 
     rows: Mapping[str, Row]
@@ -41,6 +43,8 @@ class Listing(Generic[Row]):
     fates: Mapping[str, Fate] = field(default_factory=lambda: NOTHING)
     skipped: str = ""
     failures: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    absent: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
 
     @property
     def seen(self) -> int:
@@ -53,7 +57,7 @@ class Reading:
     """What a kind is read with: the read of templates and workspaces is done.
 
     `narrowed`: the settings name the organizations in scope. `known` are ids that need a proof. `read` are the kinds
-    that were read before.
+    that were read before, and `gone` is what they prove to be deleted. `held` is what Port holds, by kind and id.
     """
 
     client: CoderClient
@@ -62,6 +66,19 @@ class Reading:
     known: frozenset[str]
     progress: Advance
     read: frozenset[str] = frozenset()
+    gone: frozenset[Ref] = frozenset()
+    held: Mapping[str, Mapping[str, Held]] = field(default_factory=lambda: NOTHING)
+
+    def takes(self, organization_id: str) -> bool:
+        """Whether the settings take what is in that organization. Without any named they take all that is seen: what
+        a list of organizations lacks is not left out by the settings.
+        """
+        return not self.narrowed or any(each.id == organization_id for each in self.snapshot.organizations)
+
+    def in_port(self, kind: str, identifier: str, key: str) -> str:
+        """The value of a text property in Port; empty where Port has none."""
+        held = self.held.get(kind, NOTHING).get(identifier)
+        return str(held.properties.get(key) or "") if held is not None else ""
 
 
 async def absent(
@@ -149,6 +166,7 @@ class Kind(Generic[Row]):
     columns        properties and relations that a list for people shows beside the title, as far as there are such
     needs          the kinds of objects (of `POST /authcheck`) that the token has to see in full; without one of them
                    an optional kind is skipped, and what Port has of it stays
+    uses           the same of what it shows more with: without, the kind is read, and those values stay in Port
     part, read     how the rows come: as a part of the read of templates and workspaces, or by requests of their own;
                    with both, the requests add what the part has not
     entity         what Port should hold of a row; its relations lead to entities of `Chosen.shown`
@@ -156,8 +174,8 @@ class Kind(Generic[Row]):
     volatile       properties that change by themselves (see `coderport.catalog.volatile`)
     last_used      the one of them that tells how old Port's values are
     ends           "proven": nothing of it goes without Coder's word. "derived": a whole read that does not show one is
-                   its end, because it is derived from what was read or is as short-lived as a process, and no number
-                   of it needs a release
+                   its end, because it is derived from what was read or is as short-lived as a process; how many may
+                   go so is the guard's rule (`coderport.guard.deletions`)
     end, proof     what is then so of it, after "because it is", and by what that is known, as a clause
     is_identifier  whether such an object can have that identifier
     shared         whether such an object belongs to no organization, so that several stacks may see the same one: what
@@ -170,6 +188,7 @@ class Kind(Generic[Row]):
     entity: Callable[[Row, Context, Chosen], Entity]
     columns: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
+    uses: frozenset[str] = frozenset()
     part: Callable[[Snapshot], Listing[Row]] | None = None
     read: Callable[[Reading], Awaitable[Listing[Row]]] | None = None
     left_out: Callable[[Row, Filters, Context, Chosen], LeftOut | None] = _nothing

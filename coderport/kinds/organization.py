@@ -45,7 +45,7 @@ ORGANIZATION = Blueprint(
 
 @dataclass(frozen=True)
 class Row:
-    """An organization and how much is in it; `members` is None where users were not read."""
+    """An organization and how much is in it; `members` is None where users were not all shown with theirs."""
 
     organization: Organization
     members: int | None
@@ -62,9 +62,13 @@ async def _read(reading: Reading) -> Listing[Row]:
     listed = {each.id: each for each in await reading.client.organizations()}
     chosen = {each.id: listed.get(each.id, each) for each in snapshot.organizations}
     others = {key: each for key, each in listed.items() if key not in inside}
+    if not reading.narrowed:  # the list before lacked it
+        chosen, others = {**chosen, **others}, {}
     unseen = reading.known - chosen.keys() - others.keys()
     fates = await absent(reading, "organization", unseen, reading.client.organization)
     users = snapshot.users if snapshot.users_whole else None
+    if users is not None and any(each.organization_ids is None for each in users.values()):
+        users = None
 
     def row(organization: Organization) -> Row:
         key = organization.id
@@ -109,6 +113,7 @@ KIND: Kind[Row] = Kind(
     blueprint=ORGANIZATION,
     words=("organization", "organizations"),
     columns=("name", "members", "templates", "workspaces", "is_default"),
+    uses=frozenset({"user"}),
     read=_read,
     entity=_entity,
     proof="the list and the answer by its id lack it, for a token that sees every organization",

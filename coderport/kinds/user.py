@@ -9,12 +9,14 @@ from coderport.catalog.identifiers import ORGANIZATIONS, PORT_USERS, USERS
 from coderport.catalog.values import Context, Entity, Related
 from coderport.coder.fate import Fate
 from coderport.coder.mail import folded
-from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading
+from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, still_sees
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, related, when
 from coderport.tasks import together
 
 if TYPE_CHECKING:
     from coderport.coder.models import CoderPerson
+
+NEEDS = frozenset({"user"})
 
 USER = Blueprint(
     identifier=USERS,
@@ -66,7 +68,10 @@ USER = Blueprint(
 
 
 async def _read(reading: Reading) -> Listing[CoderPerson]:
-    """The users were read with their addresses. By id Coder still shows a deleted one, by name it does not."""
+    """The users were read with their addresses. By id Coder still shows a deleted one, by name it does not.
+
+    That counts only for a token that may read every user after all of them were asked for.
+    """
     snapshot = reading.snapshot
     users = snapshot.users
     if users is None:
@@ -79,15 +84,10 @@ async def _read(reading: Reading) -> Listing[CoderPerson]:
     from coderport.coder.people import People  # the provider loads this module, and has no need for the rest
 
     people = People(reading.client)
-
-    async def fate(user_id: str) -> CoderPerson | Fate:
-        by_id = await people.user(user_id)
-        if by_id is None:
-            return Fate.UNPROVEN
-        return await people.present(user_id) or Fate.GONE
-
     unseen = sorted(reading.known - users.keys())
-    answers = dict(zip(unseen, await together(fate(each) for each in unseen), strict=True))
+    answers = dict(zip(unseen, await together(people.fate(each) for each in unseen), strict=True))
+    if Fate.GONE in answers.values() and not await still_sees(reading, NEEDS):
+        answers |= {key: Fate.UNPROVEN for key, each in answers.items() if isinstance(each, Fate)}
     found = {**users, **{key: each for key, each in answers.items() if not isinstance(each, Fate)}}
     return Listing(
         {key: each for key, each in sorted(found.items()) if in_scope(each)},
@@ -97,7 +97,9 @@ async def _read(reading: Reading) -> Listing[CoderPerson]:
 
 
 def _entity(user: CoderPerson, context: Context, chosen: Chosen) -> Entity:
-    candidates: dict[str, Related] = {"organizations": tuple(sorted(user.organization_ids or ()))}
+    candidates: dict[str, Related] = {}
+    if user.organization_ids is not None:
+        candidates["organizations"] = tuple(sorted(user.organization_ids))
     if person := context.people.get(folded(user.email) or ""):
         candidates["port_user"] = person
     return entity_of(
@@ -124,7 +126,7 @@ KIND: Kind[CoderPerson] = Kind(
     blueprint=USER,
     words=("user", "users"),
     columns=("name", "email", "status", "login_type", "roles", "last_seen_at"),
-    needs=frozenset({"user"}),
+    needs=NEEDS,
     read=_read,
     entity=_entity,
     volatile=frozenset({"last_seen_at"}),

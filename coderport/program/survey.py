@@ -21,7 +21,7 @@ from coderport.errors import CoderportError
 from coderport.guard.verdict import Verdict
 from coderport.kinds.all import KINDS, kinds_asked
 from coderport.kinds.filters import filters_of
-from coderport.kinds.inventory import Inventory, KnownIds, read_inventory
+from coderport.kinds.inventory import HeldByKind, Inventory, KnownIds, read_inventory
 from coderport.planning.answers import declared_parts
 from coderport.planning.holdings import Holdings, holdings
 from coderport.planning.memory import Memory
@@ -89,11 +89,14 @@ async def read_both(
     async def known() -> KnownIds:
         return known_of(await remembering)
 
+    async def held() -> HeldByKind:
+        return (await remembering).held.entities
+
     async def theirs(deployment: str) -> frozenset[str]:
         before = await remembering
         return templates_of_siblings(before.held, before.mark, deployment)
 
-    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account)]
+    side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account, held)]
     before, read = await together(side_by_side)
     return before, read
 
@@ -146,6 +149,7 @@ async def read_coder(
     known: Callable[[], Awaitable[KnownIds]],
     theirs: Callable[[str], Awaitable[Collection[str]]],
     account: Account,
+    held: Callable[[], Awaitable[HeldByKind]] | None = None,
 ) -> ReadOfCoder:
     """What Coder holds, the templates of siblings, and the forms of all templates that get an action of their own.
 
@@ -153,7 +157,7 @@ async def read_coder(
     """
     with account.phase("read_coder") as progress, _emulators_in_mind(settings.coder_api_base_url):
         async with opened_coder(settings, account) as client:
-            read = await inventory_asked(client, settings, known, progress)
+            read = await inventory_asked(client, settings, known, progress, held)
             account.read.count(read.counts())
             account.unread = tuple(read.failures)
             snapshot = read.snapshot
@@ -167,11 +171,20 @@ async def read_coder(
 
 
 async def inventory_asked(
-    client: CoderClient, settings: Settings, known: Callable[[], Awaitable[KnownIds]], progress: Advance
+    client: CoderClient,
+    settings: Settings,
+    known: Callable[[], Awaitable[KnownIds]],
+    progress: Advance,
+    held: Callable[[], Awaitable[HeldByKind]] | None = None,
 ) -> Inventory:
-    """What Coder holds of the kinds and in the organizations that the settings ask for."""
+    """What Coder holds of the kinds and in the organizations that the settings ask for; `held` as `read_inventory`."""
     return await read_inventory(
-        client, kinds_asked(settings), organizations=settings.coder_organizations, known=known, progress=progress
+        client,
+        kinds_asked(settings),
+        organizations=settings.coder_organizations,
+        known=known,
+        progress=progress,
+        held=held,
     )
 
 

@@ -1,4 +1,4 @@
-"""What one read has seen of the workspaces of one scope, and what its counts prove.
+"""What one read has seen of the workspaces of one scope, or of all users, and what its counts prove.
 
 Coder has no transaction over several pages. Rows move between pages while the read goes on, and a row deleted
 in the part already read together with one created in the part to come leaves `count` and the number of
@@ -9,7 +9,7 @@ that were there at t, so that count = |alive(t)|. A row that was seen is *certai
 
 - in that same answer (one SQL statement), or
 - seen in an answer that was asked for after t, and also either seen in one that had arrived before t, or
-  created before t (Coder never un-deletes a workspace, so what lives before and after t lives at t).
+  created before t (Coder never un-deletes a workspace or a user, so what lives before and after t lives at t).
 
 If the number of such rows equals count, they *are* alive(t): every workspace that existed at t has been seen, whatever
 was created, deleted or moved since. A workspace that existed during the whole read existed at t. Each page of the whole
@@ -27,15 +27,37 @@ while the read runs, in that very read: the argument takes for granted that what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-from coderport.coder.client import WorkspacePage
-from coderport.coder.models import Workspace
+from typing import Generic, Protocol, TypeVar
 
 CLOCK_MARGIN = timedelta(seconds=10)
 CONFIRMATIONS = 2
+
+
+class Dated(Protocol):
+    """What Coder knows by an id, and never makes again."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def created_at(self) -> datetime | None: ...
+
+
+Row = TypeVar("Row", bound=Dated)
+Rows = TypeVar("Rows", bound=Dated, covariant=True)
+
+
+class Page(Protocol[Rows]):
+    """The rows of one SQL statement, how many there are in all, and when it was asked on the server's clock."""
+
+    @property
+    def rows(self) -> Sequence[Rows]: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def asked_at(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True)
@@ -50,10 +72,10 @@ class Opening:
 
 
 @dataclass
-class Ledger:
+class Ledger(Generic[Row]):
     """Rows by id, newest sighting last, with the steps before and after which each was seen."""
 
-    rows: dict[str, Workspace] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
     openings: list[Opening] = field(default_factory=list)
     _step: int = 0
     _first_arrival: dict[str, int] = field(default_factory=dict)
@@ -64,7 +86,7 @@ class Ledger:
         self._step += 1
         return self._step
 
-    def saw(self, rows: Iterable[Workspace], sent: int) -> int:
+    def saw(self, rows: Iterable[Row], sent: int) -> int:
         """Note rows of an answer to a question of step `sent`; returns the step of its arrival."""
         self._step += 1
         for row in rows:
@@ -74,7 +96,7 @@ class Ledger:
                 self.rows[row.id] = row
         return self._step
 
-    def counted(self, page: WorkspacePage, sent: int) -> None:
+    def counted(self, page: Page[Row], sent: int) -> None:
         """Note an answer to a question about the whole scope: its rows and its count."""
         got = self.saw(page.rows, sent)
         self.openings.append(Opening(page.count, sent, got, page.asked_at, frozenset(row.id for row in page.rows)))

@@ -45,7 +45,7 @@ class Scope:
         self, client: CoderClient, query: str, *, page_limit: int = PAGE_LIMIT, seen: Seen | None = None
     ) -> None:
         self.query = query
-        self.ledger = Ledger()
+        self.ledger = Ledger[Workspace]()
         self._client = client
         self._limit = page_limit
         self._seen = seen

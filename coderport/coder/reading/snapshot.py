@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from coderport.coder.reading.breadth import (
     organizations_in_scope,
     refuse_if_too_narrow,
 )
+from coderport.coder.reading.ledger import Ledger
 from coderport.coder.reading.listing import PAGE_LIMIT, PASSES, Scope
 from coderport.coder.reading.proof import listed_by_id, template_fates, template_or_none, workspace_fates
 from coderport.tasks import together
@@ -68,7 +70,7 @@ class Snapshot:
     users_failure: str = ""
     """Why they could not be read, where Coder failed or answered in an unknown form; a clause."""
     users_whole: bool = False
-    """Whether there are as many of them as Coder counts."""
+    """Whether it is proven that no user was missed who was there throughout the read; asked with `needs` of users."""
     disbelieved: int = 0
     """How many workspaces that Coder calls deleted are not taken for it: its count leaves no room for so many."""
     outside_templates: Mapping[str, Template] = field(default_factory=lambda: MappingProxyType({}))
@@ -102,6 +104,15 @@ def _silent(phase: str, done: int, total: int | None) -> None:
     return None
 
 
+@dataclass(frozen=True)
+class _PageOfUsers:
+    """One page of `GET /users`, which is one SQL statement as well."""
+
+    rows: tuple[CoderPerson, ...]
+    count: int
+    asked_at: datetime | None
+
+
 class _Read:
     def __init__(
         self, client: CoderClient, known: Known | Callable[[], Awaitable[Known]], progress: Advance, page_limit: int
@@ -116,10 +127,12 @@ class _Read:
         self.asked_for: dict[str, Workspace] = {}
         self.users_whole = False
         self.users_failure = ""
+        self.me = ""
 
     async def snapshot(self, wanted: Sequence[str], needs: Collection[str] = ()) -> Snapshot:
         deployment = await self.client.build_info()
         me = await self.client.me()
+        self.me = me.id
         scope = await organizations_in_scope(self.client, wanted)
         breadth = await measured_breadth(self.client, scope, needs)
         refuse_if_too_narrow(breadth)
@@ -135,9 +148,8 @@ class _Read:
         await self._fetch_missing_templates(workspaces.values())
         in_scope, outside = _split(workspaces, inside)
         templates, outside_templates = _split(self.templates, inside)
-        users = None
-        if "user" in breadth.site and (in_scope or "user" in needs):
-            users = await self._users(optional="user" in needs)
+        asked = "user" in breadth.site and (in_scope or "user" in needs)
+        users = await self._users(needed="user" in needs) if asked else None
         return Snapshot(
             deployment=deployment,
             me=me,
@@ -288,32 +300,45 @@ class _Read:
             if found is not None:
                 self.templates[found.id] = found
 
-    async def _users(self, *, optional: bool = False) -> Mapping[str, CoderPerson] | None:
+    async def _users(self, *, needed: bool = False) -> Mapping[str, CoderPerson] | None:
         """All users that Coder shows; walked again where somebody got lost between two pages.
 
-        Where a kind of its own needs them (`optional`), an answer that fails or is odd costs that kind alone.
+        Where a kind of its own needs them, they are proven whole by the standard of `ledger`, for one more request each
+        time, and an answer that fails or is odd costs that kind alone. The user of the token is in every list of users:
+        one without them is none.
         """
-        users: dict[str, CoderPerson] = {}
+        ledger = Ledger[CoderPerson]()
         for _ in range(PASSES):
-            offset, count = 0, 1
-            while offset < count:
-                try:
-                    rows, found = await self.client.users(limit=self.page_limit, offset=offset)
-                except CoderForbidden:
-                    return None
-                except CoderError as error:
-                    if not optional:
-                        raise
-                    self.users_failure, self.users_whole = await reason_of(self.client, error), False
-                    return None
-                count = max(count, found) if rows else found  # past the end Coder counts 0
-                users.update((row.id, row) for row in rows)
-                offset += self.page_limit
-                self.progress("users", len(users), max(count, len(users)))
-            self.users_whole = len(users) >= count
-            if self.users_whole:
+            try:
+                if needed:
+                    await self._page_of_users(ledger, 0, 1)
+                offset, count = 0, 1
+                while offset < count:
+                    count = max(count if offset else 0, await self._page_of_users(ledger, offset, self.page_limit))
+                    offset += self.page_limit
+            except CoderForbidden:
+                return None
+            except CoderError as error:
+                if not needed:
+                    raise
+                self.users_failure = await reason_of(self.client, error)
+                return None
+            if not (ledger.short if needed else ledger.unseen):
                 break
-        return MappingProxyType(users)
+        self.users_whole = needed and not ledger.short and self.me in ledger.rows
+        return MappingProxyType(ledger.rows)
+
+    async def _page_of_users(self, ledger: Ledger[CoderPerson], offset: int, limit: int) -> int:
+        """Reads one page; how many there are. Past the end Coder counts 0, which says nothing.
+
+        The clock of the answer before stands for the time of asking: it is not later.
+        """
+        sent, asked_at = ledger.asking(), self.client.clock
+        rows, count = await self.client.users(limit=limit, offset=offset)
+        if rows or not offset:
+            ledger.counted(_PageOfUsers(rows, count, asked_at), sent)
+        self.progress("users", len(ledger.rows), max(ledger.count, len(ledger.rows)))
+        return count
 
 
 Placed = TypeVar("Placed", Template, Workspace)
