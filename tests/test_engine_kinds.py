@@ -190,3 +190,73 @@ def test_switched_off_they_go_under_the_guard_with_their_blueprints(lab: Lab) ->
         lab.up()
     assert [each.name for each in KINDS if lab.port.blueprint(each.name) is not None] == [T, W]
     lab.assert_converged()
+
+
+SOME = ["organization", "user", "group", "quota"]
+
+
+def desk(lab: Lab, *, required: bool | None) -> None:
+    """A colleague's blueprint; its relation to Coder's users is required, or not, or there is none."""
+    sits = {"title": "Sits", "target": U, "many": False, "required": required}
+    relations = {} if required is None else {"sits": sits}
+    body = {"identifier": "desk", "title": "Desk", "schema": {"properties": {}}, "relations": relations}
+    lab.port.put_blueprint(body, by="colleague")
+
+
+def switched(lab: Lab, kinds: Any, release: int = 100) -> tuple[Outcome, Tally]:
+    lab.stack.configure({"kinds": kinds})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CODERPORT_ALLOW_DELETIONS", str(release))
+        return lab.up()
+
+
+def test_off_and_on_again_needs_no_take_over_whatever_the_licence_shows(lab: Lab) -> None:
+    """Without a licence there is no group and no quota, and their blueprints are empty."""
+    lab.coder.set_licensed(False)
+    for _ in range(2):
+        switched(lab, SOME, release=0)
+        assert not lab.ids(G) and lab.port.blueprint(G) is not None
+        outcome, tally = switched(lab, "default")
+        assert outcome.kinds.other.deleted == 4, tally.changes
+        assert [each.name for each in KINDS if lab.port.blueprint(each.name) is not None] == [T, W]
+    lab.coder.set_licensed(True)
+
+
+def test_a_blueprint_that_others_use_stays_and_is_said_until_they_use_it_no_more(lab: Lab) -> None:
+    switched(lab, SOME, release=0)
+    desk(lab, required=False)
+    outcome, tally = switched(lab, "default")
+    assert [each.name for each in KINDS if lab.port.blueprint(each.name) is not None] == [U, T, W]
+    assert not lab.ids(U)
+    said = f"The blueprint {U} stays in Port, and this stack's, for what others have there: relation sits of blueprint"
+    assert said in " ".join(tally.warnings)
+    outcome, tally = sync(lab.stack)
+    assert (outcome.result, outcome.port_writes) == ("unchanged", 0), tally.changes
+    assert said in " ".join(tally.warnings)
+    switched(lab, ["user"], release=0)
+    assert lab.ids(U)
+    switched(lab, "default")
+    desk(lab, required=None)
+    outcome, tally = sync(lab.stack)
+    assert (outcome.exit_code, lab.port.blueprint(U)) == (0, None), outcome.message
+    assert f"the blueprints {U} are to go" in " ".join(tally.warnings)
+    lab.assert_converged()
+
+
+def test_what_others_require_is_refused_before_anything_goes(lab: Lab) -> None:
+    switched(lab, SOME, release=0)
+    user = min(lab.ids(U))
+    desk(lab, required=True)
+    lab.port.put_entity("desk", {"identifier": "one", "title": "One", "properties": {}, "relations": {"sits": user}})
+    before = lab.ids(U)
+    lab.stack.configure({"kinds": ["organization"]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CODERPORT_ALLOW_DELETIONS", "100")
+        refused = lab.refused()
+    assert "entities of others require them:\n  users (relation sits of blueprint desk)" in refused.message
+    assert "config set --stack lab --path coderport:kinds organizations,users\n" in f"{refused.message}\n"
+    assert lab.ids(U) == before
+    lab.port.delete_entity("desk", "one")
+    desk(lab, required=None)
+    switched(lab, "default")
+    lab.assert_converged()

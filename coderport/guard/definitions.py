@@ -18,8 +18,17 @@ from coderport.catalog.overlay import WAY_OUT
 from coderport.catalog.values import Entity, Held
 from coderport.guard.verdict import SHOWN, Verdict, listed
 from coderport.kinds.all import difference
-from coderport.terminal.remedy import CLI
+from coderport.kinds.kind import Kind
+from coderport.settings import NAMESPACE
+from coderport.terminal.remedy import CLI, set_text
 from coderport.terminal.text import short
+
+
+def kinds_command(stack: str, kinds: Iterable[Kind[Any]]) -> str:
+    """What a person types to have that stack ask for exactly these kinds; those that are always there need no word."""
+    names = [each.words[1] for each in kinds if not each.always]
+    return set_text(stack, f"{NAMESPACE}:kinds", ",".join(dict.fromkeys(names)) or "default")
+
 
 Live = Mapping[str, Mapping[str, Any]]
 """What Port holds, as its JSON, by identifier."""

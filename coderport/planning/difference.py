@@ -70,9 +70,9 @@ class Difference:
     """All of it; mappings are by blueprint.
 
     `unrecorded` is as desired in Port, but different or missing in the state: a run that was killed, or an
-    action's run, wrote it. `leaving` and `leaving_actions` are in the state and desired no longer: the engine deletes
-    them. `orphans` are ours in Port, in no state and desired no longer: the engine cannot. `blueprints` holds what of
-    ours is missing or different in Port.
+    action's run, wrote it. `leaving`, `leaving_actions`, `leaving_answers` and `leaving_blueprints` are in the state
+    and desired no longer: the engine deletes them. `orphans` are ours in Port, in no state and desired no longer: the
+    engine cannot. `blueprints` holds what of ours is missing or different in Port.
     """
 
     missing: tuple[Entity, ...] = ()
@@ -85,6 +85,7 @@ class Difference:
     answers: tuple[ChangedAnswer, ...] = ()
     leaving_answers: frozenset[str] = frozenset()
     blueprints: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    leaving_blueprints: frozenset[str] = frozenset()
 
     @property
     def entities(self) -> tuple[Entity, ...]:
@@ -97,7 +98,7 @@ class Difference:
         """How many resources the engine has to see to; 0 means that it need not be started."""
         leaving = sum(map(len, self.leaving.values()))
         declared = (self.actions, self.leaving_actions, self.answers, self.leaving_answers, self.blueprints)
-        return len(self.entities) + leaving + sum(map(len, declared))
+        return len(self.entities) + leaving + sum(map(len, declared)) + len(self.leaving_blueprints)
 
     @property
     def going(self) -> bool:
@@ -129,6 +130,7 @@ class Difference:
             leaving_actions=frozenset(),
             answers=answers,
             leaving_answers=frozenset(),
+            leaving_blueprints=frozenset(),
         )
 
 
@@ -157,6 +159,7 @@ def difference_of(plan: Plan, memory: Memory, permissions: Permissions) -> Diffe
         answers=tuple(_changed_answers(plan, memory)),
         leaving_answers=memory.answers - plan.memory.answers,
         blueprints={each.identifier: found for each in plan.blueprints if (found := _findings(each, plan.held))},
+        leaving_blueprints=memory.blueprints - plan.memory.blueprints,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from coderport.catalog.answers.values import Part
 from coderport.catalog.identifiers import PORT_USERS, USERS
 from coderport.coder.mail import folded
+from coderport.guard.dependents import Surroundings, requiring
 from coderport.kinds.kind import Kind
 from coderport.planning.installation import installation_of
 from coderport.planning.roles import unproven_roles
@@ -41,6 +42,8 @@ class Holdings:
     """Identifiers of Port's own users by their address in small letters, where the stack shows Coder's."""
     unproven_roles: tuple[str, ...] = ()
     """Roles of the actions that Port may lack: this client may not read which there are."""
+    around: Surroundings | None = None
+    """What of others may refer to blueprints of kinds that are asked for no longer, where there are such."""
 
 
 async def holdings(
@@ -78,6 +81,15 @@ async def holdings(
     several = await live_answers(client, answers, blueprints)
     people = await _people(client) if USERS in {each.name for each in kinds} else {}
     return Holdings(organization, blueprints, entities, live_actions, installation, several, people, roles)
+
+
+async def surroundings(client: PortClient, names: Collection[str]) -> Surroundings:
+    """What may refer to these blueprints: two requests, one for each of them, and one for each that requires them."""
+    blueprints, actions = await client.blueprints(), await client.actions()
+    asked = sorted({each for name in names for each in requiring(name, blueprints)})
+    scorecards = {name: sorted(await Definitions.scorecards(client, name).all()) for name in sorted(names)}
+    populated = frozenset([name for name in asked if await client.count(name)])
+    return Surroundings(tuple(blueprints), actions, scorecards, populated)
 
 
 async def live_answers(

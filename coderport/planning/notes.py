@@ -199,6 +199,18 @@ def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
             )
 
 
+def notes_on_staying(keepers: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """That these blueprints of former kinds stay, and for what of others."""
+    for name, several in keepers.items():
+        words = list(several)
+        more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+        yield (
+            f"coderport:kinds asks for no {KIND_OF[name].words[1]} any more. The blueprint {name} stays in Port, and "
+            f"this stack's, for what others have there: {', '.join(words[:SHOWN])}{more}. The run after the last of "
+            "that has gone deletes it."
+        )
+
+
 def notes_on_leaving(leaving: Iterable[Blueprint]) -> Iterator[str]:
     """That these blueprints are to be managed by this stack no longer."""
     if names := ", ".join(each.identifier for each in leaving):

@@ -19,11 +19,11 @@ from coderport.coder.reading.snapshot import Snapshot
 from coderport.errors import Refusal
 from coderport.guard.allowance import spent_after, spent_lately
 from coderport.guard.definitions import Claim, actions_verdict, answers_verdict, blueprints_verdict, demands_verdict
-from coderport.guard.deletions import ACTION, ANSWER, DeletionVerdict, Disappearances, Evidence, deletions_verdict
+from coderport.guard.deletions import ACTION, ANSWER, Disappearances, Evidence, deletions_verdict
 from coderport.guard.leaving import leaving_actions
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner
 from coderport.guard.verdict import Verdict, combined, identity_verdict, ownership_verdict
-from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, kinds_asked
+from coderport.kinds.all import KINDS, blueprints_of, kinds_asked
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory
@@ -31,6 +31,7 @@ from coderport.kinds.refused import notes as notes_of_refused
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.unread import notes as notes_of_unread
 from coderport.planning.answers import answers_of, reasons_of
+from coderport.planning.former import former_verdict, keepers_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.notes import (
@@ -39,6 +40,7 @@ from coderport.planning.notes import (
     notes_on,
     notes_on_idle,
     notes_on_leaving,
+    notes_on_staying,
     notes_on_taking_over,
 )
 from coderport.planning.past import Past, known_of
@@ -171,14 +173,18 @@ def judge(
         allow_deletions=releases.allow_deletions,
         forget_unproven=releases.forget_unproven,
     )
-    blueprints = _blueprints(settings, memory, held, read, going)
+    asked = {each.name for each in read.kinds}
+    keepers = keepers_of(settings, memory, held, asked, going, actions, answers)
+    blueprints = blueprints_of(each for each in KINDS if each.name in asked | keepers.keys())
     verdict = combined(
         *_definitions(settings, past, blueprints, wanted, actions, answers),
+        former_verdict(settings, held, asked, going),
         owned,
         going,
     )
     managed = blueprints if settings.blueprints == "manage" else ()
-    staying = _staying(memory, managed, going)
+    # A stack that manages the blueprints keeps those in its state that cannot go: it knows them for its own later.
+    staying = memory.blueprints if settings.blueprints == "use" else frozenset()
     known = staying | {each.identifier for each in blueprints}
     declared_before = blueprints_of(each for each in KINDS if each.name in known)
     leaving = tuple(each for each in declared_before if each.identifier in staying - memory.leaving)
@@ -222,21 +228,12 @@ def judge(
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),
             *notes_on_leaving(leaving),
+            *(notes_on_staying(keepers) if managed and not going.refused else ()),
         ),
         leaving=leaving,
         released=staying & memory.leaving,
     )
     return plan, verdict
-
-
-def _staying(memory: Memory, managed: Iterable[Blueprint], going: DeletionVerdict) -> frozenset[str]:
-    """The blueprints that this stack manages no longer and that stay in Port.
-
-    No run deletes a blueprint, but that of a kind whose entities all go by a release.
-    """
-    no_longer = memory.blueprints - {each.identifier for each in managed}
-    gone = {name for name, kind in going.kinds.items() if going.released and kind.accounted and not kind.remaining}
-    return frozenset(name for name in no_longer if name not in gone or KIND_OF[name].always)
 
 
 def digests_of(
@@ -307,15 +304,6 @@ def _weakness(snapshot: Snapshot) -> str:
             "be the same, so nothing of it is believed."
         )
     return "" if snapshot.deletions_provable else snapshot.breadth.text
-
-
-def _blueprints(
-    settings: Settings, memory: Memory, held: Holdings, read: Inventory, going: DeletionVerdict
-) -> tuple[Blueprint, ...]:
-    """The blueprints of the kinds that are asked for, and those of others in which entities stay."""
-    asked = {each.name for each in read.kinds}
-    staying = {name for name in memory.blueprints if held.entities.get(name, {}).keys() - going.ids(name)}
-    return blueprints_of(each for each in KINDS if each.name in asked | staying)
 
 
 def _definitions(

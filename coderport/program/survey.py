@@ -23,7 +23,7 @@ from coderport.kinds.all import KINDS, kinds_asked
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import HeldByKind, Inventory, KnownIds, read_inventory
 from coderport.planning.answers import declared_parts
-from coderport.planning.holdings import Holdings, holdings
+from coderport.planning.holdings import Holdings, holdings, surroundings
 from coderport.planning.memory import Memory
 from coderport.planning.past import Past, known_of
 from coderport.planning.plan import Plan, declares_actions, judge
@@ -125,8 +125,12 @@ async def with_former_kinds(held: Holdings, settings: Settings, memory: Memory, 
     with account.phase("read_port") as progress:
         async with opened_port(settings, account) as client:
             more = await holdings(client, kinds, progress=progress)
+            around = await surroundings(client, more.blueprints) if more.blueprints else None
     found = replace(
-        held, blueprints={**held.blueprints, **more.blueprints}, entities={**held.entities, **more.entities}
+        held,
+        blueprints={**held.blueprints, **more.blueprints},
+        entities={**held.entities, **more.entities},
+        around=around,
     )
     account.read.port_entities = sum(map(len, found.entities.values()))
     return found

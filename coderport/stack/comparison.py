@@ -114,6 +114,8 @@ def misfits(settings: Settings, past: Past, found: Difference, last_result: str)
         yield f"this stack was {memory.stack} until its last run"
     if memory.leaving:
         yield f"the blueprints {', '.join(sorted(memory.leaving))} are to leave its state"
+    elif found.leaving_blueprints:
+        yield f"the blueprints {', '.join(sorted(found.leaving_blueprints))} are to go"
     if past.unremembered:
         yield "the state holds more than its outputs tell"
     if last_result != SUCCEEDED:
