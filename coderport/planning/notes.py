@@ -13,6 +13,7 @@ from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.deletions import Disappearances
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.guard.verdict import SHOWN
+from coderport.kinds.all import KIND_OF
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import Inventory
 from coderport.planning.holdings import Holdings
