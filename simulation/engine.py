@@ -62,6 +62,8 @@ class State:
         self.outputs: dict[str, Any] = {}
         self.last_result = "none"
         self.locked_by: Process | None = None
+        self.runs = 0
+        """How many have ended."""
 
     def copied(self) -> State:
         """Another one with the same content, for a restore."""
@@ -78,6 +80,8 @@ class WorldStack:
         self.name, self.state_kept, self._settings = name, state, settings
         self.project, self.bare_name, self.directory = PROJECT, name, folder
         self.running: tuple[Mapping[Resource, Any], list[str]] | None = None
+        self.leaves_traces = True
+        """As a folder does; in a bucket or Pulumi Cloud only the CLI tells of runs."""
 
     @property
     def named(self) -> str:
@@ -107,6 +111,10 @@ class WorldStack:
         except MemoryUnreadableError as error:
             raise unreadable(self.name, error) from None
         return memory if memory.stack else completed(memory, self.resources())
+
+    def trace(self) -> str:
+        """Another text once a run begins or ends, where it leaves traces."""
+        return f"{self.busy} {id(self.state_kept)} {self.state_kept.runs}" if self.leaves_traces else ""
 
     def last_result(self) -> str:
         """How the last run ended."""
@@ -156,6 +164,7 @@ class WorldStack:
                     continue
                 break
         finally:
+            state.runs += 1
             if not process.dead:
                 state.locked_by = None
         if run.errors:

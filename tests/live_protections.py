@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -10,11 +11,12 @@ from unittest import mock
 import test_live_follows as follows
 import test_live_refused as refusals
 import test_live_rules as rules
+import test_live_standing as standings
 
 from coderport.coder.fate import Fate
 from coderport.coder.reading import proof
 from coderport.guard.deletions import Disappearances
-from coderport.live import beginning, budget, catalog, deleting, identity, others, refused, rereading, service, writing
+from coderport.live import beginning, budget, catalog, deleting, identity, others, refused, rereading, standing, writing
 from coderport.live.feeds import jobs
 from coderport.live.values import Reading
 
@@ -149,7 +151,36 @@ def _never_again() -> Iterator[None]:
 @contextmanager
 def _any_blueprint() -> Iterator[None]:
     """Blueprints are compared at the beginning alone."""
-    with mock.patch.object(service, "blueprint_misfits", lambda *_: iter(())):
+    with mock.patch.object(standing, "blueprint_misfits", lambda *_: iter(())):
+        yield
+
+
+@contextmanager
+def _writes_without_a_look() -> Iterator[None]:
+    """Nobody looks for a run before a write."""
+
+    async def nothing(self: standing.Standing) -> None:
+        """Nothing is insisted on."""
+
+    with mock.patch.object(standing.Standing, "insisted", nothing):
+        yield
+
+
+@contextmanager
+def _looks_at_no_run() -> Iterator[None]:
+    """The stack is looked at only before a write."""
+
+    async def nothing(self: standing.Standing) -> None:
+        await asyncio.Event().wait()
+
+    with mock.patch.object(standing.Standing, "watched", nothing):
+        yield
+
+
+@contextmanager
+def _forgets_what_it_revived() -> Iterator[None]:
+    """What was written back after a run had removed it is like all else that lives in Coder."""
+    with mock.patch.object(deleting.Deletions, "revived", lambda *_: None):
         yield
 
 
@@ -200,5 +231,17 @@ PROTECTIONS: Mapping[str, tuple[Switch, Callable[[], None]]] = {
     "blueprints are compared again": (
         _any_blueprint,
         refusals.test_a_changed_blueprint_is_found_within_resync_where_nothing_is_written,
+    ),
+    "a run is looked for before each write": (
+        _writes_without_a_look,
+        standings.test_what_a_run_with_narrower_filters_removed_is_not_written_back,
+    ),
+    "a run is looked for where nothing is written": (
+        _looks_at_no_run,
+        lambda: standings.run_is_noticed(leaves_traces=True, seconds=10),
+    ),
+    "what was revived goes again": (
+        _forgets_what_it_revived,
+        standings.test_where_runs_leave_no_trace_what_was_written_back_goes_again_within_a_minute,
     ),
 }

@@ -57,6 +57,8 @@ async def test_a_promotion_outdates_all_workspaces_of_its_template(world: LiveWo
     await asyncio.sleep(60)
     world.coder.promote_version(template)
     assert await world.until(lambda: all(world.value(each, "outdated") for each in mine), "outdated") < 60
+    active = str(world.coder.template(template).active_version_id)
+    assert await world.until(lambda: world.value(template, "active_version_id", T) == active, "promoted") < 60
     await world.settled()
 
 

@@ -236,6 +236,26 @@ def test_what_lives_in_coder_may_go_within_the_limit_of_a_day_which_runs_have_sp
     assert kept.gone(now=NOW + timedelta(hours=26)) == 1
 
 
+def test_what_was_written_back_after_a_run_had_removed_it_goes_again_without_counting() -> None:
+    kept = Kept(50, Limits(left_out=1, left_out_percent=0))
+    for number in range(5):
+        kept.deletions.revived(Ref(W, ident(number)), NOW)
+    assert kept.gone(0, 1, 2, why=LeftOut.TEMPLATE) == 3
+    assert kept.gone(7, why=LeftOut.TEMPLATE) == 1
+    assert kept.gone(4, why=LeftOut.TEMPLATE, now=NOW + timedelta(minutes=10)) == 0
+
+
+def test_what_live_and_runs_have_let_go_of_the_living_adds_up() -> None:
+    hour = NOW.strftime("%Y-%m-%dT%H")
+    kept = Kept(60, Limits(left_out=5, left_out_percent=0))
+    assert kept.gone(0, 1, why=LeftOut.TEMPLATE) == 2
+    kept.deletions.begin_anew(Limits(left_out=5, left_out_percent=0), {hour: {W: 2}})
+    assert kept.gone(2, 3, why=LeftOut.TEMPLATE) == 0
+    assert kept.waiting == 2
+    kept.deletions.runs_spent({hour: {W: 1}})
+    assert kept.gone(why=LeftOut.TEMPLATE) == 2
+
+
 def test_never_all_that_live_in_coder_go() -> None:
     assert Kept(2, Limits(left_out=100)).gone(0, 1, why=LeftOut.TEMPLATE) == 0
 

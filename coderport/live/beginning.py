@@ -41,6 +41,7 @@ class LiveStack(Protocol):
     def settings(self) -> Settings: ...
     def memory(self) -> Memory: ...
     def resources(self) -> Resources: ...
+    def trace(self) -> str: ...
 
 
 class NotFit(CoderportError):
@@ -51,16 +52,19 @@ class NotFit(CoderportError):
 class Beginning:
     """The ground to stand on, and the whole read as the first reading: what it takes is ordered from it.
 
-    `fit` is the fingerprint of the settings and the version that the stack's last run had.
+    `fit` is the fingerprint of the settings and the version that the stack's last run had, `trace` the trace of the
+    stack's runs of before it was read.
     """
 
     ground: Ground
     reading: Reading
     fit: str
+    trace: str
 
 
 async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient) -> Beginning:
     """Reads both sides whole. NotFit where a run has to come first, Refusal where Coder or Port are others."""
+    trace = await asyncio.to_thread(stack.trace)
     memory = await asyncio.to_thread(stack.memory)
     held = await holdings(port, kinds_asked(settings))
     past = Past(memory, held, memory.mark(stack.managed_by))
@@ -84,7 +88,7 @@ async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: 
         {**snapshot.workspaces, **snapshot.outside_workspaces},
         gone=read.gone,
     )
-    return Beginning(Ground(ground_settings, past, snapshot), reading, memory.fit)
+    return Beginning(Ground(ground_settings, past, snapshot), reading, memory.fit, trace)
 
 
 def insist_on_fit(stack: str, settings: Settings, past: Past) -> None:

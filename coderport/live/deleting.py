@@ -6,7 +6,7 @@ More than that is held as a whole, as a run would refuse it as a whole, until a 
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
@@ -24,8 +24,11 @@ class Deletions:
     """What may go now, and what is `held` because it may not: with the reason for what lives in Coder, else None."""
 
     def __init__(self, limits: Limits, spent: Spent) -> None:
-        self._limits, self._spent = limits, spent
+        self._limits = limits
+        self._runs: Spent = spent
+        self._spent: Spent = {}
         self._gone: defaultdict[str, deque[tuple[datetime, int]]] = defaultdict(deque)
+        self._revived: dict[Ref, datetime] = {}
         self.held: dict[Ref, LeftOut | None] = {}
 
     def permitted(
@@ -44,7 +47,9 @@ class Deletions:
         waiting = {key: why for key, why in self.held.items() if key.blueprint == blueprint}
         everything = {key: why for key, why in {**waiting, **found}.items() if key.identifier in held[blueprint]}
         self.release(waiting.keys() - everything.keys())
-        going: list[Ref] = []
+        going = sorted(key for key, why in everything.items() if why is not None and self._has_revived(key, now))
+        self.release(going)
+        everything = {key: why for key, why in everything.items() if key not in going}
         for alive in (False, True):
             mine = {key: why for key, why in everything.items() if (why is not None) is alive}
             if not mine:
@@ -64,14 +69,27 @@ class Deletions:
         for key in list(keys):
             self.held.pop(key, None)
 
+    def revived(self, key: Ref, now: datetime) -> None:
+        """A write that was to change the entity has made it again: somebody, perhaps a run, had deleted it.
+
+        Where it turns out that the settings of that run leave it out, it goes again without counting.
+        """
+        self._revived[key] = now
+
+    def _has_revived(self, key: Ref, now: datetime) -> bool:
+        return key in self._revived and now - self._revived[key] < PERIOD
+
     def begin_anew(self, limits: Limits, spent: Spent) -> None:
         """Takes the limits and what the runs of this stack have spent, beside what went from here."""
         self._limits = limits
-        hours = {**spent}
-        for hour, kinds in self._spent.items():
-            theirs = hours.get(hour, {})
-            hours[hour] = {kind: max(number, theirs.get(kind, 0)) for kind, number in {**theirs, **kinds}.items()}
-        self._spent = hours
+        self.runs_spent(spent)
+
+    def runs_spent(self, spent: Spent) -> None:
+        """Takes what the runs of this stack have spent by now."""
+        self._runs = spent
+
+    def _spent_lately(self, now: datetime) -> Mapping[str, int]:
+        return Counter(spent_lately(self._runs, now)) + Counter(spent_lately(self._spent, now))
 
     def _verdict(
         self,
@@ -92,7 +110,7 @@ class Deletions:
             gone=frozenset(key for key, why in going.items() if why is None),
             left_out={key: why for key, why in going.items() if why is not None},
             seen={name: len(ids) for name, ids in staying.items()},
-            spent=spent_lately(self._spent, now),
+            spent=self._spent_lately(now),
             limits=self._limits_now(blueprint, len(owner.holds(held[blueprint])), now),
         )
         return deletions_verdict(evidence)

@@ -16,7 +16,7 @@ from coderport.coder.errors import CoderError
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
-from coderport.live.beginning import Beginning, LiveStack, begin, blueprint_misfits
+from coderport.live.beginning import Beginning, LiveStack, begin
 from coderport.live.budget import Budget, patient, routine
 from coderport.live.catalog import Catalog
 from coderport.live.deleting import Deletions
@@ -31,6 +31,7 @@ from coderport.live.others import EVERY, OTHERS, Others
 from coderport.live.reading import PER_PROOF, PER_READING, Hinted, Reader
 from coderport.live.rereading import PAGE, REREAD, Rereading
 from coderport.live.rhythm import Rhythm, rest_of, rhythm_of
+from coderport.live.standing import Anew, Standing
 from coderport.live.values import Event, Hint, Order, Reading
 from coderport.live.writing import Writer
 from coderport.port.client import PortClient
@@ -41,18 +42,12 @@ from coderport.tasks import together, within
 RETRY_SECONDS = 30.0
 """Until it begins again where a run has to come first, or a server does not answer."""
 IDENTITY_EVERY = 60.0
-STACK_EVERY = 60.0
-"""Seconds at least between two looks at the stack, which take the Pulumi CLI."""
-BLUEPRINTS_EVERY = 60.0
-"""Seconds at least between two looks at Port's blueprints."""
+RENEWED_EVERY = 60.0
+"""Seconds at least between two looks at the names of organizations and people."""
 READY_LAG = 30.0
 """Seconds of lag up to which it is ready."""
 
 _LOG = logging.getLogger(__name__)
-
-
-class _Anew(Exception):
-    """What it stands on has changed; the text says what, as a clause."""
 
 
 class Live:
@@ -95,8 +90,8 @@ class Live:
             return self._not_begun
         if self._health.text:
             return self._health.text
-        if self._writer is not None and self._writer.failing:
-            return self._writer.failing
+        if failing := self._standing.failing or (self._writer.failing if self._writer is not None else ""):
+            return failing
         lag = self.metrics.recent_lag()
         return f"changes reach Port {lag:.0f} s late" if lag > READY_LAG else ""
 
@@ -130,19 +125,25 @@ class Live:
         while True:
             try:
                 await self._life(await self._beginning())
-            except _Anew as anew:
+            except Anew as anew:
                 self._begun, self._writer, self._not_begun = False, None, f"it begins anew, because {anew}"
                 _LOG.info("begins anew", extra={"reason": str(anew)})
 
     async def _life(self, beginning: Beginning) -> None:
-        """From a beginning on. _Anew where that holds no longer."""
-        self._fit = beginning.fit
+        """From a beginning on. Anew where that holds no longer."""
         self._health = Health(self.metrics.feed, self._read_all_again)
         catalog = Catalog(beginning.ground, self._deletions)
         self._catalog = catalog
+        self._standing = standing = Standing(self._stack, self._settings, beginning, self._port, self._deletions)
         self._reader = Reader(self._coder, catalog)
         self._writer = writer = Writer(
-            self._port, catalog, self.metrics.written, lambda _: self.metrics.refused.inc(), self.hints.add
+            self._port,
+            catalog,
+            self.metrics.written,
+            lambda _: self.metrics.refused.inc(),
+            self.hints.add,
+            standing.insisted,
+            self._revived,
         )
         self._rereading = Rereading(self._coder, catalog, self._reader)
         self._others = Others(self._port, catalog, writer)
@@ -169,8 +170,9 @@ class Live:
                 self._rolling(),
                 self._watching_others(),
                 self._watching_coder(),
-                self._watching_stack(),
-                self._watching_blueprints(),
+                self._renewing(),
+                standing.watched(),
+                standing.blueprints_watched(writer.refuses),
                 self._trying_again(),
             ]
         )
@@ -304,9 +306,10 @@ class Live:
                 self._health.failed("port", error)
             else:
                 self._health.works("port")
-                self._hinted(hints)
                 if hints:
                     self._others_wrote.set()
+                    self._standing.doubt()
+                self._hinted(hints)
 
     async def _watching_coder(self) -> None:
         """Stops where another Coder answers."""
@@ -315,40 +318,14 @@ class Live:
             with suppress(CoderError), routine():
                 await self._identity.insist_on_deployment()
 
-    async def _watching_stack(self) -> None:
-        """Begins anew where a run has come by that changes what this stands on: other settings, another version."""
-        ground = self._catalog.ground
+    async def _renewing(self) -> None:
+        """Follows the names of organizations and people, sooner where a run may have come by, which knows them."""
         while True:
             with suppress(asyncio.TimeoutError):
                 await within(self._settings.live.resync.total_seconds(), self._others_wrote.wait())
             self._others_wrote.clear()
-            try:
-                settings = await asyncio.to_thread(self._stack.settings)
-                memory = await asyncio.to_thread(self._stack.memory)
-            except CoderportError as error:
-                _LOG.warning("cannot look at the stack", extra={"reason": str(error)})
-            else:
-                if settings != self._settings or memory.fit != self._fit or memory.stack != ground.past.mark.stack:
-                    raise _Anew("a run with other settings or another version came by")
             await self._renew()
-            await asyncio.sleep(STACK_EVERY)
-
-    async def _watching_blueprints(self) -> None:
-        """Begins anew, and so tells which run has to come first, where somebody has changed Port's blueprints."""
-        assert self._writer is not None
-        while True:
-            with suppress(asyncio.TimeoutError):
-                await within(self._settings.live.resync.total_seconds(), self._writer.refuses.wait())
-            self._writer.refuses.clear()
-            try:
-                found = {str(each.get("identifier")): each for each in await self._port.blueprints()}
-            except PortError as error:
-                self._health.failed("port", error)
-                self._writer.refuses.set()
-            else:
-                if wrong := next(blueprint_misfits(self._settings, found), ""):
-                    raise _Anew(wrong)
-            await asyncio.sleep(BLUEPRINTS_EVERY)
+            await asyncio.sleep(RENEWED_EVERY)
 
     async def _trying_again(self) -> None:
         """Looks again at what Port has refused, after its pause."""
@@ -379,6 +356,10 @@ class Live:
         for hint in hints:
             self.metrics.hinted(hint.key, hint.event.feed)
         self.hints.add(hints)
+
+    def _revived(self, key: Ref) -> None:
+        self._deletions.revived(key, datetime.now(timezone.utc))
+        self._standing.doubt()
 
     def _order(self, reading: Reading, *, rereading: bool = False) -> None:
         assert self._writer is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -30,18 +30,30 @@ _LOG = logging.getLogger(__name__)
 
 Told = Callable[[Order], None]
 Hinted = Callable[[tuple[Hint, ...]], None]
+Permitted = Callable[[], Awaitable[None]]
+Revived = Callable[[Ref], None]
 
 
 class Writer:
     """Carries orders out, one batch after the other, so that of two orders for a key the later one stands.
 
     `done` is told of each that Port has taken, `refused` of each that it does not take, `hinted` takes what has
-    to be looked at again. `refuses` is set where Port does not take something of an entity.
+    to be looked at again. `refuses` is set where Port does not take something of an entity. Before each batch it waits
+    for `permitted`; `revived` is told of each entity that somebody has deleted in Port, and that is made again.
     """
 
-    def __init__(self, port: PortClient, catalog: Catalog, done: Told, refused: Told, hinted: Hinted) -> None:
+    def __init__(
+        self,
+        port: PortClient,
+        catalog: Catalog,
+        done: Told,
+        refused: Told,
+        hinted: Hinted,
+        permitted: Permitted,
+        revived: Revived,
+    ) -> None:
         self._port, self._catalog, self._done, self._refused = port, catalog, done, refused
-        self._hinted = hinted
+        self._hinted, self._permitted, self._revived = hinted, permitted, revived
         self._waiting: dict[Ref, Order] = {}
         self._at_work: dict[Ref, Order] = {}
         self._written: dict[Ref, float] = {}
@@ -79,6 +91,7 @@ class Writer:
                 self._came.clear()
                 self._idle.set()
                 await self._came.wait()
+            await self._permitted()
             self._at_work = _batch(self._waiting)
             for key in self._at_work:
                 del self._waiting[key]
@@ -148,6 +161,7 @@ class Writer:
         for order, body, outcome in zip(orders, bodies, outcomes, strict=True):
             error = outcome.error
             if error is None:
+                self._look_at(order, outcome)
                 self._is_done(order)
             elif isinstance(error, PortRejected) and error.code == TAKEN:
                 self._taken(order, await self._port.entity(*order.key), error)
@@ -155,6 +169,10 @@ class Writer:
                 await self._without_what_is_refused(order, body)
             else:
                 raise error
+
+    def _look_at(self, order: Order, outcome: ItemOutcome) -> None:
+        if outcome.created and not order.created:
+            self._revived(order.key)
 
     async def _without_what_is_refused(self, order: Order, body: Mapping[str, Any]) -> None:
         """Writes what Port takes of an entity, or tells why it takes nothing."""
@@ -165,6 +183,7 @@ class Writer:
             (outcome,) = await self._port.upsert(order.key.blueprint, [body])
             if outcome.error is not None:
                 raise outcome.error
+            self._look_at(order, outcome)
 
         try:
             clear = frozenset(held.properties) if held is not None else frozenset[str]()
@@ -185,6 +204,8 @@ class Writer:
         refused = self._catalog.refused
         wanted = [each for each in lacks if not refused.waits(each, now)]
         if wanted and refused.may_lead_to_another_look(order.key, now):
+            for key in (order.key, *wanted):
+                self._revived(key)
             self._again(order, *wanted)
             return
         self._catalog.refused_whole(entity, await self._port.entity(*order.key), lacks)

@@ -32,6 +32,7 @@ from coderport.engine.resources import Resources, outputs_by_urn
 from coderport.engine.stack import EngineStack, EngineWorkspace
 from coderport.engine.start import EngineCommand
 from coderport.engine.torn import COMPLAINT, mend
+from coderport.engine.trace import trace_of
 from coderport.errors import CoderportError, SettingsError
 from coderport.guard.foreign import state_verdict
 from coderport.guard.ownership import stack_mark
@@ -370,6 +371,14 @@ class Stack:
             if any(each.get("updateInProgress") for each in stacks if each.get("name") in (name, self.bare_name)):
                 raise StackLocked(explained(self.name, (), this_machine()))
         yield []
+
+    def trace(self) -> str:
+        """Another text once a run of the stack begins or ends; empty where no folder keeps it, and none can tell."""
+        try:
+            folder = folder_of(self._chosen_backend(), self.directory)
+        except CommandError as error:
+            raise self._refused("has a backend that cannot be reached", error) from None
+        return "" if folder is None else trace_of(folder, self.project, self.bare_name)
 
     def cancel(self) -> None:
         """Takes away the lock that a killed run left on the state."""
