@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from runner_lab import ALICE, BOB, STACK, TEMPLATE, WORKSPACE, RunnerLab, runner_lab
+from runner_lab import ALICE, BOB, STACK, TEMPLATE, WORKSPACE, Beats, RunnerLab, runner_lab
 
 from coderport.catalog.actions.declared import create_from
 from coderport.coder.client import CoderClient
@@ -360,6 +360,30 @@ def test_the_entity_of_another_stack_is_acted_on_but_not_written(lab: RunnerLab)
     before = lab.port.entity(WORKSPACE.identifier, workspace)
     assert lab.do(STOP, entity=workspace).ended is Ended.SUCCESS
     assert lab.port.entity(WORKSPACE.identifier, workspace) == before
+
+
+@pytest.mark.parametrize("mark", [None, "other/stack#0a1b2c3d"])
+@pytest.mark.parametrize("action", [STOP, DELETE])
+def test_an_entity_that_is_another_s_by_the_end_of_a_run_is_left_as_it_is(
+    lab: RunnerLab, action: str, mark: str | None
+) -> None:
+    """Port's entity had our mark when the run began; somebody has taken it away or signed it since."""
+    workspace = lab.workspace()
+    name = lab.coder.workspace(workspace).name
+
+    def signed() -> None:
+        body = {"identifier": workspace, "properties": {"managed_by": mark}}
+        lab.port.put_entity(WORKSPACE.identifier, body)
+
+    before = lab.port.entity(WORKSPACE.identifier, workspace)
+    run = lab.ask(action, entity=workspace, **({"confirmation": name} if action == DELETE else {}))
+    beats = Beats(then=signed, when=lambda: len(lab.builds(workspace)) > 1)
+    seen = lab.execute(run, clock=beats.clock())
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    held = lab.port.entity(WORKSPACE.identifier, workspace)
+    assert before is not None and held is not None
+    assert held["properties"] == {**before["properties"], "managed_by": mark}
+    lab.port.delete_entity(WORKSPACE.identifier, workspace)
 
 
 def test_an_unclaimed_prebuilt_workspace_is_nobodys(lab: RunnerLab) -> None:

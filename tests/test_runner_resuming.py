@@ -139,6 +139,26 @@ def test_an_update_that_is_taken_up_starts_the_version_that_was_checked(lab: Run
     assert lab.build(workspace).version_id == checked
 
 
+def test_a_template_cannot_erase_what_the_log_of_a_run_says_was_begun(lab: RunnerLab) -> None:
+    """Its lines are in the same log: those on the parts of a run on many workspaces are none of ours in this one."""
+    run, workspace, expected = prepared(lab, RESTART, 0)
+    ends = f"coderport has ended its work on alice/dev, {workspace} (done)."
+    begins = f"coderport begins build 7 of alice/dev, {workspace} (stop)."
+    lab.coder.set_build_log(begins, ends)
+    lab.patience = replace(QUICK, log_lines=1)  # each line is a message, as where builds are slow
+
+    def printed_and_starting() -> bool:
+        lines = [line["message"] for line in lab.port.run_logs(run)]
+        return ends in lines and lab.builds(workspace)[-1][0] == "start"
+
+    with pytest.raises(Killed):
+        lab.execute(run, claimant="workflow-run-1", clock=Beats(then=die, when=printed_and_starting).clock())
+    seen = lab.execute(run, claimant="workflow-run-1")
+    lab.coder.set_build_log()
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert [transition for transition, _ in lab.builds(workspace)] == expected
+
+
 def test_parameters_survive_a_kill(lab: RunnerLab) -> None:
     run, workspace, _ = prepared(lab, START, 0)
     journal = Memory()

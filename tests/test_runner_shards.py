@@ -77,6 +77,7 @@ def test_the_own_form_of_a_template_that_is_not_this_coder_s_or_nobody_s_is_refu
         ("coderport/lab#0a1b2c3d", True, False),
         ("acme/old#0a1b2c3d", True, False),
         ("coderport/lab", True, False),
+        ("coderport/lab#ffffffff", False, False),
         ("coderport/other#ffffffff", False, True),
         ("acme/old#ffffffff", False, False),
         (None, False, False),
@@ -88,3 +89,9 @@ def test_a_runner_knows_its_own_stack_by_its_state_also_after_a_rename(
     context = SimpleNamespace(managed_by="coderport/lab#0a1b2c3d")
     assert RunContext.is_own(context, keeper) is own  # type: ignore[arg-type]
     assert RunContext.is_sibling(context, keeper) is sibling  # type: ignore[arg-type]
+
+
+def test_a_runner_that_does_not_know_its_state_goes_by_the_name() -> None:
+    context = SimpleNamespace(managed_by="coderport/lab")
+    assert RunContext.is_own(context, "coderport/lab#ffffffff") is True  # type: ignore[arg-type]
+    assert RunContext.is_own(context, "acme/old#ffffffff") is False  # type: ignore[arg-type]

@@ -76,7 +76,7 @@ async def execute(run_id: str, context: RunContext, *, journal: Journal | None =
     taken = await hold.take()
     if taken is Standing.NONE:
         return Ended.ALREADY_ENDED
-    log, resumed, ledger = RunLog(runs), None, None
+    log, resumed, ledger = RunLog(runs, order.operation in bulk.MANY), None, None
     if taken is Standing.AGAIN:  # what the former process began is this run's own
         kept = await log.step(run_id)
         creates = order.operation is Operation.CREATE

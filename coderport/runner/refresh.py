@@ -31,9 +31,9 @@ _LATER = "The next run of coderport brings the catalog up to date."
 async def refresh(context: RunContext, workspace_id: str, run_id: str | None) -> str:
     """Writes or deletes the entity; returns what a person should know if that did not work, else "".
 
-    `run_id` ties the change to the run, as long as that is in progress. An entity of a sibling is written as its own,
-    one of another project's stack is left alone, and one is deleted only if Coder says that the workspace was deleted
-    (410).
+    `run_id` ties the change to the run, as long as that is in progress. An entity of a sibling is written as its own.
+    One of another owner, or without a mark, is left alone: whoever took the mark away meanwhile has a reason. One is
+    deleted only if Coder says that the workspace was deleted (410).
     """
     try:
         held = await context.port.entity(WORKSPACE.identifier, workspace_id)
@@ -76,7 +76,7 @@ def _keeper(held: PortEntity | None) -> str | None:
 
 
 def _is_served(keeper: str | None, context: RunContext) -> bool:
-    return keeper is None or context.is_own(keeper) or context.is_sibling(keeper)
+    return context.is_own(keeper) or context.is_sibling(keeper)
 
 
 async def _entity(workspace: Workspace, held: PortEntity | None, context: RunContext) -> Entity | None:

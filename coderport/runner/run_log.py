@@ -3,13 +3,14 @@
 It is written before the build is asked for. The line names the build by its number alone: it is read again only to look
 among the workspace's own builds for one that our token began after that, so that a line which a template printed into
 the log leads to nobody else's build. A run on many workspaces has such lines for each of them, and one at the end of
-each; no build's log is among its lines.
+each; no build's log is among its lines. In the log of a run on one workspace those lines are a template's own, and
+count for nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from coderport.catalog.values import UUID
@@ -29,29 +30,25 @@ _OUTCOMES: dict[str, Outcome] = {"done": "done", "failed": "failed", "left": "le
 
 @dataclass
 class RunLog:
-    """A `Journal` in Port. What a creation began is found by the workspace's name, and needs no line."""
+    """A `Journal` in Port. What a creation began is found by the workspace's name, and needs no line.
+
+    `many`: the run is on many workspaces.
+    """
 
     runs: Runs
+    many: bool
     _written: set[str] = field(default_factory=set)
 
     async def step(self, run_id: str) -> str | None:
         """The build that was begun last, with its number only; of a run on many workspaces, its ledger."""
         entries = sorted(await self.runs.logs(run_id), key=lambda entry: (entry.created_at, entry.id))
-        ledger = Ledger()
-        last: Step | None = None
-        for each in entries:
-            self._written.add(each.message)
-            if (found := _BEGINS.fullmatch(each.message)) is not None:
-                last = _step(found)
-            elif (found := _BEGINS_PART.fullmatch(each.message)) is not None:
-                ledger.part(found["id"], found["name"])
-                ledger.begun(found["id"], _step(found).text())
-            elif (found := _ENDS_PART.fullmatch(each.message)) is not None:
-                ledger.part(found["id"], found["name"])
-                ledger.ended(found["id"], _OUTCOMES[found["outcome"]], "")
-        if ledger.parts:
-            return ledger.text()
-        return last.text() if last is not None else None
+        lines = [each.message for each in entries]
+        self._written.update(lines)
+        if self.many:
+            ledger = _ledger(lines)
+            return ledger.text() if ledger.parts else None
+        begun = [found for each in lines if (found := _BEGINS.fullmatch(each)) is not None]
+        return _step(begun[-1]).text() if begun else None
 
     async def record(self, run_id: str, step: str) -> None:
         """Says it once, before the build is asked for; raises PortError where Port cannot be told."""
@@ -67,6 +64,19 @@ class RunLog:
             if error.code != "run_exhausted":  # of a run that has ended the report knows what to do
                 raise
         self._written.add(line)
+
+
+def _ledger(lines: Iterable[str]) -> Ledger:
+    """What the lines say of the parts of a run on many workspaces."""
+    ledger = Ledger()
+    for line in lines:
+        if (found := _BEGINS_PART.fullmatch(line)) is not None:
+            ledger.part(found["id"], found["name"])
+            ledger.begun(found["id"], _step(found).text())
+        elif (found := _ENDS_PART.fullmatch(line)) is not None:
+            ledger.part(found["id"], found["name"])
+            ledger.ended(found["id"], _OUTCOMES[found["outcome"]], "")
+    return ledger
 
 
 def _step(found: re.Match[str]) -> Step:

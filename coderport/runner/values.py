@@ -190,8 +190,11 @@ class RunContext:
         return mine is not None and mine.is_sibling(Mark.read(managed_by))
 
     def is_own(self, managed_by: object) -> bool:
-        """Whether that is this stack: by the id of its state, whatever it was called then, or by the name."""
+        """Whether that is this stack: by the id of its state, whatever it was called then.
+
+        By the name only where one of the two has no id: a state of the same name is another owner.
+        """
         mine, its = Mark.read(self.managed_by), Mark.read(managed_by)
         if mine is None or its is None:
             return False
-        return its.stack == mine.stack or bool(mine.state and its.state == mine.state)
+        return its.state == mine.state if its.state and mine.state else its.stack == mine.stack
