@@ -22,7 +22,7 @@ def leaving(
     settings: Actions | None = ACTIONS,
     gone: tuple[str, ...] = (),
     left_out: dict[str, LeftOut] | None = None,
-    in_port: tuple[str, ...] = (),
+    unkept: tuple[str, ...] = (),
     presets: tuple[Preset, ...] | None = None,
     **fields: object,
 ) -> Leaving:
@@ -30,7 +30,7 @@ def leaving(
     forms: dict[str, TemplateForm] = {}
     if presets is not None:
         forms = {numbered(1): form(presets=presets, template_id=numbered(1))}
-    return leaving_actions(identifiers, settings, templates, forms, gone=gone, left_out=left_out or {}, in_port=in_port)
+    return leaving_actions(identifiers, settings, templates, forms, gone=gone, left_out=left_out or {}, unkept=unkept)
 
 
 def test_a_stack_that_asks_for_no_actions_leaves_them_all_out() -> None:
@@ -43,7 +43,7 @@ def test_a_stack_that_asks_for_no_actions_leaves_them_all_out() -> None:
 def test_a_form_goes_with_its_template() -> None:
     assert leaving(FORM, gone=(numbered(1),)).gone == {FORM}
     assert leaving(FORM, left_out={numbered(1): LeftOut.ORGANIZATION}).left_out == {FORM: LeftOut.ORGANIZATION}
-    assert leaving(FORM).gone == {FORM}  # of a sibling, which has taken the template out of Port
+    assert leaving(FORM, gone=(numbered(1),), unkept=(numbered(1),)).gone == {FORM}
 
 
 def test_a_form_that_the_settings_or_a_deprecation_end_is_left_out() -> None:
@@ -55,7 +55,10 @@ def test_a_form_that_the_settings_or_a_deprecation_end_is_left_out() -> None:
 def test_nothing_accounts_for_a_form_that_was_not_readable() -> None:
     nothing = Leaving(frozenset(), {})
     assert leaving(FORM, name="docker") == nothing
-    assert leaving(FORM, in_port=(numbered(1),)) == nothing
+    assert leaving(FORM) == nothing
+    unkept = (numbered(1),)
+    assert leaving(FORM, unkept=unkept) == leaving(FORM, name="docker", unkept=unkept) == nothing
+    assert leaving(FORM, left_out={numbered(1): LeftOut.ORGANIZATION}, unkept=unkept) == nothing
 
 
 def test_the_form_of_a_preset_goes_with_it_or_with_its_template() -> None:

@@ -25,7 +25,7 @@ from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.past import Past
 from coderport.planning.plan import Plan, judge
-from coderport.planning.siblings import read_templates, templates_of_siblings
+from coderport.planning.siblings import ids_to_prove, read_templates, templates_of_siblings, unkept_templates
 from coderport.port.models import Organization, PortEntity
 from coderport.settings import Releases
 
@@ -74,6 +74,45 @@ def test_only_those_that_the_read_did_not_see_are_asked_for_and_what_coder_does_
 
     assert [each.id for each in asyncio.run(run())] == [numbered(1), numbered(2), numbered(3)]
     assert sorted(asked) == [numbered(3), numbered(4)]
+
+
+def with_a_form(*of_siblings: Template, forget_unproven: int = 0, **fields: Any) -> tuple[Plan, Verdict]:
+    """Of a stack that has declared the form of a sibling's template, which Port has no entity of."""
+    own, theirs = template(), of(1)
+    memory = Memory(
+        state=MARK.state,
+        stack=MARK.stack,
+        deployment=CONTEXT.deployment_id,
+        actions=frozenset({create_from(own.id), create_from(theirs.id)}),
+        declared={TEMPLATE.identifier: frozenset({own.id})},
+    )
+    past = Past(memory, holdings(held(template_entity(own, CONTEXT))), MARK)
+    assert unkept_templates(past, SETTINGS) == {theirs.id}
+    assert ids_to_prove(past, SETTINGS)[TEMPLATE.identifier] == {own.id, theirs.id}
+    forms = {each.id: TemplateForm(each.id, each.active_version_id) for each in (own, theirs)}
+    releases = Releases(forget_unproven=forget_unproven)
+    seen, now = inventory_of(snapshot(own, **fields)), datetime(2026, 11, 21, tzinfo=timezone.utc)
+    return judge(SETTINGS, releases, past, seen, forms, now, of_siblings)
+
+
+def test_the_form_of_a_template_that_lives_stays_where_no_stack_keeps_that_and_is_said() -> None:
+    form = create_from(of(1).id)
+    several: tuple[dict[str, Any], ...] = ({}, {"outside_templates": {of(1).id: of(1)}})
+    for fields in several:
+        plan, verdict = with_a_form(of(1), **fields)
+        assert (verdict.refused, form in plan.memory.actions) == (False, True)
+        (said,) = [each for each in plan.notes if "no stack keeps it in Port" in each]
+        assert said.endswith("up --stack NAME --forget-unproven 1")
+        plan, verdict = with_a_form(of(1), forget_unproven=1, **fields)
+        assert (verdict.refused, form in plan.memory.actions) == (False, False)
+
+
+def test_the_form_of_a_template_that_coder_does_not_show_goes_by_coders_proof_alone() -> None:
+    form = create_from(of(1).id)
+    plan, verdict = with_a_form(template_fates={of(1).id: Fate.UNPROVEN})
+    assert "1 whose form Coder did not show, which does not say either that they were deleted" in verdict.text()
+    plan, verdict = with_a_form(template_fates={of(1).id: Fate.GONE})
+    assert (verdict.refused, form in plan.memory.actions) == (False, False)
 
 
 def test_nothing_but_the_actions_depends_on_them() -> None:

@@ -35,14 +35,14 @@ def leaving_actions(
     *,
     gone: Collection[str],
     left_out: Mapping[str, LeftOut],
-    in_port: Collection[str],
+    unkept: Collection[str] = (),
 ) -> Leaving:
     """The reasons for which these actions leave.
 
     `settings` is None for a stack that declares no actions. `templates` are all that were read and `forms` what was
-    read of theirs, by id; `gone`, `left_out` and `in_port` hold ids of templates. A form whose template lives and wants
-    one was just not readable: that is no reason. One whose template Port has no entity of any more goes with that: its
-    own stack judged it.
+    read of theirs, by id; `gone`, `left_out` and `unkept` hold ids of templates. A form whose template lives and wants
+    one was just not readable: that is no reason. Nor is it one that no stack keeps the template in Port (`unkept`):
+    who took it from there, and why, is not known.
     """
     ended: set[str] = set()
     out: dict[str, LeftOut] = {}
@@ -52,11 +52,11 @@ def leaving_actions(
             out[identifier] = LeftOut.ACTIONS
             continue
         template_id, template = own.template_id, templates.get(own.template_id)
-        if template_id in left_out:
+        if template_id in left_out and template_id not in unkept:
             out[identifier] = left_out[template_id]
         elif template is not None and not wants_form(settings, template):
             out[identifier] = LeftOut.DEPRECATED if template.deprecated else LeftOut.ACTIONS
-        elif template_id in gone or (template is None and template_id not in in_port):
+        elif template_id in gone:
             ended.add(identifier)
         elif extra_of(identifier) not in (None, *settings.extra):
             out[identifier] = LeftOut.ACTIONS

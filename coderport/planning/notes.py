@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from coderport.catalog.actions.values import Action
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.template_names import is_named
 from coderport.catalog.values import Entity, Held, LeftOut
@@ -21,8 +22,8 @@ from coderport.planning.installation import note_of
 from coderport.planning.memory import Memory
 from coderport.planning.roles import notes_of_roles
 from coderport.port.integrations import Integration
-from coderport.settings import ENVIRONMENT, NAMESPACE, Settings
-from coderport.terminal.remedy import CLI
+from coderport.settings import ENVIRONMENT, NAMESPACE, Releases, Settings
+from coderport.terminal.remedy import CLI, COMMAND
 from coderport.terminal.text import short
 
 
@@ -198,6 +199,20 @@ def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
                 f"Entities in Port ({len(found):,}) {words}. They stay; delete them in Port if nobody needs them: "
                 f"{', '.join(found[:SHOWN])}{more}"
             )
+
+
+def notes_on_unkept(forms: Collection[Action], stack: str) -> Iterator[str]:
+    """That these forms stay though no stack keeps their templates in Port, and what ends that."""
+    if not forms:
+        return
+    names = sorted(short(each.title) for each in forms)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    release = Releases(forget_unproven=len(forms)).options
+    yield (
+        f"Of these forms Coder has the template, and no stack keeps it in Port: {', '.join(names[:SHOWN])}{more}. They "
+        "stay. Run the stack whose templates they are; or, if nobody is to have them, delete them:\n"
+        f"  {COMMAND} up --stack {stack}{release}"
+    )
 
 
 def notes_on_staying(keepers: Mapping[str, Iterable[str]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from coderport.catalog.actions.declared import declared
+from coderport.catalog.actions.declared import declared, form_of
 from coderport.catalog.actions.values import Action
 from coderport.catalog.answers.values import Answer
 from coderport.catalog.blueprint import Blueprint
@@ -42,8 +42,10 @@ from coderport.planning.notes import (
     notes_on_leaving,
     notes_on_staying,
     notes_on_taking_over,
+    notes_on_unkept,
 )
 from coderport.planning.past import Past, known_of
+from coderport.planning.siblings import unkept_templates
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
 
@@ -164,6 +166,10 @@ def judge(
         raise refusal(same)
     owner = replace(past.owner(deployment), takes_over=settings.take_over)
     owned = ownership_verdict(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
+    unkept = unkept_templates(past, settings) if declares_actions(settings) else frozenset()
+    of_unkept = [each for each in memory.actions if (form := form_of(each)) and form.template_id in unkept]
+    if len(of_unkept) <= releases.forget_unproven:
+        of_siblings = [each for each in of_siblings if each.id not in unkept]
     with_users = any(each.name == USERS for each in read.kinds)
     actions = _actions(settings, snapshot, wanted, forms, of_siblings, held.installation, with_users=with_users)
     answers = answers_of(settings, snapshot)
@@ -228,6 +234,7 @@ def judge(
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),
             *notes_on_leaving(leaving),
+            *notes_on_unkept([each for each in actions if each.identifier in of_unkept], settings.of_stack),
             *(notes_on_staying(keepers) if managed and not going.refused else ()),
         ),
         leaving=leaving,
@@ -274,7 +281,7 @@ def _evidence(
         left_out={
             each.identifier: why for each, why in wanted.left_out.items() if each.blueprint == TEMPLATE.identifier
         },
-        in_port=held.entities.get(TEMPLATE.identifier, {}),
+        unkept=unkept_templates(past, settings),
     )
     return Evidence(
         desired=desired,

@@ -25,9 +25,9 @@ from coderport.kinds.inventory import HeldByKind, Inventory, KnownIds, read_inve
 from coderport.planning.answers import declared_parts
 from coderport.planning.holdings import Holdings, holdings, surroundings
 from coderport.planning.memory import Memory
-from coderport.planning.past import Past, known_of
+from coderport.planning.past import Past
 from coderport.planning.plan import Plan, declares_actions, judge
-from coderport.planning.siblings import read_templates, templates_of_siblings
+from coderport.planning.siblings import ids_to_prove, read_templates, templates_offered
 from coderport.port.errors import PortUnreachable, catalog_of
 from coderport.report.account import Account
 from coderport.servers import opened_coder, opened_port
@@ -55,7 +55,7 @@ async def survey(
     """
     with account.phase("read"):
         before, (read, of_siblings, forms) = await read_both(
-            settings, past, partial(known_of, settings=settings), account
+            settings, past, partial(ids_to_prove, settings=settings), account
         )
     lacking = await _notes_on_fallback(settings, account)
     with account.phase("judge"):
@@ -94,7 +94,7 @@ async def read_both(
 
     async def theirs(deployment: str) -> frozenset[str]:
         before = await remembering
-        return templates_of_siblings(before.held, before.mark, deployment)
+        return templates_offered(before, settings, deployment)
 
     side_by_side: list[Coroutine[Any, Any, Any]] = [remembered(), read_coder(settings, known, theirs, account, held)]
     before, read = await together(side_by_side)

@@ -12,9 +12,9 @@ from coderport.guard.verdict import Verdict
 from coderport.history.store import Store
 from coderport.kinds.inventory import Inventory, KnownIds
 from coderport.planning.difference import Difference, difference_of
-from coderport.planning.past import Past, known_of
+from coderport.planning.past import Past
 from coderport.planning.plan import Plan, judge, wanted_of
-from coderport.planning.siblings import templates_of_siblings
+from coderport.planning.siblings import ids_to_prove, templates_offered
 from coderport.program.survey import inventory_asked, read_coder, read_permissions, read_port
 from coderport.report.account import Account
 from coderport.servers import opened_coder
@@ -39,11 +39,11 @@ async def _gather(stack: Stack, asked: str, account: Account, now: datetime) -> 
     past = await past_of(stack, memory, await read_port(settings, account), settings, account)
 
     async def known() -> KnownIds:
-        return known_of(past, settings)
+        return ids_to_prove(past, settings)
 
     def theirs(deployment: str) -> Awaitable[frozenset[str]]:
         async def ids() -> frozenset[str]:
-            return templates_of_siblings(past.held, past.mark, deployment)
+            return templates_offered(past, settings, deployment)
 
         return ids()
 
