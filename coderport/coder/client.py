@@ -40,6 +40,7 @@ from coderport.errors import SettingsError
 from coderport.transport.exchange import Oversized, exchange
 from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date
 from coderport.transport.route import Route, route_to
+from coderport.transport.server_clock import ServerClock
 from coderport.transport.shown import Shown
 
 IN_FLIGHT = 6
@@ -65,7 +66,8 @@ class CoderClient:
     `base_url` is the deployment's root, with or without `/api/v2`. `patience` says how long a failing Coder is tried,
     and `say` tells a person of it. `headers` are sent besides ours, to an access proxy in front of Coder. `gate` is
     awaited before each HTTP request, repeats included: it is how a service keeps to a rate. `requests` counts every
-    HTTP request sent, `retries` how many were repeats. `clock` is the server's time of its last answer.
+    HTTP request sent, `retries` how many were repeats. `clock` is the server's time of its last answer, and `times`
+    tells it of any moment.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class CoderClient:
         self.requests = 0
         self._gate = gate
         self.clock: datetime | None = None
+        self.times = ServerClock()
         self._persistence = Persistence(patience or Patience.of(), say, waits)
         self.base_url = _api_root(base_url)
         # A short value is a word of other sentences, and tells nobody much.
@@ -291,6 +294,8 @@ class CoderClient:
     def _read(self, method: str, path: str, response: httpx.Response, took: timedelta) -> Answer:
         """The answer; any that is Coder's own, be it a refusal, shows that Coder is there."""
         self.clock = http_date(response.headers.get("date", ""))
+        if self.clock is not None:
+            self.times.heard(self.clock, time.monotonic())
         try:
             answer = self._reader.read(method, path, response, self.clock - took if self.clock else None)
         except errors.CoderServerError:

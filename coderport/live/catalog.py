@@ -206,11 +206,9 @@ class Catalog:
         self.held[key.blueprint].pop(key.identifier, None)
         self._accepted.pop(key, None)
 
-    def written(self, key: Ref, at: str) -> None:
-        """Port has carried out a write, at that time."""
+    def written(self, key: Ref) -> None:
+        """Port has carried out a write."""
         self.refused.written(key)
-        if (held := self.has(key)) is not None:
-            self.held[key.blueprint][key.identifier] = replace(held, updated_at=at)
 
     def refused_in_part(self, entity: Entity, names: Collection[str]) -> None:
         """Port holds the entity without these properties: they wait for a while, unless the entity changes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from coderport.coder.errors import CoderError, CoderForbidden, CoderNotFound
@@ -12,8 +13,9 @@ from coderport.live.budget import routine
 from coderport.live.feeds.choosing import Absent, Chosen, Place
 from coderport.live.feeds.feed import Feed
 from coderport.live.health import Health
+from coderport.live.misses import NO_FEED, Suspect
 from coderport.live.rhythm import AUDIT_EVERY, TEMPLATES_EVERY, Rhythm, stretch
-from coderport.live.values import Hint
+from coderport.live.values import CREATED, DELETED, Hint, Order
 
 CHOSEN_EVERY = 3600.0
 TRIED_EVERY = 60.0
@@ -51,6 +53,7 @@ class Following:
         self.feeds: dict[Place, Feed] = {}
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._again = asyncio.Event()
+        self._looks: dict[Place, deque[float]] = {}
         self._absent: Mapping[Place, Absent] = {}
         self._chosen_at = time.monotonic()
 
@@ -82,9 +85,23 @@ class Following:
         """Other organizations may have other feeds."""
         self._again.set()
 
-    def feed_of(self, name: str) -> str:
-        """The feed that should tell of changes of that property; "none" where there is none."""
-        return next((feed.name for feed in self.feeds.values() if name in feed.properties), "none")
+    def suspects(self, order: Order) -> list[Suspect]:
+        """Of an order that no hint led to: which feed should have told of what."""
+        organization = str(order.entity.properties.get("organization_id", "")) if order.entity is not None else ""
+        names = (DELETED,) if order.entity is None else (CREATED,) if order.created else order.properties
+        return [self._suspect(order.key.blueprint, name, organization) for name in names]
+
+    def _suspect(self, blueprint: str, name: str, organization: str) -> Suspect:
+        """Who should tell of a change of that property of an object in that organization ("": in any), and who may."""
+        here = {at: feed for at, feed in self.feeds.items() if not organization or feed.place in ("", organization)}
+        own = [at for at, feed in here.items() if name in feed.properties.get(blueprint, ())]
+        others = [at for at, feed in here.items() if name in feed.also and blueprint in feed.properties]
+        return Suspect(own[0][0] if own else NO_FEED, name, tuple(dict.fromkeys((*own, *others))))
+
+    def has_looked(self, place: Place, since: float) -> bool | None:
+        """Whether the feed has shown all that it has since that moment (monotonic); None where it is had no more."""
+        feed, looks = self.feeds.get(place), self._looks.get(place, ())
+        return None if feed is None else len(looks) == feed.round and min(looks) >= since
 
     @property
     def left_out(self) -> str:
@@ -110,6 +127,7 @@ class Following:
         wanted = {(feed.name, feed.place): feed for feed in found.feeds}
         for place in self.feeds.keys() - wanted.keys():
             del self.feeds[place]
+            self._looks.pop(place, None)
             self._health.forget(*place)
             if task := self._tasks.pop(place, None):
                 task.cancel()
@@ -140,7 +158,7 @@ class Following:
         return self._every(feed) * (min(factor, _MOST_STRETCH) if feed.name in _EVERY else factor)
 
     async def _followed(self, feed: Feed) -> None:
-        pause = self._every(feed)
+        pause, place = self._every(feed), (feed.name, feed.place)
         while True:
             began = time.monotonic()
             try:
@@ -152,6 +170,7 @@ class Following:
                 if isinstance(error, (CoderNotFound, CoderForbidden)):  # the token has lost the right
                     self._again.set()
             else:
+                self._looks.setdefault(place, deque(maxlen=feed.round)).append(began)
                 pause = self._pause(feed)
                 self._health.works(feed.name, feed.place)
                 self._hinted(hints)

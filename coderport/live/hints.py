@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from coderport.catalog.values import Ref
 from coderport.live.values import Event, Hint
@@ -17,13 +17,20 @@ class Hints:
 
     def __init__(self) -> None:
         self._waiting: dict[Ref, tuple[Event, ...]] = {}
+        self._followed: dict[Ref, tuple[Event, ...]] = {}
         self._came = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._waiting
+    def events(self) -> Iterator[Event]:
+        """The events of all that waits or is being followed."""
+        for several in (*self._waiting.values(), *self._followed.values()):
+            yield from several
+
+    def feeds_of(self, key: Ref) -> frozenset[str]:
+        """The feeds whose hints at it wait or are being followed."""
+        return frozenset(each.feed for some in (self._waiting, self._followed) for each in some.get(key, ()))
 
     def add(self, hints: Iterable[Hint]) -> None:
         """Takes them in."""
@@ -39,9 +46,11 @@ class Hints:
         self.add(Hint(key, event) for key, several in events.items() for event in several)
 
     async def taken(self, most: int) -> dict[Ref, tuple[Event, ...]]:
-        """Up to `most` of them, as soon as there is one."""
+        """Up to `most` of them, as soon as there is one. They are being followed until the next are taken."""
+        self._followed = {}
         while not self._waiting:
             self._came.clear()
             await self._came.wait()
         keys = list(self._waiting)[:most]
-        return {key: self._waiting.pop(key) for key in keys}
+        self._followed = {key: self._waiting.pop(key) for key in keys}
+        return dict(self._followed)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timezone
+from itertools import chain
 from typing import Any
 
 from coderport.catalog.values import Ref
@@ -20,13 +21,15 @@ from coderport.live.beginning import Beginning, LiveStack, begin
 from coderport.live.budget import Budget, patient, routine
 from coderport.live.catalog import Catalog
 from coderport.live.deleting import Deletions
-from coderport.live.feeds.choosing import Chosen, chosen
+from coderport.live.feeds.choosing import Chosen, Place, chosen
 from coderport.live.feeds.webhook import Notifications
 from coderport.live.following import LONGEST_PAUSE, Following
 from coderport.live.health import Health
 from coderport.live.hints import Hints
 from coderport.live.identity import Identity
-from coderport.live.metrics import NO_FEED, LiveMetrics
+from coderport.live.lateness import Lateness
+from coderport.live.metrics import LiveMetrics
+from coderport.live.misses import Misses, is_late_deletion
 from coderport.live.others import EVERY, OTHERS, Others
 from coderport.live.reading import PER_PROOF, PER_READING, Hinted, Reader
 from coderport.live.rereading import PAGE, REREAD, Rereading
@@ -57,7 +60,8 @@ class Live:
         self, stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient, budget: Budget
     ) -> None:
         self._stack, self._settings, self._coder, self._port = stack, settings, coder, port
-        self.metrics = LiveMetrics()
+        self.metrics = LiveMetrics(Lateness(coder.times))
+        self._misses = Misses(self._has_looked, self.metrics.miss)
         self.hints = Hints()
         self._proofs = Hints()
         self._deletions = Deletions(settings.guard, {})
@@ -92,7 +96,8 @@ class Live:
             return self._health.text
         if failing := self._standing.failing or (self._writer.failing if self._writer is not None else ""):
             return failing
-        lag = self.metrics.recent_lag()
+        waiting = (self.hints.events(), self._proofs.events(), self._writer.events() if self._writer else ())
+        lag = self.metrics.lateness.recent(chain.from_iterable(waiting))
         return f"changes reach Port {lag:.0f} s late" if lag > READY_LAG else ""
 
     @property
@@ -159,7 +164,7 @@ class Live:
         await self._following.choose()
         self._order(beginning.reading)
         self._begun = True
-        self.metrics.since = datetime.now(timezone.utc)
+        self.metrics.lateness.begin()
         _LOG.info("began", extra={"templates": len(catalog.templates), "orders": len(writer)})
         await together(
             [
@@ -280,7 +285,7 @@ class Live:
                     self._health.works("re-read", following[0])
                     self._order(reading, rereading=not following[1])
                     self.hints.add(unseen)
-            self.metrics.settle()
+            self._misses.settle()
             assert self._following is not None
             await self._until_partition(self._following.rhythm.partition)
 
@@ -290,7 +295,7 @@ class Live:
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self._rereading.is_urgent:
             await asyncio.sleep(min(0.5, max(0.0, until - time.monotonic())))
-            self.metrics.settle()
+            self._misses.settle()
 
     async def _watching_others(self) -> None:
         swept = time.monotonic()
@@ -354,7 +359,8 @@ class Live:
 
     def _hinted(self, hints: tuple[Hint, ...]) -> None:
         for hint in hints:
-            self.metrics.hinted(hint.key, hint.event.feed)
+            self.metrics.hinted(hint)
+            self._misses.hinted(hint.key, hint.event.feed)
         self.hints.add(hints)
 
     def _revived(self, key: Ref) -> None:
@@ -362,12 +368,13 @@ class Live:
         self._standing.doubt()
 
     def _order(self, reading: Reading, *, rereading: bool = False) -> None:
-        assert self._writer is not None
+        assert self._writer is not None and self._following is not None
         held_before = len(self._deletions.held)
         orders = self._catalog.judged(reading, datetime.now(timezone.utc))
         for order in orders:
-            if rereading and order.key not in self.hints:
-                self.metrics.found(order.key, self._by_feed(order))
+            if rereading or is_late_deletion(order):
+                pointed = self.hints.feeds_of(order.key) | self._proofs.feeds_of(order.key)
+                self._misses.found(order.key, self._following.suspects(order), pointed)
             if order.key.blueprint == TEMPLATE.identifier and "active_version_id" in order.properties:
                 self._promoted(order)
         self._writer.put(orders)
@@ -379,9 +386,5 @@ class Live:
         if template is not None and self._rereading is not None and not order.created:
             self._rereading.urgent(template.name.lower(), order.events)
 
-    def _by_feed(self, order: Order) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for name in order.properties:
-            feed = self._following.feed_of(name) if self._following is not None else NO_FEED
-            found[feed] = (*found.get(feed, ()), name)
-        return found
+    def _has_looked(self, place: Place, since: float) -> bool | None:
+        return self._following.has_looked(place, since) if self._following is not None else None

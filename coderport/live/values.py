@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,12 +16,20 @@ KEPT = (TEMPLATE, WORKSPACE)
 """The blueprints whose entities `live` keeps; those of other kinds are left to runs. Templates come first."""
 
 
+CREATED, DELETED = "$created", "$deleted"
+"""Stand for a property where an object is new or gone."""
+
+
 @dataclass(frozen=True)
 class Event:
-    """Something that happened in Coder: which feed said so, and when it was by Coder's clock, where that is known."""
+    """Something that happened in Coder: which feed said so, and when it was by Coder's clock, where that is known.
+
+    `heard` is the moment (monotonic) at which it was told.
+    """
 
     feed: str
     at: datetime | None = None
+    heard: float = field(default_factory=lambda: time.monotonic(), compare=False)
 
 
 @dataclass(frozen=True)

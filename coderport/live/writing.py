@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from coderport.catalog.meaning import time_text
 from coderport.catalog.values import Entity, Ref
 from coderport.kinds.body import entity_body
 from coderport.live.catalog import Catalog
@@ -65,6 +64,11 @@ class Writer:
 
     def __len__(self) -> int:
         return len(self._waiting.keys() | self._at_work.keys())
+
+    def events(self) -> Iterator[Event]:
+        """The events of all orders that are not carried out."""
+        for order in (*self._waiting.values(), *self._at_work.values()):
+            yield from order.events
 
     def put(self, orders: Iterable[Order]) -> None:
         """Takes orders; one for a key that still waits replaces the older one and keeps its events."""
@@ -246,7 +250,7 @@ class Writer:
     def _is_done(self, order: Order) -> None:
         self._at_work.pop(order.key, None)
         self._written[order.key] = time.monotonic()
-        self._catalog.written(order.key, time_text(datetime.now(timezone.utc)))
+        self._catalog.written(order.key)
         self._done(order)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from coderport.catalog.values import Ref
 from coderport.coder.notices import AuditLine, Notices
@@ -25,10 +26,16 @@ class AuditFeed:
     name = "audit"
     place = ""
     covers = "names, schedules and dormancy of workspaces"
-    properties = frozenset(
-        {"$title", "name", "ttl_ms", "autostart_schedule", "next_start_at", "automatic_updates", "dormant_at"}
-        | {"deleting_at", "url", "updated_at"}
+    properties = MappingProxyType(
+        {
+            WORKSPACE.identifier: frozenset(
+                {"$title", "name", "ttl_ms", "autostart_schedule", "next_start_at", "automatic_updates", "dormant_at"}
+                | {"deleting_at", "url", "updated_at"}
+            )
+        }
     )
+    also: frozenset[str] = frozenset()
+    round = 1
 
     def __init__(self, notices: Notices, now: Callable[[], datetime]) -> None:
         self._notices, self._now = notices, now

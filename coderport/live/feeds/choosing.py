@@ -6,6 +6,7 @@ Coder 2.20 tells a template admin by `POST /authcheck` that they may read provis
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -66,7 +67,7 @@ async def chosen(coder: CoderClient, catalog: Catalog, had: Collection[Place] = 
         requests += len(STATUSES)
     feeds.append(TemplatesFeed(coder, lambda: catalog.templates))
     if (AuditFeed.name, AuditFeed.place) not in absent:
-        feeds.append(AuditFeed(notices, lambda: datetime.now(timezone.utc)))
+        feeds.append(AuditFeed(notices, lambda: _now_in(coder)))
     return Chosen(tuple(feeds), absent, requests)
 
 
@@ -85,7 +86,7 @@ async def audit_absent(coder: CoderClient) -> Absent | None:
     """Why the audit log is not used; None where it is. Its price is what Coder took for the answer, and no waiting."""
     notices = Notices(coder)
     try:
-        await AuditFeed(notices, lambda: datetime.now(timezone.utc)).look()
+        await AuditFeed(notices, lambda: _now_in(coder)).look()
     except _NOT_READABLE:
         return Absent("the audit log is readable to owners, auditors and organization admins")
     except CoderError as error:
@@ -93,3 +94,8 @@ async def audit_absent(coder: CoderClient) -> Absent | None:
     if notices.took > DEAREST:
         return Absent(f"a look at the audit log takes {notices.took:.1f} s, which is too dear")
     return None
+
+
+def _now_in(coder: CoderClient) -> datetime:
+    """The time by Coder's clock; by this machine's where Coder gives no dates."""
+    return coder.times.at(time.monotonic()) or datetime.now(timezone.utc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from coderport.live.values import Hint
@@ -10,9 +11,10 @@ from coderport.live.values import Hint
 class Feed(Protocol):
     """One source of hints, asked again and again.
 
-    `name` is what it is called in logs and metrics, `place` what sets it apart from others of its name. `covers` says
-    for a person what it tells of, and `properties` are those whose changes it should tell of. `gap` is whether the last
-    look may have left something out.
+    `name` is what it is called in logs and metrics, `place` what sets it apart from others of its name: an
+    organization, or "" for all of them. `covers` says for a person what it tells of, `properties` are those, by
+    blueprint, whose changes it should tell of, and `also` others that its events may change. `round` is after how many
+    looks it has shown all. `gap` is whether the last look may have left something out.
     """
 
     @property
@@ -22,7 +24,11 @@ class Feed(Protocol):
     @property
     def covers(self) -> str: ...
     @property
-    def properties(self) -> frozenset[str]: ...
+    def properties(self) -> Mapping[str, frozenset[str]]: ...
+    @property
+    def also(self) -> frozenset[str]: ...
+    @property
+    def round(self) -> int: ...
     @property
     def gap(self) -> bool: ...
 

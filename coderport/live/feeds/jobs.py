@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 from coderport.catalog.values import Ref
 from coderport.coder.notices import ListedJob, Notices
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.identity import restored
-from coderport.live.values import Event, Hint
+from coderport.live.values import CREATED, DELETED, Event, Hint
 from coderport.terminal.placeholder import NO_STACK
 
 LIMIT = 50
@@ -16,10 +17,12 @@ MOST = 800
 """Jobs are asked for by this many at most, so that no answer is larger than a page of workspaces."""
 
 BUILT = frozenset(
-    {"status", "build_transition", "build_reason", "build_initiator", "latest_build_number", "latest_build_at"}
-    | {"template_version", "daily_cost", "deadline", "max_deadline"}
+    {CREATED, DELETED, "status", "build_transition", "build_reason", "build_initiator", "latest_build_number"}
+    | {"latest_build_at", "template_version", "version", "daily_cost", "deadline", "max_deadline"}
 )
-"""Properties that a build changes."""
+"""Properties of a workspace that a build changes."""
+TOUCHED = frozenset({"updated_at", "last_used_at", "next_start_at", "outdated", "healthy", "failing_agents"})
+"""Further ones that it may change."""
 
 
 class JobsFeed:
@@ -31,7 +34,9 @@ class JobsFeed:
 
     name = "jobs"
     covers = "every build: created, started, stopped, failed, deleted workspaces"
-    properties = BUILT
+    properties = MappingProxyType({WORKSPACE.identifier: BUILT})
+    also = TOUCHED
+    round = 1
 
     def __init__(self, notices: Notices, organization_id: str, stack: str = NO_STACK) -> None:
         self._notices, self._organization, self._stack = notices, organization_id, stack

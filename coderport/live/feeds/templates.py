@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest
 from coderport.coder.models import Template
 from coderport.kinds.template import TEMPLATE
-from coderport.live.values import Event, Hint
+from coderport.kinds.workspace import WORKSPACE
+from coderport.live.values import CREATED, DELETED, Event, Hint
 
 _DEPRECATED = "deprecated:true"
 
@@ -23,7 +25,16 @@ class TemplatesFeed:
     name = "templates"
     place = ""
     covers = "templates: new, changed, deleted, and promotions, which outdate their workspaces"
-    properties = frozenset(each.identifier for each in TEMPLATE.properties) | {"outdated"}
+    properties = MappingProxyType(
+        {
+            TEMPLATE.identifier: frozenset(
+                {CREATED, DELETED, "$title", *(each.identifier for each in TEMPLATE.properties)}
+            ),
+            WORKSPACE.identifier: frozenset({"outdated"}),
+        }
+    )
+    also: frozenset[str] = frozenset()
+    round = 3
     gap = False
 
     def __init__(self, coder: CoderClient, known: Callable[[], Mapping[str, Template]]) -> None:

@@ -5,10 +5,12 @@ What begins and ends between two looks is not seen: the re-read finds it.
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.kinds.workspace import WORKSPACE
-from coderport.live.feeds.jobs import BUILT
+from coderport.live.feeds.jobs import BUILT, TOUCHED
 from coderport.live.values import Event, Hint
 
 STATUSES = ("pending", "starting", "stopping", "deleting", "canceling")
@@ -21,7 +23,9 @@ class TransitionalFeed:
     name = "transitional"
     place = ""
     covers = "builds that take longer than the time between two looks"
-    properties = BUILT
+    properties = MappingProxyType({WORKSPACE.identifier: BUILT})
+    also = TOUCHED
+    round = 1
 
     def __init__(self, coder: CoderClient) -> None:
         self._coder = coder
