@@ -96,7 +96,8 @@ class Live:
             return self._health.text
         if failing := self._standing.failing or (self._writer.failing if self._writer is not None else ""):
             return failing
-        waiting = (self.hints.events(), self._proofs.events(), self._writer.events() if self._writer else ())
+        # What Coder does not show may wait for its proof: a mass of it leaves room for the rest.
+        waiting = (self.hints.events(), self._writer.events() if self._writer else ())
         lag = self.metrics.lateness.recent(chain.from_iterable(waiting))
         return f"changes reach Port {lag:.0f} s late" if lag > READY_LAG else ""
 
