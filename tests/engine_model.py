@@ -15,6 +15,8 @@ from typing import Any
 from catalog_samples import MARK, snapshot
 
 from coderport.catalog.actions.values import Action, permissions_to_port, to_port
+from coderport.catalog.answers.aggregations import AGGREGATIONS
+from coderport.catalog.answers.values import TYPES, Answer
 from coderport.catalog.blueprint import targets
 from coderport.catalog.blueprint import to_port as blueprint_to_port
 from coderport.catalog.digest import digest
@@ -27,6 +29,7 @@ from coderport.coder.reading.snapshot import Fate
 from coderport.commands.drift import remembered
 from coderport.engine.resources import Resources
 from coderport.guard.verdict import Verdict
+from coderport.history.definitions import NEW_ACTION
 from coderport.kinds.all import BLUEPRINTS, BY_IDENTIFIER, DECLARED_PROPERTIES, DECLARED_RELATIONS
 from coderport.kinds.inventory import inventory_of
 from coderport.planning.difference import (
@@ -80,12 +83,20 @@ class Port:
     blueprints: dict[str, Json] = field(default_factory=dict)
     actions: dict[str, Json] = field(default_factory=dict)
     permissions: dict[str, Json] = field(default_factory=dict)
+    answers: dict[str, Json] = field(default_factory=dict)
+    """The scorecards and pages, by key; aggregations are in their blueprints."""
 
     def holdings(self) -> Holdings:
         by_blueprint: dict[str, dict[str, PortEntity]] = {name: {} for name in self.blueprints}
         for (blueprint, identifier), entity in self.entities.items():
             by_blueprint[blueprint][identifier] = entity
-        return Holdings(Organization("org", ""), dict(self.blueprints), by_blueprint, dict(self.actions))
+        return Holdings(
+            Organization("org", ""),
+            dict(self.blueprints),
+            by_blueprint,
+            dict(self.actions),
+            answers=dict(self.answers),
+        )
 
 
 @dataclass
@@ -111,7 +122,13 @@ class World:
     def copied(self) -> World:
         """Another one to run on; the values in it are shared, for none of them ever changes."""
         held = self.port
-        port = Port(dict(held.entities), dict(held.blueprints), dict(held.actions), dict(held.permissions))
+        port = Port(
+            dict(held.entities),
+            dict(held.blueprints),
+            dict(held.actions),
+            dict(held.permissions),
+            dict(held.answers),
+        )
         return replace(
             self,
             templates=dict(self.templates),
@@ -232,6 +249,8 @@ class World:
         for action in plan.actions:
             steps[ACTION, action.identifier] = partial(self._put_action, action)
             steps[PERMISSIONS, action.identifier] = partial(self._put_permissions, action)
+        for answer in plan.answers:
+            steps[TYPES[answer.kind], answer.identifier] = partial(self._put_answer, answer)
         for entity in plan.entities:
             for target in _referred_to(entity):  # a relation is another resource's output
                 assert target in steps, f"{target} is referred to and not registered"
@@ -243,17 +262,32 @@ class World:
 
     def _put_blueprint(self, identifier: str) -> None:
         declared = next(each for each in BLUEPRINTS if each.identifier == identifier)
-        self.port.blueprints[identifier] = blueprint_to_port(declared)
+        kept = {
+            key: each
+            for key, each in self.port.blueprints.get(identifier, {}).items()
+            if key == "aggregationProperties"
+        }
+        self.port.blueprints[identifier] = {**kept, **blueprint_to_port(declared)}
         self.state[BLUEPRINT, identifier] = b"", frozenset()
 
     def _put_action(self, action: Action) -> None:
         self.port.actions[action.identifier] = to_port(action)
-        self.port.permissions.setdefault(action.identifier, {})
+        self.port.permissions.setdefault(action.identifier, dict(NEW_ACTION))
         self.state[ACTION, action.identifier] = digest(to_port(action)), frozenset()
 
     def _put_permissions(self, action: Action) -> None:
         self.port.permissions[action.identifier] = permissions_to_port(action.permissions)
         self.state[PERMISSIONS, action.identifier] = digest(permissions_to_port(action.permissions)), frozenset()
+
+    def _put_answer(self, answer: Answer) -> None:
+        self.state[TYPES[answer.kind], answer.identifier] = digest(answer.body), frozenset()
+        if answer.kind == "aggregations":
+            live = self.port.blueprints[answer.identifier]
+            aggregations = {**live.get("aggregationProperties", {}), **answer.body}
+            self.port.blueprints[answer.identifier] = {**live, "aggregationProperties": aggregations}
+        else:
+            within = {"blueprint": answer.blueprint} if answer.kind == "scorecard" else {}
+            self.port.answers[answer.key] = {**answer.body, **within}
 
     def _put_entity(self, entity: Entity) -> None:
         where = (entity.blueprint, entity.identifier)
@@ -278,6 +312,16 @@ class World:
         elif kind == ACTION:
             self.port.actions.pop(name, None)
             self.port.permissions.pop(name, None)
+        elif kind == TYPES["aggregations"] and name in self.port.blueprints:
+            live = self.port.blueprints[name]
+            theirs = {
+                key: each
+                for key, each in live.get("aggregationProperties", {}).items()
+                if key not in AGGREGATIONS[name].body
+            }
+            self.port.blueprints[name] = {**live, "aggregationProperties": theirs}
+        elif kind in (TYPES["scorecard"], TYPES["page"]):
+            self.port.answers.pop(f"{'page' if kind == TYPES['page'] else 'scorecard'}/{name}", None)
         self.state.pop(resource, None)
 
     def _orphans(self, orphans: Mapping[str, frozenset[str]]) -> list[Callable[[], None]]:
@@ -296,6 +340,7 @@ class World:
             },
             "actions": self.port.actions,
             "permissions": self.port.permissions,
+            "answers": self.port.answers,
             "blueprints": self.port.blueprints,
             "state": self.state,
             "memory": self.memory,

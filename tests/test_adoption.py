@@ -398,7 +398,7 @@ def undone(world: World, adoption: Adoption) -> World:
     )
     done = applied(world, adoption)
     now = Now({(name, key): row for name, rows in done.rows.items() for key, row in rows.items()}, {})
-    undo = undo_of(record, now)
+    undo = undo_of(record, now, OWNER)
     assert not undo.stays and not undo.delete
     for (blueprint, identifier), body in undo.rename.items():
         values = Renaming(dict(body.get("properties", {})))

@@ -20,6 +20,7 @@ from coderport.commands.adopt import adopt
 from coderport.commands.history import kept_runs, undo
 from coderport.emulators.pair import Pair
 from coderport.engine import CliInfo
+from coderport.errors import Refusal
 from coderport.port.client import PortClient
 from coderport.settings import RELEASES
 
@@ -147,7 +148,7 @@ def test_three_hundred_old_entities_come_over_and_a_lost_state_is_rebuilt(
         assert settled.keys() == catalog(lab).keys() and services(lab) == moved
 
 
-def test_an_undo_gives_the_old_catalog_back(lab: Lab) -> None:
+def test_an_undo_gives_the_old_catalog_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     old_catalog(lab.pair, versions=3, services=4)
     before = catalog(lab)
     outcome, _ = come_over(lab)
@@ -155,6 +156,9 @@ def test_an_undo_gives_the_old_catalog_back(lab: Lab) -> None:
     done = undo(lab.stack, outcome.history, apply_it=True)
     assert done.refused_by_port == () and done.undo.stays == ()
     assert catalog(lab) == before
+    with pytest.raises(Refusal, match="templates: 6 of 6 would go"):  # what it made again, signed by no stack
+        undo(lab.stack, done.applied, apply_it=True)
+    monkeypatch.setenv("CODERPORT_ALLOW_DELETIONS", "6")
     undo(lab.stack, done.applied, apply_it=True)
     assert come_over(lab)[0].port_writes == 0, "the undo of the undo has come over again"
 

@@ -32,11 +32,13 @@ def test_a_run_and_its_undo_leave_the_same_catalog(figure: Callable[[str], None]
         for image in record.entities:
             steps[image.step] += 1
         steps["relations of others"] += len(record.pointers)
-        undo = undo_of(record, _now(world.port))
+        undo = undo_of(record, _now(world.port), world.past().owner())
         assert undo.stays == (), f"history {seed}"
         _apply(world.port, undo)
         assert _catalog(world.port) == before, f"history {seed}"
-        assert undo_of(record, _now(world.port)).nothing, f"history {seed}: an undo is not done twice"
+        assert undo_of(record, _now(world.port), world.past().owner()).nothing, (
+            f"history {seed}: an undo is not done twice"
+        )
     figure(f"undo over {HISTORIES} histories: {dict(steps)}, 0 entities differ")
     assert min(steps[each] for each in ("created", "changed", "deleted", "relations of others")) > HISTORIES / 20
 
@@ -52,7 +54,7 @@ def test_what_somebody_changed_since_stays_as_they_left_it() -> None:
                 held, title="theirs", properties={**held.properties, "name": "theirs", "note": "theirs"}
             )
         after = _catalog(world.port)
-        undo = undo_of(record, _now(world.port))
+        undo = undo_of(record, _now(world.port), world.past().owner())
         _apply(world.port, undo)
         now = _catalog(world.port)
         images = {(each.blueprint, each.identifier): each for each in record.entities}

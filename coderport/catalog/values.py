@@ -123,11 +123,12 @@ class LeftOut(enum.Enum):
     UNREAD = "of a kind that cannot be read now, and missing in Port"
     ANSWERS = "no longer asked for by coderport:answers"
     DEPRECATED = "of a deprecated template"
+    UNDONE = "made by the run that is to be undone"
 
     @property
     def is_alive(self) -> bool:
         """Whether the object is known to live in Coder: where the kind is off, Coder was not asked about it."""
-        return self not in (LeftOut.ACTIONS, LeftOut.ANSWERS, LeftOut.KIND, LeftOut.UNREAD)
+        return self not in (LeftOut.ACTIONS, LeftOut.ANSWERS, LeftOut.KIND, LeftOut.UNREAD, LeftOut.UNDONE)
 
     @property
     def told(self) -> str:

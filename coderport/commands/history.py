@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 
 from coderport.catalog.meaning import IDENTIFIER, TITLE
 from coderport.errors import CoderportError, Refusal
-from coderport.guard.ownership import Owner
+from coderport.guard.allowance import PERIOD, spent_lately
 from coderport.history.applying import apply, read_now
 from coderport.history.images import DefinitionImage, EntityImage
+from coderport.history.judging import going_of, judged, permitted
 from coderport.history.pointing import pointers_to
 from coderport.history.record import Record, run_name
 from coderport.history.store import Store
@@ -20,11 +20,11 @@ from coderport.planning.memory import Memory
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
-from coderport.settings import Limits, Releases, Settings
+from coderport.settings import Releases, Settings
 from coderport.stack.stack import Stack
 from coderport.terminal import ending
 from coderport.terminal.ending import says, writes_text
-from coderport.terminal.remedy import CLI, COMMAND
+from coderport.terminal.remedy import CLI
 from coderport.terminal.text import line
 
 
@@ -51,20 +51,20 @@ def undo(stack: Stack, run: str, *, apply_it: bool) -> Undone:
         store = store_of(stack, settings, memory)
         record = store.record(run)
         later = _later(store, run)
-        owner = memory.owner(memory.mark(stack.managed_by))
-        return ending.run(_undo(stack, settings, releases, store, record, later, owner, apply_it))
+        return ending.run(_undo(stack, memory, settings, releases, store, record, later, apply_it))
 
 
 async def _undo(
     stack: Stack,
+    memory: Memory,
     settings: Settings,
     releases: Releases,
     store: Store,
     record: Record,
     later: Mapping[Place, str],
-    owner: Owner,
     apply_it: bool,
 ) -> Undone:
+    owner = memory.owner(memory.mark(stack.managed_by))
     secret = settings.port_client_secret.get_secret_value()
     async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
         organization = await client.organization()
@@ -73,9 +73,23 @@ async def _undo(
                 f"The run {record.run} wrote to the Port organization {record.port_organization}, and these "
                 f"credentials belong to {organization.id}. Nothing was changed."
             )
+        moment = datetime.now(timezone.utc)
         now = await read_now(client, record, later)
-        found = await _without_targets_of_others(client, undo_of(record, now))
-        await _insist(client, found, owner, settings.guard, releases, f"{record.run} --stack {stack.name}")
+        found = await _without_targets_of_others(client, undo_of(record, now, owner), now)
+        verdict = judged(
+            found,
+            now,
+            owner,
+            memory,
+            limits=settings.guard,
+            spent=spent_lately(memory.spent, moment),
+            undone=store.undone_since(moment - PERIOD),
+            allow_deletions=releases.allow_deletions,
+            run=record.run,
+        )
+        if verdict.refused:
+            raise Refusal(f"Refused, nothing was changed.\n\n{verdict.text()}")
+        found = permitted(found, verdict)
         if not apply_it or found.nothing:
             return Undone(record, found)
         if not settings.keep_runs:
@@ -83,7 +97,6 @@ async def _undo(
                 "An undo keeps what it changes, and coderport:keepRuns is 0. Nothing was changed. "
                 f"{CLI} config set coderport:keepRuns 20 --stack {stack.name}"
             )
-        moment = datetime.now(timezone.utc)
         name = run_name(moment)
         kept = Record(
             run=name,
@@ -96,10 +109,12 @@ async def _undo(
             definitions=(*(_turned(each, now) for each in found.define), *_rights_of_deleted(found, now)),
         )
         store.keep(kept, settings.keep_runs, beside=record.run)
+        if verdict.spent():  # counted for the day also where the rest fails
+            store.keep_undone(name, going_of(found), moment - PERIOD)
         rest = f"The same command does the rest. What it was about to change is kept as {name}."
         says(lambda cause: f"Ended by {cause.name}, after {writes_text(client.writes)} to Port. {rest}")
         try:
-            refused = await apply(client, found)
+            refused = await apply(client, found, now)
         except PortError as error:
             raise CoderportError(
                 f"{error}\nThe undo is not whole: it ended after {writes_text(client.writes)} to Port. {rest}"
@@ -107,7 +122,7 @@ async def _undo(
         return Undone(record, found, tuple(refused), name)
 
 
-async def _without_targets_of_others(client: PortClient, found: Undo) -> Undo:
+async def _without_targets_of_others(client: PortClient, found: Undo, now: Now) -> Undo:
     """The undo without the deletion of what an entity that stays points at: Port would empty that relation."""
     stays: list[Stays] = []
     going = list(found.delete)
@@ -117,7 +132,7 @@ async def _without_targets_of_others(client: PortClient, found: Undo) -> Undo:
             for name in {each.blueprint for each in going}
         }
         needed: dict[str, str] = {}
-        for pointer in await pointers_to(client, by_blueprint):
+        for pointer in await pointers_to(client, by_blueprint, now.held):
             place = (pointer.blueprint, pointer.identifier)
             if any(
                 pointer.relation in bodies.get(place, {}).get("relations", {}) for bodies in (found.write, found.point)
@@ -148,34 +163,6 @@ def _later(store: Store, run: str) -> dict[Place, str]:
         for place in places_of(store.record(name)):
             found.setdefault(place, name)
     return found
-
-
-async def _insist(
-    client: PortClient, found: Undo, owner: Owner, limits: Limits, releases: Releases, arguments: str
-) -> None:
-    """Raises Refusal where an undo deletes more entities of a blueprint than a run may without a release.
-
-    `arguments` are those of the command, for the one that is allowed to.
-    """
-    going = Counter(each.blueprint for each in found.delete)
-    total = sum(going.values())
-    if total <= releases.allow_deletions:
-        return
-    lines = []
-    for blueprint, number in sorted(going.items()):
-        ours = len(owner.holds({each.identifier: each async for each in client.entities(blueprint)}))
-        limit = limits.for_deleted(ours)
-        if number > limit or number >= ours > 0:
-            lines.append(f"{blueprint}: {number:,} of {ours:,} would go ({limit:,} may without a release)")
-    if lines:
-        raise Refusal(
-            "Refused, nothing was changed.\n\nThe undo deletes what that run created, and that is more than a run may "
-            "delete by itself.\n"
-            + "\n".join(lines)
-            + f"\nIf that is right, allow it for one run:\n  --allow-deletions {total}   "
-            + f"(or CODERPORT_ALLOW_DELETIONS={total})\n"
-            + f"  {COMMAND} undo {arguments} --allow-deletions {total}"
-        )
 
 
 def _turned(image: DefinitionImage, now: Now) -> DefinitionImage:

@@ -43,6 +43,7 @@ class Evidence:
     weakness    what the token cannot see, as a sentence; empty if deletions can be proven
     narrowed_by what has to be said of a reason, such as the environment variable that it comes from
     idle        what has to be said of patterns in the settings that name nothing, a sentence for each setting
+    undoes      the run that is to be undone, where no run deletes but an undo
     """
 
     desired: Mapping[str, frozenset[str]]
@@ -58,6 +59,7 @@ class Evidence:
     weakness: str = ""
     narrowed_by: Mapping[LeftOut, str] = field(default_factory=dict)
     idle: tuple[str, ...] = ()
+    undoes: str = ""
 
     def gone_of(self, kind: str, identifiers: Iterable[str]) -> frozenset[str]:
         """Those of the identifiers of that kind of which Coder says that they were deleted."""
@@ -152,7 +154,7 @@ def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_un
     elsewhere = any(kind.elsewhere for kind in kinds.values())
     if not too_many and not unknown and not elsewhere:
         return DeletionVerdict((), kinds, released=over)
-    lines = [_headline(too_many, unknown)]
+    lines = [_headline(too_many, unknown, "undo" if evidence.undoes else "run")]
     for kind in kinds.values():
         lines.extend(_report(kind, evidence))
     if unknown and evidence.weakness:
@@ -170,7 +172,8 @@ def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_un
         lines.append(f"  --forget-unproven {unproven}   (or CODERPORT_FORGET_UNPROVEN={unproven})")
     if not elsewhere:
         needed = Releases(allow_deletions=accounted if too_many else 0, forget_unproven=unproven if unknown else 0)
-        lines.append(f"  {COMMAND} up --stack {evidence.owner.mark.stack.rpartition('/')[2]}{needed.options}")
+        command = f"undo {evidence.undoes}" if evidence.undoes else "up"
+        lines.append(f"  {COMMAND} {command} --stack {evidence.owner.mark.stack.rpartition('/')[2]}{needed.options}")
     return DeletionVerdict(("\n".join(lines),), kinds)
 
 
@@ -278,12 +281,12 @@ def _allowance(kind: str, ours: int, evidence: Evidence) -> int:
     return max(0, evidence.limits.for_left_out(ours) - evidence.spent.get(kind, 0))
 
 
-def _headline(too_many: bool, unknown: bool) -> str:
+def _headline(too_many: bool, unknown: bool, act: str) -> str:
     if too_many and unknown:
-        return "This run would delete more than a run may by itself, and entities whose objects may still exist."
+        return f"This {act} would delete more than a run may by itself, and entities whose objects may still exist."
     if too_many:
-        return "This run would delete more than a run may by itself."
-    return "This run would delete entities whose objects may still exist in Coder."
+        return f"This {act} would delete more than a run may by itself."
+    return f"This {act} would delete entities whose objects may still exist in Coder."
 
 
 def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
@@ -292,7 +295,7 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
     plural = KIND_OF[kind.kind].words[1] if kind.kind in KIND_OF else _DECLARED[kind.kind]
     total = kind.accounted + len(kind.unproven)
     yield f"{plural}: {total:,} of {kind.ours:,} would go{_permitted(kind, evidence)}"
-    if not kind.seen:
+    if not kind.seen and not evidence.undoes:
         asked = kind.kind in evidence.seen
         yield f"  Coder showed no {plural} at all." if asked else f"  The settings ask for no {plural}."
     held = evidence.held.get(kind.kind, {})
@@ -328,8 +331,8 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
         living = any(why.is_alive for why in kind.alive.values())
-        lives = "alive in Coder" if living else "left out by the settings"
-        said.append(f"{kind.allowance:,} {lives} may without a release{used}")
+        lives = "" if evidence.undoes else "alive in Coder " if living else "left out by the settings "
+        said.append(f"{kind.allowance:,} {lives}may without a release{used}")
         if not kind.remaining:
             said.append("and never all of them")
     return f" ({'; '.join(said)})"

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from coderport.catalog.meaning import same_targets, same_value
+from coderport.guard.ownership import MANAGED_BY
 from coderport.history.answers import read_answer, restore_answer
 from coderport.history.definitions import permissions_back
 from coderport.history.images import DefinitionImage
 from coderport.history.record import Record
 from coderport.history.undoing import Now, Place, Undo, places_of
 from coderport.kinds.all import BLUEPRINTS
-from coderport.port.bulk import DELETES_PER_CALL, UPSERTS_PER_CALL
+from coderport.port.bulk import DELETES_PER_CALL, TAKEN, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.port.models import PortEntity
+from coderport.port.sweep import swept
 from coderport.tasks import together
+from coderport.terminal.text import short
 
 _ORDER = tuple(each.identifier for each in BLUEPRINTS)
 """What others relate to first; blueprints of others come after ours."""
@@ -25,22 +29,22 @@ _DEFINITIONS = ("action", "permissions", "answer", "blueprint")
 
 
 async def read_now(client: PortClient, record: Record, later: Mapping[Place, str]) -> Now:
-    """What Port holds of all that the record is about: a sweep for each blueprint, a request for each definition."""
+    """What Port holds of all that the record is about: a sweep for each blueprint, a request for each definition.
+
+    PortError where a sweep shows fewer entities than Port counts: what it does not show would be taken for absent.
+    """
     wanted: dict[str, set[str]] = {}
     for blueprint, identifier in places_of(record):
         wanted.setdefault(blueprint, set()).add(identifier)
-    entities: dict[Place, PortEntity] = {}
-    for blueprint, ids in wanted.items():
-        async for entity in client.entities(blueprint):
-            if entity.identifier in ids:
-                entities[blueprint, entity.identifier] = entity
+    rows = {blueprint: await swept(client, blueprint) for blueprint in wanted}
+    entities = {(name, each): rows[name][each] for name, ids in wanted.items() for each in ids & rows[name].keys()}
     held = await together(_definition(client, each) for each in record.definitions)
     definitions: dict[tuple[str, str], Mapping[str, Any]] = {
         (image.kind, image.identifier): body
         for image, body in zip(record.definitions, held, strict=True)
         if body is not None
     }
-    return Now(entities, definitions, later)
+    return Now(entities, definitions, later, rows)
 
 
 async def _definition(client: PortClient, image: DefinitionImage) -> Mapping[str, Any] | None:
@@ -53,8 +57,11 @@ async def _definition(client: PortClient, image: DefinitionImage) -> Mapping[str
     return await client.action_permissions(image.identifier)
 
 
-async def apply(client: PortClient, undo: Undo) -> list[str]:
-    """Writes it all; what Port refused, one sentence each. Entities of a bulk call fail one by one."""
+async def apply(client: PortClient, undo: Undo, now: Now) -> list[str]:
+    """Writes it all; what was not written and why, one sentence each. Entities of a bulk call fail one by one.
+
+    What `now` does not have is only made where it is absent, and what it has is only changed where it is there.
+    """
     refused: list[str] = []
     for (blueprint, identifier), body in undo.rename.items():
         values = {key: value for key, value in body.items() if key != "identifier"}
@@ -67,18 +74,52 @@ async def apply(client: PortClient, undo: Undo) -> list[str]:
         ids = [each.identifier for each in undo.delete if each.blueprint == blueprint]
         for batch in _batches(ids, DELETES_PER_CALL):
             await client.delete(blueprint, batch)
-    for bodies in (undo.write, undo.point):
+    new = {place: body for place, body in undo.write.items() if place not in now.entities}
+    changed = {place: body for place, body in undo.write.items() if place in now.entities}
+    for bodies in (new, changed, undo.point):
         for blueprint in sorted({name for name, _ in bodies}, key=_place_of):
             of_it = [body for (name, _), body in bodies.items() if name == blueprint]
             for batch in _batches(of_it, UPSERTS_PER_CALL):
-                outcomes = await client.upsert(blueprint, batch)
-                refused += [str(each.error) for each in outcomes if each.error is not None]
+                refused += await _written(client, blueprint, batch, only_new=bodies is new)
     for image in sorted(undo.define, key=lambda each: _DEFINITIONS.index(each.kind)):
         try:
             await _define(client, image)
         except PortRejected as error:
             refused.append(str(error))
     return refused
+
+
+async def _written(
+    client: PortClient, blueprint: str, bodies: Sequence[Mapping[str, Any]], *, only_new: bool
+) -> list[str]:
+    """Writes the entities; what was not written and why."""
+    refused: list[str] = []
+    for body, outcome in zip(bodies, await client.upsert(blueprint, bodies, only_new=only_new), strict=True):
+        what = f"{blueprint}:{outcome.identifier}"
+        if isinstance(outcome.error, PortRejected) and outcome.error.code == TAKEN and only_new:
+            held = await client.entity(blueprint, outcome.identifier)
+            if held is None or not _has(held, body):  # else a request whose answer was lost has made it
+                mark = held.properties.get(MANAGED_BY) if held else None
+                owner = short(str(mark)) if mark else "no stack"
+                refused.append(
+                    f"Port holds {what} already, and its search did not show it: it belongs to {owner}. It was left "
+                    "as it is."
+                )
+        elif outcome.error is not None:
+            refused.append(str(outcome.error))
+        elif outcome.created and not only_new:  # it went away meanwhile, and a few values are no entity
+            await client.delete_entity(blueprint, outcome.identifier)
+            refused.append(f"Port has no entity {what} any more")
+    return refused
+
+
+def _has(held: PortEntity, body: Mapping[str, Any]) -> bool:
+    """Whether the entity is as the body would make it."""
+    return (
+        held.title == body["title"]
+        and all(same_value(value, held.properties.get(key), times=True) for key, value in body["properties"].items())
+        and all(same_targets(value, held.relations.get(key)) for key, value in body["relations"].items())
+    )
 
 
 async def _define(client: PortClient, image: DefinitionImage) -> None:

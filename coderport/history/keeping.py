@@ -39,12 +39,14 @@ async def keep(
     now: datetime,
     leaving_actions: frozenset[str] | None = None,
     leaving_answers: frozenset[str] | None = None,
+    permissions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Record | None:
     """Keeps the images of a run of the plan that deletes `deleted`, by blueprint; None where it would write nothing.
 
     `leaving_actions` and `leaving_answers` are those that it deletes: all that the memory has and the plan has not, if
     not given.
-    Reads from Port only what the plan does not hold: who points at what goes, and the permissions of actions.
+    Reads from Port only what the plan does not hold: who points at what goes, and the permissions of actions, as far as
+    `permissions` does not have them by action.
     Raises HistoryError where the record cannot be kept: then nothing may be written.
     """
     if not settings.keep_runs:
@@ -52,13 +54,16 @@ async def keep(
     leaving = memory.actions - plan.memory.actions if leaving_actions is None else leaving_actions
     answers = memory.answers - plan.memory.answers if leaving_answers is None else leaving_answers
     also = await _unread(answers, plan, settings, account)
-    definitions = [*_blueprints(plan), *_actions(plan, leaving), *answer_images(plan, answers, also)]
     entities = tuple(entity_images(plan, deleted))
-    if not entities and not definitions:
-        return None
-    names = sorted({each.identifier for each in definitions if each.kind == "action" and each.before is not None})
+    concerned = {*leaving, *(each.identifier for each in plan.actions)} & plan.held.actions.keys()
+    rights = dict(permissions or {})
+    names = sorted(concerned - rights.keys())
     async with opened_port(settings, account) as client:
-        permissions = dict(zip(names, await together(client.action_permissions(each) for each in names), strict=True))
+        read = await together(client.action_permissions(each) for each in names)
+        rights |= {name: each for name, each in zip(names, read, strict=True) if each is not None}
+        definitions = tuple(definition_images(plan, leaving, answers, also, rights))
+        if not entities and not definitions:
+            return None
         pointers = await pointers_to(client, deleted, plan.held.entities)
     record = Record(
         run=run_name(now),
@@ -69,10 +74,28 @@ async def keep(
         started=now,
         entities=entities,
         pointers=tuple(pointers),
-        definitions=(*definitions, *_permissions(plan, permissions)),
+        definitions=definitions,
     )
     store.keep(record, settings.keep_runs)
     return record
+
+
+def definition_images(
+    plan: Plan,
+    leaving: frozenset[str],
+    leaving_answers: frozenset[str],
+    also: Mapping[str, Mapping[str, Any]],
+    permissions: Mapping[str, Mapping[str, Any]],
+) -> Iterator[DefinitionImage]:
+    """The images of all that a run of the plan changes and deletes beside entities.
+
+    `leaving` are the actions and `leaving_answers` the answers that it deletes, `also` scorecards and pages that the
+    plan does not hold, and `permissions` those that Port has now, by action.
+    """
+    yield from _blueprints(plan)
+    yield from _actions(plan, leaving)
+    yield from answer_images(plan, leaving_answers, also)
+    yield from _permissions(plan, leaving, permissions)
 
 
 async def _unread(
@@ -109,16 +132,15 @@ def _actions(plan: Plan, leaving: frozenset[str]) -> Iterator[DefinitionImage]:
         yield DefinitionImage("action", identifier, plan.held.actions[identifier], None)
 
 
-def _permissions(plan: Plan, held: Mapping[str, Mapping[str, Any] | None]) -> Iterator[DefinitionImage]:
-    """The permissions of those actions that the run creates, changes or deletes: of a deleted one they go with it."""
-    ours = {each.identifier: each.permissions for each in plan.actions}
-    for identifier, permissions in ours.items():
+def _permissions(
+    plan: Plan, leaving: frozenset[str], held: Mapping[str, Mapping[str, Any]]
+) -> Iterator[DefinitionImage]:
+    """Those that the run gives to an action that it creates, that it changes, and that go with an action."""
+    for action in plan.actions:
+        identifier, ours = action.identifier, permissions_to_port(action.permissions)
         if identifier not in plan.held.actions:
-            yield DefinitionImage("permissions", identifier, None, permissions_to_port(permissions))
-    for identifier, live in held.items():
-        if live is None:
-            continue
-        if identifier not in ours:
-            yield DefinitionImage("permissions", identifier, live, None)
-        elif permission_differences(identifier, ours[identifier], live):
-            yield DefinitionImage("permissions", identifier, live, permissions_to_port(ours[identifier]))
+            yield DefinitionImage("permissions", identifier, None, ours)
+        elif identifier in held and permission_differences(identifier, action.permissions, held[identifier]):
+            yield DefinitionImage("permissions", identifier, held[identifier], ours)
+    for identifier in sorted(leaving & held.keys()):
+        yield DefinitionImage("permissions", identifier, held[identifier], None)

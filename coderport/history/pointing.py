@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from coderport.history.images import Pointer, pointers_among, targets_of
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
+from coderport.port.sweep import swept
 
 
 async def pointers_to(
@@ -28,6 +29,6 @@ async def pointers_to(
         targets = {key: target for key, target in targets_of(blueprint).items() if target in kinds}
         if not targets:
             continue
-        rows = known[name] if name in known else {each.identifier: each async for each in client.entities(name)}
+        rows = known[name] if name in known else await swept(client, name)
         found += pointers_among(rows, targets, going)
     return found

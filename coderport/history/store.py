@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ PROJECT_FOLDER = "CODERPORT_PROJECT_FOLDER"
 """The environment variable in which a command tells the program that it serves where `Pulumi.yaml` is."""
 
 _SUFFIX = ".json.gz"
+_UNDONE = ".undone.json"
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}(?:[0-9a-f]{2})?")
 """Names of versions before have four digits, all by chance."""
 
@@ -46,7 +49,38 @@ class Store:
         self._write(f"{record.run}{_SUFFIX}", packed(record))
         for run in self.runs()[most:]:
             if run != beside:
-                self._done("deleted from", partial(_remove, run))
+                self._done("deleted from", partial(_remove, f"{run}{_SUFFIX}"))
+
+    def keep_undone(self, run: str, going: Mapping[str, Collection[str]], before: datetime) -> None:
+        """Writes what the undo of that name deletes without a release, by kind; what is older than `before` goes.
+
+        It is beside the records, for those may be given up within the day for which it counts.
+        """
+        content = {kind: sorted(ids) for kind, ids in going.items()}
+        self._write(f"{run}{_UNDONE}", json.dumps(content).encode())
+        for name in self._names(_UNDONE):
+            if _time(name) < before:
+                self._done("deleted from", partial(_remove, f"{name}{_UNDONE}"))
+
+    def undone_since(self, moment: datetime) -> dict[str, frozenset[str]]:
+        """By kind what undos have deleted without a release since that moment."""
+        found: dict[str, set[str]] = {}
+        for run in self._names(_UNDONE):
+            if _time(run) >= moment:
+                for kind, ids in self._undone(run).items():
+                    found.setdefault(kind, set()).update(ids)
+        return {kind: frozenset(ids) for kind, ids in found.items()}
+
+    def _undone(self, run: str) -> dict[str, list[str]]:
+        content = self._done("read from", lambda files, folder: files.cat_file(f"{folder}/{run}{_UNDONE}"))
+        try:
+            held = json.loads(content)
+            return {str(kind): [str(each) for each in ids] for kind, ids in held.items()}
+        except (ValueError, AttributeError, TypeError):
+            raise HistoryError(
+                f"What the undo {run} deleted is not readable in the history: {run}{_UNDONE} is damaged. It counts for "
+                "one day. Delete it if nothing else was deleted since then."
+            ) from None
 
     def _write(self, name: str, content: bytes) -> None:
         def write(files: Any, folder: str) -> None:
@@ -62,12 +96,17 @@ class Store:
     def runs(self) -> list[str]:
         """The names of the runs that are kept, the newest first."""
 
+        return self._names(_SUFFIX)
+
+    def _names(self, suffix: str) -> list[str]:
+        """The runs of which there is a file that ends so, the newest first."""
+
         def listed(files: Any, folder: str) -> list[str]:
             files.invalidate_cache()
             if not files.exists(folder):
-                return self._moved_by_name(files, folder)
+                return self._moved_by_name(files, folder) if suffix == _SUFFIX else []
             names = (str(path).rsplit("/", 1)[-1] for path in files.ls(folder, detail=False))
-            return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+            return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
 
         return sorted((run for run in self._done("read from", listed) if _RUN.fullmatch(run)), reverse=True)
 
@@ -132,5 +171,10 @@ def _make(files: Any, folder: str) -> None:
         Path(folder).chmod(mode & 0o700)
 
 
-def _remove(run: str, files: Any, folder: str) -> None:
-    files.rm_file(f"{folder}/{run}{_SUFFIX}")
+def _remove(name: str, files: Any, folder: str) -> None:
+    files.rm_file(f"{folder}/{name}")
+
+
+def _time(run: str) -> datetime:
+    """When the run of that name began, to the second."""
+    return datetime.strptime(run[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from coderport.catalog.meaning import IDENTIFIER, TITLE, same_value
-from coderport.guard.ownership import MANAGED_BY, Mark
+from coderport.catalog.meaning import IDENTIFIER, TITLE, same_targets, same_value
+from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.history.definitions import definitions_back
 from coderport.history.images import DefinitionImage, EntityImage, Pointer
 from coderport.history.record import Record
@@ -61,28 +61,32 @@ class Undone:
 class Now:
     """What Port holds at this moment of all that a record is about; what it does not hold is absent.
 
-    `later` are by place the runs of this stack that came after and wrote there, the last one.
+    `later` are by place the runs of this stack that came after and wrote there, the last one. `held` has all entities
+    of the blueprints that were read, by identifier.
     """
 
     entities: Mapping[Place, PortEntity]
     definitions: Mapping[tuple[str, str], Mapping[str, Any]]
     later: Mapping[Place, str] = field(default_factory=dict)
+    held: Mapping[str, Mapping[str, PortEntity]] = field(default_factory=dict)
 
 
-def undo_of(record: Record, now: Now) -> Undo:
-    """The undo of a run, where nobody has changed since what that run wrote."""
+def undo_of(record: Record, now: Now, owner: Owner) -> Undo:
+    """The undo of a run of `owner`'s state, where nobody has changed since, or signed, what that run wrote."""
     delete: list[PortEntity] = []
     write: dict[Place, Mapping[str, Any]] = {}
     last: list[tuple[Place, Mapping[str, Any]]] = []
     stays: list[Stays] = []
-    rename, not_renamed = _renames(record.entities, now)
+    rename, not_renamed = _renames(record.entities, now, owner)
     names = _names_again(record.entities, now)
     deleted = {(each.blueprint, each.identifier) for each in record.entities if each.step == "deleted"}
     for image in record.entities:
         held = now.entities.get((image.blueprint, image.identifier))
         since = _since(image, held, now)
         if image.step == "created":
-            if held is not None and _same_entity(held, image.created):
+            if held is not None and (theirs := _kept_by_others(image, held, owner)):
+                stays.append(Stays(_named(image), f"is not deleted: {theirs}"))
+            elif held is not None and _same_entity(held, image.created):
                 delete.append(held)
             elif held is not None:
                 stays.append(Stays(_named(image), f"is not deleted: {since}"))
@@ -98,11 +102,17 @@ def undo_of(record: Record, now: Now) -> Undo:
         elif held is None:
             if (again := _under_its_old_name(image, now)) is None:
                 stays.append(Stays(_named(image), "does not exist any more"))
+            elif theirs := _kept_by_others(image, again, owner):
+                stays.append(Stays(_named(image), f"is left as it is: {theirs}"))
             elif relations := _values_back(image, again, names)[0].get("relations"):
                 last.append(((image.blueprint, again.identifier), {"title": again.title, "relations": relations}))
         else:
             body, kept = _values_back(image, held, names)
             place = (image.blueprint, image.identifier)
+            if theirs := _kept_by_others(image, held, owner):
+                if body or kept:
+                    stays.append(Stays(_named(image), f"is left as it is: {theirs}"))
+                continue
             name = rename[place]["identifier"] if place in rename else image.identifier
             waits = place in rename or _among(image.blueprint, body, deleted)
             if waits and (relations := body.pop("relations", None)):  # until their targets are back
@@ -128,7 +138,34 @@ def undo_of(record: Record, now: Now) -> Undo:
     )
 
 
-def _renames(images: Iterable[EntityImage], now: Now) -> tuple[dict[Place, Mapping[str, Any]], list[Stays]]:
+def _kept_by_others(image: EntityImage, held: PortEntity, owner: Owner) -> str:
+    """Who keeps the entity, where this state may not write it any more; empty where it may.
+
+    It may write its own. Of others', signed as the run left them, it may write what nobody has signed, and relations
+    that an adoption moved.
+    """
+    whose = owner.whose(held)
+    if whose in (Whose.OURS, Whose.OURS_BY_NAME):
+        return ""
+    mark = Mark.read(held.properties.get(MANAGED_BY))
+    if mark == _mark_left(image) and (mark is None or not (image.values or image.created)):
+        return ""
+    if mark is None:
+        return "it is signed by no stack any more"
+    return f"it belongs to {short(str(mark))} by now" if whose is Whose.OTHERS else whose.value
+
+
+def _mark_left(image: EntityImage) -> Mark | None:
+    """The mark with which the run left the entity."""
+    if MANAGED_BY in image.values:
+        return Mark.read(image.values[MANAGED_BY][1])
+    left = image.created or image.before
+    return Mark.read(left.properties.get(MANAGED_BY)) if left else None
+
+
+def _renames(
+    images: Iterable[EntityImage], now: Now, owner: Owner
+) -> tuple[dict[Place, Mapping[str, Any]], list[Stays]]:
     """The renames to take back; one that a stack has signed since is in its state under the new identifier."""
     rename: dict[Place, Mapping[str, Any]] = {}
     stays: list[Stays] = []
@@ -140,7 +177,7 @@ def _renames(images: Iterable[EntityImage], now: Now) -> tuple[dict[Place, Mappi
         what = f"identifier of {_named(image)}"
         if (image.blueprint, old) in now.entities:
             stays.append(Stays(what, f"keeps its value: {old} exists again"))
-        elif Mark.read(held.properties.get(MANAGED_BY)) is not None:
+        elif owner.whose(held) is not Whose.NOBODYS:
             stays.append(Stays(what, f"keeps its value: a stack keeps the entity by now ({_since(image, held, now)})"))
         else:
             rename[image.blueprint, image.identifier] = {"identifier": old}
@@ -189,8 +226,12 @@ def _same_entity(held: PortEntity, other: PortEntity | None) -> bool:
         and held.icon == other.icon
         and set(held.team) == set(other.team)
         and same_value(held.properties, other.properties, times=True)
-        and same_value(held.relations, other.relations)
+        and _same_relations(held.relations, other.relations)
     )
+
+
+def _same_relations(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(same_targets(one.get(key), other.get(key)) for key in one.keys() | other.keys())
 
 
 def _whole(image: EntityImage) -> dict[str, Any]:
@@ -231,9 +272,9 @@ def _values_back(image: EntityImage, held: PortEntity, names: Mapping[str, str])
             back.setdefault("properties", {})[key] = before
     for key, (before, after) in image.relations.items():
         has = held.relations.get(key)
-        if same_value(has, before):
+        if same_targets(has, before):
             continue
-        if same_value(has, after) or same_value(_renamed(has, names), after):
+        if same_targets(has, after) or same_targets(_renamed(has, names), after):
             back.setdefault("relations", {})[key] = before
         else:
             kept.append(key)
@@ -274,7 +315,7 @@ def _pointers(
         place = (each.blueprint, each.identifier)
         held = now.entities.get(place)
         has = _renamed(held.relations.get(each.relation), names) if held else None
-        if held is None or same_value(has, each.value):
+        if held is None or same_targets(has, each.value):
             continue
         if isinstance(each.value, list):
             has = has if isinstance(has, list) else []
@@ -282,7 +323,7 @@ def _pointers(
             fits = not (set(has) - set(each.value))
         else:
             whole, fits = each.value, has is None and each.value in back
-        if not fits or same_value(has, whole):
+        if not fits or same_targets(has, whole):
             stays.append(Stays(f"{each.relation} of {' '.join(place)}", "keeps its value: it was changed since"))
             continue
         name = renamed.get(place, each.identifier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -296,7 +297,7 @@ def _evidence(
         seen=read.seen(),
         actions=memory.actions,
         answers=memory.answers,
-        spent=spent_lately(memory.spent, now),
+        spent=Counter(spent_lately(memory.spent, now)) + Counter(past.undone),
         limits=settings.guard,
         weakness=_weakness(snapshot),
         narrowed_by=narrowed_by(settings),

@@ -92,6 +92,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
         _past(memory, settings, account),
         now=datetime.now(timezone.utc),
         account=account,
+        project=_project(),
     )
     for note in plan.notes:
         pulumi.log.warn(note)

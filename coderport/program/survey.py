@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from coderport.catalog.actions.declared import wants_form
@@ -18,7 +19,9 @@ from coderport.coder.parameters import TemplateForm, read_forms
 from coderport.coder.people import People
 from coderport.coder.reading.snapshot import Advance
 from coderport.errors import CoderportError
+from coderport.guard.allowance import PERIOD
 from coderport.guard.verdict import Verdict
+from coderport.history.store import Store
 from coderport.kinds.all import KINDS, kinds_asked
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import HeldByKind, Inventory, KnownIds, read_inventory
@@ -47,8 +50,11 @@ async def survey(
     *,
     now: datetime,
     account: Account,
+    project: Path | None = None,
 ) -> tuple[Past, Plan, Verdict]:
     """Reads Coder beside the past; the plan, and the guard's verdict on it. `now` is aware. Writes nothing.
+
+    `project` is the folder of `Pulumi.yaml`, for the history: what undos let go counts with what this run would.
 
     Raises a typed error when a read failed, and Refusal where the stack belongs to another Coder or Port, because then
     everything would differ.
@@ -60,7 +66,19 @@ async def survey(
     lacking = await _notes_on_fallback(settings, account)
     with account.phase("judge"):
         plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
+        if project is not None and any(kind.left_out for kind in plan.disappearing.values()):
+            before = replace(before, undone=await asyncio.to_thread(_undone, settings, before, project, now))
+            if before.undone:
+                plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
     return before, replace(plan, notes=(*plan.notes, *lacking)), verdict
+
+
+def _undone(settings: Settings, past: Past, project: Path, now: datetime) -> dict[str, int]:
+    """By kind how many undos have let go in the last day; nothing where no runs are kept, for then there are none."""
+    if not settings.keep_runs:
+        return {}
+    store = Store(settings.history, past.mark.stack, state=past.mark.state, project=project)
+    return {kind: len(ids) for kind, ids in store.undone_since(now - PERIOD).items()}
 
 
 async def _notes_on_fallback(settings: Settings, account: Account) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ async def compare(stack: Stack, releases: Releases, account: Account, *, keeps: 
 
     with seldom_collected():
         before, plan, verdict = await survey(
-            settings, releases, past(), now=datetime.now(timezone.utc), account=account
+            settings, releases, past(), now=datetime.now(timezone.utc), account=account, project=stack.directory
         )
         permissions = await read_permissions(settings, plan, account)
         with account.phase("judge", shown="compare"):
