@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -462,14 +463,27 @@ def went(number: int, *jobs: Node, commit: str | None = None, **changes: Any) ->
     }
 
 
-def found(runner: Runner, runs: list[Node], *, of_main: str = "0123456789abcdef") -> str | None:
-    """The commit that a run on a schedule takes, None where it fails. Commits of `of_main`'s letters are in main."""
+def found(
+    runner: Runner, runs: list[Node], *, of_main: str = "0123456789abcdef", merged: str = "", tags: tuple[str, ...] = ()
+) -> str | None:
+    """The commit that a run on a schedule takes, None where it fails.
+
+    `of_main` are the letters of the commits that main was at, the oldest first. The tip is a merge of those of
+    `merged`, which began from the first of main.
+    """
+    line = [sha(each) for each in of_main]
+    line += [TIP] * (line[-1] != TIP)
+    side = [line[0], *(sha(each) for each in merged)]
+    parents = {after: [before] for before, after in (*itertools.pairwise(line), *itertools.pairwise(side))}
+    parents[TIP] = [*parents[TIP], *side[1:][-1:]]
     runner.command(
         runner.bin / "gh",
         f"""
 import os
 import jq
-runs, tip, of_main = json.loads({json.dumps(json.dumps(runs))}), {TIP!r}, {of_main!r}
+runs, tip, parents, tags = json.loads({json.dumps(json.dumps(runs))}), {TIP!r}, {parents!r}, {tags!r}
+def history(commit):
+    return [commit, *(one for each in parents.get(commit, ()) for one in history(each))]
 arguments = sys.argv[1:]
 path = next(each for each in arguments if each.startswith("repos/"))
 given = dict(each.split("=", 1) for each in arguments if "=" in each and not each.startswith("."))
@@ -481,9 +495,14 @@ elif path.endswith("/jobs"):
     assert given["filter"] == "all"
     answer = {{"jobs": next(each["jobs"] for each in runs if str(each["id"]) == path.split("/")[-2])}}
 elif "/compare/" in path:
-    base, _, head = path.split("/compare/")[1].partition("...")
-    assert head == tip
-    answer = {{"status": "identical" if base == tip else "ahead" if base[0] in of_main else "diverged"}}
+    base, _, head = path.split("/compare/")[1].removesuffix("?per_page=100").partition("...")
+    assert head == tip and "--paginate" in arguments
+    between = [each for each in dict.fromkeys(history(tip)) if each not in history(base)]
+    rows = [{{"sha": each, "parents": [{{"sha": one}} for one in parents.get(each, ())]}} for each in between]
+    answer = {{"status": "not looked at", "commits": rows[::-1]}}
+elif "/git/matching-refs/tags/" in path:
+    assert "--paginate" in arguments
+    answer = [{{"ref": f"refs/tags/{{each}}"}} for each in tags if each.startswith(path.rsplit("/", 1)[1])]
 else:
     sys.exit(f"unexpected: {{path}}")
 for each in jq.compile(arguments[arguments.index("--jq") + 1]).input_value(answer):
@@ -528,8 +547,21 @@ def test_a_shard_of_the_environment_went_up_in_it_as_well(runner: Runner) -> Non
 )
 def test_nobody_makes_the_schedule_take_another_commit(runner: Runner, made_up: Node) -> None:
     """With what people who may push, and no more, can make on GitHub."""
-    assert found(runner, [made_up, went(7, job())], of_main="7em-") == sha("7")
-    assert found(runner, [made_up], of_main="7em-") is None
+    assert found(runner, [made_up, went(7, job())], of_main="7e") == sha("7")
+    assert found(runner, [made_up], of_main="7e") is None
+
+
+def test_a_commit_that_a_merge_brought_with_it_is_none_that_main_was_at(runner: Runner) -> None:
+    """Whoever may push tags it `main`, and starts the workflow as it is in that commit, where no approval is asked."""
+    tagged = went(9, job(), commit=sha("c"), event="workflow_dispatch")
+    assert found(runner, [tagged, went(7, job())], of_main="579e", merged="bcd") == sha("7")
+    assert found(runner, [tagged], of_main="579e", merged="bcd") is None
+    assert found(runner, [went(9, job(), commit=TIP)], of_main="579e", merged="bcd") == TIP
+
+
+def test_nothing_is_taken_while_a_tag_is_called_like_the_branch(runner: Runner) -> None:
+    assert found(runner, [went(7, job())], tags=("main",)) is None
+    assert found(runner, [went(7, job())], tags=("main-1", "mai", "v1")) == sha("7")
 
 
 def test_no_deployment_record_is_asked_for() -> None:
