@@ -21,7 +21,7 @@ from coderport.commands.cli import app
 from coderport.commands.ls import cell
 from coderport.engine import CliInfo
 from coderport.errors import CoderportError, Refusal, SettingsError
-from coderport.kinds.all import KIND_OF, KINDS
+from coderport.kinds.all import KIND_OF, KINDS, kinds_of
 from coderport.listing.query import Query, names_of
 from coderport.listing.reading import Catalog, catalog_of, kind_named
 from coderport.terminal.screen import Screen
@@ -153,9 +153,42 @@ def test_a_time_is_older_than_a_span_and_no_time_is_not(catalog: Catalog) -> Non
     assert titles(catalog, WORKSPACE, "dormant_at=", older=("dormant_at=0",)) == []
 
 
+def test_a_time_is_chosen_as_lists_show_it_or_exactly(catalog: Catalog) -> None:
+    entity = min(catalog.entities[WORKSPACE.name], key=lambda each: str(each.properties["last_used_at"]))
+    exact = str(entity.properties["last_used_at"])
+    shown = str(cell(exact))
+    assert entity.title in titles(catalog, WORKSPACE, f"last_used_at={shown}")
+    assert entity.title in titles(catalog, WORKSPACE, f"last_used_at={exact}")
+    assert entity.title in titles(catalog, WORKSPACE, f"last_used_at={shown[:10]}")
+    assert entity.title in titles(catalog, WORKSPACE, f"last_used_at~={shown[5:13]}")
+    assert entity.title not in titles(catalog, WORKSPACE, f"last_used_at!={shown}")
+    assert entity.title not in titles(catalog, WORKSPACE, "last_used_at=2001-01-01 00:00")
+    assert titles(catalog, WORKSPACE, "dormant_at=") == titles(catalog, WORKSPACE)
+
+
+def test_blanks_around_a_name_and_a_value_do_not_count(catalog: Catalog) -> None:
+    assert titles(catalog, WORKSPACE, " status = failed ") == titles(catalog, WORKSPACE, "status=failed") != []
+    assert titles(catalog, WORKSPACE, " last_used_at != 2001-01-01 ") == titles(catalog, WORKSPACE)
+    assert titles(catalog, USER, "name ~= red ") == titles(catalog, USER, "name~=red") != []
+
+
+def test_a_kind_is_called_by_one_or_several_of_it_or_as_port_calls_it_everywhere() -> None:
+    for kind in KINDS:
+        for word in (*kind.words, kind.name, f" {kind.name.upper()} "):
+            assert kind_named(word) is kind
+            assert kind in kinds_of([word])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ([""], "A name that is empty is no kind of objects (known: agents"),
+        (["workspace", "--where", "last_used_at=soon"], "--where last_used_at: soon is no time, such as 2026-11-27"),
+        (["workspace", "--where", "last_used_at!=2025-13-01"], "--where last_used_at: 2025-13-01 is no time"),
+        (["workspace", "--where", "last_used_at=2025-9-1"], "--where last_used_at: 2025-9-1 is no time"),
+        (["workspace", "--where", "ttl_ms=nan"], "--where ttl_ms: nan is no number"),
+        (["workspace", "--where", "ttl_ms=Infinity"], "--where ttl_ms: Infinity is no number"),
+        (["workspace", "--where", "ttl_ms=1_000"], "--where ttl_ms: 1_000 is no number"),
         (["usr"], "usr is no kind of objects (known: agents, failures, groups, "),
         (["usr"], "did you mean users?"),
         (["user", "--where", "staus=active"], "staus is no property of a user (known: "),

@@ -11,7 +11,7 @@ from coderport.commands.consoles import account, people
 from coderport.kinds.all import KINDS
 from coderport.kinds.kind import Kind
 from coderport.listing.listed import Entities, Kinds, listed_entities, listed_kinds
-from coderport.listing.query import Query, title_of, value_of
+from coderport.listing.query import Query, time_shown, title_of, value_of
 from coderport.listing.reading import catalog_of
 from coderport.stack.stack import Stack
 from coderport.terminal.progress import shown_on
@@ -79,7 +79,7 @@ def cell(value: Any) -> str | int:
     if isinstance(value, (list, tuple)):
         return short(", ".join(map(str, value)))
     moment = instant(value)
-    return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else short(str(value))
+    return time_shown(moment) if moment is not None else short(str(value))
 
 
 def _told(found: Entities, kind: Kind[Any]) -> str:

@@ -103,8 +103,8 @@ def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None
     """
     if names == "all":
         return KINDS
-    asked = set() if names == "default" else {each.lower() for each in names}
-    if unknown := asked - {word for each in KINDS for word in each.words}:
+    asked = set() if names == "default" else {each.strip().lower() for each in names}
+    if unknown := {word for word in asked if not any(each.is_called(word) for each in KINDS)}:
         # The provider loads this module, and has no need for settings.
         from coderport.settings.problem import Problem
         from coderport.settings.problems import report
@@ -114,14 +114,14 @@ def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None
         known = sorted(each.words[1] for each in KINDS)
         like = [found for each in sorted(unknown) if (found := nearest(each, known))]
         hint = f"; did you mean {', '.join(dict.fromkeys(like))}?" if like else ""
-        wrong = ", ".join(short(each) for each in sorted(unknown))
+        wrong = ", ".join(short(each) or "an empty name" for each in sorted(unknown))
         reason = f"names no kind of objects by {wrong} (known: {', '.join(known)}; or all alone){hint}"
         meant = [
             (nearest(each, known) or placeholder_of("kinds")) if each in unknown else each for each in sorted(asked)
         ]
         problem = Problem(("kinds",), reason, meant=",".join(dict.fromkeys(meant)))
         raise SettingsError(report([problem], stack or NO_STACK))
-    return tuple(each for each in KINDS if each.always or asked.intersection(each.words))
+    return tuple(each for each in KINDS if each.always or any(map(each.is_called, asked)))
 
 
 def blueprints_of(kinds: Iterable[Kind[Any]]) -> tuple[Blueprint, ...]:

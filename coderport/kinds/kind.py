@@ -206,6 +206,10 @@ class Kind(Generic[Row]):
         """The identifier of its blueprint, by which it is known everywhere."""
         return self.blueprint.identifier
 
+    def is_called(self, word: str) -> bool:
+        """Whether people, or Port, call it so, one or several of it; capitals and blanks around it do not count."""
+        return word.strip().lower() in (*self.words, self.name)
+
     def several(self, number: int) -> str:
         """So many of it, in people's words."""
         return f"{number:,} {self.words[number != 1]}"

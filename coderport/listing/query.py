@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,39 +95,87 @@ def _condition(text: str, kind: Kind[Any], blueprint: Blueprint, titles: Titles)
         raise SettingsError(
             f"--where {short(text)} is no condition: PROPERTY=VALUE, PROPERTY!=VALUE, or PROPERTY~=PART"
         )
-    name, sign, wanted = found["name"].strip(), found["sign"], found["value"]
+    name, sign, wanted = found["name"].strip(), found["sign"], found["value"].strip()
     _known(name, names_of(blueprint), kind)
-    type_ = next((each.type for each in blueprint.properties if each.identifier == name), "string")
-    if sign != "~=" and wanted:
-        _of_type(type_, name, wanted)
+    property_ = next((each for each in blueprint.properties if each.identifier == name), None)
+    is_time = property_ is not None and property_.format == "date-time"
 
     def texts(entity: Entity) -> set[str]:
         value = value_of(entity, name)
-        return {*_texts(value), *_texts(title_of(blueprint, name, value, titles))}
+        found = {*_texts(value), *_texts(title_of(blueprint, name, value, titles))}
+        moment = instant(value) if is_time else None
+        return {each.strip() for each in found} | ({time_shown(moment)} if moment is not None else set())
 
     if sign == "~=":
         return lambda entity: any(wanted.lower() in each.lower() for each in texts(entity))
-    equal = _equals(wanted, type_, texts)
+    if not wanted:
+        equal = _has_none(texts)
+    elif is_time:
+        equal = _at_time(name, wanted)
+    else:
+        equal = _equals(property_.type if property_ is not None else "string", name, wanted, texts)
     return equal if sign == "=" else lambda entity: not equal(entity)
 
 
-def _equals(wanted: str, type_: str, texts: Callable[[Entity], set[str]]) -> Test:
-    if not wanted:
-        return lambda entity: not texts(entity)
+def _has_none(texts: Callable[[Entity], set[str]]) -> Test:
+    return lambda entity: not texts(entity)
+
+
+def _equals(type_: str, name: str, wanted: str, texts: Callable[[Entity], set[str]]) -> Test:
+    """Whether it is that value. SettingsError for one that no such property can have: nothing would ever be it."""
     if type_ == "number":
-        return lambda entity: float(wanted) in map(float, texts(entity))
+        number = _number(wanted)
+        if number is None:
+            raise SettingsError(f"--where {name}: {short(wanted)} is no number")
+        return lambda entity: number in map(float, texts(entity))
+    if type_ == "boolean" and wanted not in ("true", "false"):
+        raise SettingsError(f"--where {name}: {short(wanted)} is neither true nor false")
     return lambda entity: wanted in texts(entity)
 
 
-def _of_type(type_: str, name: str, wanted: str) -> None:
-    """SettingsError for a value that no such property can have: nothing would ever be it."""
-    if type_ == "boolean" and wanted not in ("true", "false"):
-        raise SettingsError(f"--where {name}: {short(wanted)} is neither true nor false")
-    if type_ == "number":
+def _at_time(name: str, wanted: str) -> Test:
+    """Whether the property is that time: to the minute or the day as lists show them, or exactly."""
+    exact = instant(wanted)
+    if exact is not None:
+        return lambda entity: instant(value_of(entity, name)) == exact
+    if not _is_part(wanted):
+        raise SettingsError(
+            f"--where {name}: {short(wanted)} is no time, such as 2026-11-27, 2026-11-27 09:30 or 2026-11-27T09:30:00Z"
+        )
+
+    def is_within(entity: Entity) -> bool:
+        moment = instant(value_of(entity, name))
+        return moment is not None and time_shown(moment).startswith(wanted)
+
+    return is_within
+
+
+def time_shown(moment: datetime) -> str:
+    """A time as lists show it, in UTC to the minute."""
+    return f"{moment:{_MINUTE}}"
+
+
+_DAY, _MINUTE = "%Y-%m-%d", "%Y-%m-%d %H:%M"
+
+
+def _is_part(text: str) -> bool:
+    """Whether it is the beginning of a time as lists show it: a day, or a minute of one."""
+    for form in (_DAY, _MINUTE):
         try:
-            float(wanted)
+            if f"{datetime.strptime(text, form):{form}}" == text:
+                return True
         except ValueError:
-            raise SettingsError(f"--where {name}: {short(wanted)} is no number") from None
+            continue
+    return False
+
+
+def _number(text: str) -> float | None:
+    """The number that the text writes in ASCII; None for anything else, and for what no JSON can have."""
+    try:
+        number = float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _texts(value: Any) -> list[str]:

@@ -71,10 +71,10 @@ class Catalog:
 def kind_named(word: str) -> Kind[Any]:
     """The kind that people, or Port, call so, one or several of it. SettingsError names the nearest one."""
     for kind in KINDS:
-        if word.lower() in (*kind.words, kind.name):
+        if kind.is_called(word):
             return kind
     known = known_and_nearest(word, [each.words[1] for each in KINDS])
-    raise SettingsError(f"{short(word)} is no kind of objects {known}")
+    raise SettingsError(f"{short(word.strip()) or 'A name that is empty'} is no kind of objects {known}")
 
 
 def catalog_of(stack: Stack, kind: Kind[Any] | None, check: Callable[[Blueprint], object] | None = None) -> Catalog:
