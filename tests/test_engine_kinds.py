@@ -5,7 +5,9 @@ The tests share one laboratory and run in order: each begins converged and leave
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -260,3 +262,22 @@ def test_what_others_require_is_refused_before_anything_goes(lab: Lab) -> None:
     desk(lab, required=None)
     switched(lab, "default")
     lab.assert_converged()
+
+
+def test_a_stack_that_uses_blueprints_is_told_which_kinds_the_managing_one_lacks(lab: Lab, tmp_path: Path) -> None:
+    one, other = sorted(each.name for each in lab.coder.state.organizations.values())
+    lab.stack.configure({"organizations": [one]})
+    switched(lab, ["group", "organization"])
+    use = lab.opened("use", tmp_path)
+    use.configure({"kinds": ["group", "user"], "organizations": [other], "blueprints": "use"})
+    refused = lab.refused(use.up)
+    assert "coderport:kinds of the stack that manages the blueprints does not name them" in refused.message
+    assert "Run the stack that manages" not in refused.message
+    (theirs, ours) = re.findall(r"config set --stack (\S+) --path coderport:kinds (\S+)", refused.message)
+    assert (theirs, ours) == (("NAME", "organizations,users,groups"), ("use", "groups"))
+    use.configure({"kinds": ours[1]})
+    assert use.up()[0].exit_code == 0
+    switched(lab, theirs[1])
+    use.configure({"kinds": ["group", "user"]})
+    outcome, _ = use.up()
+    assert outcome.exit_code == 0, outcome.message

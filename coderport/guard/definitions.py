@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coderport.catalog.actions.agreement import differences as action_differences
@@ -13,14 +13,15 @@ from coderport.catalog.agreement import Agreement, agreement, demands, differenc
 from coderport.catalog.answers.agreement import MISSING, live_of
 from coderport.catalog.answers.agreement import differences as answer_differences
 from coderport.catalog.answers.values import Answer
-from coderport.catalog.blueprint import Blueprint
+from coderport.catalog.blueprint import Blueprint, Relation
 from coderport.catalog.overlay import WAY_OUT
 from coderport.catalog.values import Entity, Held
 from coderport.guard.verdict import SHOWN, Verdict, listed
-from coderport.kinds.all import difference
+from coderport.kinds.all import KIND_OF, KINDS, difference
 from coderport.kinds.kind import Kind
 from coderport.settings import NAMESPACE
-from coderport.terminal.remedy import CLI, set_text
+from coderport.terminal.placeholder import NO_STACK
+from coderport.terminal.remedy import CLI, COMMAND, set_text
 from coderport.terminal.text import short
 
 
@@ -55,13 +56,60 @@ class Claim:
         return f"{CLI} config set --stack {self.stack} coderport:takeOver true"
 
 
-def blueprints_verdict(blueprints: Iterable[Blueprint], in_port: Live, claim: Claim, *, only_used: bool) -> Verdict:
-    """Whether the blueprints that Port has are ours, mean the same, or may be taken over; conflicts never may."""
+def lacking_kinds(blueprints: Iterable[Blueprint], in_port: Live) -> frozenset[str]:
+    """The optional kinds of these blueprints that the stack that manages them does not have, by what Port holds.
+
+    It has declared neither their blueprints nor the relations that lead there. None while it has not run at all.
+    """
+    several = tuple(blueprints)
+    missing = {each.identifier for each in several} - in_port.keys()
+    if any(name not in KIND_OF or KIND_OF[name].always for name in missing):
+        return frozenset()
+    there = (each for each in several if each.identifier in in_port)
+    targets = {each.target for one in there for each in _unrelated(one, in_port[one.identifier])}
+    return frozenset(missing | targets)
+
+
+def _unrelated(blueprint: Blueprint, live: Mapping[str, Any]) -> tuple[Relation, ...]:
+    """The relations to optional kinds that the live blueprint does not have."""
+    there = live.get("relations") or {}
+    optional = (each for each in blueprint.relations if each.with_target and not KIND_OF[each.target].always)
+    return tuple(each for each in optional if each.identifier not in there)
+
+
+def _on_kinds(lacking: Collection[str], blueprints: Sequence[Blueprint], there: Collection[str], stack: str) -> str:
+    """What to do where the stack that manages the blueprints has fewer kinds; Port has the blueprints of `there`."""
+    names = ", ".join(each.words[1] for each in KINDS if each.name in lacking)
+    together = [each for each in KINDS if each.name in {*lacking, *there}]
+    less = [KIND_OF[each.identifier] for each in blueprints if each.identifier not in lacking]
+    return (
+        f"This stack asks for {names} (coderport:kinds) and only uses blueprints (coderport:blueprints is use). By "
+        "what Port has, coderport:kinds of the stack that manages the blueprints does not name them. Add them there, "
+        f"and run that stack first, with this version of coderport; {NO_STACK} stands for its name:"
+        f"\n  {kinds_command(NO_STACK, together)}\n  {COMMAND} up --stack {NO_STACK}"
+        f"\nOr have this stack do without:\n  {kinds_command(stack, less)}"
+    )
+
+
+def blueprints_verdict(
+    blueprints: Iterable[Blueprint], in_port: Live, claim: Claim, *, only_used: bool, there: Collection[str] = ()
+) -> Verdict:
+    """Whether the blueprints that Port has are ours, mean the same, or may be taken over; conflicts never may.
+
+    `there` are all of the kinds' blueprints in Port, for a stack that only uses them and lacks some.
+    """
     reasons: list[str] = []
-    for blueprint in blueprints:
-        live = in_port.get(blueprint.identifier)
+    several = tuple(blueprints)
+    lacking = lacking_kinds(several, in_port) if only_used else frozenset()
+    if lacking:
+        reasons.append(_on_kinds(lacking, several, there or in_port, claim.stack))
+    for declared in several:
+        blueprint, live = declared, in_port.get(declared.identifier)
+        if lacking and live is not None:
+            unrelated = _unrelated(declared, live)
+            blueprint = replace(declared, relations=tuple(each for each in declared.relations if each not in unrelated))
         if live is None:
-            if only_used:
+            if only_used and not lacking:
                 reasons.append(
                     f"Port has no blueprint {blueprint.identifier}, and this stack only uses blueprints "
                     "(coderport:blueprints is use). Run the stack that manages them first."

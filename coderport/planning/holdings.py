@@ -42,6 +42,8 @@ class Holdings:
     """Identifiers of Port's own users by their address in small letters, where the stack shows Coder's."""
     unproven_roles: tuple[str, ...] = ()
     """Roles of the actions that Port may lack: this client may not read which there are."""
+    kinds: frozenset[str] = frozenset()
+    """All blueprints of ours in Port, where a stack that only uses them asks for kinds that are not among them."""
     around: Surroundings | None = None
     """What of others may refer to blueprints of kinds that are asked for no longer, where there are such."""
 

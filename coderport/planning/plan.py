@@ -330,7 +330,9 @@ def _definitions(
 
     only_used = settings.blueprints == "use"
     return (
-        blueprints_verdict(blueprints, held.blueprints, claim(memory.blueprints), only_used=only_used),
+        blueprints_verdict(
+            blueprints, held.blueprints, claim(memory.blueprints), only_used=only_used, there=held.kinds
+        ),
         demands_verdict(blueprints, held.blueprints, wanted.entities, held.entities),
         actions_verdict(actions, held.actions, claim(memory.actions)),
         answers_verdict(answers, held.blueprints, held.answers, claim(memory.answers)),
