@@ -111,3 +111,9 @@ def port_of(found: Desired) -> dict[str, dict[str, Held]]:
         relations = {key: list(value) if isinstance(value, tuple) else value for key, value in its.relations.items()}
         there.setdefault(each.blueprint, {})[each.identifier] = replace(its, relations=relations)
     return there
+
+
+def as_kept(found: Inventory) -> tuple[dict[str, frozenset[str]], dict[str, dict[str, Held]]]:
+    """What a stack knows and Port holds after a run with that read."""
+    there = port_of(wanted(found))
+    return {name: frozenset(several) for name, several in there.items()}, there

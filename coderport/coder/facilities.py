@@ -137,8 +137,12 @@ class Feature(CoderModel):
 
 
 class Entitlements(CoderModel):
-    """What all licences together grant; `warnings` and `errors` are sentences for the people who pay for them."""
+    """What all licences together grant; `warnings` and `errors` are sentences for the people who pay for them.
 
+    `has_license` is None where the server does not say whether there is any.
+    """
+
+    has_license: bool | None = None
     features: Mapping[str, Feature] = {}
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ a release. The second live on in Coder: a few may go in a day, more need a relea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coderport.catalog.values import Held, LeftOut, Ref
@@ -44,6 +44,9 @@ class Evidence:
     narrowed_by what has to be said of a reason, such as the environment variable that it comes from
     idle        what has to be said of patterns in the settings that name nothing, a sentence for each setting
     undoes      the run that is to be undone, where no run deletes but an undo
+    proven      those of the gone of which an answer says so, about them or about what they belong to; of kinds that
+                are derived, a list that lacks one is the only word on the others
+    blank       those of the others of which a list that showed nothing, or contradicts another answer, is the word
     """
 
     desired: Mapping[str, frozenset[str]]
@@ -60,6 +63,8 @@ class Evidence:
     narrowed_by: Mapping[LeftOut, str] = field(default_factory=dict)
     idle: tuple[str, ...] = ()
     undoes: str = ""
+    proven: frozenset[Ref] = frozenset()
+    blank: frozenset[Ref] = frozenset()
 
     def gone_of(self, kind: str, identifiers: Iterable[str]) -> frozenset[str]:
         """Those of the identifiers of that kind of which Coder says that they were deleted."""
@@ -79,7 +84,8 @@ class Disappearances:
     those of which nothing is proven. `elsewhere` are among the unproven, and of another Coder deployment. `needed` are
     left out by the settings and pointed at by entities of others, whose relations Port would empty. `absent` have a
     reason and are in Port no longer (a person, `live`, or a run that was killed has deleted them): nothing is deleted
-    with them. `remaining` are those that this stack had and that stay; what is new does not count.
+    with them. `remaining` are those that this stack had and that stay; what is new does not count. `blank` are gone by
+    nothing but a list that shows nothing, or less than another answer, and are in Port.
     """
 
     kind: str
@@ -96,6 +102,7 @@ class Disappearances:
     elsewhere: frozenset[str] = frozenset()
     needed: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
 
     @property
     def accounted(self) -> int:
@@ -112,7 +119,7 @@ class Disappearances:
         """Whether these may not go by themselves: too many, all while some live in Coder, or targets of others."""
         alive = len(self.alive)
         too_many = len(self.gone - self.absent) > self.limit or alive > self.allowance
-        return too_many or bool(self.needed) or (alive > 0 and not self.remaining)
+        return too_many or bool(self.blank) or bool(self.needed) or (alive > 0 and not self.remaining)
 
 
 @dataclass(frozen=True)
@@ -214,10 +221,25 @@ def _disappearances(blueprint: str, evidence: Evidence) -> Disappearances:
         needed=_pointed_at(blueprint, evidence).intersection(left_out),
         absent=(gone | left_out.keys()) - held.keys(),
         elsewhere=frozenset(key for key in unproven if key in held and _is_elsewhere(held[key], owner)),
+        blank=_blank(blueprint, gone & held.keys(), desired, evidence),
         # What is derived goes with what it is derived from, which has limits of its own.
         limit=ours if KIND_OF[blueprint].ends == "derived" else evidence.limits.for_deleted(ours),
         allowance=_allowance(blueprint, ours, evidence),
     )
+
+
+def _blank(blueprint: str, gone: Iterable[str], desired: Collection[str], evidence: Evidence) -> frozenset[str]:
+    """Those that are gone by nothing but a list that shows nothing.
+
+    The rule for derived kinds: what an answer of Coder's tells of the object, or of what it belongs to (a build without
+    the agent, a deleted user), goes in any number, because short-lived objects come and go all day, and because what it
+    belongs to has a limit of its own. What only a list lacks goes in any number as long as the list shows others. All
+    of a kind by a list, or anything by a list that shows nothing, needs a release: one wrong answer looks the same.
+    """
+    if KIND_OF[blueprint].ends != "derived":
+        return frozenset()
+    unproven = (each for each in gone if Ref(blueprint, each) not in evidence.proven)
+    return frozenset(each for each in unproven if not desired or Ref(blueprint, each) in evidence.blank)
 
 
 def _pointed_at(blueprint: str, evidence: Evidence) -> frozenset[str]:
@@ -301,6 +323,11 @@ def _report(kind: Disappearances, evidence: Evidence) -> Iterable[str]:
     held = evidence.held.get(kind.kind, {})
     if kind.gone:
         yield f"  {len(kind.gone):,} {end_of(kind.kind)}: {_names(kind.gone, held)}"
+    if kind.blank:
+        yield (
+            f"  {len(kind.blank):,} of these are gone by nothing but a list of Coder's that shows none, and one wrong "
+            f"answer looks the same: {_names(kind.blank, held)}"
+        )
     for reason in LeftOut:
         ids = [key for key, why in kind.alive.items() if why is reason]
         if ids:
@@ -327,6 +354,8 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
         said.append("none of these may without a release")
     if kind.gone:
         said.append(f"{kind.limit:,} {end_of(kind.kind)} may without a release")
+        if kind.blank:
+            said.append("none by a list that shows none")
     if kind.alive:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import AGENTS, WORKSPACES
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_named_id, named_id
+from coderport.coder.fate import Fate
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, is_whole
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, related
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from coderport.coder.models import Agent, Workspace
+    from coderport.coder.reading.snapshot import Snapshot
 
 AGENT = Blueprint(
     identifier=AGENTS,
@@ -70,9 +72,25 @@ async def _read(reading: Reading) -> Listing[Row]:
     """A part of the workspaces that were read. It ends with a build without one of its name, and with its workspace."""
     snapshot = reading.snapshot
     rows, outside = _rows(snapshot.workspaces.values()), _rows(snapshot.outside_workspaces.values())
-    if reading.known - rows.keys() - outside.keys() and not is_whole(snapshot):
+    unseen = reading.known - rows.keys() - outside.keys()
+    if unseen and not is_whole(snapshot):
         return Listing(NOTHING, skipped="the read of workspaces missed some, so it does not say which agents ended")
-    return Listing(dict(sorted(rows.items())), {key: outside[key] for key in sorted(reading.known & outside.keys())})
+    return Listing(
+        dict(sorted(rows.items())),
+        {key: outside[key] for key in sorted(reading.known & outside.keys())},
+        {each: Fate.GONE for each in sorted(unseen) if _has_ended(each.partition(":")[0], snapshot)},
+    )
+
+
+def _has_ended(workspace_id: str, snapshot: Snapshot) -> bool:
+    """Whether the workspace itself says that agents of it have ended: it is deleted, or its build is another.
+
+    One that is running without any agent says so of none: it may be an answer without what its build has.
+    """
+    found = snapshot.workspaces.get(workspace_id) or snapshot.outside_workspaces.get(workspace_id)
+    if found is None:
+        return snapshot.workspace_fates.get(workspace_id) is Fate.GONE
+    return bool(found.agents) or found.latest_build.status != "running"
 
 
 def _entity(row: Row, context: Context, chosen: Chosen) -> Entity:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import FAILURES, VERSIONS, WORKSPACES
 from coderport.catalog.values import Context, Entity, LeftOut, Ref
+from coderport.coder.fate import Fate
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, is_whole
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, related, when
@@ -51,13 +52,21 @@ FAILURE = Blueprint(
 async def _read(reading: Reading) -> Listing[Workspace]:
     """A part of the workspaces that were read. It ends with a build that succeeds, and with its workspace."""
     snapshot = reading.snapshot
-    rows = {each.latest_build.id: each for each in snapshot.workspaces.values() if each.latest_build.status == "failed"}
+    latest = {each.latest_build.id: each for each in snapshot.workspaces.values()}
+    rows = {key: each for key, each in latest.items() if each.latest_build.status == "failed"}
     outside = {each.latest_build.id: each for each in snapshot.outside_workspaces.values()}
-    if reading.known - rows.keys() - outside.keys() and not is_whole(snapshot):
+    unseen = reading.known - rows.keys() - outside.keys()
+    if unseen and not is_whole(snapshot):
         return Listing(
             NOTHING, skipped="the read of workspaces missed some, so that it does not say which builds ended"
         )
-    return Listing(dict(sorted(rows.items())), {key: outside[key] for key in sorted(reading.known & outside.keys())})
+    if any(not latest[each].latest_build.status for each in unseen & latest.keys()):
+        return Listing(NOTHING, skipped="Coder did not say what became of the latest builds")
+    return Listing(
+        dict(sorted(rows.items())),
+        {key: outside[key] for key in sorted(reading.known & outside.keys())},
+        dict.fromkeys(sorted(unseen), Fate.GONE),  # each known workspace was seen with another build, or is gone
+    )
 
 
 def _entity(workspace: Workspace, context: Context, chosen: Chosen) -> Entity:

@@ -56,7 +56,10 @@ class Row:
 
 
 async def _read(reading: Reading) -> Listing[Row]:
-    """One list, of those that ended too. What two of them lack was deleted, for a token that reads them all."""
+    """One list, of those that ended too. What two of them lack was deleted, for a token that reads them all.
+
+    An empty list is no proof by itself: what all licences together grant has to say that there is none.
+    """
     from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for it
 
     facilities = Facilities(reading.client)
@@ -70,7 +73,11 @@ async def _read(reading: Reading) -> Listing[Row]:
     unseen = reading.known - listed.keys()
     if unseen and not await still_sees(reading, NEEDS):
         return Listing(NOTHING, skipped="the token lost the right to read them meanwhile")
+    if unseen and not listed and granted.has_license:
+        return Listing(NOTHING, skipped="Coder lists no licence, and says that it has one")
     rows = {key: Row(each, granted) for key, each in sorted(listed.items())}
+    if listed or granted.has_license is None:
+        return Listing(rows, blank=frozenset() if listed else unseen)
     return Listing(rows, fates=dict.fromkeys(sorted(unseen), Fate.GONE))
 
 
@@ -106,5 +113,6 @@ KIND: Kind[Row] = Kind(
     read=_read,
     entity=_entity,
     shared=True,
+    ends="derived",
     proof="two lists lack it, for a token that reads all",
 )

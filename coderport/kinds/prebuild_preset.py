@@ -14,12 +14,15 @@ from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import PRESETS, TEMPLATES
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_named_id, named_id
 from coderport.coder.errors import CoderForbidden, CoderNotFound
+from coderport.coder.fate import Fate
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, refused
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, picture, related
 from coderport.tasks import together
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from coderport.coder.facilities import PrebuildPreset
     from coderport.coder.models import Template, Workspace
 
@@ -127,10 +130,47 @@ async def _read(reading: Reading) -> Listing[Row]:
         for key, (template, preset) in of_active().items()
     }
     wanted = {key: each for key, each in sorted(rows.items()) if each.preset.desired is not None}
+    shown = {each.id for each in templates.values() if presets.get(each.active_version_id)}
+    fates, blank = await _ends(reading, reading.known - wanted.keys(), templates, rows.keys(), shown)
     return Listing(
         {key: each for key, each in wanted.items() if each.template.id in snapshot.templates},
         {key: each for key, each in wanted.items() if each.template.id not in snapshot.templates},
+        fates,
+        blank=blank,
     )
+
+
+async def _ends(
+    reading: Reading,
+    unseen: Collection[str],
+    templates: Mapping[str, Template],
+    without_prebuilds: Collection[str],
+    with_presets: Collection[str],
+) -> tuple[dict[str, Fate], frozenset[str]]:
+    """The fates that are known, and those of which an empty answer is the only word.
+
+    The presets of a version never change, so a version that Port does not have yet explains that one is no more. An
+    answer without any preset of a version that had some explains nothing.
+    """
+    from coderport.coder.reading.proof import template_fates  # the provider loads this module without a Coder
+
+    places = {each: each.partition(":")[0] for each in sorted(unseen)}
+    told = reading.snapshot.template_fates
+    asked = await template_fates(reading.client, set(places.values()) - templates.keys() - told.keys(), templates)
+    fates: dict[str, Fate] = {}
+    blank: set[str] = set()
+    for each, place in places.items():
+        template, before = templates.get(place), reading.in_port(TEMPLATES, place, "active_version_id")
+        if template is None:
+            gone = Fate.GONE in (told.get(place), asked.get(place))
+            fates[each] = Fate.GONE if gone else Fate.UNPROVEN
+        elif not template.active_version_id:
+            fates[each] = Fate.UNPROVEN
+        elif each in without_prebuilds or before not in ("", template.active_version_id):
+            fates[each] = Fate.GONE
+        elif place not in with_presets:
+            blank.add(each)
+    return fates, frozenset(blank)
 
 
 def _counted(

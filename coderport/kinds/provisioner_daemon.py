@@ -9,6 +9,7 @@ from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import ORGANIZATIONS, PROVISIONERS
 from coderport.catalog.values import Context, Entity
 from coderport.coder.errors import CoderForbidden, CoderNotFound
+from coderport.coder.fate import Fate
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, refused, still_sees
 from coderport.kinds.mapping import (
     DEPLOYMENT,
@@ -19,6 +20,7 @@ from coderport.kinds.mapping import (
     related,
     when,
 )
+from coderport.kinds.places import ended_organizations, sees_every_organization
 from coderport.tasks import together
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ PROVISIONER = Blueprint(
 async def _read(reading: Reading) -> Listing[ProvisionerDaemon]:
     """A list of each organization, and a question by id for what the lists lack.
 
-    Coder forgets a daemon a week after its last sign of life. Then neither has it.
+    Coder forgets a daemon a week after its last sign of life. Then neither has it, in an organization that is shown.
     """
     from coderport.coder.facilities import Facilities  # the provider loads this module, and has no need for it
 
@@ -91,23 +93,50 @@ async def _read(reading: Reading) -> Listing[ProvisionerDaemon]:
         lists = await together(facilities.daemons(each, ids) for each in organizations)
         return {each.id: each for rows in lists for each in sorted(rows, key=lambda one: one.id)}
 
+    organizations = set(inside)
     try:
-        listed, outside = await of(inside), {}
-        others: list[str] = []
-        if reading.narrowed and reading.known - listed.keys():
-            visible = await reading.client.organizations()
-            others = [each.id for each in visible if each.id not in inside]
-            outside = await of(others)
-        unseen = sorted(reading.known - listed.keys() - outside.keys())
+        found = await of(inside)
+        if reading.known - found.keys():
+            others = {each.id for each in await reading.client.organizations()} - organizations
+            organizations |= others
+            found |= await of(sorted(others))
+        unseen = sorted(reading.known - found.keys())
         for start in range(0, len(unseen), IDS_PER_REQUEST):
-            ids = unseen[start : start + IDS_PER_REQUEST]
-            listed |= await of(inside, ids)
-            outside |= await of(others, ids)
+            found |= await of(sorted(organizations), unseen[start : start + IDS_PER_REQUEST])
     except (CoderForbidden, CoderNotFound) as error:
         return Listing(NOTHING, skipped=refused(error, "provisioners of each organization"))
-    if reading.known - listed.keys() - outside.keys() and not await still_sees(reading, NEEDS):
+    unseen = sorted(reading.known - found.keys())
+    if unseen and not await still_sees(reading, NEEDS):
         return Listing(NOTHING, skipped="the token lost the right to read them meanwhile")
-    return Listing(listed, outside)
+    fates, blank = await _ends(reading, unseen, organizations, {each.organization_id for each in found.values()})
+    return Listing(
+        {key: each for key, each in found.items() if reading.takes(each.organization_id)},
+        {key: each for key, each in found.items() if not reading.takes(each.organization_id)},
+        fates,
+        blank=blank,
+    )
+
+
+async def _ends(
+    reading: Reading, unseen: Iterable[str], shown: set[str], with_daemons: set[str]
+) -> tuple[dict[str, Fate], frozenset[str]]:
+    """The fates of those that are known without a list, and those of which an empty list is the only word.
+
+    Port says in which organization one was. An organization that is not shown says nothing of those in it.
+    """
+    places = {each: reading.in_port(PROVISIONER.identifier, each, "organization_id") for each in unseen}
+    ended = await ended_organizations(reading, set(places.values()) - shown - {""})
+    whole = "" in places.values() and await sees_every_organization(reading, shown)
+    fates: dict[str, Fate] = {}
+    blank: set[str] = set()
+    for each, place in places.items():
+        if place in ended:
+            fates[each] = Fate.GONE
+        elif place not in shown and not (whole and not place):
+            fates[each] = Fate.UNPROVEN
+        elif place not in with_daemons if place else not with_daemons:
+            blank.add(each)
+    return fates, frozenset(blank)
 
 
 def _entity(daemon: ProvisionerDaemon, context: Context, chosen: Chosen) -> Entity:

@@ -12,6 +12,7 @@ from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import ORGANIZATIONS, QUOTAS, USERS
 from coderport.catalog.values import Context, Entity, is_named_id, named_id
 from coderport.coder.errors import CoderForbidden
+from coderport.coder.fate import Fate
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, refused, still_sees
 from coderport.kinds.mapping import (
     DEPLOYMENT,
@@ -23,10 +24,11 @@ from coderport.kinds.mapping import (
     page,
     related,
 )
+from coderport.kinds.places import ended_organizations
 from coderport.tasks import together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from coderport.coder.facilities import Quota
     from coderport.coder.models import CoderPerson
@@ -87,7 +89,7 @@ class Member:
 
 
 async def _read(reading: Reading) -> Listing[Member]:
-    """A request for each member in scope. A quota ends with the membership, by a whole list of users."""
+    """A request for each member in scope. A quota ends with the membership (see `_ends`)."""
     snapshot = reading.snapshot
     if snapshot.users is None:
         return Listing(NOTHING, skipped="Coder did not show its users to the token")
@@ -101,15 +103,47 @@ async def _read(reading: Reading) -> Listing[Member]:
         return Listing(NOTHING, skipped=why)
     if lost := sorted(inside[each].user.username for each in reading.known & inside.keys() - quotas.keys()):
         return Listing(NOTHING, skipped=f"Coder did not show the quota of {len(lost):,} members, such as {lost[0]}")
-    if reading.known - members.keys() and not (snapshot.users_whole and await still_sees(reading, NEEDS)):
-        return Listing(NOTHING, skipped="the read of users missed some, so it does not say who is no longer a member")
+    unseen = reading.known - inside.keys()
+    shown = set(names)
+    if unseen:
+        shown |= {each.id for each in await reading.client.organizations()}
+    outside = {key: members[key] for key in sorted(unseen & members.keys()) if members[key].organization_id in shown}
+    if not reading.narrowed and outside:
+        return Listing(NOTHING, skipped="Coder's list of organizations lacked some when the read began")
+    fates = await _ends(reading, unseen - outside.keys(), shown)
+    if doubtful := sorted(unseen - outside.keys() - fates.keys()):
+        still = snapshot.users_whole and await still_sees(reading, NEEDS)
+        if not still or any(await together(_is_member(reading, each) for each in doubtful)):
+            why = "the read of users missed some, so it does not say who is no longer a member"
+            return Listing(NOTHING, skipped=why)
     rows = {
         key: Member(each.user, each.organization_id, names[each.organization_id], quotas[key])
         for key, each in inside.items()
         if key in quotas
     }
-    outside = {key: members[key] for key in sorted(reading.known & members.keys() - inside.keys())}
-    return Listing(rows, outside)
+    return Listing(rows, outside, fates)
+
+
+async def _ends(reading: Reading, unseen: frozenset[str], shown: Collection[str]) -> dict[str, Fate]:
+    """The fates that are known without a list of users: the organization or the user is proven deleted.
+
+    An organization that the token does not see says nothing of its members.
+    """
+    places = {key: key.partition(":")[0] for key in sorted(unseen)}
+    ended = await ended_organizations(reading, set(places.values()) - set(shown))
+    users = [each.identifier for each in reading.gone if each.blueprint == USERS]
+    gone = {named_id(place, user) for place in set(places.values()) for user in users}
+    fates = {key: Fate.GONE for key, place in places.items() if place in ended or key in gone}
+    return fates | {key: Fate.UNPROVEN for key, place in places.items() if key not in fates and place not in shown}
+
+
+async def _is_member(reading: Reading, key: str) -> bool:
+    """Whether the user whom Port names for that quota is a member after all, as Coder shows them alone."""
+    from coderport.coder.people import People  # the provider loads this module, and has no need for it
+
+    name, place = reading.in_port(QUOTA.identifier, key, "username"), key.partition(":")[0]
+    user = await People(reading.client).user(name) if name else None
+    return user is not None and named_id(place, user.id) == key and place in (user.organization_ids or ())
 
 
 def _members(users: Iterable[CoderPerson]) -> dict[str, Member]:

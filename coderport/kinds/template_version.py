@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import ORGANIZATIONS, VERSIONS
 from coderport.catalog.values import Context, Entity, LeftOut
+from coderport.coder.fate import Fate
 from coderport.kinds.filters import Filters
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, is_whole
 from coderport.kinds.mapping import (
@@ -101,7 +102,8 @@ async def _read(reading: Reading) -> Listing[Row]:
     used = Counter(each.latest_build.template_version_id for each in workspaces.values())
     active = {each.active_version_id for each in templates.values()}
     wanted = (_inside(snapshot) | reading.known) & {*used, *active}
-    if not is_whole(snapshot):
+    whole = is_whole(snapshot) and "" not in used and "" not in active
+    if not whole:
         wanted |= reading.known
     found = await Facilities(reading.client).versions(
         wanted, lambda done: reading.progress("versions", done, len(wanted))
@@ -112,10 +114,11 @@ async def _read(reading: Reading) -> Listing[Row]:
         key: Row(each, *names.get(each.template_id, ("", "")), active=key in active, workspaces=used[key])
         for key, each in sorted(found.items())
     }
-    inside = {each.id for each in snapshot.organizations}
     return Listing(
-        {key: each for key, each in rows.items() if each.organization_id in inside},
-        {key: each for key, each in rows.items() if each.organization_id not in inside},
+        {key: each for key, each in rows.items() if reading.takes(each.organization_id)},
+        {key: each for key, each in rows.items() if not reading.takes(each.organization_id)},
+        # Each known template and workspace was seen with another version, or is gone.
+        dict.fromkeys(sorted(reading.known - rows.keys()), Fate.GONE),
     )
 
 

@@ -301,6 +301,8 @@ def _evidence(
         limits=settings.guard,
         weakness=_weakness(snapshot),
         narrowed_by=narrowed_by(settings),
+        proven=read.proven,
+        blank=read.blank,
     )
 
 
