@@ -17,7 +17,6 @@ from coderport.coder.fate import Fate
 from coderport.coder.reading import proof
 from coderport.guard.deletions import Disappearances
 from coderport.live import beginning, budget, catalog, deleting, identity, others, refused, rereading, standing, writing
-from coderport.live.feeds import jobs
 from coderport.live.values import Reading
 
 Switch = Callable[[], AbstractContextManager[object]]
@@ -108,7 +107,7 @@ def _any_coder() -> Iterator[None]:
     with (
         mock.patch.object(identity.Identity, "insist_on", fine),
         mock.patch.object(identity.Identity, "insist_on_deployment", fine),
-        mock.patch.object(jobs.JobsFeed, "_is_older", lambda *_: False),
+        mock.patch.object(identity.Identity, "insist_on_progress", lambda *_: None),
     ):
         yield
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from coderport.catalog.values import LeftOut, Ref
+from coderport.coder.models import read_as
 from coderport.coder.notices import ListedJob, Notices
 from coderport.guard.allowance import Spent
 from coderport.guard.ownership import Mark, Owner
@@ -128,8 +129,15 @@ class FakeNotices(Notices):
 
     async def jobs(self, organization_id: str, *, limit: int, active: bool = False) -> tuple[ListedJob, ...]:
         self.asked.append("active" if active else limit)
-        rows = [ListedJob(id=ident(at), status=status, workspace_id=ident(at)) for at, status in self.jobs_of]
+        rows = [
+            read_as(ListedJob, {"id": ident(at), "status": status, "created_at": made(at), "workspace_id": ident(at)})
+            for at, status in self.jobs_of
+        ]
         return tuple([row for row in rows if row.active or not active][:limit])
+
+
+def made(number: int) -> str:
+    return (NOW + timedelta(minutes=number)).isoformat()
 
 
 def looked(feed: JobsFeed) -> set[int]:
@@ -179,6 +187,22 @@ def test_an_old_job_that_ends_late_is_a_hint_though_it_is_not_among_the_newest()
     notices.jobs_of = [*((number, "succeeded") for number in range(MOST + LIMIT + 10, LIMIT + 10, -1)), *rest]
     notices.jobs_of.append((1, "succeeded"))
     assert 1 in looked(feed)
+
+
+def test_where_jobs_are_gone_their_workspaces_are_looked_at_and_all_is_read_again_once() -> None:
+    notices = FakeNotices()
+    feed = JobsFeed(notices, "org")
+    before = [(3, "succeeded"), (2, "succeeded"), (1, "succeeded")]
+    for gone in ([], [(1, "succeeded")]):
+        notices.jobs_of = before
+        looked(feed)
+        looked(feed)
+        assert not feed.gap
+        notices.jobs_of = gone
+        assert looked(feed) == {1, 2, 3}
+        assert feed.gap
+        assert looked(feed) == set()
+        assert not feed.gap
 
 
 OWNER = Owner(Mark("coderport/lab", "0badcafe"), deployment="d")

@@ -72,11 +72,11 @@ async def test_a_template_that_port_refuses_and_its_workspaces_wait_for_their_pa
     mended["schema"]["required"] = []
     world.port.put_blueprint(mended)
     there = {made}
-    await world.until(lambda: there <= world.ids(T) and set(of_it) <= world.ids(), "tried again", 630)
+    await world.until(lambda: there <= world.ids(T) and set(of_it) <= world.ids(), "tried again", 530)
     await world.settled()
 
 
-@in_world(seed=203)
+@in_world(seed=203, live={"resync": "1h"})
 async def test_what_port_refuses_to_delete_stops_no_other_and_goes_later(world: LiveWorld) -> None:
     live = await world.live()
     first, second, *_ = sorted(world.coder.workspace_ids())
@@ -98,7 +98,7 @@ async def test_what_port_refuses_to_delete_stops_no_other_and_goes_later(world: 
     assert live.metrics.refused._value.get() == 1
     assert live.why_not_ready() == ""
     world.port.delete_entity("desk", "d")
-    await world.until(lambda: world.entity(first) is None, "tried again", 630)
+    await world.until(lambda: world.entity(first) is None, "tried again", 530)
 
 
 @in_world(seed=204)

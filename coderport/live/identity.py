@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NoReturn
 
+from coderport.catalog.meaning import instant
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderForbidden, CoderGone, CoderNotFound
 from coderport.coder.models import Template, Workspace
 from coderport.errors import Refusal
+from coderport.kinds.workspace import WORKSPACE
 from coderport.live.catalog import Catalog
 from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import COMMAND
@@ -42,6 +45,22 @@ class Identity:
             if isinstance(row, Workspace) and row.latest_build.build_number < self._catalog.builds.get(row.id, 0):
                 await self._insist_on_builds(row, self._catalog.builds)
 
+    def insist_on_progress(self, rows: Iterable[Workspace]) -> None:
+        """Refusal where Port holds later builds of these than Coder has: it was restored before this began.
+
+        Who edits the number of a build in Port does not edit its time as well.
+        """
+        held = self._catalog.held[WORKSPACE.identifier]
+        ours = set(self._catalog.ours(WORKSPACE.identifier))
+        for row in rows:
+            if row.id in ours:
+                number, at = (held[row.id].properties.get(each) for each in ("latest_build_number", "latest_build_at"))
+                build, later = row.latest_build, instant(at)
+                if not isinstance(number, (int, float)) or later is None or build.created_at is None:
+                    continue
+                if number > build.build_number and later > build.created_at:
+                    self._refuse(row, build.build_number, int(number))
+
     async def _insist_on_builds(self, row: Workspace, known: Mapping[str, int]) -> None:
         """Numbers of builds never go back in one database: asked once more, a lower one is from an older state."""
         before = known[row.id]
@@ -50,17 +69,14 @@ class Identity:
         except (CoderGone, CoderNotFound, CoderForbidden):
             return
         if again.latest_build.build_number < before:
-            raise restored(
-                f"the workspace {row.owner_name}/{row.name} is at build {again.latest_build.build_number}, and was at "
-                f"build {before}",
-                self._catalog.ground.settings.of_stack,
-            )
+            self._refuse(row, again.latest_build.build_number, before)
 
-
-def restored(what: str, stack: str) -> Refusal:
-    """Why `live` stops where Coder was restored from a backup, and what a person can do."""
-    return Refusal(
-        f"Coder has gone back to an older state, as after a restore from a backup: {what}. live has stopped, and has "
-        "deleted nothing because of it.\nIf that is right, see what a run would change, and start live again:\n"
-        f"  {COMMAND} preview --stack {stack}"
-    )
+    def _refuse(self, row: Workspace, number: int, before: int) -> NoReturn:
+        """`live` stops where Coder was restored from a backup, and says what a person can do."""
+        stack = self._catalog.ground.settings.of_stack
+        raise Refusal(
+            f"Coder has gone back to an older state, as after a restore from a backup: the workspace "
+            f"{row.owner_name}/{row.name} is at build {number}, and was at build {before}. live has stopped, and has "
+            "deleted nothing because of it.\nIf that is right, see what a run would change, let it, and start live "
+            f"again:\n  {COMMAND} preview --stack {stack}\n  {COMMAND} up --stack {stack}"
+        )

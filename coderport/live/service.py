@@ -34,6 +34,7 @@ from coderport.live.others import EVERY, OTHERS, Others
 from coderport.live.reading import PER_PROOF, PER_READING, Hinted, Reader
 from coderport.live.rereading import PAGE, REREAD, Rereading
 from coderport.live.rhythm import Rhythm, rest_of, rhythm_of
+from coderport.live.sight import Sight
 from coderport.live.standing import Anew, Standing
 from coderport.live.values import Event, Hint, Order, Reading
 from coderport.live.writing import Writer
@@ -94,6 +95,8 @@ class Live:
             return self._not_begun
         if self._health.text:
             return self._health.text
+        if lost := self._sight.lost:
+            return lost
         if failing := self._standing.failing or (self._writer.failing if self._writer is not None else ""):
             return failing
         # What Coder does not show may wait for its proof: a mass of it leaves room for the rest.
@@ -153,7 +156,9 @@ class Live:
         )
         self._rereading = Rereading(self._coder, catalog, self._reader)
         self._others = Others(self._port, catalog, writer)
+        self._sight = Sight(self._coder, catalog, self._stack.name)
         self._identity = Identity(self._coder, catalog)
+        self._identity.insist_on_progress(beginning.reading.workspaces.values())
         self._following = Following(
             lambda had, anew: chosen(self._coder, catalog, had, anew=anew),
             self._rhythm,
@@ -245,7 +250,9 @@ class Live:
 
         async def prove(hinted: Hinted) -> Reading:
             with patient():
-                return await self._reader.prove(hinted)
+                reading = await self._reader.prove(hinted)
+            self._sight.proved(hinted, reading)
+            return reading
 
         await self._looking("proofs", self._proofs, PER_PROOF, prove)
 
@@ -285,10 +292,22 @@ class Live:
                 else:
                     self._health.works("re-read", following[0])
                     self._order(reading, rereading=not following[1])
-                    self.hints.add(unseen)
+                    await self._looked_whole(bool(unseen))
+                    self.hints.add(self._sight.worth_asking(unseen))
             self._misses.settle()
             assert self._following is not None
             await self._until_partition(self._following.rhythm.partition)
+
+    async def _looked_whole(self, misses_some: bool) -> None:
+        """Makes sure, from time to time, that the token has not lost sight of anything."""
+        if self._sight.is_due(misses_some=misses_some):
+            try:
+                with routine():
+                    await self._sight.look()
+            except CoderError as error:
+                self._health.failed("rights", error)
+            else:
+                self._health.works("rights")
 
     async def _until_partition(self, seconds: float) -> None:
         """Returns after so many seconds, or when a partition is to be read at once."""
@@ -370,6 +389,7 @@ class Live:
 
     def _order(self, reading: Reading, *, rereading: bool = False) -> None:
         assert self._writer is not None and self._following is not None
+        self._sight.seen(reading)
         held_before = len(self._deletions.held)
         orders = self._catalog.judged(reading, datetime.now(timezone.utc))
         for order in orders:

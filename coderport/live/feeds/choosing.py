@@ -60,7 +60,7 @@ async def chosen(coder: CoderClient, catalog: Catalog, had: Collection[Place] = 
     answers = dict(zip(places, await asyncio.gather(*(why_not(each) for each in places)), strict=True))
     absent = {place: found for place, found in answers.items() if found is not None}
     readable = [each for each in organizations if (JobsFeed.name, each) not in absent]
-    feeds: list[Feed] = [JobsFeed(notices, each, catalog.ground.settings.of_stack) for each in readable]
+    feeds: list[Feed] = [JobsFeed(notices, each) for each in readable]
     requests = len(readable)
     if len(readable) < len(organizations):
         feeds.append(TransitionalFeed(coder))

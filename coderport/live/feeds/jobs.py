@@ -8,9 +8,7 @@ from types import MappingProxyType
 from coderport.catalog.values import Ref
 from coderport.coder.notices import ListedJob, Notices
 from coderport.kinds.workspace import WORKSPACE
-from coderport.live.identity import restored
 from coderport.live.values import CREATED, DELETED, Event, Hint
-from coderport.terminal.placeholder import NO_STACK
 
 LIMIT = 50
 MOST = 800
@@ -29,7 +27,8 @@ class JobsFeed:
     """The newest jobs of one organization, back to what is known, and those that were active and are older.
 
     Jobs come by the time at which they were made, so one that ends late is not among the newest: those that were
-    active are remembered and looked for.
+    active are remembered and looked for. Where jobs are gone that have to be there, their workspaces are looked at, and
+    everything is read again: whether Coder has gone back to an older state is told by the numbers of builds alone.
     """
 
     name = "jobs"
@@ -38,11 +37,12 @@ class JobsFeed:
     also = TOUCHED
     round = 1
 
-    def __init__(self, notices: Notices, organization_id: str, stack: str = NO_STACK) -> None:
-        self._notices, self._organization, self._stack = notices, organization_id, stack
+    def __init__(self, notices: Notices, organization_id: str) -> None:
+        self._notices, self._organization = notices, organization_id
         self.place = organization_id
         self._known: dict[str, str] = {}
         self._active: dict[str, str] = {}
+        self._built: tuple[str, ...] = ()
         self._limit = LIMIT
         self._looked = False
         self._last: ListedJob | None = None
@@ -51,8 +51,10 @@ class JobsFeed:
     async def look(self) -> tuple[Hint, ...]:
         """Hints for all jobs whose status is new. `gap` says whether there were more than could be asked for."""
         jobs = await self._newest()
+        doubted: list[Hint] = []
         if self._is_older(jobs) and self._is_older(await self._notices.jobs(self._organization, limit=MOST)):
-            raise restored("provisioner jobs that were there are gone", self._stack)
+            self.gap, self._last = True, None
+            doubted = [_hint(each, None) for each in self._built]
         seen = {job.id for job in jobs}
         if lost := self._active.keys() - seen:
             older = await self._notices.jobs(self._organization, limit=MOST, active=True)
@@ -64,13 +66,14 @@ class JobsFeed:
         hints = [_hint(job.workspace_id, job) for job in jobs if job.workspace_id and self._is_news(job)]
         self._active = {job.id: job.workspace_id for job in jobs if job.active and job.workspace_id}
         self._known = {job.id: job.status for job in jobs}
+        self._built = tuple(dict.fromkeys(job.workspace_id for job in jobs[:LIMIT] if job.workspace_id))
         self._looked = True
         dated = [job for job in jobs if job.created_at is not None]
         self._last = max(dated, key=lambda job: (job.created_at, job.id), default=None) or self._last
         # The next answer should reach back to the oldest active one, so that one request is enough.
         reach = max((at + 1 for at, job in enumerate(jobs) if job.active), default=0)
         self._limit = LIMIT if reach < LIMIT else min(MOST, 2 * reach)
-        return (*hints, *ended)
+        return (*doubted, *hints, *ended)
 
     async def _newest(self) -> tuple[ListedJob, ...]:
         """Back to a job that is known; the first time it is only the newest."""
