@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
+import pytest
 from catalog_samples import CONTEXT, MARK, held, holding, numbered, workspace
 
-from coderport.catalog.values import Entity
-from coderport.guard.ownership import Owner
+from coderport.catalog.values import Entity, named_id
+from coderport.guard.ownership import Owner, Whose
 from coderport.guard.verdict import Verdict, ownership_verdict
+from coderport.kinds.all import KINDS
+from coderport.kinds.kind import Kind
 from coderport.kinds.workspace import workspace_entity
 from coderport.planning.notes import notes_on_taking_over
 from coderport.port.models import PortEntity
@@ -26,6 +31,18 @@ def verdict(
     take_over: bool = False,
 ) -> Verdict:
     return ownership_verdict(desired, port, owner=Owner(MARK, before or {}), take_over=take_over)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.name))
+def test_an_id_that_coder_gave_to_another_kind_is_a_copy_s_but_where_kinds_share_ids(kind: Kind[Any]) -> None:
+    """The group of everybody has the id of its organization: each of the two may be there beside the other."""
+    identifier = named_id(numbered(7), "x") if kind.is_identifier(named_id(numbered(7), "x")) else numbered(7)
+    there = PortEntity(identifier, kind.name, properties={"managed_by": str(MARK)})
+    for other in KINDS:
+        owner = Owner(MARK, {other.name: frozenset({identifier})})
+        expected = Whose.OURS if other is kind or "coder_group" in (kind.name, other.name) else Whose.COPY
+        assert owner.whose(there) is expected, other.name
+    assert Owner(MARK).whose(replace(there, identifier=f"{identifier}0")) is Whose.COPY
 
 
 def test_free_identifiers_and_our_own_are_ours_to_write() -> None:

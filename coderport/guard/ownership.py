@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coderport.catalog.values import Held, is_id
+from coderport.catalog.values import Held
 from coderport.kinds.all import KIND_OF
 
 MANAGED_BY = "managed_by"
@@ -119,14 +119,10 @@ class Owner:
     def _possible(self, held: Held) -> bool:
         """Whether the identifier can be that of such an object.
 
-        Coder gives an id once: what the record has as another kind of which that is so as well cannot.
+        Of kinds whose ids are their own Coder gives each once: what the record has as another of them cannot.
         """
         kind = KIND_OF.get(held.blueprint)
-        if kind is None or kind.is_identifier is not is_id:
-            return kind is not None and kind.is_identifier(held.identifier)
-        elsewhere = (
-            ids
-            for blueprint, ids in self.record.items()
-            if blueprint != held.blueprint and blueprint in KIND_OF and KIND_OF[blueprint].is_identifier is is_id
-        )
-        return is_id(held.identifier) and not any(held.identifier in ids for ids in elsewhere)
+        if kind is None or not kind.is_identifier(held.identifier):
+            return False
+        others = (KIND_OF.get(each) for each, ids in self.record.items() if held.identifier in ids)
+        return not (kind.own_id and any(each is not None and each.own_id for each in others))

@@ -15,7 +15,7 @@ from coderport.catalog.identifiers import AGENTS, WORKSPACES
 from coderport.catalog.values import Context, Entity, LeftOut, Ref, is_named_id, named_id
 from coderport.coder.fate import Fate
 from coderport.kinds.filters import Filters
-from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, is_whole
+from coderport.kinds.kind import Chosen, Kind, Listing, Reading, part_of_workspaces
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, related
 
 if TYPE_CHECKING:
@@ -72,13 +72,8 @@ async def _read(reading: Reading) -> Listing[Row]:
     """A part of the workspaces that were read. It ends with a build without one of its name, and with its workspace."""
     snapshot = reading.snapshot
     rows, outside = _rows(snapshot.workspaces.values()), _rows(snapshot.outside_workspaces.values())
-    unseen = reading.known - rows.keys() - outside.keys()
-    if unseen and not is_whole(snapshot):
-        return Listing(NOTHING, skipped="the read of workspaces missed some, so it does not say which agents ended")
-    return Listing(
-        dict(sorted(rows.items())),
-        {key: outside[key] for key in sorted(reading.known & outside.keys())},
-        {each: Fate.GONE for each in sorted(unseen) if _has_ended(each.partition(":")[0], snapshot)},
+    return part_of_workspaces(
+        reading, rows, outside, "agents", lambda each: _has_ended(each.partition(":")[0], snapshot)
     )
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import FAILURES, VERSIONS, WORKSPACES
 from coderport.catalog.values import Context, Entity, LeftOut, Ref
-from coderport.coder.fate import Fate
 from coderport.kinds.filters import Filters
-from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, is_whole
+from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, part_of_workspaces
 from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, related, when
 
 if TYPE_CHECKING:
@@ -55,18 +54,10 @@ async def _read(reading: Reading) -> Listing[Workspace]:
     latest = {each.latest_build.id: each for each in snapshot.workspaces.values()}
     rows = {key: each for key, each in latest.items() if each.latest_build.status == "failed"}
     outside = {each.latest_build.id: each for each in snapshot.outside_workspaces.values()}
-    unseen = reading.known - rows.keys() - outside.keys()
-    if unseen and not is_whole(snapshot):
-        return Listing(
-            NOTHING, skipped="the read of workspaces missed some, so that it does not say which builds ended"
-        )
-    if any(not latest[each].latest_build.status for each in unseen & latest.keys()):
+    if any(not latest[each].latest_build.status for each in reading.known & latest.keys()):
         return Listing(NOTHING, skipped="Coder did not say what became of the latest builds")
-    return Listing(
-        dict(sorted(rows.items())),
-        {key: outside[key] for key in sorted(reading.known & outside.keys())},
-        dict.fromkeys(sorted(unseen), Fate.GONE),  # each known workspace was seen with another build, or is gone
-    )
+    # Each known workspace was seen with another build, or is gone.
+    return part_of_workspaces(reading, rows, outside, "builds", lambda each: True)
 
 
 def _entity(workspace: Workspace, context: Context, chosen: Chosen) -> Entity:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import GROUPS, ORGANIZATIONS, USERS
-from coderport.catalog.values import Context, Entity, Related, is_id
+from coderport.catalog.values import Context, Entity, Related
 from coderport.coder.errors import CoderForbidden, CoderNotFound
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, absent, refused
 from coderport.kinds.mapping import (
@@ -104,11 +104,6 @@ def _entity(group: Group, context: Context, chosen: Chosen) -> Entity:
     )
 
 
-def _is_group(identifier: str) -> bool:
-    """A UUID; that of the group of everybody is its organization's."""
-    return is_id(identifier)
-
-
 KIND: Kind[Group] = Kind(
     blueprint=GROUP,
     words=("group", "groups"),
@@ -116,6 +111,6 @@ KIND: Kind[Group] = Kind(
     needs=frozenset({"group"}),
     read=_read,
     entity=_entity,
-    is_identifier=_is_group,
+    own_id=False,  # that of the group of everybody is its organization's
     proof="the list and the answer by its id lack it, for a token that sees every group",
 )

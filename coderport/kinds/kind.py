@@ -108,6 +108,27 @@ def is_whole(snapshot: Snapshot) -> bool:
     return snapshot.whole and Fate.UNPROVEN not in fates
 
 
+def part_of_workspaces(
+    reading: Reading,
+    rows: Mapping[str, Row],
+    outside: Mapping[str, Row],
+    what: str,
+    has_ended: Callable[[str], bool],
+) -> Listing[Row]:
+    """The listing of what workspaces have (`what`, in people's words), by the read of those.
+
+    What it lacks has ended where `has_ended` says so of its identifier, and only if no workspace was missed.
+    """
+    unseen = reading.known - rows.keys() - outside.keys()
+    if unseen and not is_whole(reading.snapshot):
+        return Listing(NOTHING, skipped=f"the read of workspaces missed some, so it does not say which {what} ended")
+    return Listing(
+        dict(sorted(rows.items())),
+        {key: outside[key] for key in sorted(reading.known & outside.keys())},
+        {each: Fate.GONE for each in sorted(unseen) if has_ended(each)},
+    )
+
+
 async def still_sees(reading: Reading, needs: frozenset[str]) -> bool:
     """Whether the token reads every object in scope of these kinds (of `POST /authcheck`) now as well.
 
@@ -178,6 +199,7 @@ class Kind(Generic[Row]):
                    go so is the guard's rule (`coderport.guard.deletions`)
     end, proof     what is then so of it, after "because it is", and by what that is known, as a clause
     is_identifier  whether such an object can have that identifier
+    own_id         whether Coder gives its id to nothing of another kind
     shared         whether such an object belongs to no organization, so that several stacks may see the same one: what
                    a sibling keeps in Port already is left to it
     always         whether it is there in every stack; the others are by `coderport:kinds`
@@ -198,6 +220,7 @@ class Kind(Generic[Row]):
     end: str = "deleted in Coder"
     proof: str = "Coder says so of this id"
     is_identifier: Callable[[str], bool] = is_id
+    own_id: bool = True
     shared: bool = False
     always: bool = False
 
