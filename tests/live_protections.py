@@ -11,13 +11,28 @@ from unittest import mock
 import test_live_follows as follows
 import test_live_refused as refusals
 import test_live_rules as rules
+import test_live_spending as spendings
 import test_live_standing as standings
 
 from coderport.coder.fate import Fate
 from coderport.coder.reading import proof
+from coderport.guard.allowance import LetGo
 from coderport.guard.deletions import Disappearances
-from coderport.live import beginning, budget, catalog, deleting, identity, others, refused, rereading, standing, writing
+from coderport.live import (
+    beginning,
+    budget,
+    catalog,
+    deleting,
+    identity,
+    ledger,
+    others,
+    refused,
+    rereading,
+    standing,
+    writing,
+)
 from coderport.live.values import Reading
+from coderport.program import survey
 
 Switch = Callable[[], AbstractContextManager[object]]
 
@@ -183,6 +198,45 @@ def _forgets_what_it_revived() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _keeps_nothing() -> Iterator[None]:
+    """What went is known until the process ends."""
+
+    async def nothing(self: ledger.Ledger, *_: object) -> None:
+        """Nothing is read or kept."""
+
+    with mock.patch.object(ledger.Ledger, "opened", nothing):
+        yield
+
+
+@contextmanager
+def _overlooks_what_is_missing() -> Iterator[None]:
+    """What the stack has declared and Port lacks does not count where nothing was kept."""
+    with mock.patch.object(beginning, "_missing", lambda *_: LetGo()):
+        yield
+
+
+@contextmanager
+def _counts_nothing_as_spent() -> Iterator[None]:
+    """Where nothing can be kept, each start has a new allowance."""
+    with mock.patch.object(deleting.Deletions, "count_as_spent", lambda *_: None):
+        yield
+
+
+@contextmanager
+def _runs_do_not_ask() -> Iterator[None]:
+    """Runs know only what runs have spent."""
+    with mock.patch.object(survey, "spent_by_live", lambda _: {}):
+        yield
+
+
+@contextmanager
+def _does_not_hear_of_runs() -> Iterator[None]:
+    """What runs spend while `live` runs does not count."""
+    with mock.patch.object(deleting.Deletions, "runs_spent", lambda *_: None):
+        yield
+
+
 PROTECTIONS: Mapping[str, tuple[Switch, Callable[[], None]]] = {
     "only 410 is a deletion": (_believes_404, rules.test_what_coder_does_not_show_stays),
     "everything is read again": (
@@ -243,4 +297,18 @@ PROTECTIONS: Mapping[str, tuple[Switch, Callable[[], None]]] = {
         _forgets_what_it_revived,
         standings.test_where_runs_leave_no_trace_what_was_written_back_goes_again_within_a_minute,
     ),
+    "what went is kept": (_keeps_nothing, lambda: spendings.restarts(lost=False)),
+    "what is missing counts where nothing is kept": (
+        _overlooks_what_is_missing,
+        lambda: spendings.restarts(lost=True),
+    ),
+    "where nothing can be kept all counts as spent": (
+        _counts_nothing_as_spent,
+        spendings.test_where_nothing_can_be_kept_it_says_so_and_a_start_counts_all_as_spent,
+    ),
+    "runs count what live let go": (
+        _runs_do_not_ask,
+        spendings.test_what_lives_in_coder_goes_within_the_limit_of_a_day_whoever_lets_it_go,
+    ),
+    "live counts what runs let go": (_does_not_hear_of_runs, spendings.test_what_a_run_lets_go_beside_it_counts),
 }

@@ -14,6 +14,7 @@ from coderport.history.images import DefinitionImage, EntityImage
 from coderport.history.judging import going_of, judged, permitted
 from coderport.history.pointing import pointers_to
 from coderport.history.record import Record, run_name
+from coderport.history.spending import spent_by_live
 from coderport.history.store import Store
 from coderport.history.undoing import Now, Place, Stays, Undo, Undone, places_of, undo_of
 from coderport.planning.memory import Memory
@@ -82,7 +83,7 @@ async def _undo(
             owner,
             memory,
             limits=settings.guard,
-            spent=spent_lately(memory.spent, moment),
+            spent=spent_lately(memory.spent, moment, spent_by_live(store)),
             undone=store.undone_since(moment - PERIOD),
             allow_deletions=releases.allow_deletions,
             run=record.run,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from coderport.doctor.backend import backend_check
@@ -103,7 +104,7 @@ async def _run(settings: Settings, releases: Releases, past: Past, account: Acco
 
     async def again() -> Past:
         held = await with_former_kinds(await read_port(settings, account), settings, past.memory, account)
-        return Past(past.memory, held, past.mark, past.unremembered)
+        return replace(past, held=held)
 
     try:
         _, plan, verdict = await survey(settings, releases, again(), now=_now(), account=account)

@@ -4,20 +4,68 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 PERIOD = timedelta(hours=24)
+PERIOD_OF_DELETED = timedelta(minutes=10)
+"""In any such time `live` may delete as much of what Coder deleted as one run may."""
 
 Spent = Mapping[str, Mapping[str, int]]
 """By hour (UTC, as 2026-11-27T09) and kind: how many went without a release."""
 
 
-def spent_lately(spent: Spent, now: datetime) -> dict[str, int]:
-    """How many of each kind went in the last day. An hour counts until all of it is a day ago."""
+@dataclass(frozen=True)
+class LetGo:
+    """What `live` has let go without a release, by kind: when and how many that Coder deleted, and what lives there."""
+
+    deleted: Mapping[str, tuple[tuple[datetime, int], ...]] = field(default_factory=dict)
+    living: Spent = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return any(self.deleted.values()) or any(self.living.values())
+
+    def __add__(self, other: LetGo) -> LetGo:
+        kinds = self.deleted.keys() | other.deleted.keys()
+        hours = self.living.keys() | other.living.keys()
+        return LetGo(
+            {kind: (*self.deleted.get(kind, ()), *other.deleted.get(kind, ())) for kind in sorted(kinds)},
+            {
+                hour: dict(Counter(self.living.get(hour, {})) + Counter(other.living.get(hour, {})))
+                for hour in sorted(hours)
+            },
+        )
+
+    def lately(self, now: datetime) -> LetGo:
+        """The same without what counts no longer."""
+        return LetGo(
+            {
+                kind: kept
+                for kind, several in self.deleted.items()
+                if (kept := tuple(each for each in several if each[0] > now - PERIOD_OF_DELETED))
+            },
+            spent_after(self.living, {}, now),
+        )
+
+    def deleted_lately(self, kind: str, now: datetime) -> int:
+        """How many of that kind went in the last ten minutes because Coder deleted them."""
+        return sum(number for at, number in self.deleted.get(kind, ()) if at > now - PERIOD_OF_DELETED)
+
+
+def let_go(kind: str, number: int, now: datetime, *, living: bool) -> LetGo:
+    """So many of that kind, now."""
+    if living:
+        return LetGo(living=spent_after({}, {kind: number}, now))
+    return LetGo(deleted={kind: ((now, number),)})
+
+
+def spent_lately(spent: Spent, now: datetime, *others: Spent) -> dict[str, int]:
+    """How many of each kind went in the last day, of all that is given. An hour counts until all of it is a day ago."""
     total: Counter[str] = Counter()
-    for hour, kinds in spent.items():
-        if _ends(hour) + PERIOD > now:
-            total.update(kinds)
+    for each in (spent, *others):
+        for hour, kinds in each.items():
+            if _ends(hour) + PERIOD > now:
+                total.update(kinds)
     return dict(total)
 
 

@@ -27,6 +27,8 @@ _UNDONE = ".undone.json"
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}(?:[0-9a-f]{2})?")
 """Names of versions before have four digits, all by chance."""
 
+_ELSEWHERE = "Name another place with coderport:history."
+
 T = TypeVar("T")
 
 
@@ -82,7 +84,7 @@ class Store:
                 "one day. Delete it if nothing else was deleted since then."
             ) from None
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes, advice: str = "") -> None:
         def write(files: Any, folder: str) -> None:
             _make(files, folder)
             unfinished = f"{folder}/.{name}.partial"
@@ -91,7 +93,7 @@ class Store:
             files.pipe_file(unfinished, content)
             files.mv(unfinished, f"{folder}/{name}")
 
-        self._done("written to", write)
+        self._done("written to", write, advice)
 
     def runs(self) -> list[str]:
         """The names of the runs that are kept, the newest first."""
@@ -119,6 +121,26 @@ class Store:
         content = self._done("read from", lambda files, folder: files.cat_file(f"{folder}/{run}{_SUFFIX}"))
         return unpacked(bytes(content), run)
 
+    def file(self, name: str) -> bytes | None:
+        """A file beside the records; None where there is none."""
+
+        def read(files: Any, folder: str) -> bytes | None:
+            files.invalidate_cache()
+            try:
+                return bytes(files.cat_file(f"{folder}/{name}"))
+            except FileNotFoundError:
+                return None
+
+        return self._done("read from", read, _ELSEWHERE)
+
+    def keep_file(self, name: str, content: bytes) -> None:
+        """Writes a file beside the records, in place of what was there."""
+        self.runs()  # what an older version kept is to be there before this folder is
+        self._write(name, content, _ELSEWHERE)
+
+    def _folder(self, path: str) -> str:
+        return f"{path.rstrip('/')}/{self._state or self._stack}"
+
     def _moved_by_name(self, files: Any, folder: str) -> list[str]:
         """Moves what an older version kept of this state; the names of the runs."""
         if self._moved:
@@ -139,10 +161,10 @@ class Store:
         states = {mark.state for mark in _marks(record) if mark.state}
         return self._state in states or (not states and record.stack.casefold() == self._stack.casefold())
 
-    def _done(self, act: str, work: Callable[[Any, str], T]) -> T:
+    def _done(self, act: str, work: Callable[[Any, str], T], advice: str = "") -> T:
         try:
             files, path = fsspec.core.url_to_fs(self.place)
-            return work(files, f"{path.rstrip('/')}/{self._state or self._stack}")
+            return work(files, self._folder(path))
         except ImportError as error:
             raise HistoryError(
                 f"coderport:history names {self.place}, and that needs a package that is not installed: {error}"
@@ -150,9 +172,14 @@ class Store:
         except Exception as error:  # each kind of storage has exceptions of its own
             raise HistoryError(
                 f"The history in {self.place} cannot be {act}: {error or type(error).__name__}. "
-                "Nothing is changed that is not kept first. Name another place with coderport:history, or keep "
-                f"nothing:\n  {CLI} config set coderport:keepRuns 0 --stack " + self._stack.rpartition("/")[2]
+                + (advice or self._or_nothing())
             ) from None
+
+    def _or_nothing(self) -> str:
+        return (
+            "Nothing is changed that is not kept first. Name another place with coderport:history, or keep nothing:\n"
+            f"  {CLI} config set coderport:keepRuns 0 --stack " + self._stack.rpartition("/")[2]
+        )
 
 
 def _marks(record: Record) -> Iterator[Mark]:

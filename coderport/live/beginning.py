@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, Protocol
 
 from coderport.catalog.agreement import differences
@@ -14,15 +15,16 @@ from coderport.coder.client import CoderClient
 from coderport.coder.reading.snapshot import read_snapshot
 from coderport.engine.resources import Resources
 from coderport.errors import CoderportError
+from coderport.guard.allowance import LetGo, let_go
 from coderport.kinds.all import blueprints_of, kinds_asked
 from coderport.kinds.inventory import inventory_of, known_in_snapshot
 from coderport.live.catalog import Ground
-from coderport.live.values import Reading
+from coderport.live.values import KEPT, Reading
 from coderport.planning.difference import Difference
 from coderport.planning.holdings import holdings
 from coderport.planning.memory import Memory, rebuilt
 from coderport.planning.past import Past, known_of
-from coderport.planning.plan import judge
+from coderport.planning.plan import Plan, judge
 from coderport.port.client import PortClient
 from coderport.settings import Actions, Releases, Settings
 from coderport.stack.comparison import misfits
@@ -38,6 +40,8 @@ class LiveStack(Protocol):
     def name(self) -> str: ...
     @property
     def managed_by(self) -> str: ...
+    @property
+    def directory(self) -> Path: ...
     def settings(self) -> Settings: ...
     def memory(self) -> Memory: ...
     def resources(self) -> Resources: ...
@@ -53,13 +57,15 @@ class Beginning:
     """The ground to stand on, and the whole read as the first reading: what it takes is ordered from it.
 
     `fit` is the fingerprint of the settings and the version that the stack's last run had, `trace` the trace of the
-    stack's runs of before it was read.
+    stack's runs of before it was read. `missing` is what the stack has declared, that is to go, and that Port lacks
+    already: what was let go of it since the last run, as far as that can be seen.
     """
 
     ground: Ground
     reading: Reading
     fit: str
     trace: str
+    missing: LetGo
 
 
 async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient) -> Beginning:
@@ -79,7 +85,8 @@ async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: 
     read = inventory_of(snapshot)
     # What may not go is judged by its own limits, over time; all else that would stop a run stops this as well.
     anything = Releases(allow_deletions=_ANY_NUMBER, forget_unproven=_ANY_NUMBER)
-    _, verdict = judge(ground_settings, anything, past, read, {}, datetime.now(timezone.utc))
+    now = datetime.now(timezone.utc)
+    plan, verdict = judge(ground_settings, anything, past, read, {}, now)
     if verdict.refused:
         raise NotFit(verdict.text())
     reading = Reading(
@@ -88,7 +95,19 @@ async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: 
         {**snapshot.workspaces, **snapshot.outside_workspaces},
         gone=read.gone,
     )
-    return Beginning(Ground(ground_settings, past, snapshot), reading, memory.fit, trace)
+    return Beginning(Ground(ground_settings, past, snapshot), reading, memory.fit, trace, _missing(plan, now))
+
+
+def _missing(plan: Plan, now: datetime) -> LetGo:
+    found = LetGo()
+    for blueprint in KEPT:
+        name = blueprint.identifier
+        going, held = plan.disappearing[name], plan.held.entities.get(name, {})
+        if going.absent:
+            found += let_go(name, len(going.absent), now, living=False)
+        if living := going.left_out.keys() - held.keys():
+            found += let_go(name, len(living), now, living=True)
+    return found
 
 
 def insist_on_fit(stack: str, settings: Settings, past: Past) -> None:

@@ -1,23 +1,21 @@
 """What `live` may delete: the guard of a run asks, with the limits of one run held over time.
 
 What Coder reports as deleted counts in any ten minutes, what lives there and is left out by the settings in any day.
+What runs have spent of the day counts as well, and what `live` spent before it was started again (`ledger`).
 More than that is held as a whole, as a run would refuse it as a whole, until a run with a release has deleted it.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from coderport.catalog.values import Held, LeftOut, Ref
-from coderport.guard.allowance import Spent, spent_after, spent_lately
+from coderport.guard.allowance import PERIOD, PERIOD_OF_DELETED, LetGo, Spent, let_go, spent_lately
 from coderport.guard.deletions import DeletionVerdict, Evidence, deletions_verdict
 from coderport.guard.ownership import Owner
 from coderport.settings import Limits
-
-PERIOD = timedelta(minutes=10)
-"""In any such time as much may go as one run may delete."""
 
 
 class Deletions:
@@ -26,8 +24,9 @@ class Deletions:
     def __init__(self, limits: Limits, spent: Spent) -> None:
         self._limits = limits
         self._runs: Spent = spent
-        self._spent: Spent = {}
-        self._gone: defaultdict[str, deque[tuple[datetime, int]]] = defaultdict(deque)
+        self._undone: Mapping[str, int] = {}
+        self._kept, self._taken, self.unkept = LetGo(), LetGo(), LetGo()
+        self._closed: dict[bool, datetime] = {}
         self._revived: dict[Ref, datetime] = {}
         self.held: dict[Ref, LeftOut | None] = {}
 
@@ -55,13 +54,13 @@ class Deletions:
             if not mine:
                 continue
             verdict = self._verdict(blueprint, mine, owner, held, now)
-            if verdict.refused:
+            if verdict.refused or now < self._closed.get(alive, now):
                 self.held.update(mine)
                 continue
             self.release(mine)
             may = verdict.ids(blueprint)
             going += (those := sorted(key for key in mine if key.identifier in may))
-            self._book(blueprint, len(those), alive, now)
+            self.unkept += let_go(blueprint, len(those), now, living=alive)
         return going
 
     def release(self, keys: Collection[Ref]) -> None:
@@ -77,7 +76,7 @@ class Deletions:
         self._revived[key] = now
 
     def _has_revived(self, key: Ref, now: datetime) -> bool:
-        return key in self._revived and now - self._revived[key] < PERIOD
+        return key in self._revived and now - self._revived[key] < PERIOD_OF_DELETED
 
     def begin_anew(self, limits: Limits, spent: Spent) -> None:
         """Takes the limits and what the runs of this stack have spent, beside what went from here."""
@@ -88,8 +87,26 @@ class Deletions:
         """Takes what the runs of this stack have spent by now."""
         self._runs = spent
 
-    def _spent_lately(self, now: datetime) -> Mapping[str, int]:
-        return Counter(spent_lately(self._runs, now)) + Counter(spent_lately(self._spent, now))
+    def taken(self) -> LetGo:
+        """What is to be kept next. Until `keep` is told that it is, it counts here."""
+        self._taken, self.unkept = self._taken + self.unkept, LetGo()
+        return self._taken
+
+    def keep(self, kept: LetGo) -> None:
+        """What was taken is in what is kept by now; that may hold what another `live` has let go, too."""
+        self._kept, self._taken = kept, LetGo()
+
+    @property
+    def _let_go(self) -> tuple[LetGo, ...]:
+        return self._kept, self._taken, self.unkept
+
+    def undos_spent(self, spent: Mapping[str, int]) -> None:
+        """Takes what undos have let go in the last day, by kind."""
+        self._undone = spent
+
+    def count_as_spent(self, now: datetime) -> None:
+        """Nobody knows what went before: nothing goes until all of it would count no longer."""
+        self._closed = {False: now + PERIOD_OF_DELETED, True: now + PERIOD}
 
     def _verdict(
         self,
@@ -110,22 +127,14 @@ class Deletions:
             gone=frozenset(key for key, why in going.items() if why is None),
             left_out={key: why for key, why in going.items() if why is not None},
             seen={name: len(ids) for name, ids in staying.items()},
-            spent=self._spent_lately(now),
+            spent=Counter(spent_lately(self._runs, now, *(each.living for each in self._let_go)))
+            + Counter(self._undone),
             limits=self._limits_now(blueprint, len(owner.holds(held[blueprint])), now),
         )
         return deletions_verdict(evidence)
 
     def _limits_now(self, blueprint: str, ours: int, now: datetime) -> Limits:
         """The limits of a run, less what Coder's deletions have taken in the last ten minutes."""
-        gone = self._gone[blueprint]
-        while gone and gone[0][0] <= now - PERIOD:
-            gone.popleft()
-        lately = sum(each for _, each in gone)
+        lately = sum(each.deleted_lately(blueprint, now) for each in self._let_go)
         left = max(0, self._limits.for_deleted(ours + lately) - lately)
         return self._limits.model_copy(update={"deleted": left, "deleted_percent": 0})
-
-    def _book(self, blueprint: str, number: int, alive: bool, now: datetime) -> None:
-        if alive:
-            self._spent = spent_after(self._spent, {blueprint: number}, now)
-        else:
-            self._gone[blueprint].append((now, number))

@@ -28,6 +28,7 @@ from coderport.live.health import Health
 from coderport.live.hints import Hints
 from coderport.live.identity import Identity
 from coderport.live.lateness import Lateness
+from coderport.live.ledger import Ledger
 from coderport.live.metrics import LiveMetrics
 from coderport.live.misses import Misses, is_late_deletion
 from coderport.live.others import EVERY, OTHERS, Others
@@ -66,6 +67,7 @@ class Live:
         self.hints = Hints()
         self._proofs = Hints()
         self._deletions = Deletions(settings.guard, {})
+        self._ledger = Ledger(self._deletions)
         self._begun = self._tried = False
         self._health = Health(self.metrics.feed, self._read_all_again)
         self._not_begun = "it has not begun"
@@ -114,11 +116,11 @@ class Live:
         self._hinted(self._notifications.hints(body))
 
     def details(self) -> str:
-        """What else a person should know, ready or not: held deletions with what allows them, and missing feeds."""
+        """What else a person should know, ready or not: held deletions, missing feeds, what is not kept."""
         held = len(self._deletions.held)
         deletions = f"{held} deletions are held. {self._release()}" if held else ""
         feeds = self._following.left_out if self._following is not None and self._begun else ""
-        return "\n".join(filter(None, (deletions, feeds)))
+        return "\n".join(filter(None, (deletions, feeds, self._ledger.failing)))
 
     def _release(self) -> str:
         number = len(self._deletions.held)
@@ -141,6 +143,7 @@ class Live:
     async def _life(self, beginning: Beginning) -> None:
         """From a beginning on. Anew where that holds no longer."""
         self._health = Health(self.metrics.feed, self._read_all_again)
+        await self._ledger.opened(self._stack, self._settings, beginning)
         catalog = Catalog(beginning.ground, self._deletions)
         self._catalog = catalog
         self._standing = standing = Standing(self._stack, self._settings, beginning, self._port, self._deletions)
@@ -151,7 +154,7 @@ class Live:
             self.metrics.written,
             lambda _: self.metrics.refused.inc(),
             self.hints.add,
-            standing.insisted,
+            self._permitted,
             self._revived,
         )
         self._rereading = Rereading(self._coder, catalog, self._reader)
@@ -382,6 +385,11 @@ class Live:
             self.metrics.hinted(hint)
             self._misses.hinted(hint.key, hint.event.feed)
         self.hints.add(hints)
+
+    async def _permitted(self) -> None:
+        """Returns once something may be written: no run has come by, and what goes is kept."""
+        await self._standing.insisted()
+        await self._ledger.kept()
 
     def _revived(self, key: Ref) -> None:
         self._deletions.revived(key, datetime.now(timezone.utc))

@@ -18,15 +18,15 @@ class Past:
     """A stack's memory beside what Port holds.
 
     `mark` is what its entities are to say in this run. `unremembered` are entities that the state has and the memory
-    has not, by blueprint: a run that failed, or was killed, left them. `undone` counts by kind what undos have let go
-    without a release in the last day: an undo does not write the memory.
+    has not, by blueprint: a run that failed, or was killed, left them. `spent_beside` counts by kind what undos and
+    `live` have let go without a release in the last day: neither writes the memory.
     """
 
     memory: Memory
     held: Holdings
     mark: Mark
     unremembered: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    undone: Mapping[str, int] = field(default_factory=dict)
+    spent_beside: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:

@@ -297,7 +297,7 @@ def _evidence(
         seen=read.seen(),
         actions=memory.actions,
         answers=memory.answers,
-        spent=Counter(spent_lately(memory.spent, now)) + Counter(past.undone),
+        spent=Counter(spent_lately(memory.spent, now)) + Counter(past.spent_beside),
         limits=settings.guard,
         weakness=_weakness(snapshot),
         narrowed_by=narrowed_by(settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,9 +20,10 @@ from coderport.coder.parameters import TemplateForm, read_forms
 from coderport.coder.people import People
 from coderport.coder.reading.snapshot import Advance
 from coderport.errors import CoderportError
-from coderport.guard.allowance import PERIOD
+from coderport.guard.allowance import PERIOD, spent_lately
 from coderport.guard.definitions import lacking_kinds
 from coderport.guard.verdict import Verdict
+from coderport.history.spending import spent_by_live
 from coderport.history.store import Store
 from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, kinds_asked
 from coderport.kinds.filters import filters_of
@@ -55,7 +57,8 @@ async def survey(
 ) -> tuple[Past, Plan, Verdict]:
     """Reads Coder beside the past; the plan, and the guard's verdict on it. `now` is aware. Writes nothing.
 
-    `project` is the folder of `Pulumi.yaml`, for the history: what undos let go counts with what this run would.
+    `project` is the folder of `Pulumi.yaml`, for the history: what undos and `live` let go counts with what this run
+    would.
 
     Raises a typed error when a read failed, and Refusal where the stack belongs to another Coder or Port, because then
     everything would differ.
@@ -68,18 +71,18 @@ async def survey(
     with account.phase("judge"):
         plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
         if project is not None and any(kind.left_out for kind in plan.disappearing.values()):
-            before = replace(before, undone=await asyncio.to_thread(_undone, settings, before, project, now))
-            if before.undone:
+            beside = await asyncio.to_thread(_spent_beside, settings, before, project, now)
+            if beside:
+                before = replace(before, spent_beside=beside)
                 plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
     return before, replace(plan, notes=(*plan.notes, *lacking)), verdict
 
 
-def _undone(settings: Settings, past: Past, project: Path, now: datetime) -> dict[str, int]:
-    """By kind how many undos have let go in the last day; nothing where no runs are kept, for then there are none."""
-    if not settings.keep_runs:
-        return {}
+def _spent_beside(settings: Settings, past: Past, project: Path, now: datetime) -> dict[str, int]:
+    """By kind how many undos and `live` have let go in the last day; no undo does where no runs are kept."""
     store = Store(settings.history, past.mark.stack, state=past.mark.state, project=project)
-    return {kind: len(ids) for kind, ids in store.undone_since(now - PERIOD).items()}
+    undone = {kind: len(ids) for kind, ids in store.undone_since(now - PERIOD).items()} if settings.keep_runs else {}
+    return dict(Counter(undone) + Counter(spent_lately(spent_by_live(store), now)))
 
 
 async def _notes_on_fallback(settings: Settings, account: Account) -> tuple[str, ...]:
