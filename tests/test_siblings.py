@@ -25,7 +25,13 @@ from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.past import Past
 from coderport.planning.plan import Plan, judge
-from coderport.planning.siblings import ids_to_prove, read_templates, templates_of_siblings, unkept_templates
+from coderport.planning.siblings import (
+    ids_to_prove,
+    read_templates,
+    templates_of_siblings,
+    templates_offered,
+    unkept_templates,
+)
 from coderport.port.models import Organization, PortEntity
 from coderport.settings import Releases
 
@@ -88,6 +94,7 @@ def with_a_form(*of_siblings: Template, forget_unproven: int = 0, **fields: Any)
     )
     past = Past(memory, holdings(held(template_entity(own, CONTEXT))), MARK)
     assert unkept_templates(past, SETTINGS) == {theirs.id}
+    assert templates_offered(past, SETTINGS, CONTEXT.deployment_id) == {theirs.id}
     assert ids_to_prove(past, SETTINGS)[TEMPLATE.identifier] == {own.id, theirs.id}
     forms = {each.id: TemplateForm(each.id, each.active_version_id) for each in (own, theirs)}
     releases = Releases(forget_unproven=forget_unproven)
