@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timezone
+from itertools import cycle
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from live_world import LiveWorld, in_world, played
 
+from coderport.coder.answers import Answer
+from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
+from coderport.coder.notices import Notices
+from coderport.live.feeds.audit import AuditFeed
+from coderport.live.feeds.feed import Feed
+from coderport.live.feeds.jobs import JobsFeed
+from coderport.live.feeds.templates import TemplatesFeed
+from coderport.live.feeds.transitional import TransitionalFeed
 from coderport.live.health import AWAY_SECONDS, Health
+
+ID = "00000000-0000-4000-8000-000000000001"
+MEMBERS = [
+    "id", "workspace_id", "metadata", "status", "created_at", "completed_at",
+    "audit_logs", "time", "resource_id", "additional_fields", "workspaces", "count",
+    "latest_build", "build_number", "name", "organization_id",
+]  # fmt: skip
 
 
 def figure(live: Any, name: str) -> list[str]:
@@ -90,6 +111,45 @@ def test_failures_are_kept_by_feed_and_place(monkeypatch: pytest.MonkeyPatch) ->
     assert health.text == ""
     health.asked({"jobs"}, {"jobs"})
     assert told == {"jobs": False, "audit": None}
+
+
+class Answering(CoderClient):
+    """Answers whatever it is asked with the next of what it was given."""
+
+    left: Iterator[Any] = iter(())
+
+    def __init__(self) -> None:
+        """It never connects."""
+
+    async def _get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        return Answer(200, next(self.left), None)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from([ID, "2026-01-01T00:00:00Z"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=9),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ANYTHING, min_size=3, max_size=3), st.sampled_from(["jobs", "audit", "templates", "transitional"]))
+def test_whatever_a_feed_is_answered_is_hints_or_an_error_of_coders(answers: list[Any], name: str) -> None:
+    Answering.left = cycle(answers)
+    coder = Answering()
+
+    async def test() -> None:
+        feeds: dict[str, Feed] = {
+            "jobs": JobsFeed(Notices(coder), ID),
+            "audit": AuditFeed(Notices(coder), lambda: datetime.now(timezone.utc)),
+            "templates": TemplatesFeed(coder, dict),
+            "transitional": TransitionalFeed(coder),
+        }
+        for _ in range(3):
+            with suppress(CoderError):
+                await feeds[name].look()
+
+    asyncio.run(test())
 
 
 @in_world(seed=205)

@@ -116,11 +116,12 @@ class Live:
         self._hinted(self._notifications.hints(body))
 
     def details(self) -> str:
-        """What else a person should know, ready or not: held deletions, missing feeds, what is not kept."""
+        """What else a person should know, ready or not: held deletions, doubts, missing feeds, what is not kept."""
         held = len(self._deletions.held)
         deletions = f"{held} deletions are held. {self._release()}" if held else ""
         feeds = self._following.left_out if self._following is not None and self._begun else ""
-        return "\n".join(filter(None, (deletions, feeds, self._ledger.failing)))
+        doubts = self._sight.doubts if self._begun else ""
+        return "\n".join(filter(None, (deletions, doubts, feeds, self._ledger.failing)))
 
     def _release(self) -> str:
         number = len(self._deletions.held)

@@ -10,7 +10,6 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderTokenTooWeak
 from coderport.coder.models import Organization
 from coderport.coder.reading.breadth import measured_breadth, refuse_if_too_narrow
-from coderport.kinds.all import BY_IDENTIFIER
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.catalog import Catalog
 from coderport.live.values import KEPT, Hint, Reading
@@ -83,18 +82,32 @@ class Sight:
 
     @property
     def lost(self) -> str:
-        """Why nothing of this is to be relied on, for a person; empty where all is well."""
+        """Why what Coder shows is not to be relied on, for a person; empty where all is well."""
         if self._narrow:
             return f"the Coder token has lost sight of a part, which stays in Port as it was. {self._narrow}"
         limits = self._catalog.ground.settings.guard
-        for kind in KEPT if self._unproven else ():
-            ours = set(self._catalog.ours(kind.identifier))
-            number = sum(key.blueprint == kind.identifier and key.identifier in ours for key in self._unproven)
-            if number and (number == len(ours) or number > limits.for_deleted(len(ours))):
-                words = BY_IDENTIFIER[kind.identifier].title
+        for kind, (number, ours) in self._in_doubt().items():
+            if number == ours or number > limits.for_deleted(ours):
                 return (
-                    f"Coder neither shows nor calls deleted {number} of {len(ours)} entities of {words}, as where its "
-                    "token has lost rights. They stay in Port as they were, and a run would refuse as well: "
+                    f"Coder neither shows nor calls deleted {number} of {ours} entities of {kind}, as where its token "
+                    "has lost rights. They stay in Port as they were, and a run would refuse as well: "
                     f"{COMMAND} preview --stack {self._stack}"
                 )
         return ""
+
+    @property
+    def doubts(self) -> str:
+        """What Coder neither shows nor calls deleted, for a person; empty where that is nothing."""
+        told = (f"{number} of {ours} entities of {kind}" for kind, (number, ours) in self._in_doubt().items())
+        said = " and ".join(told)
+        return f"Coder neither shows nor calls deleted {said}: they stay in Port as they were." if said else ""
+
+    def _in_doubt(self) -> dict[str, tuple[int, int]]:
+        """By the blueprint's title: how many of ours are not shown and not deleted, and how many are ours."""
+        found: dict[str, tuple[int, int]] = {}
+        for kind in KEPT if self._unproven else ():
+            ours = set(self._catalog.ours(kind.identifier))
+            number = sum(key.blueprint == kind.identifier and key.identifier in ours for key in self._unproven)
+            if number:
+                found[kind.title] = (number, len(ours))
+        return found
