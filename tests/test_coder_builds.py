@@ -13,7 +13,8 @@ import stamina
 
 from coderport.coder.builds import Builds, NewWorkspace, WatchedBuild
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderBadRequest, CoderConflict, CoderForbidden, CoderServerError
+from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderConflict, CoderForbidden, CoderServerError
+from coderport.coder.facilities import Facilities
 from coderport.coder.people import People
 from coderport.emulators.coder import CoderEmulator
 from coderport.emulators.coder.seed import SECRET_MARK
@@ -283,6 +284,18 @@ def test_who_may_use_a_template_is_what_its_access_list_says(coder: CoderEmulato
     assert alice(coder) in (talk(coder, lambda client: People(client).template_users(template)) or ())
     coder.set_template(template, readers=[coder.user("admin").id])
     assert talk(coder, lambda client: People(client).template_users(template)) == frozenset({coder.user("admin").id})
+
+
+@pytest.mark.parametrize("body", [{"users": None, "group": None}, {"users": [], "group": None}, {"users": []}, []])
+def test_an_access_list_that_is_none_is_nobody_s_word(coder: CoderEmulator, body: object) -> None:
+    """Neither everybody nor nobody, for who asks of a person and for who asks of groups: both read it by one rule."""
+    template = next(iter(coder.state.templates))
+    number = coder.faults.add(kind="status", path="/acl$", status=200, body=body)
+    with pytest.raises(CoderAnswerError, match="/acl without the list"):
+        talk(coder, lambda client: People(client).template_users(template))
+    with pytest.raises(CoderAnswerError, match="/acl without the list"):
+        talk(coder, lambda client: Facilities(client).template_groups(template))
+    coder.faults.clear(number)
 
 
 @pytest.mark.parametrize("flavour", ["2.20", "2.29"])

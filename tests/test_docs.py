@@ -17,7 +17,7 @@ from coderport.catalog.blueprint import Blueprint
 from coderport.commands.cli import app
 from coderport.commands.drift import Drifted, DriftOutcome
 from coderport.errors import CoderportError, Refusal, SettingsError, UnexpectedChanges
-from coderport.kinds.all import BLUEPRINTS, blueprints_of, kinds_of
+from coderport.kinds.all import BLUEPRINTS, KINDS, blueprints_of, kinds_of
 from coderport.provider.schema import OLDEST_SDK
 from coderport.report.account import Read
 from coderport.report.outcome import Counts, Kinds, Outcome, Result
@@ -42,6 +42,15 @@ def test_the_catalog_page_lists_exactly_the_declared_properties(blueprint: Bluep
         **{each.identifier: ("relation", each.title) for each in blueprint.relations},
     }
     assert {name: (kind.split(",")[0].split()[0], title) for name, kind, title in listed} == kinds
+
+
+@pytest.mark.parametrize("blueprint", BLUEPRINTS, ids=lambda each: each.identifier)
+def test_the_catalog_page_says_with_which_kind_a_relation_is_there(blueprint: Blueprint) -> None:
+    table = section((ROOT / "docs" / "catalog.md").read_text(), f"### `{blueprint.identifier}`")
+    told = dict(re.findall(r"^\| `(\w+)` \| relation .*Only with the kind `(\w+)` \|$", table, re.MULTILINE))
+    optional = {each.name: each.words[0] for each in KINDS if not each.always}
+    relations = [each for each in blueprint.relations if each.with_target and each.target in optional]
+    assert told == {each.identifier: optional[each.target] for each in relations}
 
 
 def test_the_catalog_page_lists_exactly_the_declared_answers() -> None:

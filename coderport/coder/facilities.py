@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from coderport.coder.access import access_list
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderBadRequest, CoderForbidden, CoderNotFound
 from coderport.coder.models import CoderModel, Id, Job, Time, read_as, rows_of, rows_or_none_of, same_id
@@ -148,13 +149,6 @@ class Entitlements(CoderModel):
     errors: tuple[str, ...] = ()
 
 
-class Role(CoderModel):
-    """What a group of an access list may do, such as use or admin; nothing where it is empty."""
-
-    id: Id
-    role: str = ""
-
-
 class Quota(CoderModel):
     """What the workspaces of a member of an organization use there, in credits a day, and how much they may.
 
@@ -248,13 +242,11 @@ class Facilities:
 
         It does so to who may change the template, and with a licence.
         """
-        path = f"/templates/{template_id}/acl"
         try:
-            data = (await self._client._get(path)).data
+            found = await access_list(self._client, template_id)
         except (CoderForbidden, CoderNotFound):
             return None
-        rows = rows_of(data.get("group") if isinstance(data, Mapping) else None, path)
-        return tuple(sorted(each.id for each in (read_as(Role, row) for row in rows) if each.role))
+        return tuple(sorted(each.id for each in found.groups))
 
     async def quota(self, organization_id: str, user_id: str) -> Quota | None:
         """That of a member; None where Coder does not show it.

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from coderport.coder.access import access_list
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderForbidden, CoderNotFound
 from coderport.coder.fate import Fate
@@ -136,21 +137,16 @@ class People:
         Access lists need a licence. Without one the route is not there: 404, on newer servers 403 with a text that
         names the licence. A 403 for any other reason is raised.
         """
-        path = f"/templates/{template_id}/acl"
         try:
-            data = (await self._client._request("GET", path, repeat=True)).data
+            found = await access_list(self._client, template_id)
         except CoderNotFound:
             return None
         except CoderForbidden as error:
             if "premium" in error.reason.lower() or "enterprise" in error.reason.lower():
                 return None
             raise
-        if not isinstance(data, Mapping):
-            raise CoderAnswerError(f"Coder answered {path} with something other than a JSON object")
-        users = [row for row in data.get("users") or () if row.get("role")]
-        groups = [row for row in data.get("group") or () if row.get("role")]
-        members = [member for group in groups for member in group.get("members") or ()]
-        return frozenset(str(row.get("id")).lower() for row in (*users, *members))
+        members = frozenset(each.id for group in found.groups for each in group.members)
+        return members | {each.id for each in found.users}
 
 
 def _deleted_address(row: Mapping[str, Any]) -> str:

@@ -36,7 +36,12 @@ PROVISIONER = Blueprint(
     icon="Server",
     description="A provisioner daemon: a process that builds workspaces of an organization",
     properties=(
-        Property("name", "string", "Name", description="Name of the process, unique in its organization"),
+        Property(
+            "name",
+            "string",
+            "Name",
+            description="Name of the process, unique in its organization and owner tag",
+        ),
         # No enum: Coder may add a status, and Port would refuse the whole entity.
         Property("status", "string", "Status", description="Such as idle, busy or offline"),
         Property("version", "string", "Version", description="Version of Coder that it runs"),
