@@ -10,18 +10,25 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from engine_model import Port, World
+from engine_model import SETTINGS, Port, World
 from test_sync_equals_up import EVENTS, History
 
-from coderport.history.images import deleted_of, entity_images, pointers_among
+from coderport.catalog.answers.values import Part, split
+from coderport.guard.ownership import MANAGED_BY
+from coderport.history.definitions import NEW_ACTION, permissions_back
+from coderport.history.images import DefinitionImage, deleted_of, entity_images, pointers_among
+from coderport.history.keeping import definition_images
 from coderport.history.record import Record, packed, unpacked
-from coderport.history.undoing import Now, Undo, undo_of
+from coderport.history.undoing import Now, Stays, Undo, undo_of
 from coderport.planning.difference import part_of
+from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
 
 HISTORIES = int(os.environ.get("UNDO_HISTORIES", "1000"))
 SERVICE = "service"
 """A blueprint of somebody else, whose entities point at ours."""
+PARTS: tuple[Part, ...] = ("aggregations", "scorecards", "pages")
+DEFINITIONS = ("action", "permissions", "answer", "aggregations")
 TARGETS = {"workspace": "coder_workspace", "templates": "coder_template", "template_id": "coder_template"}
 
 
@@ -31,16 +38,20 @@ def test_a_run_and_its_undo_leave_the_same_catalog(figure: Callable[[str], None]
         world, before, record = _run(seed)
         for image in record.entities:
             steps[image.step] += 1
+        for each in record.definitions:
+            step = "created" if each.before is None else "deleted" if each.after is None else "changed"
+            steps[f"{each.kind} {step}"] += 1
         steps["relations of others"] += len(record.pointers)
-        undo = undo_of(record, _now(world.port), world.past().owner())
-        assert undo.stays == (), f"history {seed}"
+        undo = undo_of(record, _now(world.port, record), world.past().owner())
+        assert not [each for each in undo.stays if not _is_new_blueprint(each)], f"history {seed}"
         _apply(world.port, undo)
         assert _catalog(world.port) == before, f"history {seed}"
-        assert undo_of(record, _now(world.port), world.past().owner()).nothing, (
-            f"history {seed}: an undo is not done twice"
-        )
+        again = undo_of(record, _now(world.port, record), world.past().owner())
+        assert again.nothing, f"history {seed}: an undo is not done twice"
     figure(f"undo over {HISTORIES} histories: {dict(steps)}, 0 entities differ")
     assert min(steps[each] for each in ("created", "changed", "deleted", "relations of others")) > HISTORIES / 20
+    for kind in ("action", "permissions", "answer"):
+        assert min(steps[f"{kind} {each}"] for each in ("created", "changed", "deleted")) > HISTORIES / 50, kind
 
 
 def test_what_somebody_changed_since_stays_as_they_left_it() -> None:
@@ -54,13 +65,15 @@ def test_what_somebody_changed_since_stays_as_they_left_it() -> None:
                 held, title="theirs", properties={**held.properties, "name": "theirs", "note": "theirs"}
             )
         after = _catalog(world.port)
-        undo = undo_of(record, _now(world.port), world.past().owner())
+        undo = undo_of(record, _now(world.port, record), world.past().owner())
         _apply(world.port, undo)
         now = _catalog(world.port)
         images = {(each.blueprint, each.identifier): each for each in record.entities}
         for place in before.keys() | after.keys():
             image = images.get(place)
             if place not in theirs:
+                if place[0] in DEFINITIONS:
+                    continue
                 if place in before and not _points_at_theirs(before[place], theirs):
                     assert now.get(place) == before.get(place), f"history {seed}: {place}"
                 continue
@@ -72,6 +85,63 @@ def test_what_somebody_changed_since_stays_as_they_left_it() -> None:
     assert min(touched["created"], touched["changed"]) > 0
 
 
+def test_what_somebody_signed_since_stays_as_it_is() -> None:
+    """The mark alone is theirs; every value is as the run left it."""
+    signed = 0
+    for seed in range(HISTORIES // 4):
+        world, _, record = _run(seed)
+        chance = random.Random(seed)
+        written = {(each.blueprint, each.identifier): each for each in record.entities if each.step != "deleted"}
+        theirs = {place for place in sorted(written) if chance.random() < 0.3 and place in world.port.entities}
+        for place in theirs:
+            held = world.port.entities[place]
+            marked = replace(held, properties={**held.properties, MANAGED_BY: "team/their#deadbeef"})
+            world.port.entities[place] = marked
+        after = _catalog(world.port)
+        undo = undo_of(record, _now(world.port, record), world.past().owner())
+        _apply(world.port, undo)
+        now = _catalog(world.port)
+        for place in theirs:
+            assert now[place][:2] == after[place][:2], f"history {seed}: {place}"
+            assert any(place[1] in each.what and "team/their" in each.why for each in undo.stays)
+        signed += len(theirs)
+    assert signed > HISTORIES / 20
+
+
+def test_the_actions_permissions_and_answers_that_somebody_changed_since_stay_as_they_left_them() -> None:
+    touched: Counter[str] = Counter()
+    for seed in range(0, HISTORIES, 5):  # those with actions
+        world, before, record = _run(seed)
+        port, chance = world.port, random.Random(seed)
+        images = {(each.kind, each.identifier): each for each in record.definitions}
+        theirs = {
+            **{("action", each): {**body, "title": "theirs"} for each, body in port.actions.items()},
+            **{("permissions", each): {"execute": {"roles": ["theirs"]}} for each in port.permissions},
+            **{("answer", each): {**body, "title": "theirs"} for each, body in port.answers.items()},
+        }
+        theirs = {place: body for place, body in theirs.items() if chance.random() < 0.2}
+        bodies = {"action": port.actions, "permissions": port.permissions, "answer": port.answers}
+        for (kind, identifier), body in theirs.items():
+            bodies[kind][identifier] = body
+        after = _catalog(port)
+        undo = undo_of(record, _now(port, record), world.past().owner())
+        _apply(port, undo)
+        now = _catalog(port)
+        for place in {each for each in (*after, *before) if each[0] in bodies}:
+            kind, identifier = place
+            image = images.get(place)
+            if place in theirs:
+                assert now[place] == after[place], f"history {seed}: {place}"
+                touched[f"{kind} {'created' if image and image.before is None else 'other'}"] += 1
+            elif kind == "action" and ("permissions", identifier) in theirs and place not in before:
+                assert now[place] == after[place], "an action whose permissions are theirs is never deleted"
+            elif kind == "permissions" and ("action", identifier) in theirs and place not in before:
+                assert now[place] == after[place], "it goes with an action of theirs"
+            else:
+                assert now.get(place) == before.get(place), f"history {seed}: {place}"
+    assert min(touched[f"{kind} created"] for kind in ("action", "permissions", "answer")) > 0, touched
+
+
 def test_a_record_is_the_same_after_it_was_written_and_read() -> None:
     for seed in range(20):
         record = _run(seed)[2]
@@ -81,7 +151,10 @@ def test_a_record_is_the_same_after_it_was_written_and_read() -> None:
 def _run(seed: int) -> tuple[World, Mapping[Any, Any], Record]:
     """A world in which one run has just been: what Port held before, and what the history kept of the run."""
     history = History(seed)
+    if seed % 5 < 2:
+        history.settings = history.settings.model_copy(update={"answers": PARTS})
     world = history.world
+    world.settings = history.settings
     if seed % 4:
         world.up()
     _others(world.port, history.chance)
@@ -89,6 +162,7 @@ def _run(seed: int) -> tuple[World, Mapping[Any, Any], Record]:
     for event in history.chance.choices(kinds, weights, k=history.chance.randint(1, 8)):
         event(history)
     world = history.world
+    _edit_definitions(history)
     _empty_relations(world.port)
     plan, verdict = world.judged()
     going = {} if verdict.refused else deleted_of(plan)
@@ -101,12 +175,35 @@ def _run(seed: int) -> tuple[World, Mapping[Any, Any], Record]:
         port_organization="org",
         started=datetime(2026, 11, 27, 12, tzinfo=timezone.utc),
         entities=() if verdict.refused else tuple(entity_images(part, going)),
+        definitions=() if verdict.refused else _definition_images(world, plan, part),
         pointers=tuple(pointers_among({i: e for (_, i), e in world.port.entities.items()}, TARGETS, going)),
     )
     before = _catalog(world.port)
     (world.up if part is plan else world.sync)()
     _empty_relations(world.port)
     return world, before, record
+
+
+def _edit_definitions(history: History) -> None:
+    """What a colleague did to actions and answers, and settings that leave some of them out."""
+    world, chance = history.world, history.chance
+    for _ in range(chance.randint(0, 2)):
+        history.edit_action()
+    if world.port.answers and chance.random() < 0.5:
+        key = chance.choice(sorted(world.port.answers))
+        world.port.answers[key] = {**world.port.answers[key], "title": "by hand"}
+    if chance.random() < 0.15:
+        world.settings = world.settings.model_copy(update={"answers": PARTS[: chance.randint(0, 2)]})
+    if chance.random() < 0.15:
+        world.settings = world.settings.model_copy(
+            update={"actions": SETTINGS.actions.model_copy(update={"backend": "off"})}
+        )
+
+
+def _definition_images(world: World, plan: Plan, part: Plan) -> tuple[DefinitionImage, ...]:
+    leaving = world.memory.actions - plan.memory.actions
+    answers = world.memory.answers - plan.memory.answers
+    return tuple(definition_images(part, leaving, answers, {}, world.port.permissions))
 
 
 def _others(port: Port, chance: random.Random) -> None:
@@ -160,24 +257,87 @@ def _apply(port: Port, undo: Undo) -> None:
                 relations={**base.relations, **body.get("relations", {})},
             )
 
+    for image in undo.define:
+        _define(port, image)
 
-def _now(port: Port) -> Now:
-    return Now(dict(port.entities), {})
+
+def _define(port: Port, image: DefinitionImage) -> None:
+    """As Port does what `history.applying` asks of it."""
+    name, before = image.identifier, image.before
+    if image.kind == "blueprint":
+        assert before is not None
+        port.blueprints[name] = dict(before)
+    elif image.kind == "permissions":
+        assert before is not None
+        has = port.permissions[name]
+        port.permissions[name] = {
+            part: {**has.get(part, {}), **body} for part, body in permissions_back(before, has).items()
+        }
+    elif image.kind == "action":
+        if before is None:
+            del port.actions[name], port.permissions[name]
+        else:
+            port.actions[name] = dict(before)
+            port.permissions.setdefault(name, dict(NEW_ACTION))
+    elif (key := split(name))[0] == "aggregations":
+        held = port.blueprints[key[1]]
+        ours = {*(before or {}), *(image.after or {})}
+        theirs = {each: body for each, body in held.get("aggregationProperties", {}).items() if each not in ours}
+        port.blueprints[key[1]] = {**held, "aggregationProperties": {**theirs, **(before or {})}}
+    elif before is None:
+        del port.answers[name]
+    else:
+        port.answers[name] = dict(before)
+
+
+def _now(port: Port, record: Record) -> Now:
+    held = {
+        **{("blueprint", name): body for name, body in port.blueprints.items()},
+        **{("action", name): body for name, body in port.actions.items()},
+        **{("permissions", name): body for name, body in port.permissions.items()},
+        **{("answer", name): body for name, body in port.answers.items()},
+    }
+    for image in record.definitions:
+        if image.kind == "answer" and (key := split(image.identifier))[0] == "aggregations":
+            ours = {*(image.before or {}), *(image.after or {})}
+            live = port.blueprints.get(key[1], {}).get("aggregationProperties", {})
+            if found := {each: body for each, body in live.items() if each in ours}:
+                held["answer", image.identifier] = found
+    return Now(dict(port.entities), held)
+
+
+def _is_new_blueprint(stays: Stays) -> bool:
+    """The undo leaves the blueprints that a first run has made."""
+    return stays.what.startswith("blueprint ") and stays.why.startswith("stays: others may use it")
 
 
 def _catalog(port: Port) -> dict[Any, Any]:
-    """Entity by entity all that counts: a value that is null is none."""
+    """Entity by entity, and each definition, all that counts: a value that is null is none."""
+    rights = {
+        name: {part: {key: each for key, each in body.items() if each not in (None, [], False)} for part, body in its}
+        for name, its in ((name, body.items()) for name, body in port.permissions.items())
+    }
     return {
-        place: (
-            each.title,
-            {
-                "icon": each.icon,
-                "team": each.team,
-                **{key: value for key, value in each.properties.items() if value not in (None, [])},
-            },
-            {key: value for key, value in each.relations.items() if value not in (None, [])},
-        )
-        for place, each in port.entities.items()
+        **{("action", name): body for name, body in port.actions.items()},
+        **{("permissions", name): {key: each for key, each in body.items() if each} for name, body in rights.items()},
+        **{("answer", name): body for name, body in port.answers.items()},
+        **{
+            ("aggregations", name): aggregations
+            for name, body in port.blueprints.items()
+            if (aggregations := body.get("aggregationProperties"))
+        },
+        **{
+            place: (
+                each.title,
+                {
+                    "icon": each.icon,
+                    "team": each.team,
+                    **{key: value for key, value in each.properties.items() if value not in (None, [])},
+                },
+                {key: value for key, value in each.relations.items() if value not in (None, [])},
+            )
+            for place, each in port.entities.items()
+        },
     }
 
 
