@@ -532,3 +532,12 @@ def test_only_what_is_declared_and_differs_is_a_difference() -> None:
 def test_a_value_cleared_in_coder_differs_from_the_one_that_port_holds() -> None:
     entity = of_workspace(ttl_ms=None)
     assert difference(entity, held(entity, ttl_ms=5)) == {"ttl_ms": (5, None)}
+
+
+def test_what_was_not_read_is_counted_over_entities_of_every_kind() -> None:
+    """A group and a version have an organization's name as well, and are neither templates nor workspaces."""
+    told = [*notes({"organization_display_name": 1, "organization_name": 2000})]
+    assert told == [
+        "The organizations of 1 entity were not among those that Coder showed. Their names stay as Port has them.",
+        "Coder did not show organization_name of 2,000 entities, which stays as Port has it.",
+    ]

@@ -16,6 +16,7 @@ from coderport.catalog.values import Context, Entity, Held, Ref
 from coderport.kinds.all import KIND_OF
 from coderport.kinds.kind import Chosen
 from coderport.kinds.workspace import WORKSPACE
+from coderport.terminal.text import counted
 
 _NAMES = (
     ("organization_id", "organization_name"),
@@ -84,15 +85,15 @@ def notes(kept: Mapping[str, int]) -> Iterator[str]:
         )
     if number := kept.get("organization_display_name"):
         yield (
-            f"The organizations of {number:,} templates and workspaces were not among those that Coder showed. Their "
-            "names stay as Port has them."
+            f"The organizations of {counted(number, 'entities')} were not among those that Coder showed. Their names "
+            "stay as Port has them."
         )
     for key, (words, kind) in _SAID.items():
         if number := kept.get(key):
             yield f"Coder did not show {words} {KIND_OF[kind].several(number)}. That stays as Port has it."
     for _, key in _NAMES:
         if number := kept.get(key):
-            yield f"Coder did not show {key} of {number:,} templates and workspaces, which stays as Port has it."
+            yield f"Coder did not show {key} of {counted(number, 'entities')}, which stays as Port has it."
 
 
 def _is_ours(relation: Relation, chosen: Chosen) -> bool:
