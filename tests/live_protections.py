@@ -28,6 +28,7 @@ from coderport.live import (
     others,
     refused,
     rereading,
+    servers,
     standing,
     writing,
 )
@@ -237,6 +238,17 @@ def _does_not_hear_of_runs() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _keeps_its_clients() -> Iterator[None]:
+    """Another token is taken only by a restart."""
+
+    async def nothing(self: servers.Servers, *_: object) -> None:
+        """Nothing is opened."""
+
+    with mock.patch.object(servers.Servers, "renew", nothing):
+        yield
+
+
 PROTECTIONS: Mapping[str, tuple[Switch, Callable[[], None]]] = {
     "only 410 is a deletion": (_believes_404, rules.test_what_coder_does_not_show_stays),
     "everything is read again": (
@@ -311,4 +323,8 @@ PROTECTIONS: Mapping[str, tuple[Switch, Callable[[], None]]] = {
         spendings.test_what_lives_in_coder_goes_within_the_limit_of_a_day_whoever_lets_it_go,
     ),
     "live counts what runs let go": (_does_not_hear_of_runs, spendings.test_what_a_run_lets_go_beside_it_counts),
+    "another token is taken": (
+        _keeps_its_clients,
+        standings.test_another_token_and_another_budget_are_taken_without_a_restart,
+    ),
 }

@@ -135,3 +135,20 @@ async def test_where_the_stack_cannot_be_read_after_a_run_nothing_is_written_unt
         assert live.why_not_ready() == "the backend does not answer"
     await world.until(lambda: world.value(first, "status") == "stopped", "goes on", 30)
     await world.until(lambda: live.why_not_ready() == "", "ready", 100)
+
+
+@in_world(seed=405)
+async def test_another_token_and_another_budget_are_taken_without_a_restart(world: LiveWorld) -> None:
+    live = await world.live()
+    await asyncio.sleep(20)
+    asked = live._servers.requests
+    spare = world.coder.create_token(name="spare")
+    world.coder.revoke_token(world.coder.token)
+    world.options["coderSessionToken"] = spare
+    world.options["live"] = {"requestsPerMinute": 60}
+    await world.until(lambda: live._servers.budget.per_minute == 60, "noticed", 700)
+    await world.until(lambda: live.why_not_ready() == "", "ready", 100)
+    first, *_ = sorted(world.coder.workspace_ids())
+    world.coder.stop(first)
+    await world.until(lambda: world.value(first, "status") == "stopped", "follows", 60)
+    assert live._servers.requests["coder"] > asked["coder"]

@@ -49,11 +49,15 @@ class Budget:
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] | None = None) -> None:
-        self.per_minute = per_minute
-        self.routine_per_minute = min(per_minute // 2, ROUTINE_PER_MINUTE)
+        self.allow(per_minute)
         self._clock = clock or (lambda: time.monotonic())
         self._sent: deque[float] = deque()
         self._routine: deque[float] = deque()
+
+    def allow(self, per_minute: int) -> None:
+        """Another number from now on; what was sent counts."""
+        self.per_minute = per_minute
+        self.routine_per_minute = min(per_minute // 2, ROUTINE_PER_MINUTE)
 
     async def __call__(self) -> None:
         """Waits for its turn."""

@@ -12,13 +12,12 @@ from itertools import chain
 from typing import Any
 
 from coderport.catalog.values import Ref
-from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.errors import CoderportError, Refusal, SettingsError
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.beginning import Beginning, LiveStack, begin
-from coderport.live.budget import Budget, patient, routine
+from coderport.live.budget import patient, routine
 from coderport.live.catalog import Catalog
 from coderport.live.deleting import Deletions
 from coderport.live.feeds.choosing import Chosen, Place, chosen
@@ -33,13 +32,14 @@ from coderport.live.metrics import LiveMetrics
 from coderport.live.misses import Misses, is_late_deletion
 from coderport.live.others import EVERY, OTHERS, Others
 from coderport.live.reading import PER_PROOF, PER_READING, Hinted, Reader
+from coderport.live.renewal import Renewal
 from coderport.live.rereading import PAGE, REREAD, Rereading
 from coderport.live.rhythm import Rhythm, rest_of, rhythm_of
+from coderport.live.servers import Servers
 from coderport.live.sight import Sight
 from coderport.live.standing import Anew, Standing
 from coderport.live.values import Event, Hint, Order, Reading
 from coderport.live.writing import Writer
-from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.settings import Settings
 from coderport.tasks import together, within
@@ -47,8 +47,6 @@ from coderport.tasks import together, within
 RETRY_SECONDS = 30.0
 """Until it begins again where a run has to come first, or a server does not answer."""
 IDENTITY_EVERY = 60.0
-RENEWED_EVERY = 60.0
-"""Seconds at least between two looks at the names of organizations and people."""
 READY_LAG = 30.0
 """Seconds of lag up to which it is ready."""
 
@@ -58,11 +56,9 @@ _LOG = logging.getLogger(__name__)
 class Live:
     """One stack, kept as Coder is. `run` it in a task; `why_not_ready` tells how it is."""
 
-    def __init__(
-        self, stack: LiveStack, settings: Settings, coder: CoderClient, port: PortClient, budget: Budget
-    ) -> None:
-        self._stack, self._settings, self._coder, self._port = stack, settings, coder, port
-        self.metrics = LiveMetrics(Lateness(coder.times))
+    def __init__(self, stack: LiveStack, settings: Settings, servers: Servers) -> None:
+        self._stack, self._settings, self._servers = stack, settings, servers
+        self.metrics = LiveMetrics(Lateness(servers.times))
         self._misses = Misses(self._has_looked, self.metrics.miss)
         self.hints = Hints()
         self._proofs = Hints()
@@ -76,16 +72,14 @@ class Live:
         self._rereading: Rereading | None = None
         self.metrics.watch(
             {
-                "coder": lambda: float(coder.requests),
-                "port": lambda: float(port.requests),
-                "budget": lambda: float(budget.spent),
+                "coder": lambda: float(servers.requests["coder"]),
+                "port": lambda: float(servers.requests["port"]),
+                "budget": lambda: float(servers.budget.spent),
                 "held": lambda: float(len(self._deletions.held)),
                 "oldest": lambda: self._rereading.oldest if self._rereading else 0.0,
                 "waiting": lambda: float(len(self.hints) + len(self._proofs)),
             }
         )
-        self._budget = budget
-        self._others_wrote = asyncio.Event()
         self._catalog: Catalog
         self._notifications = Notifications(lambda: self._catalog if self._begun else None)
 
@@ -145,12 +139,12 @@ class Live:
         """From a beginning on. Anew where that holds no longer."""
         self._health = Health(self.metrics.feed, self._read_all_again)
         await self._ledger.opened(self._stack, self._settings, beginning)
-        catalog = Catalog(beginning.ground, self._deletions)
-        self._catalog = catalog
-        self._standing = standing = Standing(self._stack, self._settings, beginning, self._port, self._deletions)
-        self._reader = Reader(self._coder, catalog)
+        coder, port = self._servers.coder, self._servers.port
+        self._catalog = catalog = Catalog(beginning.ground, self._deletions)
+        self._standing = standing = Standing(self._stack, self._settings, beginning, port, self._deletions)
+        self._reader = Reader(coder, catalog)
         self._writer = writer = Writer(
-            self._port,
+            port,
             catalog,
             self.metrics.written,
             lambda _: self.metrics.refused.inc(),
@@ -158,18 +152,20 @@ class Live:
             self._permitted,
             self._revived,
         )
-        self._rereading = Rereading(self._coder, catalog, self._reader)
-        self._others = Others(self._port, catalog, writer)
-        self._sight = Sight(self._coder, catalog, self._stack.name)
-        self._identity = Identity(self._coder, catalog)
+        self._rereading = Rereading(coder, catalog, self._reader)
+        self._others = Others(port, catalog, writer)
+        self._sight = Sight(coder, catalog, self._stack.name)
+        self._identity = Identity(coder, catalog)
+        resync = self._settings.live.resync.total_seconds()
+        self._renewal = Renewal(self._reader, self._health, self._others_are_called, resync)
         self._identity.insist_on_progress(beginning.reading.workspaces.values())
         self._following = Following(
-            lambda had, anew: chosen(self._coder, catalog, had, anew=anew),
+            lambda had, anew: chosen(coder, catalog, had, anew=anew),
             self._rhythm,
             self._hinted,
             self._rereading.all_at_once,
             self._health,
-            lambda: self._budget.per_second,
+            lambda: self._servers.budget.per_second,
         )
         await self._following.choose()
         self._order(beginning.reading)
@@ -185,7 +181,7 @@ class Live:
                 self._rolling(),
                 self._watching_others(),
                 self._watching_coder(),
-                self._renewing(),
+                self._renewal.run(),
                 standing.watched(),
                 standing.blueprints_watched(writer.refuses),
                 self._trying_again(),
@@ -207,7 +203,8 @@ class Live:
             try:
                 if self._tried:
                     self._settings = await asyncio.to_thread(self._stack.settings)
-                found = await begin(self._stack, self._settings, self._coder, self._port)
+                    await self._servers.renew(self._settings)
+                found = await begin(self._stack, self._settings, self._servers.coder, self._servers.port)
             except Refusal:
                 raise
             except CoderportError as error:
@@ -229,7 +226,7 @@ class Live:
         assert self._rereading is not None
         rows = len(self._catalog.held[WORKSPACE.identifier])
         return rhythm_of(
-            routine_per_minute=self._budget.routine_per_minute,
+            routine_per_minute=self._servers.budget.routine_per_minute,
             sources=found.requests,
             requests_of_reread=len(self._rereading) + rows // PAGE,
             partitions=len(self._rereading),
@@ -336,7 +333,7 @@ class Live:
             else:
                 self._health.works("port")
                 if hints:
-                    self._others_wrote.set()
+                    self._renewal.soon()
                     self._standing.doubt()
                 self._hinted(hints)
 
@@ -347,15 +344,6 @@ class Live:
             with suppress(CoderError), routine():
                 await self._identity.insist_on_deployment()
 
-    async def _renewing(self) -> None:
-        """Follows the names of organizations and people, sooner where a run may have come by, which knows them."""
-        while True:
-            with suppress(asyncio.TimeoutError):
-                await within(self._settings.live.resync.total_seconds(), self._others_wrote.wait())
-            self._others_wrote.clear()
-            await self._renew()
-            await asyncio.sleep(RENEWED_EVERY)
-
     async def _trying_again(self) -> None:
         """Looks again at what Port has refused, after its pause."""
         while True:
@@ -363,21 +351,12 @@ class Live:
             due = self._catalog.refused.due(datetime.now(timezone.utc))
             self.hints.add(Hint(key, Event(OTHERS)) for key in due)
 
-    async def _renew(self) -> None:
-        """Follows names of organizations and addresses of people: of their change no feed tells."""
-        try:
-            with routine():
-                changed = await self._reader.renew()
-        except CoderError as error:
-            self._health.failed("people", error)
-            self._others_wrote.set()  # to be tried again soon
-            return
-        self._health.works("people")
-        if changed:
-            self._read_all_again()
-            self.hints.add(Hint(Ref(TEMPLATE.identifier, each), Event(REREAD)) for each in self._catalog.templates)
-            if self._following is not None:
-                self._following.choose_again()
+    def _others_are_called(self) -> None:
+        """Organizations or people have other names: all is read again."""
+        self._read_all_again()
+        self.hints.add(Hint(Ref(TEMPLATE.identifier, each), Event(REREAD)) for each in self._catalog.templates)
+        if self._following is not None:
+            self._following.choose_again()
 
     # --- what comes of it -----------------------------------------------------------------------------------------
 
