@@ -72,7 +72,7 @@ async def begin(stack: LiveStack, settings: Settings, coder: CoderClient, port: 
     """Reads both sides whole. NotFit where a run has to come first, Refusal where Coder or Port are others."""
     trace = await asyncio.to_thread(stack.trace)
     memory = await asyncio.to_thread(stack.memory)
-    held = await holdings(port, kinds_asked(settings))
+    held = await holdings(port, kinds_asked(settings), uses=settings.blueprints == "use")
     past = Past(memory, held, memory.mark(stack.managed_by))
     insist_on_fit(stack.name, settings, past)
     if not past.is_complete:

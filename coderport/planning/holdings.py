@@ -9,7 +9,9 @@ from typing import Any
 from coderport.catalog.answers.values import Part
 from coderport.catalog.identifiers import PORT_USERS, USERS
 from coderport.coder.mail import folded
+from coderport.guard.definitions import lacking_kinds
 from coderport.guard.dependents import Surroundings, requiring
+from coderport.kinds.all import KIND_OF, blueprints_of
 from coderport.kinds.kind import Kind
 from coderport.planning.installation import installation_of
 from coderport.planning.roles import unproven_roles
@@ -56,6 +58,7 @@ async def holdings(
     stack: str = NO_STACK,
     answers: Collection[Part] = (),
     progress: Advance | None = None,
+    uses: bool = False,
 ) -> Holdings:
     """Reads them: two requests, for each blueprint two and one per 1,000 entities, and one or two for the actions.
 
@@ -64,6 +67,7 @@ async def holdings(
     `actions` are the settings of those that the stack declares, None where none are. `answers` cost a request for the
     pages, and one for the scorecards of each blueprint. SettingsError where the integration that the actions need, or
     a role that they name, is not there.
+    `uses`: the stack only uses blueprints; where Port lacks some, a request tells which kinds it has.
     `progress` is told (what, done, total or None) page by page; the total of more than a page costs a request.
     """
     organization = await client.organization()
@@ -82,7 +86,10 @@ async def holdings(
     live_actions = await client.actions() if actions is not None else {}
     several = await live_answers(client, answers, blueprints)
     people = await _people(client) if USERS in {each.name for each in kinds} else {}
-    return Holdings(organization, blueprints, entities, live_actions, installation, several, people, roles)
+    lacks = uses and lacking_kinds(blueprints_of(kinds), blueprints)
+    there = frozenset(str(each["identifier"]) for each in await client.blueprints()) if lacks else frozenset()
+    ours = there.intersection(KIND_OF)
+    return Holdings(organization, blueprints, entities, live_actions, installation, several, people, roles, ours)
 
 
 async def surroundings(client: PortClient, names: Collection[str]) -> Surroundings:

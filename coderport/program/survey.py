@@ -21,11 +21,10 @@ from coderport.coder.people import People
 from coderport.coder.reading.snapshot import Advance
 from coderport.errors import CoderportError
 from coderport.guard.allowance import PERIOD, spent_lately
-from coderport.guard.definitions import lacking_kinds
 from coderport.guard.verdict import Verdict
 from coderport.history.spending import spent_by_live
 from coderport.history.store import Store
-from coderport.kinds.all import KIND_OF, KINDS, blueprints_of, kinds_asked
+from coderport.kinds.all import KINDS, kinds_asked
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import HeldByKind, Inventory, KnownIds, read_inventory
 from coderport.planning.answers import declared_parts
@@ -130,11 +129,14 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
             wanted = settings.actions if declares_actions(settings) else None
             kinds, parts = kinds_asked(settings), declared_parts(settings)
             held = await holdings(
-                client, kinds, actions=wanted, answers=parts, stack=settings.of_stack, progress=progress
+                client,
+                kinds,
+                actions=wanted,
+                answers=parts,
+                stack=settings.of_stack,
+                progress=progress,
+                uses=settings.blueprints == "use",
             )
-            if settings.blueprints == "use" and lacking_kinds(blueprints_of(kinds), held.blueprints):
-                there = frozenset(str(each["identifier"]) for each in await client.blueprints())
-                held = replace(held, kinds=there.intersection(KIND_OF))
     account.read.port_entities = sum(map(len, held.entities.values()))
     account.catalog = catalog_of(settings.port_base_url)
     return held
