@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from itertools import cycle
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.coder.notices import Notices
 from coderport.live.feeds.audit import AuditFeed
+from coderport.live.feeds.choosing import Absent, audit_absent
 from coderport.live.feeds.feed import Feed
 from coderport.live.feeds.jobs import JobsFeed
 from coderport.live.feeds.templates import TemplatesFeed
@@ -130,6 +132,30 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=9),
     max_leaves=30,
 )
+
+
+@pytest.mark.parametrize(("seconds", "dear"), [(0.4, False), (1.5, True)])
+def test_the_price_of_the_audit_log_is_what_coder_takes_and_not_what_we_wait(
+    seconds: float, dear: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal now
+        now += seconds
+        return httpx.Response(200, json={"audit_logs": []})
+
+    async def turn() -> None:
+        nonlocal now
+        now += 50
+
+    async def test() -> Absent | None:
+        async with CoderClient("http://coder.test", "t", transport=httpx.MockTransport(answer), gate=turn) as coder:
+            return await audit_absent(coder)
+
+    found = asyncio.run(test())
+    assert (found is not None and "too dear" in found.why) is dear
 
 
 @settings(max_examples=150, deadline=None)

@@ -114,7 +114,7 @@ class Live:
         held = len(self._deletions.held)
         deletions = f"{held} deletions are held. {self._release()}" if held else ""
         feeds = self._following.left_out if self._following is not None and self._begun else ""
-        doubts = self._sight.doubts if self._begun else ""
+        doubts = self._sight.doubts if self._begun and not self._sight.lost else ""
         return "\n".join(filter(None, (deletions, doubts, feeds, self._ledger.failing)))
 
     def _release(self) -> str:

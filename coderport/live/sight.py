@@ -16,9 +16,9 @@ from coderport.live.values import KEPT, Hint, Reading
 from coderport.terminal.remedy import COMMAND
 
 SOONEST = 60.0
-"""Seconds between two looks at most, where something is not shown."""
+"""Seconds between two looks at least, where something is not shown."""
 LATEST = 600.0
-"""Seconds between two looks, where all is well."""
+"""Seconds between two looks at most, where all is well; less where the re-read comes round sooner."""
 ASKED_AGAIN = 6
 """Of what Coder neither shows nor calls deleted so much is asked for again with each part of the re-read."""
 
@@ -36,7 +36,8 @@ class Sight:
     def is_due(self, *, misses_some: bool) -> bool:
         """Whether to look again: sooner where some of what Port holds is not shown, or the rights were too narrow."""
         soon = misses_some or self._narrow
-        return time.monotonic() - self._looked_at >= (SOONEST if soon else LATEST)
+        latest = min(LATEST, self._catalog.ground.settings.live.resync.total_seconds())
+        return time.monotonic() - self._looked_at >= (SOONEST if soon else latest)
 
     async def look(self) -> None:
         """Asks Coder for the token's rights. Raises a CoderError where it does not answer."""
