@@ -191,3 +191,14 @@ async def test_a_part_that_cannot_be_read_again_does_not_keep_the_others_waiting
     world.coder.set_workspace(first, ttl_ms=3_600_000)  # no feed says so
     await world.until(lambda: world.value(first, "ttl_ms") == 3_600_000, "found", 700)
     assert "re-read: " in live.why_not_ready()
+
+
+@in_world(seed=206)
+async def test_a_feed_that_is_had_no_more_when_it_begins_anew_has_no_figure(world: LiveWorld) -> None:
+    live = await world.live()
+    assert figure(live, 'coderport_live_feed_up{feed="audit"}')
+    world.coder.faults.add(kind="status", status=403, path="/api/v2/audit", body={"message": "no"})
+    world.options["excludeTemplates"] = ["nothing-of-that-name"]
+    await world.run("up")
+    await world.until(lambda: live.feeds == ["jobs", "templates"] and live.why_not_ready() == "", "anew", 1500)
+    assert not figure(live, 'coderport_live_feed_up{feed="audit"}')

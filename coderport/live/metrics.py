@@ -54,6 +54,10 @@ class LiveMetrics:
         self._oldest.set_function(gauges["oldest"])
         self._waiting.set_function(gauges["waiting"])
 
+    def begin_anew(self) -> None:
+        """Which feeds there are is not known yet."""
+        self._feeds.clear()
+
     def feed(self, name: str, answers: bool | None) -> None:
         """Whether the feed answered its last look, in each place; None where it is asked no more."""
         if answers is None:

@@ -137,6 +137,7 @@ class Live:
 
     async def _life(self, beginning: Beginning) -> None:
         """From a beginning on. Anew where that holds no longer."""
+        self.metrics.begin_anew()
         self._health = Health(self.metrics.feed, self._read_all_again)
         await self._ledger.opened(self._stack, self._settings, beginning)
         coder, port = self._servers.coder, self._servers.port
