@@ -37,7 +37,7 @@ from coderport.live.rereading import PAGE, REREAD, Rereading
 from coderport.live.rhythm import Rhythm, rest_of, rhythm_of
 from coderport.live.servers import Servers
 from coderport.live.sight import Sight
-from coderport.live.standing import Anew, Standing
+from coderport.live.standing import Anew, Standing, until_a_run
 from coderport.live.values import Event, Hint, Order, Reading
 from coderport.live.writing import Writer
 from coderport.port.errors import PortError
@@ -45,7 +45,7 @@ from coderport.settings import Settings
 from coderport.tasks import together, within
 
 RETRY_SECONDS = 30.0
-"""Until it begins again where a run has to come first, or a server does not answer."""
+"""Until it tries to begin again, where no run comes by before."""
 IDENTITY_EVERY = 60.0
 READY_LAG = 30.0
 """Seconds of lag up to which it is ready."""
@@ -200,8 +200,10 @@ class Live:
 
         What is wrong with the settings of the very first try is raised.
         """
+        trace = ""
         while True:
             try:
+                trace = await asyncio.to_thread(self._stack.trace)
                 if self._tried:
                     self._settings = await asyncio.to_thread(self._stack.settings)
                     await self._servers.renew(self._settings)
@@ -217,7 +219,7 @@ class Live:
                 return found
             finally:
                 self._tried = True
-            await asyncio.sleep(RETRY_SECONDS)
+            await until_a_run(self._stack, trace, RETRY_SECONDS)
 
     def _read_all_again(self) -> None:
         if self._rereading is not None:

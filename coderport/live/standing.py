@@ -30,6 +30,16 @@ class Anew(Exception):
     """What it stands on has changed; the text says what, as a clause."""
 
 
+async def until_a_run(stack: LiveStack, trace: str, seconds: float) -> None:
+    """Returns once the stack's trace is another, or after so many seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        await asyncio.sleep(TRACE_EVERY)
+        with suppress(CoderportError):
+            if await asyncio.to_thread(stack.trace) != trace:
+                return
+
+
 class Standing:
     """One beginning, and the stack and Port that it was made from. Whatever has changed is raised as Anew.
 
