@@ -128,6 +128,12 @@ def test_actions_go_with_a_release_and_one_whose_permissions_were_changed_stays(
     undo(lab.stack, done.applied, apply_it=True)
     assert asked(lab, lambda client: client.actions()).keys() == ours
     assert asked(lab, lambda client: client.action_permissions(CREATE)) == rights
+    held = asked(lab, lambda client: client.action_permissions(STOP))
+    lab.up()  # permissions alone differ, and are kept before they are corrected
+    (image,) = kept_runs(lab.stack)[0].definitions
+    assert (image.kind, image.identifier, image.before) == ("permissions", STOP, held)
+    undo(lab.stack, newest(lab), apply_it=True)
+    assert asked(lab, lambda client: client.action_permissions(STOP)) == held
     lab.up()
 
 

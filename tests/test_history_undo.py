@@ -184,6 +184,21 @@ def _run(seed: int) -> tuple[World, Mapping[Any, Any], Record]:
     return world, before, record
 
 
+def test_a_default_that_port_gave_what_the_run_created_is_nobody_s_change() -> None:
+    _, _, record = _run(0)
+    image = next(each for each in record.entities if each.step == "created")
+    assert image.created is not None
+    alone = record.model_copy(update={"entities": (image,), "pointers": (), "definitions": ()})
+    place, owner = (image.blueprint, image.identifier), World().past().owner()
+    held = replace(image.created, properties={**image.created.properties, "tier": "bronze"})
+    defaults = {image.blueprint: {"tier": "bronze"}}
+    assert undo_of(alone, Now({place: held}, {}, defaults=defaults), owner).delete == (held,)
+    edited = replace(held, properties={**held.properties, "tier": "gold"})
+    for now in (Now({place: held}, {}), Now({place: edited}, {}, defaults=defaults)):
+        undo = undo_of(alone, now, owner)
+        assert undo.nothing and "changed since" in undo.stays[0].why
+
+
 def _edit_definitions(history: History) -> None:
     """What a colleague did to actions and answers, and settings that leave some of them out."""
     world, chance = history.world, history.chance

@@ -44,7 +44,19 @@ async def read_now(client: PortClient, record: Record, later: Mapping[Place, str
         for image, body in zip(record.definitions, held, strict=True)
         if body is not None
     }
-    return Now(entities, definitions, later, rows)
+    created = {each.blueprint for each in record.entities if each.step == "created"}
+    return Now(entities, definitions, later, rows, {name: await _defaults(client, name) for name in sorted(created)})
+
+
+async def _defaults(client: PortClient, blueprint: str) -> dict[str, Any]:
+    """The values that Port gives a new entity of the blueprint, by property."""
+    live = await client.blueprint(blueprint) or {}
+    properties = (live.get("schema") or {}).get("properties") or {}
+    return {
+        key: each["default"]
+        for key, each in properties.items()
+        if isinstance(each, Mapping) and each.get("default") is not None
+    }
 
 
 async def _definition(client: PortClient, image: DefinitionImage) -> Mapping[str, Any] | None:

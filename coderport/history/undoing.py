@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coderport.catalog.meaning import IDENTIFIER, TITLE, same_targets, same_value
@@ -62,13 +62,15 @@ class Now:
     """What Port holds at this moment of all that a record is about; what it does not hold is absent.
 
     `later` are by place the runs of this stack that came after and wrote there, the last one. `held` has all entities
-    of the blueprints that were read, by identifier.
+    of the blueprints that were read, by identifier. `defaults` are the values that Port gives a new entity, by
+    blueprint and property.
     """
 
     entities: Mapping[Place, PortEntity]
     definitions: Mapping[tuple[str, str], Mapping[str, Any]]
     later: Mapping[Place, str] = field(default_factory=dict)
     held: Mapping[str, Mapping[str, PortEntity]] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def undo_of(record: Record, now: Now, owner: Owner) -> Undo:
@@ -86,7 +88,7 @@ def undo_of(record: Record, now: Now, owner: Owner) -> Undo:
         if image.step == "created":
             if held is not None and (theirs := _kept_by_others(image, held, owner)):
                 stays.append(Stays(_named(image), f"is not deleted: {theirs}"))
-            elif held is not None and _same_entity(held, image.created):
+            elif held is not None and _same_entity(held, _with_defaults(image.created, held, now)):
                 delete.append(held)
             elif held is not None:
                 stays.append(Stays(_named(image), f"is not deleted: {since}"))
@@ -228,6 +230,18 @@ def _same_entity(held: PortEntity, other: PortEntity | None) -> bool:
         and same_value(held.properties, other.properties, times=True)
         and _same_relations(held.relations, other.relations)
     )
+
+
+def _with_defaults(created: PortEntity | None, held: PortEntity, now: Now) -> PortEntity | None:
+    """The entity as the run wrote it, with the defaults of others' properties that Port gave it as it was created."""
+    if created is None:
+        return None
+    given = {
+        key: value
+        for key, value in now.defaults.get(held.blueprint, {}).items()
+        if key not in created.properties and same_value(held.properties.get(key), value)
+    }
+    return replace(created, properties={**given, **created.properties})
 
 
 def _same_relations(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
