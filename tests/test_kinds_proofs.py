@@ -490,3 +490,20 @@ def test_all_of_a_derived_kind_go_by_their_own_or_their_parents_end_and_never_by
     assert not deletions_verdict(replace(evidence, desired=others)).refused
     assert deletions_verdict(replace(evidence, desired=others, blank=frozenset(sorted(gone)[:1]))).refused
     assert not deletions_verdict(replace(evidence, held={})).refused  # nothing in Port goes with them
+
+
+def test_a_user_whom_no_list_shows_and_coder_shows_by_id_keeps_the_quota(licensed: Api) -> None:
+    known, there = as_kept(read(licensed))
+    me = licensed.get("/users/me")["id"]
+    victim = next(each for each in of_people(licensed) if each != me)
+
+    def without(path: str, data: Any) -> Any:
+        if not path.endswith("/users"):
+            return data
+        rows = [each for each in data["users"] if each["id"] != victim]
+        return {"users": rows, "count": len(rows)}
+
+    for in_port in (there, None):
+        found = read(licensed, known=known, client=changing(without), in_port=in_port)
+        assert found.snapshot.users_whole and victim in found.listings[USER].rows
+        assert found.listings[QUOTA].rows.keys() == known[QUOTA] and not found.listings[QUOTA].fates

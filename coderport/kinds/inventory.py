@@ -136,7 +136,7 @@ async def read_inventory(
         before = frozenset(name for name, each in listings.items() if not each.skipped)
         gone = Inventory(snapshot, (), listings).gone
         in_port = await held() if held is not None else NOTHING
-        reading = Reading(client, snapshot, bool(organizations), ids, progress, before, gone, in_port)
+        reading = Reading(client, snapshot, bool(organizations), ids, progress, before, gone, in_port, dict(listings))
         listing = await (kind.read(reading) if kind.always else _read_optional(kind, kind.read, reading))
         listings[kind.name] = listing if kind.ends == "proven" else derived(listing, ids)
     return Inventory(snapshot, tuple(kinds), listings)

@@ -57,7 +57,8 @@ class Reading:
     """What a kind is read with: the read of templates and workspaces is done.
 
     `narrowed`: the settings name the organizations in scope. `known` are ids that need a proof. `read` are the kinds
-    that were read before, and `gone` is what they prove to be deleted. `held` is what Port holds, by kind and id.
+    that were read before, `listings` what they showed and `gone` what they prove to be deleted. `held` is what Port
+    holds, by kind and id.
     """
 
     client: CoderClient
@@ -68,6 +69,7 @@ class Reading:
     read: frozenset[str] = frozenset()
     gone: frozenset[Ref] = frozenset()
     held: Mapping[str, Mapping[str, Held]] = field(default_factory=lambda: NOTHING)
+    listings: Mapping[str, Listing[Any]] = field(default_factory=lambda: NOTHING)
 
     def takes(self, organization_id: str) -> bool:
         """Whether the settings take what is in that organization. Without any named they take all that is seen: what

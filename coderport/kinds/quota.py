@@ -6,7 +6,7 @@ Coder has no list of them, so each is a request. They are known by the organizat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coderport.catalog.blueprint import Blueprint, Property, Relation
 from coderport.catalog.identifiers import ORGANIZATIONS, QUOTAS, USERS
@@ -95,7 +95,9 @@ async def _read(reading: Reading) -> Listing[Member]:
         return Listing(NOTHING, skipped="Coder did not show its users to the token")
     if any(each.organization_ids is None for each in snapshot.users.values()):
         return Listing(NOTHING, skipped="this version of Coder does not say to which organizations users belong")
-    members = _members(snapshot.users.values())
+    found = reading.listings.get(USERS, Listing[Any](NOTHING))
+    # Who was found by id, and is in no list.
+    members = _members({**snapshot.users, **found.rows, **found.outside}.values())
     names = {each.id: each.name for each in snapshot.organizations}
     inside = {key: each for key, each in members.items() if each.organization_id in names}
     quotas, why = await _quotas(reading, inside)
