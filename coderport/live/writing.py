@@ -234,15 +234,17 @@ class Writer:
 
         It is our own where the answer to an earlier try was lost.
         """
-        if self._catalog.refused.may_lead_to_another_look(order.key, datetime.now(timezone.utc)):
+        now = datetime.now(timezone.utc)
+        if held is not None:
+            self._again(order)
+            self._catalog.seen(held)
+        elif self._catalog.refused.may_lead_to_another_look(order.key, now):  # Port contradicts itself
             self._again(order)
         else:
             assert order.entity is not None
             self._at_work.pop(order.key, None)
-            self._catalog.refused_whole(order.entity, held)
+            self._catalog.refused_whole(order.entity, None)
             self._is_refused(order, order.entity.title, error)
-        if held is not None:
-            self._catalog.seen(held)
 
     async def _validated(self, blueprint: str, bodies: Sequence[Mapping[str, Any]]) -> list[ItemOutcome]:
         return await self._port.upsert(blueprint, bodies, validate_only=True)
