@@ -484,6 +484,10 @@ def test_all_of_a_derived_kind_go_by_their_own_or_their_parents_end_and_never_by
     evidence = Evidence({}, Owner(MARK, {PROVISIONER: ids}), there, gone, {}, {})
     assert deletions_verdict(evidence).refused
     assert not deletions_verdict(evidence, allow_deletions=4).refused
+    (text,) = deletions_verdict(replace(evidence, proven=frozenset(sorted(gone)[:3]))).reasons
+    assert "provisioners: 4 of 4 would go (3 forgotten by Coder may without a release)" in text
+    assert "1 of these are gone by nothing but a list of Coder's that shows none" in text
+    assert "--allow-deletions 4" in text
     assert not deletions_verdict(replace(evidence, proven=gone)).refused
     assert deletions_verdict(replace(evidence, proven=frozenset(sorted(gone)[:3]))).refused
     others = {PROVISIONER: frozenset({GHOST})}

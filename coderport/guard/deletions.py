@@ -353,9 +353,8 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
     if kind.unproven and not kind.accounted:
         said.append("none of these may without a release")
     if kind.gone:
-        said.append(f"{kind.limit:,} {end_of(kind.kind)} may without a release")
-        if kind.blank:
-            said.append("none by a list that shows none")
+        may = len(kind.gone - kind.blank) if kind.blank else kind.limit
+        said.append(f"{may:,} {end_of(kind.kind)} may without a release")
     if kind.alive:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
