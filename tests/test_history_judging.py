@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from catalog_samples import MARK, numbered
+from catalog_samples import MARK, numbered, template
+from engine_model import SETTINGS, World
 
 from coderport.guard.allowance import PERIOD
 from coderport.guard.deletions import ACTION, ANSWER, DeletionVerdict
@@ -19,9 +21,9 @@ from coderport.history.store import Store
 from coderport.history.undoing import Now, Undo
 from coderport.kinds.all import KINDS
 from coderport.kinds.workspace import WORKSPACE
-from coderport.planning.memory import Memory
+from coderport.planning.memory import Memory, rebuilt
 from coderport.port.models import PortEntity
-from coderport.settings import Limits
+from coderport.settings import Limits, Releases
 
 W = WORKSPACE.identifier
 RUN = "20261127T120000Z-000000"
@@ -165,3 +167,19 @@ def test_what_undos_spent_is_kept_for_a_day_beside_the_records(tmp_path: Path) -
     damaged.write_text("[")
     with pytest.raises(HistoryError, match="It counts for one day"):
         store.undone_since(NOON - PERIOD)
+
+
+def test_actions_that_only_the_state_has_pass_the_guard_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that failed has left them there: the engine deletes what is not declared, and the memory knows nothing."""
+    world = World()
+    world.templates[numbered(1)] = template(id=numbered(1), name="t")
+    world.up()
+    had = world.memory.actions
+    world.memory = replace(world.memory, actions=frozenset())
+    world.settings = SETTINGS.model_copy(update={"actions": SETTINGS.actions.model_copy(update={"backend": "off"})})
+    world.releases = Releases()
+    assert not world.judged()[1].refused
+    past = replace(world.past(), actions=rebuilt(world.resources()).actions)
+    monkeypatch.setattr(world, "past", lambda: past)
+    found = world.judged()[1]
+    assert found.refused and f"actions: {len(had)} of {len(had)} would go" in found.text()

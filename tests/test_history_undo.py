@@ -21,6 +21,7 @@ from coderport.history.keeping import definition_images
 from coderport.history.record import Record, packed, unpacked
 from coderport.history.undoing import Now, Stays, Undo, undo_of
 from coderport.planning.difference import part_of
+from coderport.planning.memory import rebuilt
 from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
 
@@ -216,8 +217,12 @@ def _edit_definitions(history: History) -> None:
 
 
 def _definition_images(world: World, plan: Plan, part: Plan) -> tuple[DefinitionImage, ...]:
-    leaving = world.memory.actions - plan.memory.actions
-    answers = world.memory.answers - plan.memory.answers
+    past = world.past()
+    if part is plan:  # a full run deletes what only the state has as well
+        state = rebuilt(world.resources())
+        past = replace(past, actions=state.actions, answers=state.answers)
+    leaving = past.actions - plan.memory.actions
+    answers = past.answers - plan.memory.answers
     return tuple(definition_images(part, leaving, answers, {}, world.port.permissions))
 
 

@@ -27,6 +27,14 @@ class Past:
     mark: Mark
     unremembered: Mapping[str, frozenset[str]] = field(default_factory=dict)
     spent_beside: Mapping[str, int] = field(default_factory=dict)
+    actions: frozenset[str] = frozenset()
+    """The actions that the stack has: those of the memory, and those that only the state has, where that was read."""
+    answers: frozenset[str] = frozenset()
+    """The same of answers, by key."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "actions", self.actions | self.memory.actions)
+        object.__setattr__(self, "answers", self.answers | self.memory.answers)
 
     @property
     def is_complete(self) -> bool:

@@ -274,7 +274,7 @@ def _evidence(
         ANSWER: frozenset(each.key for each in answers),
     }
     leaving = leaving_actions(
-        memory.actions - desired[ACTION],
+        past.actions - desired[ACTION],
         settings.actions if declares_actions(settings) else None,
         {**{each.id: each for each in of_siblings}, **snapshot.templates},
         forms,
@@ -292,11 +292,11 @@ def _evidence(
         left_out={
             **wanted.left_out,
             **{Ref(ACTION, each): why for each, why in leaving.left_out.items()},
-            **reasons_of(settings, snapshot, memory.answers - desired[ANSWER]),
+            **reasons_of(settings, snapshot, past.answers - desired[ANSWER]),
         },
         seen=read.seen(),
-        actions=memory.actions,
-        answers=memory.answers,
+        actions=past.actions,
+        answers=past.answers,
         spent=Counter(spent_lately(memory.spent, now)) + Counter(past.spent_beside),
         limits=settings.guard,
         weakness=_weakness(snapshot),

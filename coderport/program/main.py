@@ -60,12 +60,24 @@ async def program() -> dict[str, Any]:
     return await _declared(plan, settings, memory, plan.memory, account)
 
 
-async def _kept(plan: Plan, memory: Memory, settings: Settings, account: Account) -> None:
+async def _kept(plan: Plan, past: Past, settings: Settings, account: Account) -> None:
     """Keeps what this run changes and deletes in Port, in the stack's history."""
     stack = stack_mark(pulumi.get_project(), pulumi.get_stack())
     store = Store(settings.history, stack, state=plan.memory.state, project=_project())
     now = datetime.now(timezone.utc)
-    await keep(plan, memory, deleted_of(plan), settings, account, how="up", stack=stack, store=store, now=now)
+    await keep(
+        plan,
+        past.memory,
+        deleted_of(plan),
+        settings,
+        account,
+        how="up",
+        stack=stack,
+        store=store,
+        now=now,
+        leaving_actions=past.actions - plan.memory.actions,
+        leaving_answers=past.answers - plan.memory.answers,
+    )
 
 
 def _project() -> Path:
@@ -86,7 +98,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
         account.again = True
         return Memory(state=new_state_id()), settings, None
-    _, plan, verdict = await survey(
+    past, plan, verdict = await survey(
         settings,
         load_releases(os.environ),
         _past(memory, settings, account),
@@ -102,7 +114,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     _keep_to_plan(account)
     account.again = bool(plan.leaving) and not pulumi.runtime.is_dry_run()
     if not pulumi.runtime.is_dry_run():
-        await _kept(plan, memory, settings, account)
+        await _kept(plan, past, settings, account)
     _remember_spent(memory, plan.memory)
     await _without_orphans(plan, settings, account)
     return memory, settings, plan
@@ -153,8 +165,9 @@ async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
     # The engine deletes what is not declared, whatever it is: a command looks at all of the state, beside its reads.
     side_by_side: list[Coroutine[Any, Any, Any]] = [holdings(), _resources()]
     held, resources = await together(side_by_side)
-    past = Past(memory, held, memory.mark(stack))
-    return past if past.is_complete else past.completed(rebuilt(resources))
+    state = rebuilt(resources)
+    past = Past(memory, held, memory.mark(stack), actions=state.actions, answers=state.answers)
+    return past if past.is_complete else past.completed(state)
 
 
 def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memory) -> Callable[[], None]:
