@@ -21,7 +21,8 @@ def broken(seed: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize("seed", range(12))
+# 1043 loses the hint of a template; in 1118 the users are not shown as live begins.
+@pytest.mark.parametrize("seed", [*range(12), 1043, 1118])
 def test_a_history_ends_with_port_as_coder_is(seed: int) -> None:
     assert broken(seed) == ""
 

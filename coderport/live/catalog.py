@@ -79,9 +79,10 @@ class Catalog:
     def renew(self, organizations: tuple[Organization, ...], emails: Mapping[str, str] | None) -> bool:
         """Takes what the organizations in scope are called now, and the users' addresses; whether any is another."""
         before, other = self.ground.snapshot.organizations, False
-        if emails is not None and self.emails is not None:
-            other = any(self.emails.get(each, address) != address for each, address in emails.items())
-            self.emails.update(emails)
+        if emails is not None:
+            known = self.emails
+            other = known is None or any(known.get(each, address) != address for each, address in emails.items())
+            self.emails = {**(known or {}), **emails}
         self.ground = replace(self.ground, snapshot=replace(self.ground.snapshot, organizations=organizations))
         return other or set(organizations) != set(before)
 

@@ -41,7 +41,7 @@ class Reader:
         ids = {key.identifier for key in hinted if key.blueprint == WORKSPACE.identifier}
         wanted = {key.identifier for key in hinted if key.blueprint == TEMPLATE.identifier}
         rows = await listed_by_id(self._coder, ids)
-        templates = await self._templates(wanted)
+        templates = await self.templates(wanted)
         templates |= await self.referred(rows.values())
         shown = {Ref(WORKSPACE.identifier, each) for each in rows} | {
             Ref(TEMPLATE.identifier, each) for each in templates
@@ -66,27 +66,34 @@ class Reader:
         """The templates of these workspaces that the catalog has not seen; their owners' addresses it takes in."""
         rows = list(rows)
         await self._learn_owners({row.owner_id for row in rows})
-        return await self._templates({row.template_id for row in rows} - self._catalog.templates.keys())
+        return await self.templates({row.template_id for row in rows} - self._catalog.templates.keys())
 
     async def renew(self) -> bool:
         """Reads anew what all entities have in common: organizations and people. Whether any of it has changed."""
         settings = self._catalog.ground.settings
         organizations = await organizations_in_scope(self._coder, settings.coder_organizations)
-        emails: dict[str, str] | None = None
-        if self._catalog.emails is not None:
-            emails, offset, count = {}, 0, 1
+        return self._catalog.renew(organizations, await self._emails())
+
+    async def _emails(self) -> dict[str, str] | None:
+        """The addresses of all users; None where the token may not read them, which may end at any time."""
+        emails: dict[str, str] = {}
+        offset, count = 0, 1
+        try:
             while offset < count:
                 rows, count = await self._coder.users(limit=USERS_PER_PAGE, offset=offset)
                 emails.update((row.id, row.email) for row in rows)
                 offset += USERS_PER_PAGE
-        return self._catalog.renew(organizations, emails)
+        except CoderForbidden:
+            return None
+        return emails
 
-    async def _templates(self, ids: Collection[str]) -> dict[str, Template]:
+    async def templates(self, ids: Collection[str]) -> dict[str, Template]:
+        """Those of these templates that Coder shows, each asked for by itself."""
         found = {each: await template_or_none(self._coder, each) for each in sorted(ids)}
         return {each: row for each, row in found.items() if row is not None}
 
     async def _learn_owners(self, ids: Collection[str]) -> None:
-        """Their addresses, where this token may read users at all."""
+        """Their addresses, where this token may read users. One that Coder does not show stays as Port has it."""
         emails = self._catalog.emails
         if emails is None:
             return
@@ -95,7 +102,8 @@ class Reader:
                 user = await self._people.user(each)
             except CoderForbidden:
                 user = None
-            emails[each] = user.email if user is not None else ""
+            if user is not None:
+                emails[each] = user.email
 
 
 def _keys(blueprint: str, fates: Mapping[str, object], fate: Fate) -> frozenset[Ref]:

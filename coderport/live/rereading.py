@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.models import Workspace
+from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.live.budget import routine
 from coderport.live.catalog import Catalog
@@ -89,21 +90,23 @@ class Rereading:
             self._urgent[name] = events
 
     async def read(self, name: str, events: tuple[Event, ...]) -> tuple[Reading, tuple[Hint, ...]]:
-        """All of a partition, and hints for those of its entities in Port that Coder did not show.
+        """All of a partition, its templates too, and hints for those of its entities in Port that Coder did not show.
 
         Raises a CoderError where Coder does not answer.
         """
         asked = time.monotonic()
         rows = await self._rows(name)
         templates = frozenset(key for key, row in self._catalog.templates.items() if row.name.lower() == name)
+        with routine():
+            shown = await self._reader.templates(templates)
         referred = await self._reader.referred(rows.values())
         if self._urgent.get(name) is events:  # else something more has happened meanwhile
             del self._urgent[name]
         if name in self._partitions:
             self._partitions[name].read_at = self._partitions[name].tried_at = time.monotonic()
         hinted = {Ref(WORKSPACE.identifier, each): events for each in rows} if events else {}
-        reading = Reading(asked, referred, rows, events=hinted)
-        return reading, tuple(self._unseen(templates, rows.keys()))
+        reading = Reading(asked, {**shown, **referred}, rows, events=hinted)
+        return reading, tuple(self._unseen(templates, shown.keys(), rows.keys()))
 
     async def _rows(self, name: str) -> dict[str, Workspace]:
         rows: dict[str, Workspace] = {}
@@ -116,10 +119,17 @@ class Rereading:
             await asyncio.sleep(0)
         return rows
 
-    def _unseen(self, templates: Collection[str], rows: Collection[str]) -> Iterable[Hint]:
-        for identifier in self._catalog.ours(WORKSPACE.identifier):
-            held = self._catalog.held[WORKSPACE.identifier][identifier]
-            key = Ref(WORKSPACE.identifier, identifier)
-            proven = key in self._catalog.deletions.held
-            if held.relations.get("template_id") in templates and identifier not in rows and not proven:
+    def _unseen(self, templates: Collection[str], shown: Collection[str], rows: Collection[str]) -> Iterable[Hint]:
+        """Hints for what Port has of these templates and Coder did not show, but for what is proven and held."""
+        workspaces = self._catalog.held[WORKSPACE.identifier]
+        unseen = [
+            *(Ref(TEMPLATE.identifier, each) for each in self._catalog.ours(TEMPLATE.identifier) if each in templates),
+            *(
+                Ref(WORKSPACE.identifier, each)
+                for each in self._catalog.ours(WORKSPACE.identifier)
+                if workspaces[each].relations.get("template_id") in templates
+            ),
+        ]
+        for key in unseen:
+            if key.identifier not in shown and key.identifier not in rows and key not in self._catalog.deletions.held:
                 yield Hint(key, Event(REREAD))

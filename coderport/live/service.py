@@ -231,7 +231,7 @@ class Live:
         return rhythm_of(
             routine_per_minute=self._servers.budget.routine_per_minute,
             sources=found.requests,
-            requests_of_reread=len(self._rereading) + rows // PAGE,
+            requests_of_reread=2 * len(self._rereading) + rows // PAGE,
             partitions=len(self._rereading),
             resync=self._settings.live.resync.total_seconds(),
             audit=any(feed.name == "audit" for feed in found.feeds),
