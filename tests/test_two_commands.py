@@ -26,13 +26,13 @@ BESIDE = {
     "preview --fast": 0,
     "drift": 4,
     "history": 0,
-    "undo FIRST": 0,
+    "undo FIRST --allow-deletions 99": 0,
     "adopt": 0,
     "adopt --apply": 1,
-    "undo FIRST --apply": 1,
+    "undo FIRST --allow-deletions 99 --apply": 1,
 }
 ENGINE = ("up", "sync", "drift --repair")
-LOCKED = (*ENGINE, "adopt --apply", "undo FIRST --apply")
+LOCKED = (*ENGINE, "adopt --apply", "undo FIRST --allow-deletions 99 --apply")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def oldest_run(checkout: Checkout) -> str:
 def test_beside_a_run_that_writes_every_other_command_ends_as_it_should(
     checkout: Checkout, first: str, others: tuple[str, ...]
 ) -> None:
-    first_run = oldest_run(checkout) if "undo FIRST" in others else ""
+    first_run = oldest_run(checkout) if len(others) == len(BESIDE) else ""
     held, other = sorted(checkout.pair.port.entities(W), key=lambda each: str(each["identifier"]))[:2]
     checkout.pair.port.put_entity(W, {**held, "title": f"by hand, before {first}"})
     with gate(checkout.pair.port.faults, "/entities/bulk", "POST", times=1) as writes:

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,12 +49,16 @@ def outcome_of_run(
     `account` takes in what program and provider did; `changed` is the result of a run that changed something.
     """
     error: CommandError | StackLocked | Interrupted | None = None
-    with tempfile.TemporaryDirectory(prefix="coderport-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with ExitStack() as until_collected:
+        folder = Path(
+            until_collected.enter_context(tempfile.TemporaryDirectory(prefix="coderport-", ignore_cleanup_errors=True))
+        )
         try:
             shared = {**variables(folder, account), PROJECT_FOLDER: str(stack.directory), **stack.variables}
-            # The inline program runs in this process; the engine and the provider inherit its environment.
-            with _environment({**shared, **stack.checkpoints}), read_by(stack.resources):
+            # The inline program runs in this process, the engine and the provider inherit its environment; a program
+            # that was interrupted leaves its account by it a moment later.
+            until_collected.enter_context(_environment({**shared, **stack.checkpoints}))
+            with read_by(stack.resources):
                 _unlocked(stack, lambda: _passes(run, folder, tally, account, on_line), tally)
         except (CommandError, StackLocked, Interrupted) as raised:
             error = raised
