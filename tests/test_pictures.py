@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from terminal_recording import FILE, TYPED, Line, drawn, filmed, shown_in  # noqa: E402
 
-VARYING = re.compile(r"\d+\.\d s|127\.0\.0\.1:\d+|Port \d+ requests, \d+ of them")
+VARYING = re.compile(r"\d+\.\d s|127\.0\.0\.1:\d+|Port \d+ requests, \d+ of them|\d+ retries")
 
 
 def comparable(text: str) -> str:
