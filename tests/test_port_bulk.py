@@ -154,6 +154,17 @@ def test_an_item_that_was_refused_is_not_sent_again_however_its_status_is_writte
     assert len(way.calls) == 1
 
 
+def written_twice(port: PortEmulator, way: Between) -> list[PortError | None]:
+    """What became of twenty entities, written twice; the way has the calls of the second time."""
+
+    async def twice(client: PortClient) -> list[PortError | None]:
+        first = await client.upsert("service", bodies(20))
+        way.calls.clear()
+        return [each.error for each in (*first, *await client.upsert("service", bodies(20)))]
+
+    return ask(port, way, twice)
+
+
 def gateway(items: int) -> Answer:
     """Something on the way that takes no call with more items, as nginx does (`client_max_body_size`)."""
     page = "<html><head><title>413 Request Entity Too Large</title></head></html>"
@@ -163,12 +174,7 @@ def gateway(items: int) -> Answer:
 def test_a_call_that_is_too_large_for_a_gateway_is_split_and_the_size_is_remembered(port: PortEmulator) -> None:
     way = Between(port, gateway(5))
 
-    async def twice(client: PortClient) -> list[PortError | None]:
-        first = await client.upsert("service", bodies(20))
-        way.calls.clear()
-        return [each.error for each in (*first, *await client.upsert("service", bodies(20)))]
-
-    assert ask(port, way, twice) == [None] * 40
+    assert written_twice(port, way) == [None] * 40
     assert stored(port) == 20
     assert max(way.sizes) <= 5
     deleted = ask(port, way, lambda client: client.delete("service", [f"e{at}" for at in range(20)]))
@@ -235,12 +241,7 @@ def test_too_many_for_one_call_are_split_and_the_size_is_remembered(
     port.behave(max_bulk_upserts=6, bulk_too_large=status, announces_bulk_size=announced)
     way = Between(port)
 
-    async def twice(client: PortClient) -> list[PortError | None]:
-        first = await client.upsert("service", bodies(20))
-        way.calls.clear()
-        return [each.error for each in (*first, *await client.upsert("service", bodies(20)))]
-
-    assert ask(port, way, twice) == [None] * 40
+    assert written_twice(port, way) == [None] * 40
     assert stored(port) == 20
     assert max(way.sizes) <= 6
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from coderport.guard.allowance import LetGo, Spent
+from coderport.guard.allowance import PERIOD, LetGo, Spent
 from coderport.history.record import HistoryError
 from coderport.history.store import Store
 
@@ -40,6 +40,11 @@ def spent_by_live(store: Store) -> Spent:
         return (Spending(store).read() or LetGo()).living
     except HistoryError:
         return {}
+
+
+def spent_by_undos(store: Store, now: datetime) -> dict[str, int]:
+    """How many of each kind undos have let go without a release in the last day. Raises HistoryError."""
+    return {kind: len(ids) for kind, ids in store.undone_since(now - PERIOD).items()}
 
 
 def _unpacked(content: bytes) -> LetGo:

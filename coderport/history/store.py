@@ -138,9 +138,6 @@ class Store:
         self.runs()  # what an older version kept is to be there before this folder is
         self._write(name, content, _ELSEWHERE)
 
-    def _folder(self, path: str) -> str:
-        return f"{path.rstrip('/')}/{self._state or self._stack}"
-
     def _moved_by_name(self, files: Any, folder: str) -> list[str]:
         """Moves what an older version kept of this state; the names of the runs."""
         if self._moved:
@@ -164,7 +161,7 @@ class Store:
     def _done(self, act: str, work: Callable[[Any, str], T], advice: str = "") -> T:
         try:
             files, path = fsspec.core.url_to_fs(self.place)
-            return work(files, self._folder(path))
+            return work(files, f"{path.rstrip('/')}/{self._state or self._stack}")
         except ImportError as error:
             raise HistoryError(
                 f"coderport:history names {self.place}, and that needs a package that is not installed: {error}"

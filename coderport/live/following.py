@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from coderport.coder.errors import CoderError, CoderForbidden, CoderNotFound
 from coderport.live.budget import routine
-from coderport.live.feeds.choosing import Absent, Chosen, Place
-from coderport.live.feeds.feed import Feed
+from coderport.live.feeds.choosing import Absent, Chosen
+from coderport.live.feeds.feed import Feed, Place
 from coderport.live.health import Health
 from coderport.live.misses import NO_FEED, Suspect
 from coderport.live.rhythm import AUDIT_EVERY, TEMPLATES_EVERY, Rhythm, stretch

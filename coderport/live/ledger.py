@@ -6,9 +6,9 @@ import asyncio
 import logging
 from datetime import datetime, timezone
 
-from coderport.guard.allowance import PERIOD, LetGo
+from coderport.guard.allowance import LetGo
 from coderport.history.record import HistoryError
-from coderport.history.spending import Spending
+from coderport.history.spending import Spending, spent_by_undos
 from coderport.history.store import Store
 from coderport.live.beginning import Beginning, LiveStack
 from coderport.live.deleting import Deletions
@@ -42,8 +42,7 @@ class Ledger:
             known = await asyncio.to_thread(spending.read)
             more = self._deletions.taken() + (missing if known is None else LetGo())
             self._deletions.keep(await asyncio.to_thread(spending.add, more, now))
-            undone = await asyncio.to_thread(store.undone_since, now - PERIOD)
-            self._deletions.undos_spent({kind: len(ids) for kind, ids in undone.items()})
+            self._deletions.undos_spent(await asyncio.to_thread(spent_by_undos, store, now))
         except HistoryError as error:
             self._deletions.count_as_spent(now)
             self._fails(error)

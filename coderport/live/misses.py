@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from coderport.catalog.values import Ref
+from coderport.live.feeds.feed import Place
 from coderport.live.rereading import REREAD
 from coderport.live.values import Order
 
@@ -14,8 +15,6 @@ SETTLES = 5.0
 """Seconds from a change until the server names it in a feed, at most: a look that begins sooner proves nothing."""
 NO_FEED = "none"
 """The feed of properties that none covers."""
-
-Place = tuple[str, str]
 
 
 @dataclass(frozen=True)

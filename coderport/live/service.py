@@ -20,7 +20,8 @@ from coderport.live.beginning import Beginning, LiveStack, begin
 from coderport.live.budget import patient, routine
 from coderport.live.catalog import Catalog
 from coderport.live.deleting import Deletions
-from coderport.live.feeds.choosing import Chosen, Place, chosen
+from coderport.live.feeds.choosing import Chosen, chosen
+from coderport.live.feeds.feed import Place
 from coderport.live.feeds.webhook import Notifications
 from coderport.live.following import LONGEST_PAUSE, Following
 from coderport.live.health import Health

@@ -20,9 +20,9 @@ from coderport.coder.parameters import TemplateForm, read_forms
 from coderport.coder.people import People
 from coderport.coder.reading.snapshot import Advance
 from coderport.errors import CoderportError
-from coderport.guard.allowance import PERIOD, spent_lately
+from coderport.guard.allowance import spent_lately
 from coderport.guard.verdict import Verdict
-from coderport.history.spending import spent_by_live
+from coderport.history.spending import spent_by_live, spent_by_undos
 from coderport.history.store import Store
 from coderport.kinds.all import KINDS, kinds_asked
 from coderport.kinds.filters import filters_of
@@ -80,7 +80,7 @@ async def survey(
 def _spent_beside(settings: Settings, past: Past, project: Path, now: datetime) -> dict[str, int]:
     """By kind how many undos and `live` have let go in the last day; no undo does where no runs are kept."""
     store = Store(settings.history, past.mark.stack, state=past.mark.state, project=project)
-    undone = {kind: len(ids) for kind, ids in store.undone_since(now - PERIOD).items()} if settings.keep_runs else {}
+    undone = spent_by_undos(store, now) if settings.keep_runs else {}
     return dict(Counter(undone) + Counter(spent_lately(spent_by_live(store), now)))
 
 

@@ -5,7 +5,6 @@ Coder 2.20 tells a template admin by `POST /authcheck` that they may read provis
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,13 +15,11 @@ from coderport.coder.errors import CoderBadRequest, CoderError, CoderForbidden, 
 from coderport.coder.notices import Notices
 from coderport.live.catalog import Catalog
 from coderport.live.feeds.audit import DEAREST, AuditFeed
-from coderport.live.feeds.feed import Feed
+from coderport.live.feeds.feed import Feed, Place
 from coderport.live.feeds.jobs import JobsFeed
 from coderport.live.feeds.templates import TemplatesFeed
 from coderport.live.feeds.transitional import STATUSES, TransitionalFeed
-
-Place = tuple[str, str]
-"""The name of a feed, and what sets it apart from others of its name."""
+from coderport.tasks import together
 
 _NOT_READABLE = (CoderNotFound, CoderForbidden, CoderBadRequest)
 
@@ -57,7 +54,7 @@ async def chosen(coder: CoderClient, catalog: Catalog, had: Collection[Place] = 
 
     organizations = [each.id for each in catalog.ground.snapshot.organizations]
     places = [*((JobsFeed.name, each) for each in organizations), (AuditFeed.name, AuditFeed.place)]
-    answers = dict(zip(places, await asyncio.gather(*(why_not(each) for each in places)), strict=True))
+    answers = dict(zip(places, await together(why_not(each) for each in places), strict=True))
     absent = {place: found for place, found in answers.items() if found is not None}
     readable = [each for each in organizations if (JobsFeed.name, each) not in absent]
     feeds: list[Feed] = [JobsFeed(notices, each) for each in readable]

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from coderport.live.values import Hint
 
+Place = tuple[str, str]
+"""The name of a feed, and what sets it apart from others of its name."""
+
 
 class Feed(Protocol):
     """One source of hints, asked again and again.
