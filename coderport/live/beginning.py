@@ -102,10 +102,10 @@ def _missing(plan: Plan, now: datetime) -> LetGo:
     found = LetGo()
     for blueprint in KEPT:
         name = blueprint.identifier
-        going, held = plan.disappearing[name], plan.held.entities.get(name, {})
-        if going.absent:
-            found += let_go(name, len(going.absent), now, living=False)
-        if living := going.left_out.keys() - held.keys():
+        going = plan.disappearing[name]
+        if deleted := going.absent & going.gone:
+            found += let_go(name, len(deleted), now, living=False)
+        if living := going.absent & going.left_out.keys():
             found += let_go(name, len(living), now, living=True)
     return found
 
