@@ -74,7 +74,7 @@ def _probe(name: str, expected: Any, ask: Any, **more: Any) -> Probe[PortBench]:
 def test_the_emulated_port_is_as_expected_and_keeps_nothing(clock: Clock, figure: Callable[[str], None]) -> None:
     emulator = emulator_of(clock)
     for name in ("one", "two"):
-        emulator.add_user(f"{name}@example.com", roles=("Admin",))
+        emulator.add_user(f"{name}@example.com", roles=("Admin",), teams=("people",))
     with emulator.serve():
         _somebody_views_as_another(emulator)
         report = ask_port(access(emulator), quiet())

@@ -81,7 +81,7 @@ class Changed:
 
 def differing(emulator: PortEmulator, app: ASGIApp | None = None) -> set[str]:
     """The probes that a whole run finds different, or without an answer."""
-    emulator.add_user("somebody@example.com")
+    emulator.add_user("somebody@example.com", teams=("somebodies",))
     pause = time.sleep
 
     def settled(seconds: float) -> None:
@@ -135,6 +135,7 @@ FLIPPED: dict[str, Any] = {
     "log_order": "newest first",
     "most_log_lines": 100,
     "input_entity": "brief",
+    "users_own_by_team": False,
     "users_have_scim": False,
 }
 

@@ -125,7 +125,7 @@ def _recorded(emulator: PortEmulator | CoderEmulator) -> list[Exchange]:
 def traffic(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[tuple[list[Exchange], list[Exchange]]]:
     """What Port and Coder were asked and answered."""
     port, coder = PortEmulator(permissions_delay=0.2), CoderEmulator(flavour="newest", workspaces=30, templates=5)
-    port.add_user("somebody@example.com")
+    port.add_user("somebody@example.com", teams=("somebodies",))
     of_port, of_coder = _recorded(port), _recorded(coder)
     with Pair(coder, port) as pair:
         lab = Lab(tmp_path_factory.mktemp("openapi"), cli, pair)

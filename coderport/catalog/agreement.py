@@ -176,4 +176,6 @@ def _need(required: object) -> str:
 
 
 def _quoted(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{key} {each}" for key, each in value.items() if each is not None)
     return "none" if value in (None, "") else f'"{value}"'

@@ -82,6 +82,26 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class Ownership:
+    """That the teams which own an entity are inherited from the one at the end of `path`, relations with dots between.
+
+    Its blueprint has the teams in its own entities (source: Port's docs, sso-rbac/rbac/as-blueprints).
+    """
+
+    path: str
+    title: str
+
+    def is_live(self, live: Mapping[str, Any]) -> bool:
+        """Whether the blueprint that Port holds inherits along the same path, under whatever title."""
+        held = live.get("ownership")
+        return isinstance(held, Mapping) and (held.get("type"), held.get("path")) == ("Inherited", self.path)
+
+    def to_port(self) -> dict[str, Any]:
+        """The value of `ownership` in Port's JSON."""
+        return {"type": "Inherited", "path": self.path, "title": self.title}
+
+
+@dataclass(frozen=True)
 class Blueprint:
     """A blueprint that we declare; properties stand in the order in which a reader should meet them."""
 
@@ -92,6 +112,7 @@ class Blueprint:
     properties: tuple[Property, ...]
     calculations: tuple[Calculation, ...] = ()
     relations: tuple[Relation, ...] = ()
+    ownership: Ownership | None = None
 
     def property(self, identifier: str) -> Property:
         """The declared property of that identifier; KeyError if there is none."""
@@ -123,6 +144,7 @@ def targets(entity: Entity, blueprints: Mapping[str, Blueprint]) -> Iterator[Ref
 
 def to_port(blueprint: Blueprint) -> dict[str, Any]:
     """The blueprint as the JSON body that Port's API takes."""
+    ownership = {} if blueprint.ownership is None else {"ownership": blueprint.ownership.to_port()}
     return {
         "identifier": blueprint.identifier,
         "description": blueprint.description,
@@ -136,4 +158,5 @@ def to_port(blueprint: Blueprint) -> dict[str, Any]:
         "calculationProperties": {each.identifier: each.to_port() for each in blueprint.calculations},
         "aggregationProperties": {},
         "relations": {each.identifier: each.to_port() for each in blueprint.relations},
+        **ownership,
     }

@@ -17,7 +17,7 @@ def main() -> int:
     """Asks both; the larger of the two exit codes."""
     console = Screen()
     with Pair() as pair:
-        pair.port.add_user("somebody@example.com")
+        pair.port.add_user("somebody@example.com", teams=("somebodies",))
         servers = pair.describe()
         environ = {
             "PORT_BASE_URL": servers["port_url"],

@@ -90,6 +90,25 @@ def _people(bench: PortBench) -> Any:
     return any(str(each["identifier"]).lower() in addresses for each in found.expect(200).member("entities"))
 
 
+def _teams_of_a_person(bench: PortBench) -> Any:
+    """Whether an entity two relations away from a person has the teams that the person has."""
+    found = bench.ask("POST", f"/blueprints/{USERS}/entities/search", {"limit": 100}).expect(200).member("entities")
+    person = next((each for each in found if each.get("team")), None)
+    if person is None:
+        raise NotAsked("the organization has no people in teams")
+    one = {"required": False, "many": False}
+    account = bench.blueprint("account", relations={"person": {"title": "Person", "target": USERS, **one}})
+    owned = bench.blueprint(
+        "owned",
+        relations={"account": {"title": "Account", "target": account, **one}},
+        ownership={"type": "Inherited", "path": "account.person", "title": "Owning Teams"},
+    )
+    bench.put(account, "a", relations={"person": person["identifier"]}).expect(200, 201)
+    bench.put(owned, "o", relations={"account": "a"}).expect(200, 201)
+    entity = bench.ask("GET", bench.entity_path(owned, "o")).expect(200).member("entity")
+    return set(entity.get("team") or ()) == set(person["team"])
+
+
 def _organization(bench: PortBench) -> Any:
     organization = bench.ask("GET", "/organization").expect(200).member("organization")
     return isinstance(organization.get("id"), str) and isinstance(organization.get("name"), str)
@@ -124,6 +143,14 @@ ACCESS_PROBES: tuple[Probe[PortBench], ...] = (
         True,
         _scim,
         "users_have_scim",
+    ),
+    Probe(
+        "users.own-by-team",
+        "Does what inherits its ownership over relations to a person have the teams of that person?",
+        "docs.port.io, sso-rbac/ownership and sso-rbac/rbac/as-blueprints, each in a part",
+        True,
+        _teams_of_a_person,
+        "users_own_by_team",
     ),
     Probe("users.fields", "Are users cut down to the fields that were asked for?", _OPENAPI, True, _ids),
     Probe("users.roles", "Do users say the names of the roles that they have?", _OPENAPI, True, _roles),

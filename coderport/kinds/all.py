@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from coderport.catalog import meaning
-from coderport.catalog.blueprint import Blueprint, ordered
+from coderport.catalog.blueprint import Blueprint, Ownership, ordered
 from coderport.catalog.values import Entity, Held
 from coderport.errors import SettingsError
 from coderport.kinds import (
@@ -86,14 +86,26 @@ RELATIONS_WITH_TARGET: Mapping[str, frozenset[str]] = {
 """Per blueprint the relations that are ours where the kind that they lead to is there."""
 
 
+OWNERSHIPS: Mapping[str, Ownership] = {workspace.WORKSPACE.identifier: workspace.OWNING_TEAMS}
+"""By blueprint how its entities get the teams that own them, where the settings ask for that."""
+
+
 def end_of(kind: str) -> str:
     """What is so of one that is proven gone, in words; that of an action or an answer is its template's."""
     return KIND_OF[kind].end if kind in KIND_OF else Kind.end
 
 
 def kinds_asked(settings: Settings) -> tuple[Kind[Any], ...]:
-    """The kinds that the settings of a stack ask for. SettingsError for a name that no kind has."""
-    return kinds_of(settings.kinds, settings.of_stack)
+    """The kinds that the settings of a stack ask for.
+
+    SettingsError for a name that no kind has, and where another setting needs a kind that is not among them.
+    """
+    found = kinds_of(settings.kinds, settings.of_stack)
+    if settings.owning_teams and user.KIND not in found:
+        named = () if isinstance(settings.kinds, str) else settings.kinds
+        meant = ",".join((*named, user.KIND.words[1]))
+        raise _wrong("must name users, by whom coderport:owningTeams finds the teams", meant, settings.of_stack)
+    return found
 
 
 def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None = None) -> tuple[Kind[Any], ...]:
@@ -105,11 +117,7 @@ def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None
         return KINDS
     asked = set() if names == "default" else {each.strip().lower() for each in names}
     if unknown := {word for word in asked if not any(each.is_called(word) for each in KINDS)}:
-        # The provider loads this module, and has no need for settings.
-        from coderport.settings.problem import Problem
-        from coderport.settings.problems import report
-        from coderport.settings.remedies import placeholder_of
-        from coderport.terminal.placeholder import NO_STACK
+        from coderport.settings.remedies import placeholder_of  # see `_wrong`
 
         known = sorted(each.words[1] for each in KINDS)
         like = [found for each in sorted(unknown) if (found := nearest(each, known))]
@@ -119,9 +127,18 @@ def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None
         meant = [
             (nearest(each, known) or placeholder_of("kinds")) if each in unknown else each for each in sorted(asked)
         ]
-        problem = Problem(("kinds",), reason, meant=",".join(dict.fromkeys(meant)))
-        raise SettingsError(report([problem], stack or NO_STACK))
+        raise _wrong(reason, ",".join(dict.fromkeys(meant)), stack)
     return tuple(each for each in KINDS if each.always or any(map(each.is_called, asked)))
+
+
+def _wrong(reason: str, meant: str, stack: str | None) -> SettingsError:
+    # The provider loads this module, and has no need for settings.
+    from coderport.settings.problem import Problem
+    from coderport.settings.problems import report
+    from coderport.terminal.placeholder import NO_STACK
+
+    problem = Problem(("kinds",), reason, meant=meant)
+    return SettingsError(report([problem], stack or NO_STACK))
 
 
 def blueprints_of(kinds: Iterable[Kind[Any]]) -> tuple[Blueprint, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
-from coderport.catalog.blueprint import Blueprint, Property, Relation
+from coderport.catalog.blueprint import Blueprint, Ownership, Property, Relation
 from coderport.catalog.identifiers import (
     GROUPS,
     ORGANIZATIONS,
@@ -177,6 +177,10 @@ WORKSPACE = Blueprint(
         ),
     ),
 )
+
+
+OWNING_TEAMS = Ownership(path="owner.port_user", title="Owning Teams")
+"""By it, a workspace is owned by the teams in Port of the person whose it is."""
 
 
 def workspace_entity(

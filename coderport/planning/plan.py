@@ -45,6 +45,7 @@ from coderport.planning.notes import (
     notes_on_taking_over,
     notes_on_unkept,
 )
+from coderport.planning.owning_teams import notes_on_ownership, owned_by_teams
 from coderport.planning.past import Past, known_of
 from coderport.planning.siblings import unkept_templates
 from coderport.port.integrations import Integration
@@ -182,7 +183,8 @@ def judge(
     )
     asked = {each.name for each in read.kinds}
     keepers = keepers_of(settings, memory, held, asked, going, actions, answers)
-    blueprints = blueprints_of(each for each in KINDS if each.name in asked | keepers.keys())
+    several = blueprints_of(each for each in KINDS if each.name in asked | keepers.keys())
+    blueprints = owned_by_teams(several, settings, held.blueprints)
     verdict = combined(
         *_definitions(settings, past, blueprints, wanted, actions, answers),
         former_verdict(settings, held, asked, going),
@@ -235,6 +237,7 @@ def judge(
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),
             *notes_on_leaving(leaving),
+            *notes_on_ownership(blueprints, settings, held.blueprints),
             *notes_on_unkept([each for each in actions if each.identifier in of_unkept], settings.of_stack),
             *(notes_on_staying(keepers) if managed and not going.refused else ()),
         ),

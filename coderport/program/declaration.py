@@ -115,6 +115,7 @@ def _blueprint(
             for each in blueprint.relations
         }
         or None,
+        ownership=None if blueprint.ownership is None else port.BlueprintOwnershipArgs(**blueprint.ownership.to_port()),
         opts=options,
     )
 

@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
             import_messages()
             import asyncio
 
-            from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS, RELATIONS_WITH_TARGET
+            from coderport.kinds.all import DECLARED_PROPERTIES, DECLARED_RELATIONS, OWNERSHIPS, RELATIONS_WITH_TARGET
             from coderport.provider.process import serve
             from coderport.provider.server import PortProvider
             from coderport.transport.loopback import spare
@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> None:
         properties=DECLARED_PROPERTIES,
         relations=DECLARED_RELATIONS,
         with_target=RELATIONS_WITH_TARGET,
+        ownerships=OWNERSHIPS,
         engine_address=address,
     )
     spare(os.environ)

@@ -9,6 +9,7 @@ from typing import Any
 import stamina
 
 from coderport.catalog import resource_types
+from coderport.catalog.blueprint import Ownership
 from coderport.catalog.overlay import merged, restricted
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
@@ -37,7 +38,7 @@ class BlueprintResource:
 
     `properties` and `relations` name by blueprint what is ours: an import of one of these leaves out what
     others added, or the next update would take it for ours and remove it. `with_target` are relations of ours that come
-    and go with the blueprint that they lead to.
+    and go with the blueprint that they lead to, `ownerships` what is ours where the settings ask for it.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class BlueprintResource:
         properties: Mapping[str, frozenset[str]],
         relations: Mapping[str, frozenset[str]],
         with_target: Mapping[str, frozenset[str]],
+        ownerships: Mapping[str, Ownership],
     ) -> None:
         self._client = client
         self._holdings = holdings
         self._properties = properties
         self._relations = relations
         self._with_target = with_target
+        self._ownerships = ownerships
 
     def problems(self, inputs: Properties) -> list[Problem]:
         """What of the inputs cannot be accepted."""
@@ -64,7 +67,7 @@ class BlueprintResource:
         live = await self._holdings.blueprint(_identifier(state))
         if live is None:
             return {"identifier": Kind.ADD}
-        new, old = body(news), self._once(state)
+        new, old = body(news), self._once(state, live)
         refuse_conflicts(live, new)
         recorded = differences(body(state.outputs), new, old) if state.outputs else {}
         found = {**recorded, **differences(live, new, old)}
@@ -112,18 +115,25 @@ class BlueprintResource:
             outputs["createCatalogPage"] = state.outputs["createCatalogPage"]
         return Found(live["identifier"], inputs, outputs)
 
-    def _once(self, state: Recorded) -> Mapping[str, Any]:
-        """What the program stated before, so that what it states no longer is removed.
+    def _once(self, state: Recorded, live: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the program stated before, so that what it states no longer is removed from the `live` blueprint.
 
-        Of the blueprints of the catalog only relations that come and go with their target: their old inputs can hold
-        what others added (after an import, or a refresh by the stock provider), and the judge of a run does not see
-        them.
+        Of the blueprints of the catalog only relations that come and go with their target, and an ownership that Port
+        still has as we state it: their old inputs can hold what others added (after an import, or a refresh by the
+        stock provider), and the judge of a run does not see them.
         """
         old = body(state.inputs)
-        if old.get("identifier") not in self._properties:
+        identifier = str(old.get("identifier"))
+        if identifier not in self._properties:
             return old
-        ours = self._with_target.get(old["identifier"], frozenset())
-        return {"relations": {key: each for key, each in (old.get("relations") or {}).items() if key in ours}}
+        related = self._with_target.get(identifier, frozenset())
+        once: dict[str, Any] = {
+            "relations": {key: each for key, each in (old.get("relations") or {}).items() if key in related}
+        }
+        ownership = self._ownerships.get(identifier)
+        if ownership is not None and ownership.is_live(old) and ownership.is_live(live):
+            once["ownership"] = live["ownership"]
+        return once
 
     def _declared(self, live: Mapping[str, Any]) -> Mapping[str, Any]:
         identifier = live["identifier"]
@@ -141,7 +151,7 @@ class BlueprintResource:
         if live is None:
             written = await self._create(news)
         else:
-            written = await self._replace(live, body(news), self._once(state))
+            written = await self._replace(live, body(news), self._once(state, live))
         return blueprint_values.outputs(news, stamps_of(written))
 
     async def _replace(

@@ -16,6 +16,7 @@ import httpx
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from coderport.catalog.blueprint import Ownership
 from coderport.errors import CoderportError, SettingsError
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRateLimited, PortRejected, PortUnauthorized, PortUnreachable
@@ -68,8 +69,8 @@ class Unsupported(CoderportError):
 class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
     """The provider for the package `port`.
 
-    `properties` and `relations` name by blueprint what is ours even where the program gives no value, `with_target` the
-    relations that are ours where the program states them.
+    `properties` and `relations` name by blueprint what is ours even where the program gives no value, `with_target` and
+    `ownerships` the relations and the ownership that are ours where the program states them.
     `transport` and `idle` are for tests: another way to Port, and how long a batch waits for more.
     """
 
@@ -79,6 +80,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
         properties: Mapping[str, frozenset[str]] | None = None,
         relations: Mapping[str, frozenset[str]] | None = None,
         with_target: Mapping[str, frozenset[str]] | None = None,
+        ownerships: Mapping[str, Ownership] | None = None,
         engine_address: str = "",
         environ: Mapping[str, str] = os.environ,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -87,6 +89,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._properties = properties or {}
         self._relations = relations or {}
         self._with_target = with_target or {}
+        self._ownerships = ownerships or {}
         self._engine_address = engine_address
         self._environ = environ
         self._transport = transport
@@ -167,6 +170,7 @@ class PortProvider(provider_pb2_grpc.ResourceProviderServicer):
                     properties=self._properties,
                     relations=self._relations,
                     with_target=self._with_target,
+                    ownerships=self._ownerships,
                 ),
                 entity.TOKEN: EntityResource(
                     self._client,

@@ -178,6 +178,7 @@ class Settings(PortAccess, CoderAccess):
         default=timedelta(hours=24), alias="volatileRefresh"
     )
     actions: Annotated[Actions, BeforeValidator(json_object)] = Actions()
+    owning_teams: bool = Field(default=False, alias="owningTeams")
     answers: Annotated[tuple[Part, ...], AfterValidator(each_once), BeforeValidator(json_list)] = ()
     daily_cost: Annotated[int, Field(alias="dailyCost", ge=1), BeforeValidator(number)] = 10
     keep_runs: Annotated[int, Field(ge=0, le=1000), BeforeValidator(number)] = Field(default=20, alias="keepRuns")
@@ -200,6 +201,8 @@ class Settings(PortAccess, CoderAccess):
         no_part_in_the_catalog = {"keep_runs", "history", "live", *SOURCES}
         if self.kinds == "default":  # as the versions had it that knew no others
             no_part_in_the_catalog.add("kinds")
+        if not self.owning_teams:
+            no_part_in_the_catalog.add("owning_teams")
         if not self.answers:
             no_part_in_the_catalog |= {"answers", "daily_cost"}
         no_part_in_the_catalog |= {"coder_session_token", "coder_headers", "port_client_secret"}

@@ -13,6 +13,7 @@ from typing import Any
 from coderport.emulators.port import runs
 from coderport.emulators.port.forms import with_values
 from coderport.emulators.port.inputs import entity_context
+from coderport.emulators.port.owning import teams_of
 from coderport.emulators.port.people import User, by_id
 from coderport.emulators.port.problems import Problem
 from coderport.emulators.port.records import Entity, Json
@@ -30,7 +31,7 @@ def may_execute(store: Store, action: Json, user: User | None, inputs: Json, ent
     rule: Json = store.action_permissions[action["identifier"]]["execute"]
     policy = rule.get("policy")
     if policy is None:
-        return user is None or _is_named(rule, user, entity)
+        return user is None or _is_named(store, rule, user, entity)
     context = _policy_context(store, action, user, inputs, entity)
     return any(value is True for value in _conditions(store, policy, context))
 
@@ -41,7 +42,7 @@ def approvers(store: Store, run: Run) -> list[User]:
     entity = _entity(store, run)
     policy = rule.get("policy")
     if policy is None:
-        return [user for user in store.users.values() if _is_named(rule, user, entity)]
+        return [user for user in store.users.values() if _is_named(store, rule, user, entity)]
     executor = by_id(store.users, run.by)
     context = _policy_context(store, run.action, executor, run.properties, entity)
     listed: set[str] = set()
@@ -102,10 +103,10 @@ def _entity(store: Store, run: Run) -> Entity | None:
     return store.find((run.blueprint["identifier"], run.entity["identifier"]))
 
 
-def _is_named(rule: Json, user: User, entity: Entity | None) -> bool:
+def _is_named(store: Store, rule: Json, user: User, entity: Entity | None) -> bool:
     if user.email in rule.get("users", ()) or set(user.roles) & set(rule.get("roles", ())):
         return True
-    owning = entity.team if entity is not None and rule.get("ownedByTeam") else ()
+    owning = teams_of(store, entity) if entity is not None and rule.get("ownedByTeam") else ()
     return bool(set(user.teams) & {*rule.get("teams", ()), *owning})
 
 

@@ -90,6 +90,9 @@ class Behaviour:
     input_entity: Literal["whole", "brief"] = "whole"
     """What an entity that a person chose is in a payload: with its properties, as measured on a live Port on 2026-09-25
     (Banca-Agente-IA-demo/agentic-standard), or its identifier, title, icon and blueprint alone."""
+    users_own_by_team: bool = True
+    """Whether what inherits its ownership over a relation to ``_user`` has the teams of that person. Port's docs say
+    that entities of ``_user`` have teams, and that ownership is inherited along relations; not both in one example."""
     users_have_scim: bool = True
     """Whether a user carries `managedByScim` (OpenAPI of August 2026)."""
     most_unpaged: int = 10_000

@@ -42,6 +42,14 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class InheritedTeam:
+    """The relations that lead to whose teams an entity has, and the error code of one that sets its own."""
+
+    path: tuple[str, ...]
+    error: str
+
+
+@dataclass(frozen=True)
 class Rules:
     """What a blueprint asks of its entities, and what it adds to them on reads; compiled once per version."""
 
@@ -52,8 +60,7 @@ class Rules:
     relations: Mapping[str, Relation]
     mirrors: Mapping[str, tuple[str, ...]]
     calculations: Mapping[str, Program]
-    inherits_team: str | None
-    """The error code of an entity that sets its own team where the blueprint inherits it; None where it does not."""
+    inherited_team: InheritedTeam | None
     strict_checks: Mapping[str, Check]
     """The checks of formats as common JSON validators do them, for the properties that have one."""
 
@@ -135,7 +142,7 @@ def checked_rules(body: Mapping[str, Any], blueprints: Mapping[str, Blueprint]) 
             key: _calculation(each, f"body.calculationProperties.{key}")
             for key, each in maps["calculationProperties"].items()
         },
-        _inherits_team(body, relations),
+        _inherited_team(body, relations),
         {
             key: check
             for key, each in schema["properties"].items()
@@ -263,7 +270,7 @@ def _check_aggregation(body: Any, path: str, own: str, blueprints: Mapping[str, 
         member(each, "fromBlueprint", str, f"{path}.pathFilter")
 
 
-def _inherits_team(body: Mapping[str, Any], relations: Mapping[str, Relation]) -> str | None:
+def _inherited_team(body: Mapping[str, Any], relations: Mapping[str, Relation]) -> InheritedTeam | None:
     code = "team_inheritance_enabled"
     ownership = member(body, "ownership", dict, "body") if body.get("ownership") is not None else {}
     inherited = body.get("teamInheritance")
@@ -274,6 +281,7 @@ def _inherits_team(body: Mapping[str, Any], relations: Mapping[str, Relation]) -
     if not inherited:
         return None
     path = member(typed(inherited, dict, "body.teamInheritance"), "path", str, "body.ownership", required=True)
-    if path.split(".")[0] not in relations:
+    steps = tuple(path.split("."))
+    if steps[0] not in relations:
         raise invalid("body.ownership.path", "must start with a relation of the blueprint")
-    return code
+    return InheritedTeam(steps, code)

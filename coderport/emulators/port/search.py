@@ -113,7 +113,7 @@ def _rule(store: Store, rule: Any, path: str, depth: int) -> Predicate:
     name = member(rule, "property", str, path, required=True)
     if name.startswith("$"):
         one_of(name, META, f"{path}.property")
-        return lambda entity: compare(meta_value(entity, name))
+        return lambda entity: compare(meta_value(store, entity, name))
     return lambda entity: compare(property_value(store, entity, name))
 
 

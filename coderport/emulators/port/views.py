@@ -10,6 +10,7 @@ from typing import Any, Final
 from coderport.emulators.port.aggregating import aggregated, aggregations_of
 from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.blueprints import Rules
+from coderport.emulators.port.owning import teams_of
 from coderport.emulators.port.records import META, Calculated, Entity, Json, targets
 from coderport.emulators.port.store import Store
 
@@ -45,7 +46,7 @@ def entity_json(store: Store, entity: Entity, look: Look) -> Json:
         "title": entity.title,
         "icon": entity.icon,
         "blueprint": entity.blueprint,
-        "team": list(entity.team),
+        "team": list(entity.team if look.as_written else teams_of(store, entity)),
         "properties": properties,
         "relations": relations,
         "createdAt": entity.created_at,
@@ -134,9 +135,9 @@ def _aggregated(store: Store, entity: Entity) -> Json:
     return values
 
 
-def meta_value(entity: Entity, name: str) -> Any:
+def meta_value(store: Store, entity: Entity, name: str) -> Any:
     """The value of ``$identifier`` and its like; KeyError for a name that is none."""
-    value = getattr(entity, META[name])
+    value = teams_of(store, entity) if META[name] == "team" else getattr(entity, META[name])
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -147,7 +148,7 @@ def _mirrored(store: Store, entities: Sequence[Entity], steps: Sequence[str]) ->
         rules = store.blueprints[entities[0].blueprint].rules
         relation = rules.relations.get(step)
         if relation is None or at == len(steps) - 1:
-            values = [_value(entity, step) for entity in entities]
+            values = [_value(store, entity, step) for entity in entities]
             return values if many else values[0]
         many = many or relation.many
         found = [
@@ -161,9 +162,9 @@ def _mirrored(store: Store, entities: Sequence[Entity], steps: Sequence[str]) ->
     return None
 
 
-def _value(entity: Entity, name: str) -> Any:
+def _value(store: Store, entity: Entity, name: str) -> Any:
     if name in META:
-        return meta_value(entity, name)
+        return meta_value(store, entity, name)
     if name in entity.relations:
         return entity.relations[name]
     return entity.properties.get(name)

@@ -157,8 +157,8 @@ def _team(rules: Rules, body: Json, before: Entity | None, nullable: bool) -> tu
     if value is None or value == "":
         return ()
     team = (value,) if isinstance(value, str) else tuple(strings(value, "body.team"))
-    if team and rules.inherits_team:
-        raise Problem(422, rules.inherits_team, "body.team cannot be set: the blueprint inherits its team")
+    if team and rules.inherited_team:
+        raise Problem(422, rules.inherited_team.error, "body.team cannot be set: the blueprint inherits its team")
     return team
 
 
