@@ -58,8 +58,9 @@ def text_of(files: Path) -> dict[str, tuple[str, bool]]:
 
 
 def test_the_template_is_what_the_script_writes(tmp_path: Path) -> None:
-    for file in template_files(tmp_path):
-        file.write()
+    for _ in range(2):
+        for file in template_files(tmp_path):
+            file.write()
     assert text_of(ROOT / TEMPLATE) == text_of(tmp_path), "run .venv/bin/python scripts/write_template.py"
 
 

@@ -73,13 +73,15 @@ def shared_files_of(folder: Path) -> Iterator[Amended]:
 def template_files(folder: Path) -> Iterator[ProjectFile]:
     """The Pulumi template: what makes a project, with gaps that `pulumi new` fills, and the values that it asks for.
 
-    `pulumi new` puts name and description into the gaps, and takes the block `template` out. The version that is
+    It is the same whatever the folder has. `pulumi new` puts name and description into the gaps, and takes the block `template` out. The version that is
     installed is not known to it, so coderport is not pinned.
     """
-    for file in files_of(folder, "${PROJECT}"):
-        yield replace(file, text=_template(file.text)) if file.path.name == "Pulumi.yaml" else file
+    empty = folder / "none"
+    for file in files_of(empty, "${PROJECT}"):
+        text = _template(file.text) if file.path.name == "Pulumi.yaml" else file.text
+        yield replace(file, path=folder / file.path.relative_to(empty), text=text)
     yield ProjectFile(folder / "requirements.txt", "coderport\n")
-    yield ProjectFile(folder / ".gitignore", gitignore(folder / "none").text)
+    yield ProjectFile(folder / ".gitignore", gitignore(empty).text)
 
 
 def _template(description: str) -> str:
