@@ -29,6 +29,7 @@ from benchmarks.live import FULL as LIVE
 from benchmarks.live import SMALL as LIVE_SMALL
 from benchmarks.live import Load, keep_measured
 from benchmarks.measuring import Notebook
+from benchmarks.priced import before, priced
 from benchmarks.project import project
 from benchmarks.rivals import at_once, ocean, one_by_one
 from benchmarks.rows import Results, Row
@@ -36,7 +37,7 @@ from coderport.engine import CliInfo, drop_real_life, obtain_cli
 from coderport.stack.project_file import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
-PARTS = ("project", "memory", "one-by-one", "ocean", "churn", "live")
+PARTS = ("project", "prices", "before", "memory", "one-by-one", "ocean", "churn", "live")
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def main() -> int:
                 failures.append(f"{what}: {error}")
                 console.print(f"{what} could not be measured: {error}", style="red", markup=False)
             console.print(f"{what}: {perf_counter() - begun:.0f} s", style="dim")
-    results.put([*ratios(results.figures()), *goals(results.figures())])
+    results.put_judged([*ratios(results.figures()), *goals(results.figures())])
     rows = list(results)
     page.show(rows, console if console.is_terminal else Console(width=120))
     if extent.documented:
@@ -103,7 +104,10 @@ def _parts(
     for size in sizes:
         # What does nothing tells little more at sizes beyond the goals', and takes as long.
         found.append(("project", size, partial(project, size, notebook, cli, idle=size <= main)))
+        if size <= main:
+            found.append(("prices", size, partial(priced, size, notebook, cli)))
         if size == main:
+            found.append(("before", size, partial(before, size, notebook, cli)))
             found.append(("memory", size, partial(at_once, size, notebook, cli)))
         found.append(("ocean", size, partial(ocean, size, notebook)))
         found.append(("one-by-one", size, partial(one_by_one, size, notebook, extent.one_by_one)))

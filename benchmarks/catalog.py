@@ -45,7 +45,8 @@ def held(servers: Servers) -> Catalog:
 
     async def read() -> Catalog:
         async with PortClient(servers.port_url, servers.port_client_id, servers.port_client_secret) as port:
-            blueprints = [await port.blueprint(each.identifier) or {} for each in BLUEPRINTS]
+            found = [await port.blueprint(each.identifier) for each in BLUEPRINTS]
+            blueprints = [each for each in found if each is not None]
             entities = [
                 {
                     "identifier": entity.identifier,
@@ -54,8 +55,8 @@ def held(servers: Servers) -> Catalog:
                     "properties": _given(entity.properties),
                     "relations": _given(entity.relations),
                 }
-                for each in BLUEPRINTS
-                async for entity in port.entities(each.identifier)
+                for each in blueprints
+                async for entity in port.entities(each["identifier"])
             ]
         return Catalog(tuple(map(_declared, blueprints)), tuple(entities))
 

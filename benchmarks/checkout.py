@@ -23,21 +23,30 @@ _FOLDERS = ("coderport", "plugins")
 
 @dataclass(frozen=True)
 class Checkout:
-    """`folder` is where a user would stand; `environment` names the servers, the state and the passphrase."""
+    """`folder` is where a user would stand; `environment` names the servers, the state and the passphrase.
+
+    `python` is the interpreter that has the project's requirements.
+    """
 
     folder: Path
     environment: dict[str, str]
+    python: str = sys.executable
 
     def command(self, *arguments: str, expected: int = 0) -> Measured:
         """Runs `python -m coderport …` on the stack to its end, as a user would type it."""
         name, *rest = arguments
-        line = [sys.executable, "-m", "coderport", name, "--stack", STACK, "--json", *rest]
+        line = [self.python, "-m", "coderport", name, "--stack", STACK, "--json", *rest]
         return measured(line, folder=self.folder, environment=self.environment, expected=expected)
+
+    def configure(self, key: str, value: str) -> None:
+        """Sets a value of the stack's config."""
+        line = [self.python, "-m", "coderport", "pulumi", "--", "config", "set", f"coderport:{key}", value]
+        measured([*line, "--stack", STACK], folder=self.folder, environment=self.environment)
 
     def script(self, module: str, *arguments: str, expected: int = 0) -> Measured:
         """Runs a module of the benchmark to its end, with this checkout's project."""
         environment = {**self.environment, "PYTHONPATH": _path(self.folder)}
-        line = [sys.executable, "-m", module, *arguments]
+        line = [self.python, "-m", module, *arguments]
         return measured(line, folder=self.folder, environment=environment, expected=expected)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks import names
 from benchmarks.names import figure
 from benchmarks.processes import PROGRAM
-from benchmarks.rows import Figures, Row, judged
+from benchmarks.rows import RATIO, Figures, Row, judged
 from benchmarks.servers import TEMPLATES
 
 MAIN = 10_000
@@ -54,7 +54,7 @@ def ratios(figures: Figures) -> list[Row]:
         ),
     )
     return [
-        Row(f"ratio · {name}", size, round(value / beside, 1), "×")
+        Row(f"{RATIO}{name}", size, round(value / beside, 1), "×")
         for name, value, beside in pairs
         if value is not None and beside
     ]
@@ -69,6 +69,7 @@ class _Goals:
         yield from self._requests()
         yield from self._times()
         yield from self._growth()
+        yield from self._real_prices()
         yield from self._most(names.CHURN, names.NOT_WHOLE, "reads that were not whole", "of 1", 0.01)
         yield from self._live()
 
@@ -101,7 +102,6 @@ class _Goals:
         yield from self._ratio(names.FIRST, "time, beside a provider that does nothing", first, idle, 1.15)
         yield from self._ratio(names.FIRST, "time, beside one by one", first, self._one_by_one(), 0.5)
         reads, bare = self._wall(names.READS), self._wall(names.BARE)
-        yield from self._ratio(names.SYNC, "time, beside one read of both", self._wall(names.SYNC), reads, 1.5)
         changed = self._wall(names.SYNC_CHANGED)
         yardstick = None if reads is None or bare is None else reads + bare
         yield from self._ratio(names.SYNC_CHANGED, "time, beside both reads and a bare CLI", changed, yardstick, 1.3)
@@ -122,6 +122,20 @@ class _Goals:
         each = [(self._wall(names.FIRST, size) or 0.0) / size for size in (sizes[0], sizes[-1])]
         what = f"time for each workspace, beside that at {sizes[0]:,}"
         yield judged(f"goal · {names.FIRST}: {what}", sizes[-1], each[1] / each[0], "×", 1.3)
+
+    def _real_prices(self) -> Iterator[Row]:
+        """Beside what it was, and beside both reads, with a Coder whose answers take what they take on a real one."""
+        for case, at_most in ((names.FIRST, 0.55), (names.AGAIN, 0.7), (names.SYNC_CHANGED, 0.7)):
+            now, then = self._wall(names.priced(case)), self._wall(names.before(case))
+            yield from self._ratio(names.priced(case), f"time, beside {names.REVISION}", now, then, at_most)
+        for size in (1_000, self.size):
+            sync, reads = (self._wall(names.priced(case), size) for case in (names.SYNC, names.READS))
+            if sync and reads:
+                what = f"goal · {names.priced(names.SYNC)}: time, beside one read of both"
+                yield judged(what, size, sync / reads, "×", 1.2)
+        for case in (names.FIRST, names.AGAIN):
+            what = names.memory(names.ALL)
+            yield from self._most(names.priced(case), what, what, "MB", 1_500)
 
     def _most(self, case: str, measured: str, what: str, unit: str, at_most: float) -> Iterator[Row]:
         value = self.figures.number(figure(case, measured), self.size)

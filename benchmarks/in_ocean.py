@@ -1,10 +1,11 @@
 """Ocean's own client upserts a catalog: runs in a virtual environment with `port-ocean`, apart from the project's.
 
-    python in_ocean.py CATALOG [changed]
+    python in_ocean.py CATALOG [changed | again]
 
 The client's pieces are put together as the framework does it, with the defaults of the installed version, and called as
 its applier of entities calls them: blueprint by blueprint, all batches at once. (Before its upserts a resync of Ocean
 also asks Port what exists; that is not done here.) Prints seconds, entities, version and whether it writes in bulk.
+With `again` it does so once more for each line of standard input, from the file as it is by then, in one process.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def _client() -> Any:
     return PortClient(address, client_id, os.environ["PORT_CLIENT_SECRET"], "bench", "coder", "0.0.0")
 
 
-async def _upsert(entities: list[Any]) -> tuple[float, bool]:
+async def _upsert(client: Any, entities: list[Any]) -> tuple[float, bool]:
     """Seconds, and whether it wrote in bulk."""
-    client, options = _client(), PortAppConfig().get_port_request_options()
+    options = PortAppConfig().get_port_request_options()
     in_bulk = hasattr(client, "upsert_entities_in_batches")
     begun = perf_counter()
     for blueprint in dict.fromkeys(each.blueprint for each in entities):
@@ -60,17 +61,26 @@ async def _upsert(entities: list[Any]) -> tuple[float, bool]:
     return perf_counter() - begun, in_bulk
 
 
-def main() -> None:
-    """Upserts the entities of the catalog's file, or those that changed."""
-    logger.remove()
+async def _told(client: Any, *, changed: bool) -> None:
+    """Upserts the entities of the catalog's file, or those that changed, and prints what came of it."""
     catalog = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    changed = set(catalog["changed"]) if "changed" in sys.argv[2:] else None
-    chosen = [each for each in catalog["entities"] if changed is None or each["identifier"] in changed]
-    seconds, in_bulk = asyncio.run(_upsert([Entity.parse_obj({"icon": None, **each}) for each in chosen]))
-    print(
-        json.dumps({"seconds": seconds, "entities": len(chosen), "version": version("port-ocean"), "in_bulk": in_bulk})
-    )
+    names = set(catalog["changed"]) if changed else None
+    chosen = [each for each in catalog["entities"] if names is None or each["identifier"] in names]
+    seconds, in_bulk = await _upsert(client, [Entity.parse_obj(each) for each in chosen])
+    told = {"seconds": seconds, "entities": len(chosen), "version": version("port-ocean"), "in_bulk": in_bulk}
+    print(json.dumps(told), flush=True)
+
+
+async def main() -> None:
+    """Once, or for each line of standard input."""
+    logger.remove()
+    client, how = _client(), sys.argv[2:]
+    if "again" not in how:
+        await _told(client, changed="changed" in how)
+        return
+    for _ in iter(sys.stdin.readline, ""):
+        await _told(client, changed=False)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -5,7 +5,8 @@
 
 Emulators in this process, the project's own `up` and `live` in others. The lag is measured from outside: from the time
 at which something happens in Coder to the moment at which Port holds it, looked at every 20 ms. Then the same happens
-with a `sync` that begins again whenever it has ended, in place of `live`.
+with something else in place of `live`: a `sync` every ten minutes, one that begins again whenever it has ended, and
+Ocean's client with all that Coder has, again and again.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -31,10 +32,12 @@ from rich.console import Console
 from benchmarks import names
 from benchmarks.checkout import STACK, Checkout, checkout
 from benchmarks.curves import Curve, svg
-from benchmarks.errors import BenchError
+from benchmarks.errors import BenchError, RivalMissing
+from benchmarks.live_ways import Rounds, resyncing, syncing
 from benchmarks.measuring import Notebook
 from benchmarks.page import BEGIN, END
 from benchmarks.processes import processor_seconds
+from benchmarks.rivals import ocean_python
 from benchmarks.rows import Results, Row
 from benchmarks.servers import Servers
 from coderport.emulators.pair import Pair
@@ -48,6 +51,7 @@ LOOK_SECONDS = 0.02
 RENAME_SECONDS = 5.0
 LATENCY_MS = 20
 PATIENCE = 120.0
+"""Seconds after which an event counts as one that never arrives."""
 W = WORKSPACE.identifier
 
 
@@ -65,10 +69,10 @@ class Lags:
 
 
 class Watched:
-    """What has happened in Coder and is not yet in Port."""
+    """What has happened in Coder and is not yet in Port; after `patience` (s) it counts as never."""
 
-    def __init__(self, pair: Pair) -> None:
-        self._pair = pair
+    def __init__(self, pair: Pair, patience: float = PATIENCE) -> None:
+        self._pair, self.patience = pair, patience
         self._open: list[tuple[float, str, str, object, Lags]] = []
         self._lock = threading.Lock()
 
@@ -88,7 +92,7 @@ class Watched:
             held = self._pair.port.entity(W, workspace)
             if held is not None and held["properties"].get(name) == value:
                 lags.seconds.append(time.monotonic() - at)
-            elif time.monotonic() - at > PATIENCE:
+            elif time.monotonic() - at > self.patience:
                 lags.late += 1
             else:
                 still.append((at, workspace, name, value, lags))
@@ -150,44 +154,26 @@ def happen(pair: Pair, watched: Watched, seconds: float, per_second: float) -> t
             watched.expect(one, "name", f"renamed-{number}", renames)
         watched.look()
         time.sleep(LOOK_SECONDS)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + watched.patience
     while len(watched) and time.monotonic() < deadline:
         watched.look()
         time.sleep(LOOK_SECONDS)
     return builds, renames
 
 
-@contextmanager
-def syncing(project: Checkout) -> Iterator[Callable[[], int]]:
-    """`sync` again and again; the number of those that have ended. BenchError where one fails."""
-    stop, ended = threading.Event(), 0
-
-    def work() -> None:
-        nonlocal ended
-        while not stop.is_set():
-            project.command("sync")
-            ended += 1
-
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work)
-        try:
-            yield lambda: ended
-        finally:
-            stop.set()
-            running.result()
-
-
 @dataclass(frozen=True)
-class Looped:
-    """What the same happenings looked like with a `sync` in a loop in place of `live`."""
+class Beside:
+    """What the same happenings looked like with something else in place of `live`; requests are of a whole minute."""
 
+    way: str
     seconds: float
-    syncs: int
+    rounds: int
     builds: int
     builds_p50: float | None
     builds_p99: float | None
     builds_late: int
     coder_requests_most: int
+    port_requests: float
 
 
 @dataclass(frozen=True)
@@ -208,28 +194,33 @@ class Measured:
     idle_core: float
     idle_coder_requests: float
     memory_mb: float
-    looped: Looped
+    port_requests: float
+    beside: tuple[Beside, ...]
 
 
 @dataclass(frozen=True)
 class Load:
-    """A Coder of so many workspaces, with builds for so long; `name` is that of the results' files."""
+    """A Coder of so many workspaces, with builds for so long; `name` is that of the results' files.
+
+    `scheduled` is the time between two runs of `sync` on a schedule, of which one is waited for.
+    """
 
     name: str
     workspaces: int
     seconds: float
     per_second: float
     looped_seconds: float
+    scheduled: float
 
 
-FULL = Load("live", 10_000, 600.0, 5.0, 300.0)
-SMALL = Load("live-small", 300, 60.0, 2.0, 20.0)
+FULL = Load("live", 10_000, 600.0, 5.0, 300.0, 600.0)
+SMALL = Load("live-small", 300, 60.0, 2.0, 20.0, 20.0)
 
 
 def keep_measured(load: Load, notebook: Notebook) -> Measured:
     """Measures, keeps the figures and the curve in files of their own, and puts the rows into the notebook."""
-    found, builds, looped = measure(load)
-    drawn = lag_curve(builds, looped)
+    found, lags = measure(load, notebook)
+    drawn = lag_curve(lags)
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{load.name}.json").write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
     (RESULTS / f"{load.name}.svg").write_text(drawn, encoding="utf-8")
@@ -250,9 +241,13 @@ def _document(found: Measured, drawn: str) -> None:
         f"{found.seconds / 60:g} minutes: half of the builds were in Port within {found.builds_p50} s, "
         f"99 of 100 within {found.builds_p99} s. "
         f"Coder had {found.coder_requests_most} requests in a minute at most.\n"
-        f"With a `sync` that began again whenever it had ended ({found.looped.syncs} in "
-        f"{found.looped.seconds / 60:g} minutes), it was {found.looped.builds_p50} s and {found.looped.builds_p99} s.\n"
-        f"{END}"
+        + "".join(
+            f"With {each.way} ({each.rounds} in {each.seconds / 60:g} minutes) it was {each.builds_p50} s and "
+            f"{each.builds_p99} s; Coder had {each.coder_requests_most} requests in a minute at most, Port "
+            f"{each.port_requests:g} in a minute (with `live` {found.port_requests:g}).\n"
+            for each in found.beside
+        )
+        + f"{END}"
     )
     document.write_text(f"{before}{shown}{rest.partition(END)[2]}", encoding="utf-8")
 
@@ -266,18 +261,18 @@ def rows_of(found: Measured) -> Iterator[Row]:
         (names.RENAMES_MOST, found.renames_p99, "s"),
         (names.A_MINUTE, found.coder_requests_most, "requests"),
         (names.IDLE_CORE, found.idle_core, "of a core"),
-        (names.LOOPED_HALF, found.looped.builds_p50, "s"),
-        (names.LOOPED_MOST, found.looped.builds_p99, "s"),
         (names.memory("service"), found.memory_mb, "MB"),
+        *((f"{names.LAG_HALF}, {each.way}", each.builds_p50, "s") for each in found.beside),
+        *((f"{names.LAG_MOST}, {each.way}", each.builds_p99, "s") for each in found.beside),
     )
     for what, value, unit in values:
         if value is not None:
             yield Row(names.figure(names.LIVE, what), found.workspaces, value, unit)
 
 
-def lag_curve(live: Lags, looped: Lags) -> str:
-    """The drawing of what share of the events is slower than how many seconds."""
-    curves = [Curve("live", _slower(live)), Curve("sync in a loop", _slower(looped), beside=True)]
+def lag_curve(lags: Mapping[str, Lags]) -> str:
+    """The drawing of what share of the events is slower than how many seconds, by the way; the first is `live`."""
+    curves = [Curve(way, _slower(each), beside=number > 0) for number, (way, each) in enumerate(lags.items())]
     return svg("Lag of builds: one of so many is slower", "s", curves, across="one of so many")
 
 
@@ -288,33 +283,34 @@ def _slower(lags: Lags) -> tuple[tuple[float, float], ...]:
     return tuple((1 / (1 - share), lags.percentile(share) or 0.01) for share in shares)
 
 
-def measure(load: Load) -> tuple[Measured, Lags, Lags]:
-    """One run: a first `up`, then `live` while things happen, then idle, then a `sync` in a loop in its place."""
-    cli = obtain_cli(print)
-    workspaces, seconds, per_second = load.workspaces, load.seconds, load.per_second
+def measure(load: Load, notebook: Notebook) -> tuple[Measured, dict[str, Lags]]:
+    """One run: a first `up`, then `live` while things happen, then idle, then the other ways in its place.
+
+    The lags of builds are by the way.
+    """
+    cli = obtain_cli(notebook.console.print)
+    workspaces, per_second = load.workspaces, load.per_second
     port = PortEmulator(seed=3, rate_limits=1.0, latency_ms=LATENCY_MS)
     with Pair(port=port, seed=3, workspaces=workspaces, templates=max(4, workspaces // 200)) as pair:
         project = checkout("live", Servers(pair.describe(), os.getpid()), cli)
         project.command("up")
         pair.coder.set_prices()
         with living(project) as (process, _):
-            pair.coder.log.reset()
-            builds, renames = happen(pair, Watched(pair), seconds, per_second)
-            busy = _most_in_a_minute(pair)
+            _reset(pair)
+            builds, renames = happen(pair, Watched(pair), load.seconds, per_second)
+            busy, asked = _most_in_a_minute(pair), _of_port(pair, load.seconds)
             used, before, began = processor_seconds(process.pid), pair.coder.log.total, time.monotonic()
-            time.sleep(30 if seconds < 300 else 120)
+            time.sleep(30 if load.seconds < 300 else 120)
             took = time.monotonic() - began
             idle_core = round((processor_seconds(process.pid) - used) / took, 3)
             idle_requests = round((pair.coder.log.total - before) * 60 / took, 1)
             memory = _peak_mb(process.pid)
-        pair.coder.log.reset()
-        with syncing(project) as syncs:
-            looped, _ = happen(pair, Watched(pair), load.looped_seconds, per_second)
-            ended = syncs()
+        lags = {"live": builds}
+        beside = tuple(_beside(load, project, pair, notebook, lags))
         found = Measured(
             workspaces=workspaces,
             per_second=per_second,
-            seconds=seconds,
+            seconds=load.seconds,
             builds=len(builds.seconds),
             builds_p50=builds.percentile(0.5),
             builds_p99=builds.percentile(0.99),
@@ -326,17 +322,57 @@ def measure(load: Load) -> tuple[Measured, Lags, Lags]:
             idle_core=idle_core,
             idle_coder_requests=idle_requests,
             memory_mb=memory,
-            looped=Looped(
-                seconds=load.looped_seconds,
-                syncs=ended,
-                builds=len(looped.seconds),
-                builds_p50=looped.percentile(0.5),
-                builds_p99=looped.percentile(0.99),
-                builds_late=looped.late,
-                coder_requests_most=_most_in_a_minute(pair),
-            ),
+            port_requests=asked,
+            beside=beside,
         )
-    return found, builds, looped
+    return found, lags
+
+
+def _beside(load: Load, project: Checkout, pair: Pair, notebook: Notebook, lags: dict[str, Lags]) -> Iterator[Beside]:
+    """The other ways, Ocean's last: it writes over the marks by which the others know what is theirs."""
+    for way, seconds, at_work in _ways(load, project, notebook):
+        _reset(pair)
+        began = time.monotonic()
+        with at_work() as rounds:
+            builds, _ = happen(pair, Watched(pair, PATIENCE + load.scheduled), seconds, load.per_second)
+        lags[way] = builds
+        yield Beside(
+            way=way,
+            seconds=seconds,
+            rounds=rounds(),
+            builds=len(builds.seconds),
+            builds_p50=builds.percentile(0.5),
+            builds_p99=builds.percentile(0.99),
+            builds_late=builds.late,
+            coder_requests_most=_most_in_a_minute(pair),
+            port_requests=_of_port(pair, time.monotonic() - began),
+        )
+
+
+def _ways(
+    load: Load, project: Checkout, notebook: Notebook
+) -> Iterator[tuple[str, float, Callable[[], AbstractContextManager[Rounds]]]]:
+    """Each with its name, and for how long things happen."""
+    often = load.scheduled
+    every = f"a sync every {f'{often / 60:g} minutes' if often >= 60 else f'{often:g} seconds'}"
+    yield every, often, partial(syncing, project, often)
+    yield "a sync in a loop", load.looped_seconds, partial(syncing, project, 0.0)
+    try:
+        python = ocean_python(notebook)
+    except RivalMissing as error:
+        notebook.console.print(f"Ocean's way is left out: {error}", style="yellow", markup=False)
+        return
+    yield "Ocean's client in a loop", load.looped_seconds, partial(resyncing, project, python)
+
+
+def _reset(pair: Pair) -> None:
+    pair.coder.log.reset()
+    pair.port.log.reset()
+
+
+def _of_port(pair: Pair, seconds: float) -> float:
+    """The requests of a minute that Port had since its log was begun anew."""
+    return round(pair.port.log.total * 60 / seconds, 1)
 
 
 def _most_in_a_minute(pair: Pair) -> int:
@@ -360,11 +396,12 @@ def main() -> None:
     chosen = parser.parse_args()
     load = SMALL if chosen.small else FULL
     given = {"workspaces": chosen.workspaces, "seconds": chosen.seconds, "per_second": chosen.per_second}
-    if asked := {key: value for key, value in given.items() if value is not None}:
-        print(json.dumps(asdict(measure(replace(load, **asked))[0]), indent=2))
-        return
     results = Results(RESULTS / ("small.json" if chosen.small else "latest.json"), fresh=False)
-    print(json.dumps(asdict(keep_measured(load, Notebook(results, Console(stderr=True)))), indent=2))
+    notebook = Notebook(results, Console(stderr=True))
+    if asked := {key: value for key, value in given.items() if value is not None}:
+        print(json.dumps(asdict(measure(replace(load, **asked), notebook)[0]), indent=2))
+        return
+    print(json.dumps(asdict(keep_measured(load, notebook)), indent=2))
 
 
 if __name__ == "__main__":

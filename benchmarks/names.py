@@ -24,8 +24,6 @@ LAG_HALF = "lag of builds, half of them at most"
 LAG_MOST = "lag of builds, 99 of 100 at most"
 LATE = "builds that never arrived"
 RENAMES_MOST = "lag of renames, 99 of 100 at most"
-LOOPED_HALF = "lag of builds with a sync in a loop, half of them at most"
-LOOPED_MOST = "lag of builds with a sync in a loop, 99 of 100 at most"
 A_MINUTE = "Coder requests in a minute at most"
 IDLE_CORE = "processor while nothing happens"
 WALL = "wall"
@@ -38,6 +36,21 @@ OTHER_REQUESTS = "all other Port requests"
 CODER_REQUESTS = "Coder requests"
 ENGINE_RAN = "runs of the engine"
 NOT_WHOLE = "share that was not whole"
+
+
+ALL = "program, engine and provider"
+REVISION = "d10f285"
+"""The commit by which the goals for speed were set."""
+
+
+def priced(case: str) -> str:
+    """The case beside a Coder whose answers take what they take on a real one."""
+    return f"{case}, real prices"
+
+
+def before(case: str) -> str:
+    """The same case with the project as it was when the goals were set."""
+    return f"{priced(case)}, {REVISION}"
 
 
 def figure(case: str, what: str) -> str:

@@ -28,26 +28,28 @@ def project(workspaces: int, notebook: Notebook, cli: CliInfo, *, idle: bool) ->
         ours = checkout(f"project-{workspaces}", servers, cli)
         if idle:
             beside = checkout(f"idle-{workspaces}", servers, cli, provider=IDLE_PLUGIN)
-            notebook.command(names.IDLE_FIRST, workspaces, servers, lambda: _ended(beside.command("up"), "converged"))
-        first = notebook.command(names.FIRST, workspaces, servers, lambda: _ended(ours.command("up"), "converged"))
+            notebook.command(names.IDLE_FIRST, workspaces, servers, lambda: ended(beside.command("up"), "converged"))
+        first = notebook.command(names.FIRST, workspaces, servers, lambda: ended(ours.command("up"), "converged"))
         _check_port(servers, workspaces)
         notebook.put(_first_split(first, workspaces))
         before = catalog.held(servers)
-        notebook.command(names.AGAIN, workspaces, servers, lambda: _ended(ours.command("up"), "unchanged"))
+        notebook.command(names.AGAIN, workspaces, servers, lambda: ended(ours.command("up"), "unchanged"))
         if idle:
-            # By now Port holds what this stack would have written, so that the program reads as much.
-            notebook.command(names.IDLE_AGAIN, workspaces, servers, lambda: _ended(beside.command("up"), "unchanged"))
-        notebook.command(names.SYNC, workspaces, servers, lambda: _ended(ours.command("sync"), "unchanged"))
+            # By now Port holds what this stack would have written, so that the program reads as much. The other state
+            # wrote it, and the provider that does nothing finds no difference in that.
+            beside.configure("takeOver", "true")
+            notebook.command(names.IDLE_AGAIN, workspaces, servers, lambda: ended(beside.command("up"), "unchanged"))
+        notebook.command(names.SYNC, workspaces, servers, lambda: ended(ours.command("sync"), "unchanged"))
         _reads(workspaces, notebook, servers, ours)
         changes.in_coder(servers, workspaces)
-        notebook.command(names.SYNC_CHANGED, workspaces, servers, lambda: _ended(ours.command("sync"), "converged"))
+        notebook.command(names.SYNC_CHANGED, workspaces, servers, lambda: ended(ours.command("sync"), "converged"))
         after = catalog.held(servers).changed_since(before)
         catalog.keep(after, workspaces)
         _bare(workspaces, notebook, ours)
-        notebook.command(names.DRIFT, workspaces, servers, lambda: _ended(ours.command("drift"), "unchanged"))
+        notebook.command(names.DRIFT, workspaces, servers, lambda: ended(ours.command("drift"), "unchanged"))
         drifted = changes.in_port(servers, workspaces)
         report = notebook.command(
-            names.DRIFTED, workspaces, servers, lambda: _ended(ours.command("drift", expected=4), "drifted")
+            names.DRIFTED, workspaces, servers, lambda: ended(ours.command("drift", expected=4), "drifted")
         )
         found = len(said(report[0])["drift"])
         if found != drifted:
@@ -63,7 +65,8 @@ def said(run: Measured) -> dict[str, Any]:
     return answer
 
 
-def _ended(run: Measured, result: str) -> Measured:
+def ended(run: Measured, result: str) -> Measured:
+    """The run, if the command says that this is how it ended; else BenchError."""
     found = said(run)["result"]
     if found != result:
         raise BenchError(f"the command should have {result}, and says {found}: {run.output[-500:]}")

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from coderport.coder.client import CoderClient
 from coderport.coder.reading.snapshot import read_snapshot
-from coderport.kinds.all import KINDS
+from coderport.kinds.all import kinds_asked
 from coderport.planning.holdings import holdings
 from coderport.port.client import PortClient
 from coderport.settings import load_settings
@@ -28,7 +28,7 @@ async def both() -> dict[str, float]:
     between = perf_counter()
     secret = settings.port_client_secret.get_secret_value()
     async with PortClient(settings.port_base_url, settings.port_client_id, secret) as port:
-        await holdings(port, KINDS)
+        await holdings(port, kinds_asked(settings))
     return {"coder": between - begun, "port": perf_counter() - between}
 
 

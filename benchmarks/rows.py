@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+RATIO = "ratio · "
+"""How the names of ratios begin."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -53,6 +56,12 @@ class Results:
             self._rows[row.name, row.workspaces] = row
         lines = ",\n".join(json.dumps(asdict(row), ensure_ascii=False) for row in self._rows.values())
         _write(self._path, f"[\n{lines}\n]\n")
+
+    def put_judged(self, rows: Iterable[Row]) -> None:
+        """Adds goals and ratios in place of all that were judged before, by whatever rules."""
+        raw = {key: row for key, row in self._rows.items() if row.goal is None and not row.name.startswith(RATIO)}
+        self._rows = raw
+        self.put(rows)
 
     def put_profile(self, name: str, workspaces: int, profile: Mapping[str, Any]) -> None:
         """Keeps what a run's time was made of."""

@@ -1,7 +1,8 @@
 """Coder and Port emulated in a process of their own, and the benchmark's hold on them.
 
-Every answer takes 20 ms, and Port's documented rate limits hold. The process ends when its standard input closes, which
-it does with the benchmark.
+Every answer takes 20 ms, and Port's documented rate limits hold. Where it is asked for, Coder's answers take what they
+take on a real one as well, by what is asked (`coderport.emulators.coder.prices`). The process ends when its standard
+input closes, which it does with the benchmark.
 """
 
 from __future__ import annotations
@@ -110,9 +111,12 @@ class Servers:
 
 
 @contextmanager
-def served(workspaces: int) -> Iterator[Servers]:
-    """Fresh emulators until the block ends: a Coder with so many workspaces, the same ones each time; an empty Port."""
-    command = [sys.executable, "-m", "benchmarks.servers", str(workspaces)]
+def served(workspaces: int, *, priced: bool = False) -> Iterator[Servers]:
+    """Fresh emulators until the block ends: a Coder with so many workspaces, the same ones each time; an empty Port.
+
+    `priced`: Coder's answers take what they take on a real one.
+    """
+    command = [sys.executable, "-m", "benchmarks.servers", str(workspaces), *(["priced"] if priced else [])]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin and process.stdout
     try:
@@ -129,6 +133,7 @@ def main() -> None:
     """Serves until standard input closes; the first line of standard output says where."""
     port = PortEmulator(seed=SEED, rate_limits=1.0, latency_ms=LATENCY_MS)
     with Pair(port=port, seed=SEED, workspaces=int(sys.argv[1]), templates=TEMPLATES, latency_ms=LATENCY_MS) as pair:
+        pair.coder.set_prices("priced" in sys.argv[2:])
         print(json.dumps(pair.describe()), flush=True)
         sys.stdin.read()
 

@@ -19,7 +19,7 @@ from benchmarks.live import Lags, lag_curve
 from benchmarks.measuring import writes_entities
 from benchmarks.names import figure
 from benchmarks.processes import PROGRAM
-from benchmarks.rows import Figures, Results, Row, judged, read
+from benchmarks.rows import RATIO, Figures, Results, Row, judged, read
 from coderport.engine import CliInfo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +58,13 @@ def test_each_row_is_in_the_file_at_once_and_stands_in_for_the_one_before_it(tmp
     again = Results(path, fresh=False)
     again.put([judged("b", 10, 1, "s", 2)])
     assert [row.met for row in read(path)] == [None, None, True]
+
+
+def test_what_was_judged_by_other_rules_does_not_stay(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.json", fresh=True)
+    results.put([Row("a", 10, 1.0, "s"), judged("old goal", 10, 1, "s", 2), Row(f"{RATIO}old", 10, 3.0, "×")])
+    results.put_judged([judged("goal", 10, 1, "s", 2)])
+    assert [row.name for row in results] == ["a", "goal"]
 
 
 def test_ratios_are_judged_at_ten_thousand_and_growth_over_all_sizes() -> None:
@@ -153,6 +160,19 @@ def test_goals_are_judged_only_at_the_size_that_they_are_set_for() -> None:
     assert [each.name for each in goals(Figures(small)) if "beside that at" not in each.name] == []
 
 
+def test_with_real_prices_a_command_is_judged_beside_what_it_was_and_a_sync_beside_both_reads() -> None:
+    cases = (names.FIRST, names.AGAIN, names.SYNC_CHANGED)
+    main = {name(each): seconds for each in cases for name, seconds in ((names.priced, 6.0), (names.before, 10.0))}
+    sync = {names.priced(names.SYNC): 3.0, names.priced(names.READS): 2.4}
+    found = goals(Figures(rows({1_000: sync, 10_000: {**main, **sync}})))
+    beside = [(each.name, each.value, each.met) for each in found if names.REVISION in each.name]
+    assert [each[1:] for each in beside] == [(0.6, False), (0.6, True), (0.6, True)]
+    assert [(each.workspaces, each.value, each.met) for each in found if "one read" in each.name] == [
+        (1_000, 1.25, False),
+        (10_000, 1.25, False),
+    ]
+
+
 def test_the_lag_of_live_is_judged_at_ten_thousand() -> None:
     found = goals(Figures([Row(figure(names.LIVE, names.LAG_MOST), 10_000, 2.5, "s")]))
     assert [(each.value, each.goal, each.met) for each in found] == [(2.5, 2.0, False)]
@@ -160,8 +180,8 @@ def test_the_lag_of_live_is_judged_at_ten_thousand() -> None:
 
 def test_the_curve_of_the_lag_is_a_drawing_of_shares() -> None:
     live, looped = (Lags([begin + 0.01 * each for each in range(100)]) for begin in (0.5, 12.0))
-    text = "".join(ElementTree.fromstring(lag_curve(live, looped)).itertext())
-    assert all(each in text for each in ("one of so many", "live", "sync in a loop"))
+    text = "".join(ElementTree.fromstring(lag_curve({"live": live, "a sync in a loop": looped})).itertext())
+    assert all(each in text for each in ("one of so many", "live", "a sync in a loop"))
 
 
 def test_a_rival_that_cannot_be_had_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
