@@ -24,6 +24,8 @@ from coderport.emulators.kit import (
     serve,
 )
 
+NOW = 1_800_000_000.0
+
 
 class Thing:
     """A small application with one counter, instrumented as an emulator is, and its control server."""
@@ -37,7 +39,7 @@ class Thing:
             return JSONResponse({"name": request.path_params["name"], "filler": "x" * 1000})
 
         router = Starlette(routes=[Route("/items/{name}", item, methods=["GET", "POST"])])
-        self.app = Instrumented(router, self.faults, self.log)
+        self.app = Instrumented(router, self.faults, self.log, lambda: NOW)
 
 
 @pytest.fixture
@@ -267,3 +269,11 @@ def test_a_token_bucket_has_a_burst_and_a_rate() -> None:
 def test_no_limit_lets_everything_through() -> None:
     buckets = RateBuckets(0)
     assert all(buckets.take("a").allowed for _ in range(1000))
+
+
+def test_an_answer_has_the_time_of_the_emulators_own_clock_whatever_that_of_the_machine_is(thing: Thing) -> None:
+    thing.faults.add({"kind": "status", "status": 503, "times": 1})
+    with serve(thing.app) as served:
+        for status in (503, 200):
+            answer = httpx.get(f"{served.url}/items/a")
+            assert (answer.status_code, answer.headers.get_list("date")) == (status, ["Fri, 15 Jan 2027 08:00:00 GMT"])

@@ -17,6 +17,7 @@ from coderport.planning.plan import Plan
 from coderport.port.models import PortEntity
 from coderport.report.outcome import Outcome
 from coderport.settings import Settings
+from coderport.terminal.text import first_of
 
 NAMED = 3
 """How many differences of a definition are named."""
@@ -179,6 +180,4 @@ def _said(what: str, found: Iterable[object], ours: bool) -> str:
 
 
 def _listed(found: Iterable[object]) -> str:
-    names = [str(each) for each in found]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{'; '.join(names[:NAMED])}{more}"
+    return first_of([str(each) for each in found], NAMED, between="; ")

@@ -14,7 +14,7 @@ from coderport.guard.verdict import SHOWN, Verdict, combined
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
 from coderport.terminal.remedy import COMMAND
-from coderport.terminal.text import line
+from coderport.terminal.text import first_lines, first_of, line
 
 
 def verdict_on(adoption: Adoption, limits: Limits, stack: str, *, allow_deletions: int = 0) -> Verdict:
@@ -29,9 +29,11 @@ def _foreign(adoption: Adoption, stack: str) -> Verdict:
     lines = [
         f"Port holds {number:,} {'entity' if number == 1 else 'entities'} of templates and workspaces of this stack "
         "that somebody else has signed:",
-        *(f"  {each.blueprint} {line(each.title or each.identifier)} ({each.identifier}): {_signed(each)}"
-          for each in adoption.foreign[:SHOWN]),
-        *([f"  and {number - SHOWN} more"] if number > SHOWN else []),
+        *first_lines(
+            [f"  {each.blueprint} {line(each.title or each.identifier)} ({each.identifier}): {_signed(each)}"
+             for each in adoption.foreign],
+            SHOWN,
+        ),
         "Nothing of another stack is adopted, and no option allows it. If that stack should keep them, leave them out "
         "of this one: coderport:organizations or coderport:excludeTemplates.",
         "If it is not in use any more, `up` with coderport:takeOver takes over those that have Coder's own id; of the "
@@ -76,5 +78,4 @@ def _deletions(adoption: Adoption, limits: Limits, stack: str, allowed: int) -> 
 
 def _names(entities: Iterable[PortEntity]) -> str:
     names = sorted(line(each.title or each.identifier) for each in entities)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return first_of(names, SHOWN)

@@ -21,7 +21,7 @@ from coderport.planning.plan import declares_actions
 from coderport.settings import Settings
 from coderport.settings.scope import named_in
 from coderport.terminal.remedy import CLI
-from coderport.terminal.text import short
+from coderport.terminal.text import first_of, short
 
 SUBJECT = "Coder"
 SOON = timedelta(days=7)
@@ -134,5 +134,4 @@ async def _feeds(client: CoderClient, scope: tuple[Organization, ...]) -> list[C
 
 
 def _names(scope: Sequence[Organization]) -> str:
-    shown = ", ".join(short(each.name) for each in scope[:10])
-    return f"{shown} and {len(scope) - 10} more" if len(scope) > 10 else shown
+    return first_of([short(each.name) for each in scope], 10)

@@ -3,7 +3,7 @@
 An emulator builds its ASGI application and wraps it once::
 
     self.faults, self.log = Faults(seed), RequestLog()
-    self.app = Instrumented(router, self.faults, self.log)
+    self.app = Instrumented(router, self.faults, self.log, clock)
     def control_routes(self): return [*own_routes, *control_routes(self.faults, self.log)]
 
 and a test serves it: ``with serve(emulator.app) as served: httpx.get(served.url)``.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from email.utils import formatdate
 from typing import Any
 
 from starlette.requests import Request
@@ -54,13 +55,14 @@ def compact_json(value: Any) -> bytes:
 
 
 class Instrumented:
-    """The ASGI application around an emulator's: latency, faults and the request log.
+    """The ASGI application around an emulator's: latency, faults, the request log, and the time of each answer.
 
-    Starlette's router leaves ``path_params`` in the scope, which names the route that is counted.
+    The time (`Date`) is that of the emulator's own clock, as are the times of what it made. Starlette's router leaves
+    ``path_params`` in the scope, which names the route that is counted.
     """
 
-    def __init__(self, app: ASGIApp, faults: Faults, log: RequestLog) -> None:
-        self._app, self._faults, self._log = app, faults, log
+    def __init__(self, app: ASGIApp, faults: Faults, log: RequestLog, clock: Clock) -> None:
+        self._app, self._faults, self._log, self._clock = app, faults, log, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -80,7 +82,7 @@ class Instrumented:
             if message["type"] in _FIRST_MESSAGES and not counted:
                 counted = True
                 self._log.record(method, target, _route(scope), message.get("status", 101))
-            await send(message)
+            await send(self._dated(message))
 
         try:
             wait, fault = self._faults.strike(method, target)
@@ -98,6 +100,13 @@ class Instrumented:
         finally:
             if not counted:
                 self._log.record(method, target, _route(scope), 0)
+
+    def _dated(self, message: Message) -> Message:
+        """The head of an answer with the time, unless it has one."""
+        headers = message.get("headers", ())
+        if message["type"] != "http.response.start" or any(name.lower() == b"date" for name, _ in headers):
+            return message
+        return {**message, "headers": [*headers, (b"date", formatdate(self._clock(), usegmt=True).encode())]}
 
     async def _answer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind == "cut":

@@ -90,6 +90,7 @@ class Served:
             lifespan="off",
             log_level="warning",
             access_log=False,
+            date_header=False,  # the emulators' answers have that of their own clocks
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         )

@@ -22,7 +22,7 @@ from coderport.kinds.kind import Kind
 from coderport.settings import NAMESPACE
 from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI, COMMAND, set_text
-from coderport.terminal.text import short
+from coderport.terminal.text import first_of, short
 
 
 def kinds_command(stack: str, kinds: Iterable[Kind[Any]]) -> str:
@@ -162,10 +162,9 @@ def demands_verdict(
         is_held = any(entity.identifier in there for entity in unwritten)
         remedy = "give those that are in Port a value (a default is for new ones)" if is_held else "give it a default"
         by, at = short(live.get("updatedBy") or "somebody unknown"), live.get("updatedAt") or "an unknown time"
-        more = f" and {len(waiting) - SHOWN} more" if len(waiting) > SHOWN else ""
         reasons.append(
             listed(f"Port's blueprint {blueprint.identifier} demands what coderport has no value for:", found)
-            + f"\nSo Port would refuse {len(waiting):,} of its entities: {', '.join(waiting[:SHOWN])}{more}."
+            + f"\nSo Port would refuse {len(waiting):,} of its entities: {first_of(waiting, SHOWN)}."
             + f"\nThe blueprint was last changed by {by} at {at}. Make that optional in Port, or {remedy}."
         )
     return Verdict(tuple(reasons))

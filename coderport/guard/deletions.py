@@ -16,7 +16,7 @@ from coderport.guard.verdict import SHOWN, Verdict
 from coderport.kinds.all import KIND_OF, KINDS, end_of
 from coderport.settings import Limits, Releases
 from coderport.terminal.remedy import COMMAND
-from coderport.terminal.text import short
+from coderport.terminal.text import first_of, short
 
 ACTION = "action"
 """The kind of the actions and forms, beside the identifiers of the blueprints."""
@@ -368,5 +368,4 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
 
 def _names(identifiers: Iterable[str], held: Mapping[str, Held]) -> str:
     names = sorted(short((each.title or key) if (each := held.get(key)) else key) for key in identifiers)
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return first_of(names, SHOWN)

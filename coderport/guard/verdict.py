@@ -13,7 +13,7 @@ from coderport.catalog.values import Entity, Held
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI, COMMAND
-from coderport.terminal.text import short
+from coderport.terminal.text import first_lines, first_of, short
 
 SHOWN = 5
 """How many of a kind a refusal names."""
@@ -78,11 +78,12 @@ def ownership_verdict(
     lines = [
         f"Port already holds {_count(len(foreign), 'entity', 'entities')} that {owner.mark.stack} would write, "
         "and they are not its own:",
-        *_first(
+        *first_lines(
             [
                 f"  {entity.blueprint} {short(entity.title)} ({short(entity.identifier)}): {_holder(holder, owner)}"
                 for entity, holder in foreign
-            ]
+            ],
+            SHOWN,
         ),
         *_claimed_twice(foreign, owner),
         "If this stack should manage them from now on (what others added to them stays as it is):",
@@ -107,10 +108,8 @@ def _claimed_twice(foreign: Iterable[tuple[Entity, Held]], owner: Owner) -> Iter
         yield f"  {CLI} stack rename {NO_STACK} --stack {owner.mark.stack.rpartition('/')[2]}"
         stacks.pop(owner.mark.stack)
     for manager, organizations in sorted(stacks.items()):
-        names = sorted(organizations - {""})
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        if named := ", ".join(names[:SHOWN]):
-            yield f"If {manager} should keep its own: leave {named}{more} out of this stack's coderport:organizations."
+        if named := first_of(sorted(organizations - {""}), SHOWN):
+            yield f"If {manager} should keep its own: leave {named} out of this stack's coderport:organizations."
 
 
 def _other(what: str, before: str, now: str, key: str) -> str:
@@ -134,17 +133,10 @@ def _holder(held: Held, owner: Owner) -> str:
     return f"managed by {short(mark.stack)}, by another state{f' ({mark.state})' if mark.state else ''}"
 
 
-def _first(lines: Sequence[str]) -> list[str]:
-    more = [f"  and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-    return [*lines[:SHOWN], *more]
-
-
 def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
 def listed(headline: str, found: Iterable[object], shown: int = 12) -> str:
     """The headline and what was found, one a line; the first `shown` of many."""
-    lines = [f"  {each}" for each in found]
-    more = [f"  and {len(lines) - shown:,} more"] if len(lines) > shown else []
-    return "\n".join((headline, *lines[:shown], *more))
+    return "\n".join((headline, *first_lines([f"  {each}" for each in found], shown)))

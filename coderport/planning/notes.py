@@ -24,7 +24,7 @@ from coderport.planning.roles import notes_of_roles
 from coderport.port.integrations import Integration
 from coderport.settings import ENVIRONMENT, NAMESPACE, Releases, Settings
 from coderport.terminal.remedy import CLI, COMMAND
-from coderport.terminal.text import short
+from coderport.terminal.text import first_of, short
 
 
 def notes_on(
@@ -139,10 +139,9 @@ def _idle(key: str, patterns: Iterable[str], there: Collection[tuple[str, str]],
     if not idle:
         return
     names = sorted({short(name) for _, name in there})
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     yield (
         f"{NAMESPACE}:{key} names templates that {where} does not have: {', '.join(map(short, idle))}. "
-        f"It has {', '.join(names[:SHOWN]) or 'none'}{more}."
+        f"It has {first_of(names, SHOWN) or 'none'}."
     )
 
 
@@ -194,10 +193,9 @@ def _kept(kinds: Mapping[str, Disappearances], held: Holdings) -> Iterator[str]:
             if why is whose
         )
         if found:
-            more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             yield (
                 f"Entities in Port ({len(found):,}) {words}. They stay; delete them in Port if nobody needs them: "
-                f"{', '.join(found[:SHOWN])}{more}"
+                f"{first_of(found, SHOWN)}"
             )
 
 
@@ -206,10 +204,9 @@ def notes_on_unkept(forms: Collection[Action], stack: str) -> Iterator[str]:
     if not forms:
         return
     names = sorted(short(each.title) for each in forms)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     release = Releases(forget_unproven=len(forms)).options
     yield (
-        f"Of these forms Coder has the template, and no stack keeps it in Port: {', '.join(names[:SHOWN])}{more}. They "
+        f"Of these forms Coder has the template, and no stack keeps it in Port: {first_of(names, SHOWN)}. They "
         "stay. Run the stack whose templates they are; or, if nobody is to have them, delete them:\n"
         f"  {COMMAND} up --stack {stack}{release}"
     )
@@ -218,11 +215,9 @@ def notes_on_unkept(forms: Collection[Action], stack: str) -> Iterator[str]:
 def notes_on_staying(keepers: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """That these blueprints of former kinds stay, and for what of others."""
     for name, several in keepers.items():
-        words = list(several)
-        more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
         yield (
             f"coderport:kinds asks for no {KIND_OF[name].words[1]} any more. The blueprint {name} stays in Port, and "
-            f"this stack's, for what others have there: {', '.join(words[:SHOWN])}{more}. The run after the last of "
+            f"this stack's, for what others have there: {first_of(list(several), SHOWN)}. The run after the last of "
             "that has gone deletes it."
         )
 

@@ -35,7 +35,7 @@ from coderport.report.change import Change, Operation, ordered
 from coderport.settings import Releases
 from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import COMMAND
-from coderport.terminal.text import short
+from coderport.terminal.text import first_lines, short
 
 PLAN: Final = "CODERPORT_PLAN"
 """The environment variable that names the file which a run has to keep to."""
@@ -158,8 +158,7 @@ def kept_to(plan: PlanFile, file: Path, changes: Mapping[str, Change], stamps: M
         if several:
             lines.append(f"{len(several):,} {'change' if len(several) == 1 else 'changes'} {words}:")
             named = ordered(Change(each.operation, each.kind, each.title) for each in several)
-            lines += [f"  {each.operation} {short(each.name)}" for each in named[:SHOWN]]
-            lines += [f"  and {len(several) - SHOWN:,} more"] if len(several) > SHOWN else []
+            lines += first_lines([f"  {each.operation} {short(each.name)}" for each in named], SHOWN)
     stack = plan.stack.rpartition("/")[2]
     command = f"{COMMAND} preview --stack {stack} --all --out {shlex.quote(str(file))}{plan.releases.options}"
     lines += ["Make it anew and look at it:", f"  {command}"]

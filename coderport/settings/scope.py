@@ -9,7 +9,7 @@ from coderport.coder.errors import UnknownOrganization
 from coderport.settings.names import ENVIRONMENT, NAMESPACE
 from coderport.settings.values import Settings
 from coderport.terminal.remedy import CLI, set_text, valued
-from coderport.terminal.text import short
+from coderport.terminal.text import first_of, short
 from coderport.terminal.wording import nearest
 
 _SHOWN = 12
@@ -19,13 +19,11 @@ def named_in(settings: Settings, error: UnknownOrganization) -> UnknownOrganizat
     """The same error in the words of these settings: key or variable, file, what the token sees, and the command."""
     if not error.unknown:
         return error
-    seen = ", ".join(map(short, error.seen[:_SHOWN])) or "none"
-    more = f" and {len(error.seen) - _SHOWN} more" if len(error.seen) > _SHOWN else ""
+    seen = first_of([short(each) for each in error.seen], _SHOWN) or "none"
     names = ", ".join(repr(short(each)) for each in error.unknown)
     commands = "\n".join(line for name in error.unknown for line in _corrections(settings, name, error.seen))
     return UnknownOrganization(
-        f"Coder has no organization {names} that this token can see. It sees: {seen}{more}. Nothing was written.\n"
-        f"{commands}",
+        f"Coder has no organization {names} that this token can see. It sees: {seen}. Nothing was written.\n{commands}",
         error.unknown,
         error.seen,
     )

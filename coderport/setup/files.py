@@ -73,8 +73,8 @@ def shared_files_of(folder: Path) -> Iterator[Amended]:
 def template_files(folder: Path) -> Iterator[ProjectFile]:
     """The Pulumi template: what makes a project, with gaps that `pulumi new` fills, and the values that it asks for.
 
-    It is the same whatever the folder has. `pulumi new` puts name and description into the gaps, and takes the block `template` out. The version that is
-    installed is not known to it, so coderport is not pinned.
+    It is the same whatever the folder has. `pulumi new` puts name and description into the gaps, and takes the block
+    `template` out. The version that is installed is not known to it, so coderport is not pinned.
     """
     empty = folder / "none"
     for file in files_of(empty, "${PROJECT}"):

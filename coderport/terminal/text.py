@@ -8,6 +8,7 @@ Values stay as they are; only what is shown goes through here. Only the standard
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _HIDDEN = re.compile(
     # C0 but for tab and line feed, DEL and C1; line and paragraph separators; marks and overrides of direction;
@@ -72,6 +73,18 @@ def _json_escape(character: str) -> str:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def first_of(names: Sequence[str], shown: int, between: str = ", ") -> str:
+    """The first so many of the names as a part of a sentence, and how many more there are; empty without any."""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return between.join(names[:shown]) + more
+
+
+def first_lines(lines: Sequence[str], shown: int) -> list[str]:
+    """The first so many of the lines, and one that says how many more there are."""
+    more = [f"  and {len(lines) - shown:,} more"] if len(lines) > shown else []
+    return [*lines[:shown], *more]
 
 
 def counted(number: int, several: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderTokenTooWeak, UnknownOrganization
 from coderport.coder.models import Organization
+from coderport.terminal.text import first_of, short
 
 KINDS = ("organization", "template", "user", "workspace", "workspace_dormant")
 CHECKS_PER_REQUEST = 100
@@ -109,5 +110,4 @@ def refuse_if_too_narrow(breadth: Breadth) -> None:
 
 
 def _names(organizations: Sequence[Organization]) -> str:
-    shown = ", ".join(one.name for one in organizations[:10])
-    return f"{shown} and {len(organizations) - 10} more" if len(organizations) > 10 else shown
+    return first_of([short(each.name) for each in organizations], 10)

@@ -85,7 +85,7 @@ class CoderEmulator(Members):
         super().__init__(state)
         self._api = Api(state, RateBuckets(rate_limit, clock=clock))
         self._fill(state, Size(workspaces, templates, organizations, users, prebuilds))
-        self.app = Instrumented(self._api.application(), self.faults, self.log)
+        self.app = Instrumented(self._api.application(), self.faults, self.log, clock)
 
     @classmethod
     def like_recording(cls, *, clock: Clock = time.time, **settings: Any) -> CoderEmulator:

@@ -95,7 +95,7 @@ class PortEmulator:
         self._access.add(client_id, client_secret)
         organization = {"id": self.organization_id, "name": organization_name}
         api = Api(self._store, self._access, Budgets(clock, rate_limits), organization)
-        self.app = Instrumented(api, self.faults, self.log)
+        self.app = Instrumented(api, self.faults, self.log, clock)
 
     def serve(self, port: int = 0) -> Served:
         """Serve the application on loopback; sets `url`."""
