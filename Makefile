@@ -12,7 +12,7 @@ help:
 	@echo "make conformance  the probes of conformance, asked of the emulators"
 	@echo "make openapi   both emulators held to the OpenAPI documents, where those are at hand"
 	@echo "make site      the site of docs/, into site/; every link has to lead somewhere"
-	@echo "make bench     what a run costs at 1,000, 10,000 and 20,000 workspaces: half an hour (bench-small: 6 minutes)"
+	@echo "make bench     what a run costs at 1,000, 10,000 and 20,000 workspaces: more than an hour (bench-small: some ten minutes)"
 	@echo "make clean     removes .venv, .coderport and caches"
 
 demo: runtime

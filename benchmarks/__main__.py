@@ -59,7 +59,7 @@ SMALL = Extent((200, 1_000), 200, 5, RESULTS / "small.json", False, LIVE_SMALL)
 def main() -> int:
     """Measures what was asked for; 1 if a part failed. Whether goals are met is shown, not judged."""
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n\n")[0])
-    options.add_argument("--small", action="store_true", help="small sizes, about six minutes, a results' file apart")
+    options.add_argument("--small", action="store_true", help="small sizes, some ten minutes, a results' file apart")
     options.add_argument("--sizes", type=int, nargs="+", metavar="N", help="only these numbers of workspaces")
     options.add_argument("--only", choices=PARTS, nargs="+", metavar="PART", help=f"only these: {', '.join(PARTS)}")
     options.add_argument("--render", action="store_true", help="measure nothing, judge and draw what was measured")
@@ -80,7 +80,7 @@ def main() -> int:
                 part()
             except RivalMissing as error:
                 console.print(f"{what} is left out: {error}", style="yellow", markup=False)
-            except Exception as error:  # half an hour of other figures must not be lost for whatever it is
+            except Exception as error:  # an hour of other figures must not be lost for whatever it is
                 failures.append(f"{what}: {error}")
                 console.print(f"{what} could not be measured: {error}", style="red", markup=False)
             console.print(f"{what}: {perf_counter() - begun:.0f} s", style="dim")
