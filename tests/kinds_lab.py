@@ -9,11 +9,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from catalog_samples import CONTEXT, held
+from catalog_samples import CONTEXT, MARK, held
 from coder_talk import Api
 
 from coderport.catalog.values import Entity, Held, OrganizationNames, Ref
 from coderport.coder.client import CoderClient
+from coderport.guard.deletions import Evidence, deletions_verdict
+from coderport.guard.ownership import Owner
+from coderport.guard.verdict import Verdict
 from coderport.kinds.all import kinds_of
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import Filters
@@ -96,6 +99,22 @@ def wanted(found: Inventory, in_port: InPort | None = None, known: Known | None 
         organizations={each.id: OrganizationNames(each.name, each.display_name) for each in snapshot.organizations},
     )
     return desired(found, Filters(), context, in_port or {}, NOW, timedelta(), known=known or {})
+
+
+def verdict_on(found: Inventory, later: Desired, there: InPort, known: Known) -> Verdict:
+    """What the guard says of this read and what is wanted by it, for the state that has all that is known."""
+    return deletions_verdict(
+        Evidence(
+            desired=later.ids(),
+            owner=Owner(MARK, known),
+            held=there,
+            gone=found.gone,
+            left_out=later.left_out,
+            seen=found.seen(),
+            proven=found.proven,
+            blank=found.blank,
+        )
+    )
 
 
 def entities(found: Desired) -> dict[Ref, Entity]:

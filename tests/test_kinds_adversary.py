@@ -12,16 +12,13 @@ from typing import Any
 import pytest
 import stamina
 import stamina.instrumentation
-from catalog_samples import MARK
 from coder_talk import Api, Deploy
 from kinds_adversary import MISCHIEF, History, alive, something_begins, something_ends
-from kinds_lab import GROUP, ORGANIZATION, USER, Known, as_kept, entities, read, wanted
+from kinds_lab import GROUP, ORGANIZATION, USER, Known, as_kept, entities, read, verdict_on, wanted
 
 from coderport.catalog.values import LeftOut, Ref
 from coderport.coder.errors import CoderError
 from coderport.coder.reading import read_snapshot
-from coderport.guard.deletions import Evidence, deletions_verdict
-from coderport.guard.ownership import Owner
 from coderport.kinds import inventory
 from coderport.kinds.inventory import Inventory
 
@@ -43,22 +40,12 @@ def small_pages_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def judged(found: Inventory, there: Mapping[str, Mapping[str, Any]], known: Known) -> tuple[set[Ref], bool, list[str]]:
     """What would leave Port, whether the guard refuses it, and what is wrong about what stays."""
     later = wanted(found, there, known)
-    evidence = Evidence(
-        desired=later.ids(),
-        owner=Owner(MARK, known),
-        held=there,
-        gone=found.gone,
-        left_out=later.left_out,
-        seen=found.seen(),
-        proven=found.proven,
-        blank=found.blank,
-    )
     desired = later.ids()
     leaving = {Ref(name, each) for name, ids in known.items() for each in ids - desired.get(name, frozenset())}
     wrong = [
         f"left out by an organization: {ref}" for ref, why in later.left_out.items() if why is LeftOut.ORGANIZATION
     ]
-    return leaving, deletions_verdict(evidence).refused, wrong
+    return leaving, verdict_on(found, later, there, known).refused, wrong
 
 
 def cleared(found: Inventory, there: Mapping[str, Mapping[str, Any]], known: Known) -> list[str]:

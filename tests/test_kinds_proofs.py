@@ -29,6 +29,7 @@ from kinds_lab import (
     changing,
     known_in,
     read,
+    verdict_on,
     wanted,
 )
 
@@ -287,18 +288,7 @@ def test_what_was_in_an_organization_that_is_deleted_is_gone(deploy: Deploy) -> 
 
 def refused(found: Inventory, there: Mapping[str, Mapping[str, Any]], known: Known) -> str:
     """What the guard says of it, for the state that has all that is known."""
-    later = wanted(found, there, known)
-    evidence = Evidence(
-        desired=later.ids(),
-        owner=Owner(MARK, known),
-        held=there,
-        gone=found.gone,
-        left_out=later.left_out,
-        seen=found.seen(),
-        proven=found.proven,
-        blank=found.blank,
-    )
-    return "\n".join(deletions_verdict(evidence).reasons)
+    return "\n".join(verdict_on(found, wanted(found, there, known), there, known).reasons)
 
 
 EMPTY: list[tuple[str, Any]] = [
