@@ -1,4 +1,4 @@
-"""What `live` let go stays counted: over restarts, beside a second `live`, and for the runs of the stack."""
+"""What `live` deleted stays counted: over restarts, beside a second `live`, and for the runs of the stack."""
 
 from __future__ import annotations
 

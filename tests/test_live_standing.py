@@ -55,7 +55,7 @@ async def test_what_is_wrong_with_the_settings_at_the_start_is_raised(world: Liv
 
 
 def narrowed_with_builds_beside(*, leaves_traces: bool) -> None:
-    """A run leaves a template out; its workspaces are then built, before `live` looks at the stack by the clock."""
+    """A run leaves a template out; its workspaces are then built, before `live` looks at the stack again."""
 
     @in_world(seed=21)
     async def test(world: LiveWorld) -> None:

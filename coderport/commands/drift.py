@@ -191,7 +191,7 @@ def drifted(compared: Comparison, found: Difference) -> Iterator[Drifted]:
 
 
 def _orphaned(compared: Comparison) -> Iterator[Drifted]:
-    """Ours in Port, in no state and not desired, with what is known of their end; also those that no proof lets go."""
+    """Ours in Port, in no state and not desired, with what is known of their end; also those without any proof."""
     for blueprint in BLUEPRINTS:
         name = blueprint.identifier
         held = compared.plan.held.entities.get(name, {})

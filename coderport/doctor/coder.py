@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,7 +10,7 @@ from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnauthorized, UnknownOrganization
 from coderport.coder.models import Organization
 from coderport.coder.notices import Notices
-from coderport.coder.reading.breadth import measured_breadth, organizations_in_scope
+from coderport.coder.reading.breadth import measured_breadth, names_of, organizations_in_scope
 from coderport.coder.token import acts_denied, end_of
 from coderport.doctor.check import Check, Grade, failed
 from coderport.errors import CoderportError
@@ -21,7 +21,7 @@ from coderport.planning.plan import declares_actions
 from coderport.settings import Settings
 from coderport.settings.scope import named_in
 from coderport.terminal.remedy import CLI
-from coderport.terminal.text import first_of, short
+from coderport.terminal.text import short
 
 SUBJECT = "Coder"
 SOON = timedelta(days=7)
@@ -43,7 +43,7 @@ async def coder_checks(client: CoderClient, settings: Settings, now: datetime) -
         yield await _token(client, settings, me.username, now)
         name = "organizations"
         scope = await organizations_in_scope(client, settings.coder_organizations)
-        yield _check(name, "pass", f"In scope: {_names(scope)}.")
+        yield _check(name, "pass", f"In scope: {names_of(scope)}.")
     except CoderUnauthorized as error:
         # What a deployment says of its version it says to everybody.
         said = f"At {client.base_url} something asks who calls where Coder asks nobody. Is that a Coder deployment?"
@@ -82,7 +82,7 @@ async def _sights(client: CoderClient, scope: tuple[Organization, ...]) -> list[
     breadth = await measured_breadth(client, scope)
     if not (breadth.covers("workspace") and breadth.covers("template")):
         return [_check("sees", "fail", breadth.text, "docs/settings.md#the-coder-token says which role does.")]
-    found = [_check("sees", "pass", f"All templates and workspaces of {_names(scope)}.")]
+    found = [_check("sees", "pass", f"All templates and workspaces of {names_of(scope)}.")]
     if breadth.covers("workspace_dormant"):
         found.append(_check("proofs", "pass", "It may open dormant workspaces, so that each deletion can be proven."))
     else:
@@ -131,7 +131,3 @@ async def _feeds(client: CoderClient, scope: tuple[Organization, ...]) -> list[C
         return [_check("feeds", "pass", said)]
     remedy = "Without jobs it asks for builds under way; what no feed tells it finds by reading all again, later."
     return [_check("feeds", "warn", said, "\n".join(filter(None, [f"{no_audit}." if no_audit else "", remedy])))]
-
-
-def _names(scope: Sequence[Organization]) -> str:
-    return first_of([short(each.name) for each in scope], 10)

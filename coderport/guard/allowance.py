@@ -1,4 +1,4 @@
-"""What a stack lets go in a day though it lives in Coder: kept in its memory, so that many small runs add up."""
+"""What a stack deletes in a day though it lives in Coder: kept in its memory, so that many small runs add up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Spent = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class LetGo:
-    """What `live` has let go without a release, by kind: when and how many that Coder deleted, and what lives there."""
+    """What `live` has deleted without a release, by kind, with when and how many; what lived in Coder apart."""
 
     deleted: Mapping[str, tuple[tuple[datetime, int], ...]] = field(default_factory=dict)
     living: Spent = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The guard on an undo: what a run may let go though it lives in Coder, both counted together in a day. Values only.
+"""The guard on an undo: what a run may delete though it lives in Coder, both counted together in a day. Values only.
 
 An undo does not ask Coder what became of what it deletes, so all of it may live there.
 """
@@ -48,7 +48,7 @@ def judged(
 ) -> DeletionVerdict:
     """The guard's verdict on what the undo of `run` deletes.
 
-    `spent` is what runs let go in the last day, `undone` what undos did. What is there again and goes once more counts
+    `spent` is what runs deleted in the last day, `undone` what undos did. What is there again and goes once more counts
     once: an undo that was cut off is not counted twice.
     """
     going = going_of(undo)

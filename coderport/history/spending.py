@@ -1,4 +1,4 @@
-"""What `live` has let go without a release, kept beside the records of the runs: a restart is no new allowance.
+"""What `live` has deleted without a release, kept beside the records of the runs: a restart is no new allowance.
 
 `up`, `sync` and the others read it as well: what `live` has spent of the day is spent for them too.
 """
@@ -28,14 +28,14 @@ class Spending:
         return None if content is None else _unpacked(content)
 
     def add(self, more: LetGo, now: datetime) -> LetGo:
-        """Keeps that as well; the sum, with what another `live` of this stack has let go, without what is over."""
+        """Keeps that as well; the sum, with what another `live` of this stack has deleted, without what is over."""
         total = ((self.read() or LetGo()) + more).lately(now)
         self.store.keep_file(FILE, _packed(total))
         return total
 
 
 def spent_by_live(store: Store) -> Spent:
-    """What `live` has let go of the living, by hour and kind; nothing where that cannot be read."""
+    """What `live` has deleted though it lives in Coder, by hour and kind; nothing where that cannot be read."""
     try:
         return (Spending(store).read() or LetGo()).living
     except HistoryError:
@@ -43,7 +43,7 @@ def spent_by_live(store: Store) -> Spent:
 
 
 def spent_by_undos(store: Store, now: datetime) -> dict[str, int]:
-    """How many of each kind undos have let go without a release in the last day. Raises HistoryError."""
+    """How many of each kind undos have deleted without a release in the last day. Raises HistoryError."""
     return {kind: len(ids) for kind, ids in store.undone_since(now - PERIOD).items()}
 
 
@@ -64,8 +64,8 @@ def _unpacked(content: bytes) -> LetGo:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise HistoryError(
-            f"What live has let go is not readable in the history: {FILE} is damaged ({error}). It counts for one day. "
-            "Delete it if nothing was let go since then."
+            f"What live has deleted is not readable in the history: {FILE} is damaged ({error}). It counts for one "
+            "day. Delete the file if live deleted nothing since then."
         ) from None
 
 

@@ -58,7 +58,7 @@ class Beginning:
 
     `fit` is the fingerprint of the settings and the version that the stack's last run had, `trace` the trace of the
     stack's runs of before it was read. `missing` is what the stack has declared, that is to go, and that Port lacks
-    already: what was let go of it since the last run, as far as that can be seen.
+    already: what was deleted of it since the last run, as far as that can be seen.
     """
 
     ground: Ground

@@ -93,7 +93,7 @@ class Deletions:
         return self._taken
 
     def keep(self, kept: LetGo) -> None:
-        """What was taken is in what is kept by now; that may hold what another `live` has let go, too."""
+        """What was taken is in what is kept by now; that may hold what another `live` has deleted, too."""
         self._kept, self._taken = kept, LetGo()
 
     @property
@@ -101,7 +101,7 @@ class Deletions:
         return self._kept, self._taken, self.unkept
 
     def undos_spent(self, spent: Mapping[str, int]) -> None:
-        """Takes what undos have let go in the last day, by kind."""
+        """Takes what undos have deleted in the last day, by kind."""
         self._undone = spent
 
     def count_as_spent(self, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What `live` has let go, kept so that a restart is no new allowance."""
+"""What `live` has deleted, kept so that a restart is no new allowance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Ledger:
-    """Keeps what `deletions` let go. `failing` says why it cannot, for a person, or is empty."""
+    """Keeps what `deletions` allowed. `failing` says why it cannot, for a person, or is empty."""
 
     def __init__(self, deletions: Deletions) -> None:
         self._deletions = deletions
@@ -48,7 +48,7 @@ class Ledger:
             self._fails(error)
 
     async def kept(self) -> None:
-        """What was let go since the last call is kept now, before it is carried out."""
+        """What was allowed since the last call is kept now, before it is carried out."""
         if self._spending is None or not self._deletions.unkept:
             return
         try:

@@ -19,7 +19,7 @@ class Past:
 
     `mark` is what its entities are to say in this run. `unremembered` are entities that the state has and the memory
     has not, by blueprint: a run that failed, or was killed, left them. `spent_beside` counts by kind what undos and
-    `live` have let go without a release in the last day: neither writes the memory.
+    `live` have deleted without a release in the last day: neither writes the memory.
     """
 
     memory: Memory

@@ -56,7 +56,7 @@ async def survey(
 ) -> tuple[Past, Plan, Verdict]:
     """Reads Coder beside the past; the plan, and the guard's verdict on it. `now` is aware. Writes nothing.
 
-    `project` is the folder of `Pulumi.yaml`, for the history: what undos and `live` let go counts with what this run
+    `project` is the folder of `Pulumi.yaml`, for the history: what undos and `live` deleted counts with what this run
     would.
 
     Raises a typed error when a read failed, and Refusal where the stack belongs to another Coder or Port, because then
@@ -78,7 +78,7 @@ async def survey(
 
 
 def _spent_beside(settings: Settings, past: Past, project: Path, now: datetime) -> dict[str, int]:
-    """By kind how many undos and `live` have let go in the last day; no undo does where no runs are kept."""
+    """By kind how many undos and `live` have deleted in the last day; no undo does where no runs are kept."""
     store = Store(settings.history, past.mark.stack, state=past.mark.state, project=project)
     undone = spent_by_undos(store, now) if settings.keep_runs else {}
     return dict(Counter(undone) + Counter(spent_lately(spent_by_live(store), now)))

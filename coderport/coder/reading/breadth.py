@@ -45,17 +45,17 @@ class Breadth:
         for kind, words in (("template", "templates"), ("workspace", "workspaces")):
             if missing := self.missing(kind):
                 said.append(
-                    f"The token does not see all {words} of {_names(missing)}: it needs the role "
+                    f"The token does not see all {words} of {names_of(missing)}: it needs the role "
                     "template-admin (or owner), or organization-template-admin in each of them."
                 )
         if self.covers("workspace") and (missing := self.missing("workspace_dormant")):
             said.append(
-                f"The token may not open dormant workspaces of {_names(missing)}, so that the deletion of one "
+                f"The token may not open dormant workspaces of {names_of(missing)}, so that the deletion of one "
                 "cannot be proven: use a token of an owner or of an organization-admin. A template-admin can only "
                 "with a Coder of March 2026 or newer."
             )
         if "organization" not in self.site and len(self.scope) > 0:
-            said.append(f"Only organizations that the token belongs to are visible: {_names(self.scope)}.")
+            said.append(f"Only organizations that the token belongs to are visible: {names_of(self.scope)}.")
         return " ".join(said) or "The token sees all templates and workspaces, dormant ones too."
 
 
@@ -70,7 +70,7 @@ async def organizations_in_scope(client: CoderClient, wanted: Sequence[str]) -> 
     if unknown := [name for name in wanted if name.strip().lower() not in by_key]:
         raise UnknownOrganization(
             f"Coder has no organization {', '.join(repr(name) for name in unknown)} that this token can see "
-            f"(CODER_ORGANIZATION_ID, id or name). It sees: {_names(visible) or 'none'}",
+            f"(CODER_ORGANIZATION_ID, id or name). It sees: {names_of(visible) or 'none'}",
             tuple(unknown),
             tuple(one.name for one in visible),
         )
@@ -109,5 +109,6 @@ def refuse_if_too_narrow(breadth: Breadth) -> None:
         )
 
 
-def _names(organizations: Sequence[Organization]) -> str:
+def names_of(organizations: Sequence[Organization]) -> str:
+    """The names of the first ten, and how many more there are."""
     return first_of([short(each.name) for each in organizations], 10)
