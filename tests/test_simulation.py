@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from simulation.__main__ import main
 from simulation.history import events_of, events_of_text, events_text, played, shortest
 from simulation.protections import PROTECTIONS, Missed, missed, still_missed
 
@@ -98,6 +99,16 @@ def test_the_same_seed_is_the_same_history() -> None:
             assert played(seed, told=trace.append) is None
     assert traces[0] == traces[1]
     assert len(set(traces[0])) == 2
+
+
+@pytest.mark.parametrize(("more", "kept"), [([], []), (["--keep"], ["simulation.json"])])
+def test_only_a_run_that_is_asked_to_replaces_the_committed_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], kept: list[str]
+) -> None:
+    monkeypatch.setattr("simulation.__main__.RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["simulation", "--histories", "2", "--processes", "1", *more])
+    assert main() == 0
+    assert [each.name for each in tmp_path.iterdir()] == kept
 
 
 @pytest.mark.long
