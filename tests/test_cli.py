@@ -22,6 +22,7 @@ from coderport.kinds.template import TEMPLATE
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Counts, Outcome
 from coderport.terminal.screen import Screen
+from coderport.terminal.text import counted
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +80,11 @@ def test_a_log_has_a_line_for_each_phase_and_the_figures_at_the_end(checkout: Ch
     lines = [re.sub(r"\d+\.\d s", "# s", line) for line in done.stdout.splitlines()]
     assert lines[0] == "Syncing stack shell"
     assert sorted(lines[1:3]) == [
-        f"reading Coder: 3 templates, {workspaces} workspaces, 6 users, # s",
-        f"reading Port: 3 templates, {workspaces} workspaces, # s",
+        f"reading Coder: 3 templates, {counted(workspaces, 'workspaces')}, 6 users, # s",
+        f"reading Port: 3 templates, {counted(workspaces, 'workspaces')}, # s",
     ]
     assert lines[3:5] == ["judging: # s", "comparing: # s"]
-    read = f"read 3 templates and {workspaces} workspaces from Coder, {workspaces + 3} entities from Port"
+    read = f"read 3 templates and {counted(workspaces, 'workspaces')} from Coder, {workspaces + 3} entities from Port"
     assert lines[-2] == read
     assert re.fullmatch(r"Coder \d+ requests · Port \d+ requests, 0 of them writes · 0 retries", lines[-1])
     assert json.loads(done.stderr)["result"] == "unchanged", "a pipe is written to, and not replaced"

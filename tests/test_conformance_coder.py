@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from coderport.commands.cli import app
 from coderport.conformance.coder_bench import BUDGET, RESERVE, CoderBench, CoderCredentials, is_throwaway, new_name
 from coderport.conformance.coder_probes import CODER_PROBES
+from coderport.conformance.coder_read_probes import newest_first
 from coderport.conformance.command import ask_coder, clean_up_coder
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import Talk
@@ -169,6 +170,20 @@ def test_a_weaker_token_is_asked_what_it_may_see(serve: Serve, role: str) -> Non
     coder = serve()
     report = asked(coder, writes=False, token=coder.create_token(role))
     assert results(report, "different", "failed") == {}
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (["2026-11-28T09:00:00.123Z", "2026-11-28T09:00:00.12Z", "2026-11-28T09:00:00Z"], True),
+        (["2026-11-28T09:00:00.12Z", "2026-11-28T09:00:00.123Z"], False),
+        (["2026-11-28T09:00:00Z", "2026-11-28T10:00:00+02:00", "2026-11-28T07:59:59Z"], True),
+        (["2026-11-28T09:00:00Z", None], False),
+        ([], True),
+    ],
+)
+def test_what_is_newest_is_told_by_moments_and_not_by_their_texts(times: list[object], said: bool) -> None:
+    assert newest_first(times) is said
 
 
 def test_names_of_probes_are_unique_and_each_says_where_its_assumption_comes_from() -> None:

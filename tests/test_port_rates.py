@@ -16,7 +16,7 @@ import pytest
 from coderport.emulators.port import PortEmulator
 from coderport.port.bulk import UPSERTS_PER_CALL
 from coderport.port.client import PortClient
-from coderport.port.limits import Bucket, RateLimits
+from coderport.port.limits import Bucket, Closed, RateLimits
 from coderport.provider.batches import Batches, UpsertKey
 from simulation.clock import VirtualTime
 
@@ -180,3 +180,25 @@ def test_who_is_refused_keeps_its_place(loop: VirtualTime) -> None:
 
     loop.run_until_complete(run())
     assert served == ["first", "second", "third"]
+
+
+def test_a_bucket_that_an_answer_closes_for_a_year_is_asked_again_after_the_longest_window(loop: VirtualTime) -> None:
+    limits = RateLimits(loop.clock)
+
+    async def sent() -> bool:
+        try:
+            async with limits.permit(Bucket.OTHER, most=330):
+                return True
+        except Closed:
+            return False
+
+    async def run() -> list[bool]:
+        limits.observe(Bucket.OTHER, 429, {"retry-after": "31536000"})
+        at_once = await sent()
+        await asyncio.sleep(299)
+        before = await sent()
+        await asyncio.sleep(2)
+        return [at_once, before, await sent()]
+
+    assert loop.run_until_complete(run()) == [False, False, True]
+    assert loop.time() <= 302

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from coderport.catalog.meaning import instant
 from coderport.conformance.coder_bench import NOBODY, CoderBench, flagged
 from coderport.conformance.probe import NotAsked, Probe
 
@@ -113,9 +115,18 @@ def _need_jobs(bench: CoderBench) -> None:
         raise NotAsked("this version lists no provisioner jobs")
 
 
+def newest_first(texts: Iterable[object]) -> bool:
+    """Whether these are times, none older than the next.
+
+    Coder writes no trailing zeros, so the texts are in another order than the moments: `.12Z` and `.123Z`.
+    """
+    moments = [instant(text) for text in texts]
+    known = [each for each in moments if each is not None]
+    return known == moments == sorted(known, reverse=True)
+
+
 def _jobs_in_order(bench: CoderBench) -> Any:
-    made = [job["created_at"] for job in bench.jobs]
-    return made == sorted(made, reverse=True)
+    return newest_first(job["created_at"] for job in bench.jobs)
 
 
 def _jobs_name_workspaces(bench: CoderBench) -> Any:
@@ -153,8 +164,7 @@ def _audit(bench: CoderBench, **query: Any) -> Any:
 
 
 def _audit_in_order(bench: CoderBench) -> Any:
-    times = [row["time"] for row in _audit(bench).expect(200).member("audit_logs")]
-    return times == sorted(times, reverse=True)
+    return newest_first(row["time"] for row in _audit(bench).expect(200).member("audit_logs"))
 
 
 def _audit_names_workspaces(bench: CoderBench) -> Any:

@@ -139,6 +139,7 @@ class RateLimits:
         self._tickets = itertools.count()
         self._levels: dict[Bucket, _Level] = {}
         self._closed_until: dict[Bucket, float] = {}
+        self._refused_at: dict[Bucket, float] = {}
         self._refusals: Counter[Bucket] = Counter()
         self._in_flight: Counter[Bucket] = Counter()
         self._lines: defaultdict[Bucket, _Line] = defaultdict(_Line)
@@ -173,12 +174,17 @@ class RateLimits:
     async def permit(self, bucket: Bucket, ticket: int | None = None, *, most: float = math.inf) -> AsyncIterator[None]:
         """Wait until the bucket is open, and hold one permit of it for the time of a request.
 
-        Closed at once where a refusal closed the bucket for more than `most` seconds.
+        Closed at once where a refusal closed the bucket for more than `most` seconds. Such a refusal is believed for as
+        long as the longest window of Port's, and looked at again then: a service outlives an absurd answer.
         """
 
         def pause() -> float:
-            if (closed := self._closed_until.get(bucket, 0.0) - self._clock()) > most:
-                raise Closed(closed)
+            now = self._clock()
+            if (closed := self._closed_until.get(bucket, 0.0) - now) > most:
+                if now < self._refused_at[bucket] + _LONGEST_PAUSE:
+                    raise Closed(closed)
+                del self._closed_until[bucket]
+                self._levels.pop(bucket, None)
             return self.pause(bucket)
 
         line = self._lines[bucket]
@@ -205,7 +211,7 @@ class RateLimits:
             if asked is None:  # the reset may mean "full again", and long before that there is something to have
                 asked = min(2.0 ** (self._refusals[bucket] - 1), _LONGEST_GUESS, 1.0 if reset is None else reset)
             until = now + max(asked, _SHORTEST_PAUSE)
-            self._closed_until[bucket] = until
+            self._closed_until[bucket], self._refused_at[bucket] = until, now
             self._levels[bucket] = _Level(left=0, at=until, rate=0.0, reset=until)
             return
         self._refusals[bucket] = 0
