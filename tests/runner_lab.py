@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
@@ -316,12 +316,11 @@ class RunnerLab:
 
 
 @contextmanager
-def runner_lab(**settings: Any) -> Iterator[RunnerLab]:
-    """A lab whose emulators end with the block. Settings are those of the Coder emulator.
+def runner_lab(own: Time | None = None, **settings: Any) -> Iterator[RunnerLab]:
+    """A lab whose emulators end with the block, by the host's time or by its own.
 
-    It has a time of its own, unless a `clock` is given for Coder.
+    Settings are those of the Coder emulator.
     """
-    own = None if "clock" in settings else Time()
     given: dict[str, Any] = {
         "seed": 5,
         "workspaces": 0,
@@ -338,6 +337,11 @@ def runner_lab(**settings: Any) -> Iterator[RunnerLab]:
         lab.mirror()
         lab.declare_actions()
         yield lab
+
+
+def timed_lab(**settings: Any) -> AbstractContextManager[RunnerLab]:
+    """A lab with a time of its own: in it runs are carried out by `execute` and `do` alone."""
+    return runner_lab(Time(), **settings)
 
 
 _OF_ACTIONS = (

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 import stamina
-from runner_lab import ALICE, BOB, RunnerLab, runner_lab
+from runner_lab import ALICE, BOB, RunnerLab, timed_lab
 
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError, PortRejected
@@ -21,7 +21,7 @@ STOP = "coder_stop_workspace"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[RunnerLab]:
-    with stamina.set_testing(True, attempts=2), runner_lab(templates=1) as lab:
+    with stamina.set_testing(True, attempts=2), timed_lab(templates=1) as lab:
         yield lab
 
 
@@ -91,6 +91,22 @@ def test_older_answers_name_the_action_by_its_identifier() -> None:
 def test_a_run_that_is_none_is_an_error(row: dict[str, Any]) -> None:
     with pytest.raises(PortError):
         answered({"run": row}, lambda runs: runs.run("r"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ok": True},
+        {"ok": True, "entities": [], "errors": []},
+        {"ok": True, "run": {"id": "r", "status": "IN_PROGRESS", "action": STOP}},
+    ],
+)
+def test_an_end_that_port_does_not_confirm_is_an_error_and_a_label_is_none(answer: dict[str, Any]) -> None:
+    with pytest.raises(PortError):
+        answered(answer, lambda runs: runs.patch("r", status="SUCCESS"))
+    answered(answer, lambda runs: runs.patch("r", label="Stopping"))
+    ended = {"ok": True, "run": {"id": "r", "status": "SUCCESS", "action": STOP}}
+    answered(ended, lambda runs: runs.patch("r", status="SUCCESS"))
 
 
 def test_what_is_told_arrives_and_an_ended_run_is_closed(lab: RunnerLab) -> None:

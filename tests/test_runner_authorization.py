@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from runner_lab import ALICE, BOB, STACK, TEMPLATE, WORKSPACE, Beats, RunnerLab, runner_lab
+from runner_lab import ALICE, BOB, STACK, TEMPLATE, WORKSPACE, Beats, RunnerLab, timed_lab
 
 from coderport.catalog.actions.declared import create_from
 from coderport.coder.client import CoderClient
@@ -35,7 +35,7 @@ ON_WORKSPACES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunnerLab]:
-    with runner_lab() as lab:
+    with timed_lab() as lab:
         # Somebody has signed in: an audit log without a line counts as one that nobody keeps.
         with lab.coder.state.lock:
             somebody = next(iter(lab.coder.state.users))

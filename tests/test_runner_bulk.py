@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import stamina
-from runner_lab import ALICE, BOB, QUICK, SETTINGS, STACK, TEMPLATE, Beats, RunnerLab, Seen, runner_lab
+from runner_lab import ALICE, BOB, QUICK, SETTINGS, STACK, TEMPLATE, Beats, RunnerLab, Seen, timed_lab
 
 from coderport.catalog.actions.bulk import STOP_OF_PERSON, STOP_OF_USER, UPDATE_OUTDATED
 from coderport.catalog.actions.declared import declared
@@ -51,7 +51,7 @@ class Memory:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunnerLab]:
-    with runner_lab(templates=1, pending_seconds=0.0, running_seconds=0.02) as lab:
+    with timed_lab(templates=1, pending_seconds=0.0, running_seconds=0.02) as lab:
         lab.port.add_user(ADMIN)
         lab.settings = SETTINGS.model_copy(update={"extra": ("bulk",), "admins": (ADMIN,)})
         lab.declare_actions(with_users=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import pytest
-from runner_lab import RunnerLab, runner_lab
+from runner_lab import RunnerLab, timed_lab
 
 from coderport.emulators.coder.records import Option, Parameter
 from coderport.runner.execution import Ended
@@ -29,7 +29,7 @@ def rendered(values: Mapping[str, str]) -> tuple[Parameter, ...]:
 
 @pytest.fixture(scope="module", params=["2.25", "newest"])
 def shared(request: pytest.FixtureRequest) -> Iterator[RunnerLab]:
-    with runner_lab(flavour=request.param) as lab:
+    with timed_lab(flavour=request.param) as lab:
         yield lab
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import stamina
 from fault_rows import NO, READING, rows_of
-from runner_lab import RunnerLab, runner_lab
+from runner_lab import RunnerLab, timed_lab
 
 from coderport.catalog.actions.declared import STOP
 from coderport.port.errors import PortError
@@ -19,7 +19,7 @@ WORDS = {row[0]: row[2] for row in rows_of("An answer to a read")}
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunnerLab]:
-    with runner_lab() as lab:
+    with timed_lab() as lab:
         yield lab
 
 

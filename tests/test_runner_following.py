@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import stamina
-from runner_lab import Beats, RunnerLab, runner_lab
+from runner_lab import Beats, RunnerLab, timed_lab
 
 from coderport.emulators.coder.builds import cancel
 from coderport.runner.execution import Ended
@@ -22,7 +22,7 @@ DELETE, RESTART, EXTEND = "coder_delete_workspace", "coder_restart_workspace", "
 @pytest.fixture
 def lab() -> Iterator[RunnerLab]:
     # What is repeated is repeated at once: the clients' own waiting is tested with the clients.
-    with stamina.set_testing(True, attempts=2), runner_lab(templates=1) as lab:
+    with stamina.set_testing(True, attempts=2), timed_lab(templates=1) as lab:
         lab.patience = Patience()
         yield lab
 

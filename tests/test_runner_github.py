@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +15,7 @@ from coderport.settings import Settings, load_settings
 
 @pytest.fixture
 def lab() -> Iterator[RunnerLab]:
-    with stamina.set_testing(True, attempts=2), runner_lab(templates=1, clock=time.time) as lab:
+    with stamina.set_testing(True, attempts=2), runner_lab(templates=1) as lab:
         yield lab
 
 

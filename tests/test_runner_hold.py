@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from runner_lab import QUICK, STACK, Beats, RunnerLab, runner_lab
+from runner_lab import QUICK, STACK, Beats, RunnerLab, timed_lab
 
 from coderport.coder.client import CoderClient
 from coderport.port.client import PortClient
@@ -30,7 +30,7 @@ class Told(BaseException):
 
 @pytest.fixture
 def lab() -> Iterator[RunnerLab]:
-    with runner_lab(templates=1, pending_seconds=0.05, running_seconds=0.3) as lab:
+    with timed_lab(templates=1, pending_seconds=0.05, running_seconds=0.3) as lab:
         yield lab
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from runner_lab import RunnerLab, Seen, runner_lab
+from runner_lab import RunnerLab, Seen, timed_lab
 
 from coderport.catalog.actions.declared import create_from
 from coderport.catalog.actions.inputs import input_key
@@ -47,7 +47,7 @@ NASTY = (
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[tuple[RunnerLab, str]]:
-    with runner_lab() as lab:
+    with timed_lab() as lab:
         template = lab.coder.create_template("forms")
         lab.coder.promote_version(template, parameters=PARAMETERS, presets=())
         lab.mirror()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from runner_lab import ALICE, BOB, WORKSPACE, RunnerLab, runner_lab
+from runner_lab import ALICE, BOB, WORKSPACE, RunnerLab, timed_lab
 
 from coderport.catalog.actions.declared import create_from, create_from_preset
 from coderport.runner.execution import Ended
@@ -20,7 +20,7 @@ DORMANT = "coder_make_workspace_dormant"
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunnerLab]:
-    with runner_lab() as lab:
+    with timed_lab() as lab:
         yield lab
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from runner_lab import RunnerLab, runner_lab
+from runner_lab import RunnerLab, timed_lab
 
 from coderport.catalog.actions.declared import create_from, create_from_preset
 from coderport.runner.execution import Ended
@@ -13,7 +13,7 @@ from coderport.runner.execution import Ended
 
 @pytest.fixture(params=["2.34", "newest"])
 def lab(request: pytest.FixtureRequest) -> Iterator[RunnerLab]:
-    with runner_lab(flavour=request.param, prebuilds=1) as lab:
+    with timed_lab(flavour=request.param, prebuilds=1) as lab:
         yield lab
 
 

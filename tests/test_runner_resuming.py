@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import stamina
-from runner_lab import BOB, QUICK, SETTINGS, STACK, Beats, RunnerLab, runner_lab
+from runner_lab import BOB, QUICK, SETTINGS, STACK, Beats, RunnerLab, timed_lab
 
 from coderport.coder.client import CoderClient
 from coderport.port.client import PortClient
@@ -48,7 +48,7 @@ class Memory:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunnerLab]:
-    with runner_lab(templates=1, pending_seconds=0, running_seconds=0.02) as lab:
+    with timed_lab(templates=1, pending_seconds=0, running_seconds=0.02) as lab:
         yield lab
 
 
@@ -266,7 +266,7 @@ def test_a_run_that_somebody_ends_meanwhile_is_left_and_the_entity_is_still_true
 
 
 def test_a_restart_whose_run_was_ended_after_the_stop_does_not_start() -> None:
-    with runner_lab(templates=1, pending_seconds=0, running_seconds=10) as lab:
+    with timed_lab(templates=1, pending_seconds=0, running_seconds=10) as lab:
         run, workspace, _ = prepared(lab, RESTART, 0)
 
         def end_of_the_stop() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from runner_lab import STACK, TEMPLATE, WORKSPACE, RunnerLab, runner_lab
+from runner_lab import STACK, TEMPLATE, WORKSPACE, RunnerLab, timed_lab
 
 from coderport.catalog.actions.declared import CREATE, DELETE, STOP, create_from
 from coderport.runner.values import Ended, RunContext
@@ -19,7 +19,7 @@ SCOPE: dict[str, Any] = {"organizations": ("another",)}
 
 @pytest.fixture
 def lab() -> Iterator[RunnerLab]:
-    with runner_lab() as lab:
+    with timed_lab() as lab:
         lab.mirror(SIBLING)
         yield lab
 

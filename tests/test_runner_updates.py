@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from runner_lab import RunnerLab, runner_lab
+from runner_lab import RunnerLab, timed_lab
 
 from coderport.coder.builds import Builds, WatchedBuild
 from coderport.emulators.coder.records import Option, Parameter
@@ -26,7 +26,7 @@ HELD = (
 
 @pytest.fixture(scope="module", params=["2.20", "newest"])
 def shared(request: pytest.FixtureRequest) -> Iterator[RunnerLab]:
-    with runner_lab(flavour=request.param) as lab:
+    with timed_lab(flavour=request.param) as lab:
         yield lab
 
 

@@ -142,11 +142,14 @@ class Runs:
     ) -> None:
         """Tell what became of a run; each thing given replaces what was told before.
 
-        A `status` of SUCCESS or FAILURE ends it for good; one that has ended is refused (PortRejected).
+        A `status` of SUCCESS or FAILURE ends it for good; one that has ended is refused (PortRejected). PortError where
+        Port does not answer with the run, ended so (OpenAPI): nobody knows then whether it has ended.
         """
         told = {"status": status, "statusLabel": label, "link": link, "summary": summary, "externalRunId": external_id}
         body = {key: value for key, value in told.items() if value is not None}
-        await self._session.call("PATCH", _path(run_id), f"reporting on run {run_id}", query=_V2, body=body)
+        reply = await self._session.call("PATCH", _path(run_id), f"reporting on run {run_id}", query=_V2, body=body)
+        if status is not None and (held := Run.from_json(reply.member("run")).status) != status:
+            raise PortError(f"Port answers that run {run_id}, which was to end with {status}, is {short(held)}")
 
     async def log(self, run_id: str, message: str) -> None:
         """Append to a run's log; 422 `run_exhausted` once it has ended. A repeat after a lost answer may double it."""
