@@ -253,6 +253,33 @@ def test_what_is_changed_or_related_to_while_it_runs_stays(lab: Lab, monkeypatch
     assert lab.template(owner[siblings[1]])["properties"]["tier"] == "platinum", "it had none, and takes it over"
 
 
+def test_a_relation_that_somebody_changes_while_it_runs_stays_and_nobody_is_made_anew(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the reading and the moves a colleague leads one service elsewhere, and deletes another."""
+    old = old_catalog(lab.pair, versions=3, services=1)
+    sibling, elsewhere = sorted(ids[0] for ids in old.names.values())[:2]
+    moving, gone = "moving", "gone"
+    for each in (moving, gone):
+        lab.port.put_entity("service", {"identifier": each, "properties": {}, "relations": {"image": sibling}})
+    renamed = PortClient.rename_entity
+
+    async def rename(client: PortClient, *given: Any) -> bool:
+        lab.port.put_entity("service", {"identifier": moving, "relations": {"image": elsewhere}})
+        if gone in services(lab):
+            lab.port.delete_entity("service", gone)
+        return await renamed(client, *given)
+
+    monkeypatch.setattr(PortClient, "rename_entity", rename)
+    outcome, _, _ = adopt(lab.stack, apply_it=True)
+    assert outcome.adoption is not None, outcome.message
+    assert {each.identifier for each in outcome.adoption.stayed} == {moving, elsewhere}
+    assert services(lab)[moving]["image"] == elsewhere and gone not in services(lab)
+    monkeypatch.undo()
+    come_over(lab)
+    assert services(lab)[moving]["image"] in old.names and lab.ids(T) == set(old.names)
+
+
 @pytest.mark.parametrize("moment", [Moment("port write", 2), Moment("written", 3), Moment("port write", 5)], ids=str)
 def test_one_that_is_killed_is_finished_by_the_next_and_both_can_be_undone(
     moment: Moment, tmp_path: Path, cli: CliInfo

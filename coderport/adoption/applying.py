@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from coderport.adoption.plan import with_successors
 from coderport.adoption.reading import Reading, read_sources
 from coderport.adoption.values import Adoption, Family, Move, Source, T, ids_of, named_in
 from coderport.catalog.meaning import IDENTIFIER
@@ -91,8 +92,8 @@ async def apply(
 ) -> None:
     """Keeps what goes and changes, and does it: renames, then relations, then deletions. `done` takes it in.
 
-    Before something is deleted all is looked at once more: what somebody has signed, changed or related to meanwhile
-    stays, for the next run to judge.
+    All is looked at once more before a relation is moved or something is deleted: what somebody has signed, changed or
+    related to meanwhile stays, for the next run to judge.
     """
     record = record_of(reading, stack=stack, now=now)
     if settings.keep_runs:
@@ -134,13 +135,26 @@ async def _move(client: PortClient, adoption: Adoption, done: Done) -> None:
     by_blueprint: dict[str, list[Move]] = {}
     for move in adoption.moves:
         by_blueprint.setdefault(move.entity.blueprint, []).append(move)
+    renamed = {each.keeper.identifier: each.template for each in adoption.families if each.renamed}
     for blueprint, moves in by_blueprint.items():
-        for batch in _batches(moves, UPSERTS_PER_CALL):
+        held = await swept(client, blueprint)
+        there = [each for each in moves if each.identifier in held]
+        as_read = [each for each in there if _as_read(each, held[each.identifier], renamed)]
+        done.stayed += [held[each.identifier] for each in there if each not in as_read]
+        for batch in _batches(as_read, UPSERTS_PER_CALL):
             outcomes = await client.upsert(blueprint, [_moved(each) for each in batch])
             done.moved += [batch[each.index] for each in outcomes if each.error is None]
             for outcome in outcomes:
                 if outcome.error is not None:
                     raise outcome.error
+
+
+def _as_read(move: Move, held: PortEntity, renamed: Mapping[str, str]) -> bool:
+    """Whether the relations are as they were read, but for what this command has renamed or moved already."""
+    return all(
+        (held.relations.get(name) or None) in (with_successors(old, renamed) or None, new or None)
+        for name, (old, new) in move.relations.items()
+    )
 
 
 def _moved(move: Move) -> Mapping[str, Any]:

@@ -51,7 +51,7 @@ def after(adoption: Adoption, entities: Mapping[str, Mapping[str, PortEntity]]) 
             if identifier in going.get(blueprint, ()):
                 continue
             ours = {
-                name: _moved(value, successors)
+                name: with_successors(value, successors)
                 for name, value in entity.relations.items()
                 if name in DECLARED_RELATIONS[blueprint]
             }
@@ -129,7 +129,7 @@ def _moves(draft: Adoption, sources: list[Source]) -> Iterator[Move]:
 
     def move(row: PortEntity, relation: str, value: Any) -> None:
         _, relations = moved.setdefault((row.blueprint, row.identifier), (row, {}))
-        relations[relation] = (row.relations.get(relation), _moved(_without(value, gone), successors))
+        relations[relation] = (row.relations.get(relation), with_successors(_without(value, gone), successors))
 
     for source, row, relation, value in _relations(sources, {T: siblings}):
         if row.identifier not in going.get(source.blueprint, ()):
@@ -154,7 +154,7 @@ def _relations(
                     yield source, row, relation, value
 
 
-def _moved(value: Any, successors: Mapping[str, str]) -> Any:
+def with_successors(value: Any, successors: Mapping[str, str]) -> Any:
     """The value of a relation with what takes the place of each entity, each once."""
     if isinstance(value, list):
         return list(dict.fromkeys(successors.get(each, each) for each in value))

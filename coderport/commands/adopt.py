@@ -88,8 +88,8 @@ def adopt(stack: Stack, *, apply_it: bool) -> tuple[AdoptionOutcome, Tally, Next
     _count(tally, done)
     if done.stayed:
         tally.warnings.append(
-            f"{len(done.stayed):,} entities that were to go have been changed or related to meanwhile, and stay. "
-            "The same command judges them again."
+            f"{len(done.stayed):,} entities that were to go or to lead elsewhere have been changed or related to "
+            "meanwhile, and stay. The same command judges them again."
         )
     outcome = outcome_of(tally, account, None, "converged" if apply_it else "changes")
     return _with(outcome, report, done), tally, following

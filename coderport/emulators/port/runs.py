@@ -91,17 +91,21 @@ def writable_run(store: Store, run_id: str) -> Run:
     return run
 
 
+LATER = ("blueprint", "entity", "summary", "response", "endedAt", "impersonatedUserId")
+"""What a run may not have, and the API then leaves out."""
+
+
 def run_json(store: Store, run: Run) -> Json:
     """The run as the API answers it: what it does not have yet is absent, where Port's OpenAPI knows no null."""
     action = run.action
-    unless_absent = {
-        "blueprint": run.blueprint and {**run.blueprint, "deleted": _is_gone(store, run.blueprint)},
-        "entity": run.entity and {**run.entity, "deleted": _is_gone(store, run.blueprint, run.entity)},
-        "summary": run.summary,
-        "response": run.response,
-        "endedAt": run.ended_at,
-        "impersonatedUserId": run.impersonated_id,
-    }
+    values = (
+        run.blueprint and {**run.blueprint, "deleted": _is_gone(store, run.blueprint)},
+        run.entity and {**run.entity, "deleted": _is_gone(store, run.blueprint, run.entity)},
+        run.summary,
+        run.response,
+        run.ended_at,
+        run.impersonated_id,
+    )
     return {
         "id": run.id,
         "status": run.status,
@@ -117,7 +121,7 @@ def run_json(store: Store, run: Run) -> Json:
         "updatedAt": run.updated_at,
         "createdBy": run.by,
         "updatedBy": run.updated_by,
-        **{key: value for key, value in unless_absent.items() if value is not None},
+        **{key: value for key, value in zip(LATER, values, strict=True) if value is not None},
     }
 
 
