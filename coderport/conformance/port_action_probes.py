@@ -130,6 +130,13 @@ def _patch_ended(bench: PortBench) -> Any:
     return bench.ask("PATCH", f"/actions/runs/{_ended(bench)}", {"status": "FAILURE"}).verdict
 
 
+def _end_answers_with_run(bench: PortBench) -> Any:
+    run = _run(bench, _waiting(bench))["id"]
+    reply = bench.ask("PATCH", f"/actions/runs/{run}", {"status": "FAILURE"}, version="v2").expect(200)
+    held = reply.member("run")
+    return [held["id"] == run, held["status"]]
+
+
 def _log_after_end(bench: PortBench) -> Any:
     return bench.ask("POST", f"/actions/runs/{_ended(bench)}/logs", {"message": "late"}).verdict
 
@@ -259,6 +266,13 @@ ACTION_PROBES: tuple[Probe[PortBench], ...] = (
         _OLD_TABLE,
         "422 user_inputs_schema_invalid",
         _unknown_input,
+    ),
+    Probe(
+        "run.end-answers-with-run",
+        "Does the answer to a run's end have the run, ended?",
+        _OPENAPI,
+        [True, "FAILURE"],
+        _end_answers_with_run,
     ),
     Probe("run.patch-ended", "Is a change of an ended run refused?", _LIVE, "422 run_exhausted", _patch_ended),
     Probe(
