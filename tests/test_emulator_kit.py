@@ -179,6 +179,14 @@ def test_a_cut_answer_promises_more_than_it_sends(thing: Thing, client: httpx.Cl
     assert client.get("/items/a").status_code == 200
 
 
+def test_a_dropped_connection_ends_after_the_whole_request_and_is_not_reset(thing: Thing, served: Served) -> None:
+    thing.faults.add(kind="drop_connection", times=1)
+    with socket.create_connection(("127.0.0.1", httpx.URL(served.url).port or 0), timeout=300) as raw:
+        raw.sendall(b"POST /items/a HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n" + bytes(20_000_000))
+        assert raw.recv(100) == b""
+    assert thing.handled == 0
+
+
 def test_a_dropped_connection_gives_no_answer(thing: Thing, client: httpx.Client) -> None:
     thing.faults.add(kind="drop_connection", times=1)
     with pytest.raises(httpx.TransportError):

@@ -112,8 +112,8 @@ class Instrumented:
         if fault.kind == "cut":
             await _cut(self._app, scope, receive, send)
             return
-        if fault.applied and scope["type"] == "http":
-            await self._app(scope, receive, _discard)
+        if scope["type"] == "http":
+            await (self._app(scope, receive, _discard) if fault.applied else _taken_in(receive))
         if fault.kind == "drop_connection":
             await _hang_up(scope, receive)
             return
@@ -173,6 +173,12 @@ async def _cut(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None
         return
     transport.close()  # sends what is buffered first
     await _disconnect(receive)
+
+
+async def _taken_in(receive: Receive) -> None:
+    """Reads the whole request: a connection that is closed before is reset, or ended, by which of the two is faster."""
+    while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+        pass
 
 
 async def _hang_up(scope: Scope, receive: Receive) -> None:
