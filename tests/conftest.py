@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from coderport.engine import CliInfo, drop_real_life, find_cli
 from coderport.transport.loopback import drop_network
@@ -22,6 +23,10 @@ Logger = tuple[int, bool, bool, int]
 
 HEARD = {"coderport", "httpx", "stamina"}
 FRESH: Logger = (logging.NOTSET, True, False, 0)
+
+# The suite tries the same examples each time; `pytest --hypothesis-profile=default` tries others.
+settings.register_profile("suite", derandomize=True)
+settings.load_profile("suite")
 
 drop_real_life(os.environ)
 drop_network(os.environ)

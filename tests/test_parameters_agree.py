@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from coderport.catalog.actions.inputs import problems
@@ -88,6 +88,7 @@ def has_rule(parameter: Parameter) -> bool:
 
 @settings(max_examples=200, deadline=None)
 @given(parameters(), VALUES)
+@example(Parameter("p", "string", validation_regex="^[a-z]+$", required=True), "line\n")
 def test_a_value_that_a_workspace_has_is_refused_only_where_the_classic_flow_would_not_start_it(
     parameter: Parameter, value: str
 ) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from coderport.emulators.coder.http import Refused
 from coderport.emulators.coder.records import Parameter, Template, Version
+from coderport.emulators.patterns import ends_at_the_end
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _validation_problem(parameter: Parameter, value: str, before: str | None) ->
         return "" if _strings(value) is not None else f"value {_quoted(value)} is not valid list of strings"
     if parameter.type == "number":
         return _number_problem(parameter, value, before)
-    if parameter.validation_regex and not re.search(parameter.validation_regex, value):
+    if parameter.validation_regex and not re.search(ends_at_the_end(parameter.validation_regex), value):
         told = f"value {_quoted(value)} does not match {_quoted(parameter.validation_regex)}"
         return f"{parameter.validation_error} ({told})"
     return ""

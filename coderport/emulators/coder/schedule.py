@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _DAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
-_ZONE = re.compile(r"CRON_TZ=([A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*)$")
+_ZONE = re.compile(r"CRON_TZ=([A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*)")
 
 
 class ScheduleError(ValueError):
@@ -54,7 +54,7 @@ def _split(schedule: str) -> tuple[tzinfo, list[str]]:
 
 
 def _zone(word: str) -> tzinfo:
-    match = _ZONE.match(word)
+    match = _ZONE.fullmatch(word)
     try:
         return ZoneInfo(match[1]) if match else timezone.utc
     except (ZoneInfoNotFoundError, ValueError):

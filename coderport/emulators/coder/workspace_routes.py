@@ -29,7 +29,7 @@ from coderport.emulators.coder.schedule import ScheduleError, next_start
 from coderport.emulators.coder.state import State
 from coderport.emulators.coder.written import nullable
 
-_NAME = re.compile(r"^[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*$")
+_NAME = re.compile(r"[a-zA-Z0-9]+(?:-[a-zA-Z0-9]+)*")
 _MINUTE, _MONTH = 60_000, 30 * 24 * 3_600_000
 _PREBUILT = "This action is not valid for a prebuilt workspace that nobody has claimed."
 
@@ -132,7 +132,7 @@ def _create(call: Call, owner: User) -> Response:
 
 def is_workspace_name(name: str) -> bool:
     """Whether Coder takes it as the name of a workspace."""
-    return bool(_NAME.match(name)) and len(name) <= 32 and name.lower() not in ("new", "create")
+    return bool(_NAME.fullmatch(name)) and len(name) <= 32 and name.lower() not in ("new", "create")
 
 
 def _checked_name(body: Body) -> str:

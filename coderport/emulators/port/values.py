@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from coderport.emulators.patterns import ends_at_the_end
 from coderport.emulators.port.problems import invalid
 from coderport.emulators.port.shapes import COLOURS, json_type, member, one_of, text, typed
 
@@ -107,22 +108,11 @@ def _string_checks(body: Mapping[str, Any], path: str) -> list[Check]:
     if "pattern" in body:
         source = text(body["pattern"], f"{path}.pattern")
         try:
-            pattern = re.compile(_as_in_javascript(source), re.ASCII)
+            pattern = re.compile(ends_at_the_end(source), re.ASCII)
         except re.error as error:
             raise invalid(f"{path}.pattern", f"must be a regular expression: {error}") from error
         checks.append(lambda value: None if pattern.search(value) else f'must match pattern "{source}"')
     return checks + _length_checks(body, path, "minLength", "maxLength", "characters")
-
-
-def _as_in_javascript(source: str) -> str:
-    """The pattern with its ``$`` at the very end only: Python's also fits before a last newline, Port's does not."""
-    changed, in_class, escaped = "", False, False
-    for letter in source:
-        changed += "\\Z" if letter == "$" and not in_class and not escaped else letter
-        if letter in "[]" and not escaped:
-            in_class = letter == "["
-        escaped = letter == "\\" and not escaped
-    return changed
 
 
 def _format_check(name: str) -> Check:
