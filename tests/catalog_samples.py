@@ -6,17 +6,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import settings
-
 from coderport.catalog.values import Context, Entity, OrganizationNames
 from coderport.coder.models import BuildInfo, Organization, Template, User, Workspace
 from coderport.coder.reading.breadth import Breadth
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.guard.ownership import Mark
 from coderport.port.models import PortEntity
-
-unhurried = settings(deadline=None)
-"""For property tests: a busy machine is no failure."""
 
 STACK = "coderport/dev"
 MARK = Mark(STACK, "0a1b2c3d")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from coderport.engine import CliInfo, drop_real_life, find_cli
 from coderport.transport.loopback import drop_network
@@ -24,8 +24,10 @@ Logger = tuple[int, bool, bool, int]
 HEARD = {"coderport", "httpx", "stamina"}
 FRESH: Logger = (logging.NOTSET, True, False, 0)
 
-# The suite tries the same examples each time; `pytest --hypothesis-profile=default` tries others.
-settings.register_profile("suite", derandomize=True)
+# The suite tries the same examples each time, and with `--hypothesis-profile=explore` others. No limits of time.
+_timeless = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", _timeless, derandomize=True)
+settings.register_profile("explore", _timeless)
 settings.load_profile("suite")
 
 drop_real_life(os.environ)

@@ -9,7 +9,7 @@ from typing import Any
 import port_pulumi as port
 import pytest
 from action_samples import DEPLOYMENT, PRESETS, form, settings
-from catalog_samples import TEMPLATE_ID, template, unhurried
+from catalog_samples import TEMPLATE_ID, template
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,7 +169,6 @@ def inputs(draw: st.DrawFn) -> Input:
     return Input(type=kind, enum=enum, **common)
 
 
-@unhurried
 @given(st.lists(inputs(), max_size=5, unique_by=lambda each: each.key))
 def test_no_keyword_of_an_input_is_lost_on_the_way(several: list[Input]) -> None:
     permissions = Permissions(("Member",))

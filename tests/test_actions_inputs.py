@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from action_samples import EVERY_KIND, PRESETS, options, parameter
-from catalog_samples import unhurried
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -38,7 +37,6 @@ def test_a_parameter_keeps_its_name_in_the_key_where_port_allows_it() -> None:
     assert input_key("startup script") == f"p_{b'startup script'.hex()}"
 
 
-@unhurried
 @given(st.lists(names, min_size=2, max_size=6, unique=True))
 @example(["é", "c3a9", b"c3a9".hex(), "C3A9"])
 @example(["é" * 60, "=" + "a" * 64])
@@ -76,7 +74,6 @@ def test_labels_that_could_be_mistaken_carry_the_value(pairs: list[tuple[str, st
 short = st.text(alphabet="ab ()#2", max_size=6)
 
 
-@unhurried
 @given(st.lists(st.tuples(short, short), max_size=6, unique_by=lambda pair: pair[1]))
 def test_a_label_stands_for_one_option_and_is_never_the_value_of_another(pairs: list[tuple[str, str]]) -> None:
     labels = option_labels(ParameterOption(name=name, value=value) for name, value in pairs)
@@ -162,7 +159,6 @@ def _trimmed(number: object) -> str:
     return "0" if text in ("-0", "") else text
 
 
-@unhurried
 @given(parameters_with_values())
 def test_a_value_of_coders_survives_the_form(pair: tuple[RichParameter, str]) -> None:
     of, value = pair
@@ -223,7 +219,6 @@ def test_a_value_that_is_not_given_is_the_default_or_the_previous_one() -> None:
     assert problems(parameter(required=True), None, previous="x") == []
 
 
-@unhurried
 @given(parameters_with_values(), st.text(min_size=8, max_size=20), st.none() | st.text(max_size=5))
 def test_no_sentence_repeats_the_value(pair: tuple[RichParameter, str], value: str, previous: str | None) -> None:
     of = pair[0].model_copy(update={"options": (), "validation_regex": "^$", "validation_error": "not {value}"})

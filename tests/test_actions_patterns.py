@@ -7,7 +7,6 @@ import shutil
 import subprocess
 
 import pytest
-from catalog_samples import unhurried
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,7 +99,6 @@ patterns = st.builds(
 values = st.text(alphabet="ab1.- \nc", max_size=8)
 
 
-@unhurried
 @given(patterns, values)
 def test_matching_agrees_with_another_engine(pattern: str, value: str) -> None:
     expected = re.search(pattern.replace("$", r"\Z"), value, re.ASCII) is not None

@@ -23,7 +23,6 @@ from catalog_samples import (
     numbered,
     snapshot,
     template,
-    unhurried,
     workspace,
 )
 from hypothesis import given
@@ -320,7 +319,6 @@ def test_claiming_a_prebuilt_workspace_keeps_the_entity() -> None:
     assert after.title == "alice/dev"
 
 
-@unhurried
 @given(
     st.builds(
         template,
@@ -336,7 +334,6 @@ def test_every_template_satisfies_its_blueprint(row: Template) -> None:
     assert_valid(template_entity(row, CONTEXT))
 
 
-@unhurried
 @given(
     st.builds(
         workspace,
@@ -456,7 +453,6 @@ def test_what_is_alive_outside_of_the_scope_is_named_apart() -> None:
     assert found.entities == ()
 
 
-@unhurried
 @given(st.permutations(range(6)))
 def test_the_order_of_a_read_does_not_matter(order: list[int]) -> None:
     rows: list[Template | Workspace] = [template(id=numbered(each), name=f"t{each}") for each in range(3)]
@@ -511,7 +507,6 @@ def test_what_names_no_moment_is_none(text: object) -> None:
     assert instant(text) is None
 
 
-@unhurried
 @given(st.datetimes(timezones=st.just(timezone.utc)))
 def test_a_moment_survives_its_text(moment: datetime) -> None:
     assert instant(time_text(moment)) == moment

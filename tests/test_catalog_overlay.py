@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from catalog_samples import unhurried
 from echoing_port import EchoingPort
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +74,6 @@ def edited(draw: st.DrawFn) -> tuple[Blueprint, dict[str, Any]]:
     return blueprint, live
 
 
-@unhurried
 @given(edited())
 def test_the_judge_finds_a_difference_exactly_where_the_provider_would_write(case: tuple[Blueprint, Any]) -> None:
     blueprint, live = case
@@ -84,7 +82,6 @@ def test_the_judge_finds_a_difference_exactly_where_the_provider_would_write(cas
     assert bool(found) == bool(blueprint_values.differences(live, blueprint_values.body(inputs), {})), found
 
 
-@unhurried
 @given(edited())
 def test_what_is_written_leaves_no_difference_and_takes_nothing_of_others(case: tuple[Blueprint, Any]) -> None:
     blueprint, live = case

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from catalog_samples import CONTEXT, TEMPLATE_ID, held, numbered, template, unhurried, workspace
+from catalog_samples import CONTEXT, TEMPLATE_ID, held, numbered, template, workspace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,7 +152,6 @@ def test_turns_are_spread_over_the_period() -> None:
 minutes = st.integers(0, 59)
 
 
-@unhurried
 @given(st.integers(0, 2**64), st.integers(0, 24 * 60), st.integers(0, 24 * 60), minutes, minutes)
 def test_a_preview_and_the_run_after_it_agree_within_the_hour(
     number: int, written: int, used: int, first: int, second: int
@@ -168,7 +167,6 @@ def test_a_preview_and_the_run_after_it_agree_within_the_hour(
     assert difference(again, after) == {}
 
 
-@unhurried
 @given(
     st.integers(0, 2**64),
     st.sampled_from([timedelta(hours=1), timedelta(hours=6), DAY, timedelta(days=3)]),
@@ -193,7 +191,6 @@ def test_a_busy_workspace_is_written_at_most_once_per_period(
         assert later - earlier > refresh - timedelta(hours=1)
 
 
-@unhurried
 @given(st.integers(0, 2**64), st.integers(0, 48 * 60))
 def test_a_value_is_never_more_than_a_period_and_an_hour_old(number: int, start: int) -> None:
     now = START + timedelta(minutes=start)
@@ -206,7 +203,6 @@ def test_a_value_is_never_more_than_a_period_and_an_hour_old(number: int, start:
         assert now - used_time(stored) <= DAY + timedelta(hours=1)
 
 
-@unhurried
 @given(st.data())
 def test_whatever_port_holds_one_write_settles_it(data: st.DataObject) -> None:
     anything = st.none() | st.booleans() | st.integers() | st.text() | st.just("2026-11-19T00:00:00Z")

@@ -81,7 +81,7 @@ def test_a_bad_query_is_400_with_validations(api: Api, params: dict[str, Any]) -
     assert answer.json()["validations"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     q=st.text('ab:" ,/=-1', max_size=12)
     | st.sampled_from(WORDS).flatmap(lambda key: st.text('a:" 1,', max_size=5).map(lambda value: f"{key}:{value}"))

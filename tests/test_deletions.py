@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from catalog_samples import CONTEXT, MARK, held, holding, numbered, template, unhurried, workspace
+from catalog_samples import CONTEXT, MARK, held, holding, numbered, template, workspace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -478,7 +478,6 @@ def permitted(verdict: Any) -> frozenset[Ref]:
     return frozenset(Ref(kind, each) for kind in (TEMPLATES, WORKSPACES) for each in verdict.ids(kind))
 
 
-@unhurried
 @given(fleets(), releases)
 def test_nothing_unproven_goes_without_its_release(fleet: Fleet, allowed: int) -> None:
     verdict = deletions_verdict(fleet.evidence, allow_deletions=allowed)
@@ -487,7 +486,6 @@ def test_nothing_unproven_goes_without_its_release(fleet: Fleet, allowed: int) -
     assert not permitted(verdict) & fleet.exists_unseen
 
 
-@unhurried
 @given(fleets(), releases, releases)
 def test_only_what_this_stack_had_and_does_not_want_may_go(fleet: Fleet, allowed: int, forgotten: int) -> None:
     verdict = deletions_verdict(fleet.evidence, allow_deletions=allowed, forget_unproven=forgotten)
@@ -498,7 +496,6 @@ def test_only_what_this_stack_had_and_does_not_want_may_go(fleet: Fleet, allowed
         assert verdict.ids(kind) <= had - fleet.evidence.desired[kind] - (port.keys() - mine)
 
 
-@unhurried
 @given(fleets())
 def test_more_than_the_limit_goes_only_with_the_release(fleet: Fleet) -> None:
     verdict = deletions_verdict(fleet.evidence, forget_unproven=1000)
@@ -513,7 +510,6 @@ def test_more_than_the_limit_goes_only_with_the_release(fleet: Fleet) -> None:
     assert verdict.refused is any(map(is_over, (TEMPLATES, WORKSPACES)))
 
 
-@unhurried
 @given(fleets())
 def test_the_number_printed_is_exactly_sufficient(fleet: Fleet) -> None:
     refusal = deletions_verdict(fleet.evidence)
@@ -530,7 +526,6 @@ def test_the_number_printed_is_exactly_sufficient(fleet: Fleet) -> None:
             assert not deletions_verdict(fleet.evidence, **{**given_numbers, name: number + 7}).refused
 
 
-@unhurried
 @given(fleets(), st.randoms(use_true_random=False))
 def test_the_verdict_does_not_depend_on_the_order_of_anything(fleet: Fleet, shuffler: random.Random) -> None:
     def shuffled(mapping: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -158,7 +158,7 @@ def test_the_price_of_the_audit_log_is_what_coder_takes_and_not_what_we_wait(
     assert (found is not None and "too dear" in found.why) is dear
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ANYTHING, min_size=3, max_size=3), st.sampled_from(["jobs", "audit", "templates", "transitional"]))
 def test_whatever_a_feed_is_answered_is_hints_or_an_error_of_coders(answers: list[Any], name: str) -> None:
     Answering.left = cycle(answers)

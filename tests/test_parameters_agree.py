@@ -64,7 +64,7 @@ def refused(parameter: Parameter, given_value: str | None, previous: str | None,
     return resolved_parameters(template, version, values, None if previous is None else {"p": previous})[1]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(parameters(), VALUES, st.none() | VALUES, st.booleans())
 def test_a_value_that_is_let_through_is_taken(
     parameter: Parameter, value: str, previous: str | None, classic: bool
@@ -86,7 +86,7 @@ def has_rule(parameter: Parameter) -> bool:
     return bool(parameter.validation_monotonic) or any(each is not None for each in bounds)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(parameters(), VALUES)
 @example(Parameter("p", "string", validation_regex="^[a-z]+$", required=True), "line\n")
 def test_a_value_that_a_workspace_has_is_refused_only_where_the_classic_flow_would_not_start_it(

@@ -165,7 +165,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_after_any_history_every_relation_has_its_target_and_pages_have_every_entity(steps: list[Any]) -> None:
     emulator = PortEmulator()

@@ -202,7 +202,7 @@ def catalogs(draw: st.DrawFn) -> list[Entity]:
     return made
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     catalogs(),
     st.sampled_from(
