@@ -150,9 +150,12 @@ async def _move(client: PortClient, adoption: Adoption, done: Done) -> None:
 
 
 def _as_read(move: Move, held: PortEntity, renamed: Mapping[str, str]) -> bool:
-    """Whether the relations are as they were read, but for what this command has renamed or moved already."""
+    """Whether the relations are as they were read, but for what this command has renamed or moved already.
+
+    Port's search may show a relation by a name of before the rename for a while.
+    """
     return all(
-        (held.relations.get(name) or None) in (with_successors(old, renamed) or None, new or None)
+        (held.relations.get(name) or None) in [each or None for each in (old, with_successors(old, renamed), new)]
         for name, (old, new) in move.relations.items()
     )
 
