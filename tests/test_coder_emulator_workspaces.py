@@ -9,6 +9,7 @@ import pytest
 from coder_talk import Api, Deploy
 
 from coderport.emulators.coder.records import PREBUILDS_USER_ID, Parameter
+from coderport.emulators.coder.workspace_routes import is_workspace_name
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -265,3 +266,9 @@ def test_a_role_that_only_reads_does_not_build(api: Api) -> None:
     assert api.build(row["id"], api.emulator.create_token("template-admin"), transition="stop").status_code == 403
     assert api.build(row["id"], api.emulator.create_token("auditor"), transition="stop").status_code == 404
     assert api.build(row["id"], api.emulator.create_token(user=row["owner_name"]), transition="stop").status_code == 201
+
+
+@pytest.mark.parametrize("name", ["dev\n", "dev\nx", "-dev", "dev-", "a--b", "new", "Create", "a" * 33, ""])
+def test_a_name_that_coder_does_not_take_is_none(name: str) -> None:
+    assert not is_workspace_name(name)
+    assert is_workspace_name("dev-2") and is_workspace_name("a" * 32)
