@@ -146,7 +146,7 @@ class Watch:
 
     def _writing(self, blueprint: str, entity: dict[str, Any], *, over: bool, as_whole: bool = False) -> None:
         held = self._port.entity(blueprint, entity["identifier"])
-        if held is not None and over and not self._settings().take_over:
+        if held is not None and over and not self._settings().take_over and not _refreshed(held, entity):
             self._not_foreign(blueprint, entity["identifier"], held, "written over")
         if blueprint in DECLARED_PROPERTIES and not as_whole:  # the whole entity has what others set, too
             strange = set(entity.get("properties", {})) - DECLARED_PROPERTIES[blueprint]
@@ -161,6 +161,13 @@ class Watch:
             return  # nobody can know of it who has read Port before
         if mark is not None and mark.stack == OTHER.stack:
             self.broken.append(f"{blueprint} {identifier} of {mark} is {what}")
+
+
+def _refreshed(held: dict[str, Any], entity: dict[str, Any]) -> bool:
+    """Whether the service tells what Coder has of another stack's workspace after a run, as actions for several do."""
+    process, mark = CURRENT.get(), held["properties"].get("managed_by")
+    at_work = process is not None and process.name == "service"
+    return at_work and mark is not None and entity.get("properties", {}).get("managed_by") == mark
 
 
 OTHER = Mark("coderport/other", "0badcafe")
