@@ -127,21 +127,21 @@ def test_a_run_that_meets_two_faults_says_one_of_them_and_the_next_run_converges
 
 
 RUNS = "/v1/actions/runs/"
-Named = tuple[str, Fault]
-BESIDE_A_RUN: list[tuple[Named, Named]] = [
-    *itertools.product(
-        [(f"Coder: {name}", {"path": "/api/v2/", **READING[name]}) for name in READING],
-        [
-            *((f"Port: {name} of the run", {"path": RUNS, "method": "GET", **READING[name]}) for name in READING),
-            *((f"Port: {name} of the run", {"path": RUNS, "method": "PATCH", **WRITING[name]}) for name in WRITING),
-        ],
-    ),
-    *itertools.product(
-        [(f"Port: {name} of the run", {"path": RUNS, "method": "GET", **READING[name]}) for name in READING],
-        [(f"Port: {name} of the run", {"path": RUNS, "method": "PATCH", **WRITING[name]}) for name in WRITING],
-    ),
-]
+_OF_CODER: dict[str, tuple[Server, Fault]] = {
+    f"Coder: {name}": ("Coder", {"path": "/api/v2/", **fault}) for name, fault in READING.items()
+}
+_READING_THE_RUN: dict[str, tuple[Server, Fault]] = {
+    f"Port: {name} of the run": ("Port", {"path": RUNS, "method": "GET", **fault}) for name, fault in READING.items()
+}
+_TELLING_THE_RUN: dict[str, tuple[Server, Fault]] = {
+    f"Port: {name} of the run": ("Port", {"path": RUNS, "method": "PATCH", **fault}) for name, fault in WRITING.items()
+}
+BESIDE_A_RUN = {**_OF_CODER, **_READING_THE_RUN, **_TELLING_THE_RUN}
 """What fails at Coder's own and at Port's questions and answers about one run."""
+RUN_PAIRS = [
+    *itertools.product(_OF_CODER, (*_READING_THE_RUN, *_TELLING_THE_RUN)),
+    *itertools.product(_READING_THE_RUN, _TELLING_THE_RUN),
+]
 
 
 def pressed(world: World, number: int) -> str:
@@ -160,30 +160,29 @@ def pressed(world: World, number: int) -> str:
 
 @pytest.mark.parametrize(
     "pairs",
-    [pytest.param(BESIDE_A_RUN[::9], id="every ninth"), pytest.param(BESIDE_A_RUN, id="all", marks=pytest.mark.long)],
+    [pytest.param(RUN_PAIRS[::9], id="every ninth"), pytest.param(RUN_PAIRS, id="all", marks=pytest.mark.long)],
 )
 def test_a_run_of_an_action_that_meets_two_faults_ends_once_and_truly(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, pairs: list[tuple[Named, Named]]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, pairs: list[tuple[str, str]]
 ) -> None:
     async def work(world: World) -> None:
         assert (await ran(world, "up")).exit_code == 0
         world.service.start()
         await asyncio.sleep(60)
         for number, pair in enumerate(pairs):
-            names = [name for name, _ in pair]
             run = pressed(world, number)
-            with struck(world, [("Coder" if name.startswith("Coder") else "Port", fault) for name, fault in pair]):
+            with struck(world, [BESIDE_A_RUN[name] for name in pair]):
                 assert await world.service.delivered(run)
                 await asyncio.sleep(FAILS_SECONDS)
             await asyncio.sleep(QUIET_SECONDS)
-            if world.port.run(run)["status"] == "IN_PROGRESS" and "Port: 404 to a read of the run" in names:
+            if world.port.run(run)["status"] == "IN_PROGRESS" and "Port: 404 to a read of the run" in pair:
                 await world.service.kill()  # at its start it asks for runs that Port did not know for so long
                 world.service.start()
                 await asyncio.sleep(QUIET_SECONDS)
             world.look()
             ended = world.port.run(run)["status"]
             if ended not in ("SUCCESS", "FAILURE"):
-                wrong.append(f"{names}: {ended}")
+                wrong.append(f"{pair}: {ended}")
             ends.add(ended)
         if not wrong and (broken := world.people.broken()):
             wrong.append(broken)

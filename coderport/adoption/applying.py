@@ -138,9 +138,14 @@ async def _move(client: PortClient, adoption: Adoption, done: Done) -> None:
     renamed = {each.keeper.identifier: each.template for each in adoption.families if each.renamed}
     for blueprint, moves in by_blueprint.items():
         held = await swept(client, blueprint)
-        there = [each for each in moves if each.identifier in held]
-        as_read = [each for each in there if _as_read(each, held[each.identifier], renamed)]
-        done.stayed += [held[each.identifier] for each in there if each not in as_read]
+        as_read: list[Move] = []
+        for move in moves:
+            if (entity := held.get(move.identifier)) is None:
+                continue  # deleted meanwhile: a write would make it anew
+            if _as_read(move, entity, renamed):
+                as_read.append(move)
+            else:
+                done.stayed.append(entity)
         for batch in _batches(as_read, UPSERTS_PER_CALL):
             outcomes = await client.upsert(blueprint, [_moved(each) for each in batch])
             done.moved += [batch[each.index] for each in outcomes if each.error is None]

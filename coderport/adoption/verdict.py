@@ -14,7 +14,7 @@ from coderport.guard.verdict import SHOWN, Verdict, combined
 from coderport.port.models import PortEntity
 from coderport.settings import Limits
 from coderport.terminal.remedy import COMMAND
-from coderport.terminal.text import first_lines, first_of, line
+from coderport.terminal.text import counted, first_lines, first_of, line
 
 
 def verdict_on(adoption: Adoption, limits: Limits, stack: str, *, allow_deletions: int = 0) -> Verdict:
@@ -27,7 +27,7 @@ def _foreign(adoption: Adoption, stack: str) -> Verdict:
         return Verdict()
     number = len(adoption.foreign)
     lines = [
-        f"Port holds {number:,} {'entity' if number == 1 else 'entities'} of templates and workspaces of this stack "
+        f"Port holds {counted(number, 'entities')} of templates and workspaces of this stack "
         "that somebody else has signed:",
         *first_lines(
             [f"  {each.blueprint} {line(each.title or each.identifier)} ({each.identifier}): {_signed(each)}"

@@ -176,7 +176,7 @@ async def _cut(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None
 
 
 async def _taken_in(receive: Receive) -> None:
-    """Reads the whole request: a connection that is closed before is reset, or ended, by which of the two is faster."""
+    """Reads the whole request. A connection that is closed before that is ended at one time, and reset at another."""
     while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
         pass
 

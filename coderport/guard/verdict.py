@@ -13,7 +13,7 @@ from coderport.catalog.values import Entity, Held
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI, COMMAND
-from coderport.terminal.text import first_lines, first_of, short
+from coderport.terminal.text import counted, first_lines, first_of, short
 
 SHOWN = 5
 """How many of a kind a refusal names."""
@@ -76,7 +76,7 @@ def ownership_verdict(
     if not foreign:
         return Verdict()
     lines = [
-        f"Port already holds {_count(len(foreign), 'entity', 'entities')} that {owner.mark.stack} would write, "
+        f"Port already holds {counted(len(foreign), 'entities')} that {owner.mark.stack} would write, "
         "and they are not its own:",
         *first_lines(
             [
@@ -131,10 +131,6 @@ def _holder(held: Held, owner: Owner) -> str:
     if mark.stack != owner.mark.stack:
         return f"managed by {short(mark.stack)}"
     return f"managed by {short(mark.stack)}, by another state{f' ({mark.state})' if mark.state else ''}"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def listed(headline: str, found: Iterable[object], shown: int = 12) -> str:

@@ -26,7 +26,7 @@ from coderport.emulators.port.invoking import start_approved
 from coderport.emulators.port.people import USER_BLUEPRINT, USERS, User, person
 from coderport.emulators.port.problems import Problem
 from coderport.emulators.port.records import Json, Writer
-from coderport.emulators.port.runs import LATER, Run, RunFilter, run_json, the_run
+from coderport.emulators.port.runs import Run, RunFilter, the_run, whole_json
 from coderport.emulators.port.store import ItemFault, Store
 from coderport.emulators.port.triggering import trigger
 from coderport.emulators.port.views import STORED, entities_json, entity_json
@@ -322,7 +322,7 @@ class PortEmulator:
             return self._shown(run)
 
     def _shown(self, run: Run) -> Json:
-        return {**dict.fromkeys(LATER), **copy.deepcopy(run_json(self._store, run))}
+        return copy.deepcopy(whole_json(self._store, run))
 
     # ------------------------------------------------------------ invocations
 

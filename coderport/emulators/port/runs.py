@@ -91,21 +91,15 @@ def writable_run(store: Store, run_id: str) -> Run:
     return run
 
 
-LATER = ("blueprint", "entity", "summary", "response", "endedAt", "impersonatedUserId")
-"""What a run may not have, and the API then leaves out."""
-
-
 def run_json(store: Store, run: Run) -> Json:
     """The run as the API answers it: what it does not have yet is absent, where Port's OpenAPI knows no null."""
+    absent = {"blueprint", "entity", "summary", "response", "endedAt", "impersonatedUserId"}
+    return {key: value for key, value in whole_json(store, run).items() if value is not None or key not in absent}
+
+
+def whole_json(store: Store, run: Run) -> Json:
+    """The run with None for what it does not have."""
     action = run.action
-    values = (
-        run.blueprint and {**run.blueprint, "deleted": _is_gone(store, run.blueprint)},
-        run.entity and {**run.entity, "deleted": _is_gone(store, run.blueprint, run.entity)},
-        run.summary,
-        run.response,
-        run.ended_at,
-        run.impersonated_id,
-    )
     return {
         "id": run.id,
         "status": run.status,
@@ -121,7 +115,12 @@ def run_json(store: Store, run: Run) -> Json:
         "updatedAt": run.updated_at,
         "createdBy": run.by,
         "updatedBy": run.updated_by,
-        **{key: value for key, value in zip(LATER, values, strict=True) if value is not None},
+        "blueprint": run.blueprint and {**run.blueprint, "deleted": _is_gone(store, run.blueprint)},
+        "entity": run.entity and {**run.entity, "deleted": _is_gone(store, run.blueprint, run.entity)},
+        "summary": run.summary,
+        "response": run.response,
+        "endedAt": run.ended_at,
+        "impersonatedUserId": run.impersonated_id,
     }
 
 
