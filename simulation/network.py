@@ -16,7 +16,7 @@ from unittest import mock
 
 import httpx
 
-from simulation.process import CURRENT
+from simulation.process import CURRENT, RUN
 
 CODER, PORT = "http://127.0.0.1:17001", "http://127.0.0.1:17002"
 
@@ -64,11 +64,11 @@ class Network:
         self._servers = dict(servers)
         self._chance = chance
         self._seen = hashlib.sha256()
-        self._failed: dict[tuple[int, str, httpx.URL, bytes], float] = {}
+        self._failed: dict[tuple[int, str, str, httpx.URL, bytes], float] = {}
         self.clients = count()
         self.weather = Weather()
         self.hurried: list[str] = []
-        """Requests that a client sent again less than a second after they had failed, each with who did so."""
+        """Requests that a client sent again for the same work less than a second after they failed, with who did so."""
 
     @property
     def trace(self) -> str:
@@ -89,7 +89,7 @@ class Network:
         process, now = CURRENT.get(), asyncio.get_running_loop().time
         if process is not None and process.dead:
             raise asyncio.CancelledError
-        key = (client, request.method, request.url, request.content)
+        key = (client, RUN.get(), request.method, request.url, request.content)
         since = now() - self._failed.pop(key, -math.inf)
         if process is not None and since < SOONEST:
             self.hurried.append(f"{process.name} sends {request.method} {request.url.path} again after {since:.2f} s")

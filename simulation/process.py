@@ -16,6 +16,8 @@ from coderport.settings import Releases, Settings
 T = TypeVar("T")
 
 CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
+RUN: ContextVar[str] = ContextVar("run", default="")
+"""The id of the run of an action that the service works on just now; several at a time."""
 
 
 class Process:

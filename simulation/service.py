@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,13 +17,14 @@ from coderport.runner.service.app import Service, create_app
 from coderport.runner.service.journal import RunJournal
 from coderport.runner.service.journal_file import JournalError
 from coderport.runner.service.metrics import Metrics
-from coderport.runner.service.queue import Workers
+from coderport.runner.service.queue import Runner, Sleep, Workers
 from coderport.runner.service.runs import service_runner
 from coderport.runner.service.settings import ServiceSettings
 from coderport.runner.service.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
+from coderport.runner.values import Ended, Journal
 from coderport.settings import Settings
 from simulation.network import answered
-from simulation.process import Process
+from simulation.process import RUN, Process
 
 
 class ServiceOfRuns:
@@ -83,7 +85,7 @@ class ServiceOfRuns:
             if journal.lost:
                 raise JournalError(journal.lost)
             metrics = Metrics()
-            workers = Workers(runner, journal, metrics, workers=2, clock=self._clock)
+            workers = Workers(_told(runner), journal, metrics, workers=2, clock=self._clock)
             settings = ServiceSettings(database=self._file, secret=SecretStr(self._secret()))
             workers.start(await journal.unfinished())
             self._app = create_app(Service(settings, journal, workers, metrics, self._clock))
@@ -91,3 +93,13 @@ class ServiceOfRuns:
                 await asyncio.Event().wait()
             finally:
                 self._app = None
+
+
+def _told(runner: Runner) -> Runner:
+    """The same; the network is told for which run a request is sent."""
+
+    async def execute(run_id: str, journal: Journal, sleep: Sleep) -> Ended:
+        RUN.set(run_id)
+        return await runner.execute(run_id, journal, sleep)
+
+    return replace(runner, execute=execute)

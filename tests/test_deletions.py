@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coderport.catalog.values import LeftOut, Ref
+from coderport.guard.allowance import UNTOLD
 from coderport.guard.deletions import ACTION, Evidence, deletions_verdict
 from coderport.guard.ownership import Mark, Owner, Whose
 from coderport.kinds.template import template_entity
@@ -170,6 +171,15 @@ def test_what_went_in_the_last_day_is_taken_off_what_may_go_now() -> None:
     assert not deletions_verdict(
         situation(before=range(30), now=range(10, 30), gone=range(10), spent={WORKSPACES: 99})
     ).refused
+
+
+def test_where_nobody_knows_what_went_in_the_last_day_nothing_that_lives_may_go() -> None:
+    evidence = situation(before=range(30), now=range(1, 30), left_out={0: LeftOut.TEMPLATE}, spent={UNTOLD: 1})
+    verdict = deletions_verdict(evidence)
+    assert verdict.refused and not deletions_verdict(evidence, allow_deletions=1).refused
+    reason = "because this state lost its outputs, and with them what went in the day before"
+    assert f"(0 alive in Coder may without a release, {reason})" in verdict.text()
+    assert not deletions_verdict(situation(before=range(30), now=range(1, 30), gone=[0], spent={UNTOLD: 1})).refused
 
 
 def test_only_what_lives_in_coder_and_went_without_a_release_is_counted_for_the_day() -> None:

@@ -184,6 +184,14 @@ def test_a_state_without_outputs_tells_what_it_holds_and_whose_it_is() -> None:
     assert memory.blueprints == {"coder_template"}
 
 
+def test_only_a_state_without_any_outputs_does_not_tell_what_went_in_the_last_day() -> None:
+    resources = {urn("entity:Entity", f"coder_template-{uuid.UUID(int=1)}"): entity("coderport/dev#0a1b2c3d")}
+    lost, failed = completed(Memory(), resources), completed(Memory(state="0a1b2c3d"), resources)
+    assert lost.lost and lost.untold
+    assert failed.lost and not failed.untold  # its first run has not succeeded: nothing that lives could go
+    assert not completed(Memory(), {}).untold
+
+
 def test_an_empty_state_is_a_first_run_and_has_lost_nothing() -> None:
     memory = completed(Memory(state="0a1b2c3d"), {})
     assert memory.first_run and not memory.lost

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from catalog_samples import numbered, template, workspace
 from engine_model import SETTINGS, World
@@ -220,6 +221,29 @@ class History:
             lately = [each for each in self.went if each[1] == kind and world.now - each[0] < DAY]
             most = max(3, *(each[3] // 20 for each in lately))
             assert sum(each[2] for each in lately) <= most, "more than the allowance of a day has gone"
+
+
+def test_outputs_that_are_lost_bring_no_new_allowance_for_the_day() -> None:
+    world, numbers = Stack(settings=SETTINGS, releases=Releases()), (numbered(each) for each in range(1, 100))
+    for name, workspaces in (("a", 2), ("b", 1), ("c", 20)):
+        of = template(id=next(numbers), name=name, display_name="")
+        world.templates[of.id] = of
+        for one in islice(numbers, workspaces):
+            world.workspaces[one] = workspace(id=one, name=f"w{one[-2:]}", template_id=of.id, template_name=name)
+    world.up()
+
+    def left_by(*excluded: str) -> int:
+        world.settings = world.settings.model_copy(update={"exclude_templates": excluded})
+        world.up()
+        return sum(blueprint == "coder_workspace" for blueprint, _ in world.port.entities)
+
+    assert left_by("a") == 21
+    world.memory = Memory()
+    assert left_by("a") == 21
+    world.now += timedelta(hours=23)
+    assert left_by("a", "b") == 21
+    world.now += timedelta(hours=2)
+    assert left_by("a", "b") == 20
 
 
 EVENTS: Mapping[Callable[[History], None], int] = {

@@ -236,10 +236,15 @@ def test_a_name_that_somebody_took_while_the_answer_was_lost_is_not_adopted(lab:
     assert lab.builds(made[0]) == [("start", "succeeded")]
 
 
-def test_a_coder_that_loses_every_request_is_given_up(lab: RunnerLab) -> None:
+def test_a_coder_that_loses_every_request_is_left_in_peace_between_them_and_given_up(
+    lab: RunnerLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, workspace, _ = prepared(lab, STOP, 0)
     lab.coder.faults.add({"method": "POST", "path": "/builds$", "kind": "status", "status": 502})
-    seen = lab.execute(run)
+    monkeypatch.setattr(lab, "patience", replace(QUICK, pause=1.0))
+    beats = Beats()
+    seen = lab.execute(run, clock=beats.clock())
+    assert beats.seconds >= 4
     assert seen.ended is Ended.FAILURE and "did not answer 5 requests" in seen.summary
     assert lab.builds(workspace) == [("start", "succeeded")]
 

@@ -36,10 +36,12 @@ class Life:
 
     def knows(self, about: str) -> Knowledge:
         """What is gathered for the question: of what a run has deleted Coder is asked again."""
-        if "former" not in about:
-            return self.knowledge
+        return self.asks(about) if "former" in about else self.knowledge
+
+    def asks(self, about: str, **changed: Any) -> Knowledge:
+        """What is gathered for the question under the settings, or others."""
         with pytest.MonkeyPatch.context() as patch:
-            settings, memory = self.lab.stack.settings(), self.lab.stack.memory()
+            settings, memory = self.lab.stack.settings().model_copy(update=changed), self.lab.stack.memory()
             patch.setattr(self.lab.stack, "settings", lambda: settings)
             patch.setattr(self.lab.stack, "memory", lambda: memory)
             return gathered(self.lab.stack, self.asked(about))
@@ -68,6 +70,9 @@ def life(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lif
         others = [coder.create_workspace(name=f"w{number}") for number in range(6)]
         gone, edited, changed, missing, taken, cleared = others
         former = coder.create_workspace(name="former")
+        coder.create_organization("second")
+        coder.create_template("elsewhere", organization="second")
+        away = coder.create_workspace(template="elsewhere", name="away")
         actions: dict[str, Any] = {
             "backend": "github",
             "repository": "acme/coderport",
@@ -77,6 +82,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lif
         lab.stack.configure({"excludeTemplates": [LEFT_OUT, "none-*"], "actions": actions})
         lab.up()
         coder.delete_workspace(former)
+        lab.stack.configure({"excludeTemplates": [LEFT_OUT, "none-*", "elsewhere"]})
         lab.up()
         coder.delete_workspace(gone)
         coder.rename_workspace(changed, "w2-renamed")
@@ -95,7 +101,7 @@ def life(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[Lif
         template = min(coder.template_ids() - {left_out, old})
         ids = {
             "running": running, "stopped": stopped, "gone": gone, "edited": edited, "changed": changed, "fresh": fresh,
-            "missing": missing, "former": former, "taken": taken, "cleared": cleared, "hidden": hidden,
+            "missing": missing, "former": former, "taken": taken, "cleared": cleared, "hidden": hidden, "away": away,
             "left_out": left_out, "old": old,
             "prebuild": prebuild, "template": template, "template_name": coder.template(template).name,
         }  # fmt: skip
@@ -277,6 +283,17 @@ def test_each_question_is_answered_right(life: Life, about: str, topic: str, sai
     found = answers(life.knows(about), life.asked(about))
     of_topic = [each.said for answer in found for each in answer.statements if each.topic == topic]
     assert any(said in each for each in of_topic), found
+
+
+def test_what_a_run_has_deleted_is_in_coder_also_where_it_lives_in_an_organization_out_of_scope(life: Life) -> None:
+    first = life.lab.coder.organization("default").name
+    knowledge = life.asks("{away}", organizations=(first,))
+    (answer,) = answers(knowledge, life.ids["away"])
+    said = {each.topic: each.said for each in answer.statements}
+    assert said["coder"] == "In Coder, and seen by this token, in an organization that is not in scope."
+    assert said["scope"].startswith("Left out: outside of the organizations in scope")
+    assert said["history"].startswith("Last deleted by the run ")
+    assert said["next run"] == "No run creates it."
 
 
 def test_how_ports_blueprint_differs_is_told_of_the_property_alone(life: Life) -> None:

@@ -11,6 +11,9 @@ PERIOD = timedelta(hours=24)
 PERIOD_OF_DELETED = timedelta(minutes=10)
 """In any such time `live` may delete as much of what Coder deleted as one run may."""
 
+UNTOLD = "untold"
+"""Stands for a kind in the hour in which a state got outputs again: nobody knows what it let go before."""
+
 Spent = Mapping[str, Mapping[str, int]]
 """By hour (UTC, as 2026-11-27T09) and kind: how many went without a release."""
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coderport.catalog.values import Held, LeftOut, Ref
+from coderport.guard.allowance import UNTOLD
 from coderport.guard.ownership import DEPLOYMENT, Owner, Whose
 from coderport.guard.verdict import SHOWN, Verdict
 from coderport.kinds.all import KIND_OF, KINDS, end_of
@@ -297,8 +298,8 @@ def _declared(kind: str, had: frozenset[str], evidence: Evidence) -> Disappearan
 
 
 def _allowance(kind: str, ours: int, evidence: Evidence) -> int:
-    """How many that live in Coder may go now without a release; none from a state that has lost its memory."""
-    if not evidence.owner.remembers:
+    """How many that live in Coder may go now without a release; none in the day after a state has lost its memory."""
+    if not evidence.owner.remembers or evidence.spent.get(UNTOLD):
         return 0
     return max(0, evidence.limits.for_left_out(ours) - evidence.spent.get(kind, 0))
 
@@ -358,6 +359,8 @@ def _permitted(kind: Disappearances, evidence: Evidence) -> str:
     if kind.alive:
         spent = evidence.spent.get(kind.kind, 0)
         used = f", after {spent} in the last day" if spent else ""
+        if evidence.spent.get(UNTOLD):
+            used = ", because this state lost its outputs, and with them what went in the day before"
         living = any(why.is_alive for why in kind.alive.values())
         lives = "" if evidence.undoes else "alive in Coder " if living else "left out by the settings "
         said.append(f"{kind.allowance:,} {lives}may without a release{used}")

@@ -79,7 +79,8 @@ class Memory:
     `state` is the id of the state (see `coderport.guard.ownership`), `stack` what the stack was
     called in its last run, as project/stack. `names` are those that the state's own resources carry where no run has
     recorded `stack` yet.
-    `lost` says that the state has resources and no outputs: what was declared is then read off the resources.
+    `lost` says that the state has resources and no run recorded them: what was declared is then read off the resources.
+    `untold` says that it has no outputs at all, so that nobody knows what its runs let go in the last day.
 
     `spent` counts by hour (UTC, as 2026-11-27T09) and kind what went without a release though it lives in Coder.
     """
@@ -97,6 +98,7 @@ class Memory:
     spent: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
     lost: bool = False
+    untold: bool = False
     refused: Mapping[Place, Refused] = field(default_factory=dict)
     leaving: frozenset[str] = frozenset()
 
@@ -212,7 +214,7 @@ def completed(memory: Memory, resources: Mapping[str, Mapping[str, Any]]) -> Mem
     """The memory of a state that has not recorded what it is called, with what its resources (outputs by URN) tell."""
     found = rebuilt(resources)
     if memory.first_run:
-        return replace(found, state=found.state or memory.state)
+        return replace(found, state=found.state or memory.state, untold=found.lost and not memory.state)
     return replace(memory, names=found.names)
 
 

@@ -18,7 +18,7 @@ from coderport.coder.models import Template
 from coderport.coder.parameters import TemplateForm
 from coderport.coder.reading.snapshot import Snapshot
 from coderport.errors import Refusal
-from coderport.guard.allowance import spent_after, spent_lately
+from coderport.guard.allowance import UNTOLD, spent_after, spent_lately
 from coderport.guard.definitions import Claim, actions_verdict, answers_verdict, blueprints_verdict, demands_verdict
 from coderport.guard.deletions import ACTION, ANSWER, Disappearances, Evidence, deletions_verdict
 from coderport.guard.leaving import leaving_actions
@@ -221,7 +221,7 @@ def judge(
             declared=wanted.ids(),
             digests=digests_of(wanted.entities, actions, answers),
             fit=settings.fingerprint,
-            spent=spent_after(memory.spent, going.spent(), now),
+            spent=spent_after(memory.spent, {UNTOLD: 1} if memory.untold else going.spent(), now),
             refused=wanted.refused,
             leaving=frozenset(each.identifier for each in leaving),
         ),

@@ -226,7 +226,7 @@ class Bench:
             except AWAY:
                 unsure = True
                 await self.report.line("Coder's answer was lost. Looking whether it did what it was asked for …")
-                await self.context.clock.sleep(self.context.patience.poll_first)
+                await self.context.clock.sleep(self.context.patience.pause)
             except CoderConflict:
                 made = await found() if unsure else None
                 if made is None:

@@ -48,7 +48,7 @@ def in_coder(knowledge: Knowledge, ref: Ref) -> str:
         return f"This kind was not read: {listing.skipped}."
     if ref.identifier in listing.rows:
         return "In Coder, and seen by this token."
-    if ref.identifier in listing.outside:
+    if ref.identifier in listing.outside or ref in knowledge.outside:
         return "In Coder, and seen by this token, in an organization that is not in scope."
     fate = knowledge.fate(ref)
     if fate is Fate.GONE:
@@ -67,7 +67,7 @@ def _sight(knowledge: Knowledge, kind: Kind[Any]) -> str:
 
 
 def _in_scope(knowledge: Knowledge, ref: Ref) -> str:
-    why = knowledge.wanted.left_out.get(ref)
+    why = LeftOut.ORGANIZATION if ref in knowledge.outside else knowledge.wanted.left_out.get(ref)
     if ref.blueprint in knowledge.read.skipped and why is None:
         return "Not known, because this kind was not read: what Port has of it stays as it is."
     if why is None and ref not in knowledge.entities and ref in knowledge.seen:

@@ -22,18 +22,19 @@ from coderport.settings import Releases, Settings
 from coderport.stack.comparison import past_of
 from coderport.stack.stack import Stack
 from coderport.why.knowledge import Knowledge
-from coderport.why.naming import subjects
+from coderport.why.naming import everything, subjects
 
 
-def gathered(stack: Stack, asked: str = "") -> Knowledge:
+def gathered(stack: Stack, asked: str | None = None) -> Knowledge:
     """Reads Coder, Port and the stack side by side. Raises as a run does where a read fails.
 
-    Coder is asked as well for what the question names, if a kept run has deleted that and no run needs a proof of it.
+    Coder is asked as well for what the question names, if a kept run has deleted that and no run needs a proof of it;
+    without a question, for all of that.
     """
     return asyncio.run(_gather(stack, asked, Account(), datetime.now(timezone.utc)))
 
 
-async def _gather(stack: Stack, asked: str, account: Account, now: datetime) -> Knowledge:
+async def _gather(stack: Stack, asked: str | None, account: Account, now: datetime) -> Knowledge:
     settings = await asyncio.to_thread(stack.settings)
     memory = await asyncio.to_thread(stack.memory)
     past = await past_of(stack, memory, await read_port(settings, account), settings, account)
@@ -54,7 +55,8 @@ async def _gather(stack: Stack, asked: str, account: Account, now: datetime) -> 
     history = tuple(store.record(run) for run in store.runs())
     knowledge = knowledge_of(settings, past, read, plan, verdict, difference_of(plan, past.memory, permissions), now)
     knowledge = replace(knowledge, history=history)
-    deleted = tuple(ref for ref in subjects(knowledge, asked) if _was_deleted(knowledge, ref)) if asked else ()
+    asked_for = everything(knowledge) if asked is None else subjects(knowledge, asked)
+    deleted = tuple(ref for ref in asked_for if _was_deleted(knowledge, ref))
     return await _with_proofs(knowledge, deleted, account) if deleted else knowledge
 
 
@@ -96,4 +98,5 @@ async def _with_proofs(knowledge: Knowledge, refs: Iterable[Ref], account: Accou
         async with opened_coder(settings, account) as client:
             read = await inventory_asked(client, settings, known, progress)
     fates = {Ref(name, each): fate for name, listing in read.listings.items() for each, fate in listing.fates.items()}
-    return replace(knowledge, proofs=fates)
+    outside = frozenset(Ref(name, each) for name, listing in read.listings.items() for each in listing.outside)
+    return replace(knowledge, proofs=fates, outside=outside)

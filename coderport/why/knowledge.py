@@ -28,7 +28,8 @@ class Knowledge:
     """`read` is Coder as the token shows it, `past` what the stack remembers and Port holds, `wanted` what the settings
     make of it, `plan` and `verdict` what a run would do, `found` where Port differs. `unsettled` are the desired
     entities with Coder's own usage times, `history` the runs that are kept, the newest first. `proofs` is what Coder
-    says of those that a kept run has deleted: no run asks for them any more.
+    says of those that a kept run has deleted, `outside` are those of them that live in an organization that is not in
+    scope: no run asks for them any more.
     """
 
     settings: Settings
@@ -41,6 +42,7 @@ class Knowledge:
     found: Difference
     history: tuple[Record, ...]
     proofs: Mapping[Ref, Fate] = field(default_factory=dict)
+    outside: frozenset[Ref] = frozenset()
 
     @cached_property
     def entities(self) -> Mapping[Ref, Entity]:
