@@ -23,6 +23,8 @@ from coderport.terminal.progress import Silent, watched
 from coderport.transport.patience import Again, Patience, Persistence, Waits, retry_after
 from simulation.clock import VirtualTime
 
+ONCE = Patience(first_contact=60, pause=60)
+"""One try, with all the time that a busy machine needs for it."""
 HASTY = Patience(first_contact=0.5, answer=0.5, outage=0.5, answer_bytes=10_000_000, pause=0.05)
 GOOD = {"port": {"ok": True, "blueprint": {"identifier": "b"}}, "coder": {"version": "v2", "deployment_id": "d"}}
 
@@ -130,7 +132,7 @@ def test_an_answer_that_is_packed_as_nobody_asked_is_not_unpacked(server: str, h
 @pytest.mark.parametrize("server", ["coder", "port"])
 def test_json_that_is_nested_without_end_is_an_answer_cut_off(server: str) -> None:
     async def first(url: str) -> str:
-        async with client_of(server, url, HASTY) as client:
+        async with client_of(server, url, ONCE) as client:
             with pytest.raises((CoderError, PortError)) as caught:
                 await asked(server, client)
         return str(caught.value)
@@ -293,6 +295,26 @@ def test_an_outage_is_tried_within_its_budget_at_most_once_a_second_and_said_onc
     assert talk.patience.outage - talk.patience.longest_pause <= loop.time() <= talk.patience.outage
     assert len(talk.heard.texts) == 1 and "trying again until" in talk.heard.texts[0]
     assert talk.waited == pytest.approx(loop.time())
+
+
+@pytest.mark.parametrize("server", ["coder", "port"])
+def test_what_is_asked_next_after_a_request_was_given_up_waits_for_a_second_too(loop: VirtualTime, server: str) -> None:
+    times: list[float] = []
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        times.append(loop.time())
+        return good(server) if len(times) == 1 else httpx.Response(502, html="<h1>bad gateway</h1>")
+
+    async def talk() -> None:
+        async with client_of(server, "https://s.test", Patience(), httpx.MockTransport(handle)) as client:
+            await asked(server, client)
+            for _ in range(3):
+                with pytest.raises((CoderError, PortError)):
+                    await asked(server, client)
+
+    loop.run_until_complete(talk())
+    assert len(times) > 20
+    assert all(later - sooner >= 0.999 for sooner, later in pairwise(times[1:]))
 
 
 @pytest.mark.parametrize("server", ["coder", "port"])

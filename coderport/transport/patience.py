@@ -7,6 +7,7 @@ without a word.
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import math
 import os
@@ -174,6 +175,7 @@ class Persistence:
         self._say = say
         self._contact = False
         self._began: float | None = None
+        self._given_up = -math.inf
         self._told_until = -math.inf
 
     @property
@@ -185,6 +187,7 @@ class Persistence:
         """A usable answer came, whatever it says: the server is there and works."""
         self.waits.ended(self)
         self._contact = True
+        self._given_up = -math.inf
 
     def closed(self) -> None:
         """The client asks no more: what its server does now costs the command nothing."""
@@ -199,7 +202,12 @@ class Persistence:
         return max(0.05, min(self.patience.answer, self._began + self.patience.first_contact - now))
 
     async def repeated(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """The attempt's result; an `Again` out of it is repeated as long as that is worth it, then its error raised."""
+        """The attempt's result; an `Again` out of it is repeated as long as that is worth it, then its error raised.
+
+        Where another was given up just now, the first try waits as any next one does.
+        """
+        if (rest := self._given_up + self.patience.pause - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
         try:
             async for step in stamina.retry_context(on=self._decision(), attempts=None, timeout=None):
                 with step:
@@ -232,6 +240,7 @@ class Persistence:
             last = not works and end >= now + self.waits.left(self.patience.command, now)
             if wait > room:
                 self._began = None  # a service asks again later, and has as long for that
+                self._given_up = now
                 if last:
                     self._told_until = -math.inf
                     self._tell(f"{error.error}: given up. {_ALL_SPENT}", now, now)
