@@ -140,7 +140,6 @@ def test_actions_go_with_a_release_and_one_whose_permissions_were_changed_stays(
 def test_an_undo_that_failed_is_done_by_the_same_command_whatever_is_kept(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CODERPORT_PATIENCE", "1")
     before = len(lab.ids())
     for name in ("one", "two", "three"):
         lab.coder.create_workspace("admin", name=name)
@@ -151,7 +150,8 @@ def test_an_undo_that_failed_is_done_by_the_same_command_whatever_is_kept(
     run = newest(lab)
     for path in ("/bulk/entities/delete", "/entities/bulk"):
         lab.port.faults.add(kind="status", status=500, path=path, method="POST", body={"ok": False})
-        with pytest.raises(CoderportError, match="The same command does the rest"):
+        with monkeypatch.context() as hasty, pytest.raises(CoderportError, match="The same command does the rest"):
+            hasty.setenv("CODERPORT_PATIENCE", "2")
             undo(lab.stack, run, apply_it=True)
         lab.port.faults.clear()
     done = undo(lab.stack, run, apply_it=True)

@@ -205,8 +205,8 @@ def test_a_server_of_a_companys_own_ca_is_trusted_where_the_environment_names_th
     server: SecureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"https://localhost:{server.address[1]}"
-    monkeypatch.setenv("CODERPORT_PATIENCE", "1")
-    with pytest.raises(CoderUnreachable, match=r"If a company's own CA signed it: .* SSL_CERT_FILE"):
+    with monkeypatch.context() as hasty, pytest.raises(CoderUnreachable, match=r"signed it: .* SSL_CERT_FILE"):
+        hasty.setenv("CODERPORT_PATIENCE", "1")
         version(url)
     monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
     assert version(url).startswith("v2.20.0")

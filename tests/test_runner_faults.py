@@ -24,8 +24,7 @@ def shared() -> Iterator[RunnerLab]:
 
 
 @pytest.fixture
-def lab(shared: RunnerLab, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunnerLab]:
-    monkeypatch.setenv("CODERPORT_PATIENCE", "1")
+def lab(shared: RunnerLab) -> Iterator[RunnerLab]:
     shared.patience = replace(shared.patience, coder_away=0.1)
     with stamina.set_testing(True, attempts=2):
         yield shared
