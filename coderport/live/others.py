@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from coderport.catalog.meaning import instant, time_text
@@ -22,7 +23,7 @@ from coderport.port.sweep import swept
 EVERY = 15.0
 """Seconds between two looks."""
 OVERLAP = timedelta(seconds=60)
-"""So far each look reaches back before the newest row that is known: a search may notice a write late."""
+"""So late a search may notice a write: each look reaches back so far before the one before it."""
 OTHERS = "port"
 
 
@@ -31,7 +32,8 @@ class Others:
 
     def __init__(self, port: PortClient, catalog: Catalog, writer: Writer) -> None:
         self._port, self._catalog, self._writer = port, catalog, writer
-        self._newest: dict[str, datetime] = {}
+        self._clocks: dict[str, _Clock] = {}
+        self._looked: dict[str, float] = {}
 
     async def look(self) -> tuple[Hint, ...]:
         """Hints for what Port holds otherwise than was expected. Raises a PortError where Port does not answer."""
@@ -63,17 +65,21 @@ class Others:
 
     async def _changed(self, blueprint: str) -> AsyncIterator[Hint]:
         asked = time.monotonic()
-        since = self._newest.get(blueprint) or _newest(self._catalog, blueprint)
+        clock = self._clocks.get(blueprint) or _Clock.of(self._catalog, blueprint, asked)
         query = None
-        if since is not None:
-            rule = {"property": "$updatedAt", "operator": ">", "value": time_text(since - OVERLAP)}
+        if clock is not None:
+            since = clock.at_least(self._looked.get(blueprint, clock.seen)) - OVERLAP
+            rule = {"property": "$updatedAt", "operator": ">", "value": time_text(since)}
             query = {"combinator": "and", "rules": [rule]}
         async for row in self._port.entities(blueprint, query=query):
             at = instant(row.updated_at)
-            if at is not None:
-                self._newest[blueprint] = max(at, self._newest.get(blueprint, at))
+            if at is not None and (clock is None or at > clock.newest):
+                clock = _Clock(at, time.monotonic())
             for hint in self._judged(row, asked):
                 yield hint
+        if clock is not None:
+            self._clocks[blueprint] = clock
+        self._looked[blueprint] = asked
 
     def _judged(self, row: PortEntity, asked: float) -> Iterator[Hint]:
         key = Ref(row.blueprint, row.identifier)
@@ -83,6 +89,23 @@ class Others:
             yield Hint(key, Event(OTHERS))
 
 
-def _newest(catalog: Catalog, blueprint: str) -> datetime | None:
-    moments = (instant(each.updated_at) for each in catalog.held[blueprint].values())
-    return max((each for each in moments if each is not None), default=None)
+@dataclass(frozen=True)
+class _Clock:
+    """Port's time, as far as the newest row tells it: it was `newest` at the latest when the row was `seen` here.
+
+    `seen` is of the monotonic clock. So nothing is asked of Port's clock, nor of this machine's.
+    """
+
+    newest: datetime
+    seen: float
+
+    @classmethod
+    def of(cls, catalog: Catalog, blueprint: str, now: float) -> _Clock | None:
+        """By the rows that are known; None where there are none."""
+        moments = (instant(each.updated_at) for each in catalog.held[blueprint].values())
+        newest = max((each for each in moments if each is not None), default=None)
+        return None if newest is None else cls(newest, now)
+
+    def at_least(self, moment: float) -> datetime:
+        """What Port's clock showed at that moment (monotonic) at the least."""
+        return self.newest + timedelta(seconds=max(0.0, moment - self.seen))
