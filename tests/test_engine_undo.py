@@ -184,3 +184,26 @@ def test_runs_and_undos_spend_one_allowance(lab: Lab, monkeypatch: pytest.Monkey
         assert "0 alive in Coder may without a release, after 3 in the last day" in outcome.message
     lab.stack.configure({"excludeTemplates": []})
     lab.assert_converged()
+
+
+def test_a_kind_that_is_switched_off_comes_back_with_all_that_led_to_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held() -> tuple[Json, set[str], list[Any]]:
+        blueprint = lab.port.blueprint(W)
+        assert blueprint is not None
+        owners = [each["relations"].get("owner") for each in lab.port.entities(W)]
+        return blueprint["relations"], lab.ids("coder_user"), owners
+
+    monkeypatch.setenv(RELEASES["allow_deletions"], "1000")
+    lab.stack.configure({"kinds": "users"})
+    lab.up()
+    before = held()
+    assert all(before[2])
+    lab.stack.configure({"kinds": "default"})
+    lab.up()
+    assert lab.port.blueprint("coder_user") is None
+    done = undo(lab.stack, newest(lab), apply_it=True)
+    assert (done.refused_by_port, done.undo.stays) == ((), ())
+    assert held() == before
+    lab.up()

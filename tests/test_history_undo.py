@@ -14,12 +14,14 @@ from engine_model import SETTINGS, Port, World
 from test_sync_equals_up import EVENTS, History
 
 from coderport.catalog.answers.values import Part, split
+from coderport.catalog.digest import digest
 from coderport.guard.ownership import MANAGED_BY
 from coderport.history.definitions import NEW_ACTION, permissions_back
-from coderport.history.images import DefinitionImage, deleted_of, entity_images, pointers_among
+from coderport.history.images import DefinitionImage, EntityImage, deleted_of, entity_images, pointers_among
 from coderport.history.keeping import definition_images
 from coderport.history.record import Record, packed, unpacked
 from coderport.history.undoing import Now, Stays, Undo, undo_of
+from coderport.kinds.refused import Refused
 from coderport.planning.difference import part_of
 from coderport.planning.memory import rebuilt
 from coderport.planning.plan import Plan
@@ -146,7 +148,7 @@ def test_the_actions_permissions_and_answers_that_somebody_changed_since_stay_as
 def test_a_record_is_the_same_after_it_was_written_and_read() -> None:
     for seed in range(20):
         record = _run(seed)[2]
-        assert unpacked(packed(record), record.run) == record
+        assert unpacked(packed(record), record.run, "file") == record
 
 
 def _run(seed: int) -> tuple[World, Mapping[Any, Any], Record]:
@@ -200,6 +202,24 @@ def test_a_default_that_port_gave_what_the_run_created_is_nobody_s_change() -> N
         assert undo.nothing and "changed since" in undo.stays[0].why
 
 
+def test_a_value_that_port_did_not_take_is_nobody_s_change() -> None:
+    _, _, record = _run(0)
+    image = next(each for each in record.entities if each.step == "created")
+    assert image.created is not None
+    place, owner = (image.blueprint, image.identifier), World().past().owner()
+    name = image.created.properties["name"]
+    held = replace(image.created, properties={**image.created.properties, "name": None})
+    was = replace(held, properties={**held.properties, "name": "before"})
+    changed = EntityImage(*place, before=was, values={"name": ("before", name)})
+    for other, of_value in (("", name), ("later", "another value")):
+        refused = {(image.blueprint, "name"): Refused("no", b"", {image.identifier: digest(of_value)})}
+        now = Now({place: held}, {}, {place: other} if other else {}, refused=refused)
+        created = undo_of(record.model_copy(update={"entities": (image,)}), now, owner)
+        back = undo_of(record.model_copy(update={"entities": (changed,)}), now, owner)
+        assert (created.delete == (held,)) is (not other)
+        assert (back.write.get(place, {}).get("properties") == {"name": "before"}) is (not other)
+
+
 def _edit_definitions(history: History) -> None:
     """What a colleague did to actions and answers, and settings that leave some of them out."""
     world, chance = history.world, history.chance
@@ -223,7 +243,7 @@ def _definition_images(world: World, plan: Plan, part: Plan) -> tuple[Definition
         past = replace(past, actions=state.actions, answers=state.answers)
     leaving = past.actions - plan.memory.actions
     answers = past.answers - plan.memory.answers
-    return tuple(definition_images(part, leaving, answers, {}, world.port.permissions))
+    return tuple(definition_images(part, leaving, answers, frozenset(), {}, world.port.actions, world.port.permissions))
 
 
 def _others(port: Port, chance: random.Random) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from coderport.commands.acts import converge, write_page
 from coderport.commands.acts import show as show_outcome
 from coderport.commands.sync import MOST_TARGETS, count_unchanged, failed, keep_part, run_full, run_part
 from coderport.errors import CoderportError, UnexpectedChanges
+from coderport.guard.allowance import spent_after
 from coderport.kinds.all import BLUEPRINTS
 from coderport.planning.changes import going_of, values_of, why_of
 from coderport.planning.difference import Difference
@@ -227,7 +229,11 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
         count_unchanged(tally, compared)
         return outcome_of(tally, account, None, "converged"), tally
     keep_part(stack, compared, found, account)
-    after = replace(remembered(memory, found), spent=compared.plan.memory.spent)
+    gone = {name: len(ids & found.orphans.get(name, frozenset())) for name, ids in compared.plan.living.items()}
+    spent = spent_after(
+        memory.spent, {name: number for name, number in gone.items() if number}, datetime.now(timezone.utc)
+    )
+    after = replace(remembered(memory, found), spent=spent)
     return run_part(stack, compared, found, after, account)
 
 

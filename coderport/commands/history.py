@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 from coderport.catalog.meaning import IDENTIFIER, TITLE
+from coderport.commands.consoles import people
 from coderport.errors import CoderportError, Refusal
 from coderport.guard.allowance import PERIOD, spent_lately
 from coderport.history.applying import apply, read_now
@@ -35,9 +37,8 @@ def store_of(stack: Stack, settings: Settings, memory: Memory) -> Store:
 
 
 def kept_runs(stack: Stack) -> list[Record]:
-    """The runs that are kept, the newest first."""
-    store = store_of(stack, stack.settings(), stack.memory())
-    return [store.record(run) for run in store.runs()]
+    """The runs that are kept, the newest first; of one that cannot be read a person is told."""
+    return store_of(stack, stack.settings(), stack.memory()).records(_warn)
 
 
 def undo(stack: Stack, run: str, *, apply_it: bool) -> Undone:
@@ -75,7 +76,7 @@ async def _undo(
                 f"credentials belong to {organization.id}. Nothing was changed."
             )
         moment = datetime.now(timezone.utc)
-        now = await read_now(client, record, later)
+        now = await read_now(client, record, later, memory.refused)
         found = await _without_targets_of_others(client, undo_of(record, now, owner), now)
         verdict = judged(
             found,
@@ -158,12 +159,14 @@ async def _without_targets_of_others(client: PortClient, found: Undo, now: Now) 
 def _later(store: Store, run: str) -> dict[Place, str]:
     """By entity the newest run after `run` that wrote it."""
     found: dict[Place, str] = {}
-    for name in store.runs():
-        if name <= run:
-            break
-        for place in places_of(store.record(name)):
-            found.setdefault(place, name)
+    for record in store.records(_warn):
+        for place in places_of(record) if record.run > run else ():
+            found.setdefault(place, record.run)
     return found
+
+
+def _warn(text: str) -> None:
+    people(stderr=True).print(text, style="yellow")
 
 
 def _turned(image: DefinitionImage, now: Now) -> DefinitionImage:
@@ -190,14 +193,22 @@ def _images(found: Undo, held: Mapping[Place, PortEntity]) -> Iterator[EntityIma
         values = {key: (renamed.properties.get(key), value) for key, value in body.get("properties", {}).items()}
         values[IDENTIFIER] = (identifier, body["identifier"])
         yield EntityImage(blueprint, body["identifier"], before=renamed, values=values)
-    for bodies in (found.write, found.point):
-        for (blueprint, identifier), body in bodies.items():
-            was = there.get((blueprint, identifier))
-            if was is None:
-                yield EntityImage(blueprint, identifier, created=PortEntity.from_json(blueprint, body))
-                continue
-            values = {key: (was.properties.get(key), value) for key, value in body.get("properties", {}).items()}
-            if body["title"] != was.title:
-                values[TITLE] = (was.title, body["title"])
-            relations = {key: (was.relations.get(key), value) for key, value in body.get("relations", {}).items()}
-            yield EntityImage(blueprint, identifier, before=was, values=values, relations=relations)
+    for (blueprint, identifier), body in _bodies(found).items():
+        was = there.get((blueprint, identifier))
+        if was is None:
+            yield EntityImage(blueprint, identifier, created=PortEntity.from_json(blueprint, body))
+            continue
+        values = {key: (was.properties.get(key), value) for key, value in body.get("properties", {}).items()}
+        if body["title"] != was.title:
+            values[TITLE] = (was.title, body["title"])
+        relations = {key: (was.relations.get(key), value) for key, value in body.get("relations", {}).items()}
+        yield EntityImage(blueprint, identifier, before=was, values=values, relations=relations)
+
+
+def _bodies(found: Undo) -> dict[Place, Mapping[str, Any]]:
+    """What the undo writes of each entity, with the relations that it writes last."""
+    bodies = dict(found.write)
+    for place, body in found.point.items():
+        first = bodies.get(place, {})
+        bodies[place] = {**body, **first, "relations": {**first.get("relations", {}), **body["relations"]}}
+    return bodies

@@ -103,6 +103,7 @@ def keep_part(stack: Stack, compared: Comparison, found: Difference, account: Ac
             now=datetime.now(timezone.utc),
             leaving_actions=found.leaving_actions,
             leaving_answers=found.leaving_answers,
+            leaving_blueprints=found.leaving_blueprints,
             permissions=compared.permissions,
         )
     )

@@ -27,7 +27,7 @@ def explain(stack: Stack, asked: str, *, as_object: bool) -> int:
             console.print(line(f"{answer.kind} {answer.title} {answer.identifier}".strip()), style="bold")
             for each in answer.statements:
                 console.print(f"  {each.topic:<9} {each.said}")
-    for text in (unread := tuple(said_of(knowledge.read.failures))):
+    for text in (unread := (*said_of(knowledge.read.failures), *knowledge.unreadable)):
         people(stderr=True).print(text, style="yellow")
     return 0 if any(each.kind for each in found) and not unread else 1
 

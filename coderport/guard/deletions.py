@@ -137,11 +137,15 @@ class DeletionVerdict(Verdict):
         found = self.kinds[kind]
         return found.gone | found.unproven | frozenset(found.left_out)
 
-    def spent(self) -> dict[str, int]:
-        """How many that live in Coder go by this run without a release, by kind."""
+    def living(self) -> dict[str, frozenset[str]]:
+        """Those that live in Coder and go by this run without a release, by kind."""
         if self.refused or self.released:
             return {}
-        return {name: len(kind.alive) for name, kind in self.kinds.items() if kind.alive}
+        return {name: frozenset(kind.alive) for name, kind in self.kinds.items() if kind.alive}
+
+    def spent(self) -> dict[str, int]:
+        """How many these are: so much of the day's allowance the run takes."""
+        return {name: len(ids) for name, ids in self.living().items()}
 
 
 def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_unproven: int = 0) -> DeletionVerdict:

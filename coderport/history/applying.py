@@ -13,6 +13,7 @@ from coderport.history.images import DefinitionImage
 from coderport.history.record import Record
 from coderport.history.undoing import Now, Place, Undo, places_of
 from coderport.kinds.all import BLUEPRINTS
+from coderport.kinds.refused import Refused
 from coderport.port.bulk import DELETES_PER_CALL, TAKEN, UPSERTS_PER_CALL
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
@@ -28,15 +29,19 @@ _DEFINITIONS = ("action", "permissions", "answer", "blueprint")
 """A blueprint is cut only after no entity has the values that go with it; an action before its permissions."""
 
 
-async def read_now(client: PortClient, record: Record, later: Mapping[Place, str]) -> Now:
+async def read_now(
+    client: PortClient, record: Record, later: Mapping[Place, str], refused: Mapping[Place, Refused]
+) -> Now:
     """What Port holds of all that the record is about: a sweep for each blueprint, a request for each definition.
 
-    PortError where a sweep shows fewer entities than Port counts: what it does not show would be taken for absent.
+    `later` and `refused` are those of `Now`. PortError where a sweep shows fewer entities than Port counts: what it
+    does not show would be taken for absent.
     """
     wanted: dict[str, set[str]] = {}
     for blueprint, identifier in places_of(record):
         wanted.setdefault(blueprint, set()).add(identifier)
-    rows = {blueprint: await swept(client, blueprint) for blueprint in wanted}
+    live = {blueprint: await client.blueprint(blueprint) for blueprint in wanted}
+    rows = {blueprint: await swept(client, blueprint) if live[blueprint] else {} for blueprint in wanted}
     entities = {(name, each): rows[name][each] for name, ids in wanted.items() for each in ids & rows[name].keys()}
     held = await together(_definition(client, each) for each in record.definitions)
     definitions: dict[tuple[str, str], Mapping[str, Any]] = {
@@ -44,19 +49,35 @@ async def read_now(client: PortClient, record: Record, later: Mapping[Place, str
         for image, body in zip(record.definitions, held, strict=True)
         if body is not None
     }
-    created = {each.blueprint for each in record.entities if each.step == "created"}
-    return Now(entities, definitions, later, rows, {name: await _defaults(client, name) for name in sorted(created)})
+    come_back = {each.identifier: each.before for each in record.definitions if each.kind == "blueprint"}
+    shapes = {name: body or come_back.get(name) for name, body in live.items()}
+    return Now(
+        entities,
+        definitions,
+        later,
+        rows,
+        defaults={name: _defaults(body or {}) for name, body in live.items()},
+        inherited=frozenset(name for name, body in shapes.items() if body and _inherits(body)),
+        absent=frozenset(name for name, body in shapes.items() if not body),
+        refused=refused,
+    )
 
 
-async def _defaults(client: PortClient, blueprint: str) -> dict[str, Any]:
+def _defaults(blueprint: Mapping[str, Any]) -> dict[str, Any]:
     """The values that Port gives a new entity of the blueprint, by property."""
-    live = await client.blueprint(blueprint) or {}
-    properties = (live.get("schema") or {}).get("properties") or {}
+    properties = (blueprint.get("schema") or {}).get("properties") or {}
     return {
         key: each["default"]
         for key, each in properties.items()
         if isinstance(each, Mapping) and each.get("default") is not None
     }
+
+
+def _inherits(blueprint: Mapping[str, Any]) -> bool:
+    """Whether Port derives the teams of its entities, and refuses any that are written."""
+    ownership = blueprint.get("ownership")
+    inherits = isinstance(ownership, Mapping) and ownership.get("type") == "Inherited"
+    return inherits or bool(blueprint.get("teamInheritance"))
 
 
 async def _definition(client: PortClient, image: DefinitionImage) -> Mapping[str, Any] | None:
@@ -74,7 +95,7 @@ async def apply(client: PortClient, undo: Undo, now: Now) -> list[str]:
 
     What `now` does not have is only made where it is absent, and what it has is only changed where it is there.
     """
-    refused: list[str] = []
+    refused = await _widened(client, [each for each in undo.define if each.kind == "blueprint"])
     for (blueprint, identifier), body in undo.rename.items():
         values = {key: value for key, value in body.items() if key != "identifier"}
         try:
@@ -99,6 +120,30 @@ async def apply(client: PortClient, undo: Undo, now: Now) -> list[str]:
         except PortRejected as error:
             refused.append(str(error))
     return refused
+
+
+async def _widened(client: PortClient, blueprints: Iterable[DefinitionImage]) -> list[str]:
+    """Gives Port the blueprints that it lacks, and the others what they lack, before entities need it; the refusals."""
+    refused: list[str] = []
+    for image in sorted(blueprints, key=lambda each: _place_of(each.identifier)):
+        assert image.before is not None  # an undo never deletes a blueprint
+        live = await client.blueprint(image.identifier)
+        try:
+            if live is None:
+                await client.create_blueprint(image.before)
+            elif (wide := _with_more(live, image.before)) != live:
+                await client.replace_blueprint(image.identifier, wide)
+        except PortRejected as error:
+            refused.append(str(error))
+    return refused
+
+
+def _with_more(live: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The blueprint with the properties and relations that it had before, beside those that it has."""
+    schema, was = live.get("schema") or {}, before.get("schema") or {}
+    properties = {**(was.get("properties") or {}), **(schema.get("properties") or {})}
+    relations = {**(before.get("relations") or {}), **(live.get("relations") or {})}
+    return {**live, "schema": {**schema, "properties": properties}, "relations": relations}
 
 
 async def _written(
@@ -136,7 +181,7 @@ def _has(held: PortEntity, body: Mapping[str, Any]) -> bool:
 
 async def _define(client: PortClient, image: DefinitionImage) -> None:
     if image.kind == "blueprint":
-        assert image.before is not None  # an undo never deletes a blueprint
+        assert image.before is not None
         await client.replace_blueprint(image.identifier, image.before)
     elif image.kind == "answer":
         await restore_answer(client, image)

@@ -65,12 +65,15 @@ def packed(record: Record) -> bytes:
     return gzip.compress(record.model_dump_json().encode(), mtime=0)
 
 
-def unpacked(content: bytes, name: str) -> Record:
-    """The record that `packed` made the content from; HistoryError, with the name of the record, if it is none."""
+def unpacked(content: bytes, name: str, file: str) -> Record:
+    """The record that `packed` made the content from; HistoryError, with its name and the file, if it is none."""
     try:
         record = Record.model_validate_json(gzip.decompress(content))
     except (OSError, EOFError, zlib.error, ValidationError):
-        raise HistoryError(f"The record {name} in the history is damaged or written by another version.") from None
+        raise HistoryError(
+            f"The record {name} in the history is damaged, or a later version of coderport wrote it. Other runs are "
+            f"undone without it. Where no version reads it, move the file away: {file}"
+        ) from None
     if record.format != FORMAT:
         raise HistoryError(
             f"The record {name} in the history has format {record.format}. Use version {record.version} of coderport."

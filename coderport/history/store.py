@@ -118,8 +118,25 @@ class Store:
         if run not in runs:
             kept = f"The newest are: {', '.join(runs[:3])}." if runs else "None is kept."
             raise HistoryError(f"The history of {self._stack} has no run {run!r}. {kept}")
-        content = self._done("read from", lambda files, folder: files.cat_file(f"{folder}/{run}{_SUFFIX}"))
-        return unpacked(bytes(content), run)
+        return self._record(run)
+
+    def records(self, tell: Callable[[str], None]) -> list[Record]:
+        """Those that can be read, the newest first; of each other one `tell` is told."""
+        found: list[Record] = []
+        for run in self.runs():
+            try:
+                found.append(self._record(run))
+            except HistoryError as error:
+                tell(str(error))
+        return found
+
+    def _record(self, run: str) -> Record:
+        def read(files: Any, folder: str) -> tuple[bytes, str]:
+            path = f"{folder}/{run}{_SUFFIX}"
+            return bytes(files.cat_file(path)), str(files.unstrip_protocol(path))
+
+        content, file = self._done("read from", read)
+        return unpacked(content, run, file.removeprefix("file://"))
 
     def file(self, name: str) -> bytes | None:
         """A file beside the records; None where there is none."""
@@ -148,7 +165,7 @@ class Store:
         for path in files.glob(f"{root}/*/*/*{_SUFFIX}"):
             run = str(path).rpartition("/")[2].removesuffix(_SUFFIX)
             with contextlib.suppress(HistoryError, FileNotFoundError):  # damaged, or moved by another command just now
-                if self._is_ours(unpacked(bytes(files.cat_file(path)), run)):
+                if self._is_ours(unpacked(bytes(files.cat_file(path)), run, str(path))):
                     _make(files, folder)
                     files.mv(path, f"{folder}/{run}{_SUFFIX}")
                     found.append(run)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from coderport.catalog.digest import digest
 from coderport.catalog.meaning import IDENTIFIER, TITLE, same_targets, same_value
 from coderport.guard.ownership import MANAGED_BY, Mark, Owner, Whose
 from coderport.history.definitions import definitions_back
 from coderport.history.images import DefinitionImage, EntityImage, Pointer
 from coderport.history.record import Record
+from coderport.kinds.refused import Refused
 from coderport.port.models import PortEntity
 from coderport.terminal.text import short
 
@@ -63,7 +65,9 @@ class Now:
 
     `later` are by place the runs of this stack that came after and wrote there, the last one. `held` has all entities
     of the blueprints that were read, by identifier. `defaults` are the values that Port gives a new entity, by
-    blueprint and property.
+    blueprint and property. Of the blueprints `inherited` Port derives the teams of entities itself; `absent` are those
+    that Port does not have and the record does not bring back. `refused` are the values that Port did not take of the
+    last run, by blueprint and property.
     """
 
     entities: Mapping[Place, PortEntity]
@@ -71,6 +75,14 @@ class Now:
     later: Mapping[Place, str] = field(default_factory=dict)
     held: Mapping[str, Mapping[str, PortEntity]] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inherited: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+    refused: Mapping[Place, Refused] = field(default_factory=dict)
+
+    def was_refused(self, blueprint: str, identifier: str, key: str, value: Any) -> bool:
+        """Whether Port did not take this value: then it has none, and nobody has changed that."""
+        found = self.refused.get((blueprint, key))
+        return found is not None and found.values.get(identifier) == digest(value)
 
 
 def undo_of(record: Record, now: Now, owner: Owner) -> Undo:
@@ -88,28 +100,34 @@ def undo_of(record: Record, now: Now, owner: Owner) -> Undo:
         if image.step == "created":
             if held is not None and (theirs := _kept_by_others(image, held, owner)):
                 stays.append(Stays(_named(image), f"is not deleted: {theirs}"))
-            elif held is not None and _same_entity(held, _with_defaults(image.created, held, now)):
+            elif held is not None and _same_entity(held, _as_taken(image.created, held, now), now):
                 delete.append(held)
             elif held is not None:
                 stays.append(Stays(_named(image), f"is not deleted: {since}"))
         elif image.step == "deleted":
-            if held is None:
-                body = _whole(image)
+            if held is None and image.blueprint in now.absent:
+                stays.append(
+                    Stays(_named(image), f"does not come back: Port has no blueprint {image.blueprint} any more")
+                )
+            elif held is None:
+                body = _whole(image, now)
                 write[image.blueprint, image.identifier] = body
                 if among := _among(image.blueprint, body, deleted):
                     body["relations"] = {key: each for key, each in body["relations"].items() if key not in among}
                     last.append(((image.blueprint, image.identifier), {"title": body["title"], "relations": among}))
-            elif not _same_entity(held, image.before):
+            elif not _same_entity(held, was := _as_cut_off(image, held, deleted), now):
                 stays.append(Stays(_named(image), f"exists again: {since}"))
+            elif lacks := _lacking(image, was):  # an undo was cut off before it came to these
+                last.append(((image.blueprint, image.identifier), {"title": held.title, "relations": lacks}))
         elif held is None:
             if (again := _under_its_old_name(image, now)) is None:
                 stays.append(Stays(_named(image), "does not exist any more"))
             elif theirs := _kept_by_others(image, again, owner):
                 stays.append(Stays(_named(image), f"is left as it is: {theirs}"))
-            elif relations := _values_back(image, again, names)[0].get("relations"):
+            elif relations := _values_back(image, again, names, now)[0].get("relations"):
                 last.append(((image.blueprint, again.identifier), {"title": again.title, "relations": relations}))
         else:
-            body, kept = _values_back(image, held, names)
+            body, kept = _values_back(image, held, names, now)
             place = (image.blueprint, image.identifier)
             if theirs := _kept_by_others(image, held, owner):
                 if body or kept:
@@ -125,7 +143,13 @@ def undo_of(record: Record, now: Now, owner: Owner) -> Undo:
                 write[place] = {"identifier": name, "title": held.title, **body}
             stays += [Stays(f"{key} of {_named(image)}", f"keeps its value: {since}") for key in kept]
     write, unfit = _with_targets(write, now, {(each.blueprint, each.identifier) for each in delete}, record)
-    point, lost = _pointers(record.pointers, now, write, {place: body["identifier"] for place, body in rename.items()})
+    point, lost = _pointers(
+        record.pointers,
+        now,
+        write,
+        {identifier for blueprint, identifier in deleted if (blueprint, identifier) in now.entities},
+        {place: body["identifier"] for place, body in rename.items()},
+    )
     for at, more in last:
         there = point.get(at, {}).get("relations", {})
         point[at] = {"identifier": at[1], **more, "relations": {**there, **more["relations"]}}
@@ -222,33 +246,57 @@ def _since(image: EntityImage, held: PortEntity | None, now: Now) -> str:
     return f"changed since, last by {held.updated_by or 'somebody'} at {held.updated_at or 'an unknown time'}"
 
 
-def _same_entity(held: PortEntity, other: PortEntity | None) -> bool:
+def _as_cut_off(image: EntityImage, held: PortEntity, deleted: Container[Place]) -> PortEntity:
+    """The entity as it was before the run, or as an undo leaves it that was cut off: without relations to others that
+    came back with it.
+    """
+    assert image.before is not None
+    among = _among(image.blueprint, {"relations": image.before.relations}, deleted)
+    empty = {key: None for key in among if held.relations.get(key) in (None, [])}
+    return replace(image.before, relations={**image.before.relations, **empty})
+
+
+def _lacking(image: EntityImage, was: PortEntity) -> dict[str, Any]:
+    """The relations of before the run that the entity `was` has not."""
+    assert image.before is not None
+    before = image.before.relations
+    return {key: value for key, value in before.items() if not same_targets(value, was.relations.get(key))}
+
+
+def _same_entity(held: PortEntity, other: PortEntity | None, now: Now) -> bool:
     return other is not None and (
         held.title == other.title
         and held.icon == other.icon
-        and set(held.team) == set(other.team)
+        and (held.blueprint in now.inherited or set(held.team) == set(other.team))
         and same_value(held.properties, other.properties, times=True)
         and _same_relations(held.relations, other.relations)
     )
 
 
-def _with_defaults(created: PortEntity | None, held: PortEntity, now: Now) -> PortEntity | None:
-    """The entity as the run wrote it, with the defaults of others' properties that Port gave it as it was created."""
+def _as_taken(created: PortEntity | None, held: PortEntity, now: Now) -> PortEntity | None:
+    """The entity as Port took it from the run: with the defaults of others' properties that it gave, and without the
+    values that it refused.
+    """
     if created is None:
         return None
+    taken = {
+        key: value
+        for key, value in created.properties.items()
+        if held.properties.get(key) is not None or not now.was_refused(held.blueprint, held.identifier, key, value)
+    }
     given = {
         key: value
         for key, value in now.defaults.get(held.blueprint, {}).items()
         if key not in created.properties and same_value(held.properties.get(key), value)
     }
-    return replace(created, properties={**given, **created.properties})
+    return replace(created, properties={**given, **taken})
 
 
 def _same_relations(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(same_targets(one.get(key), other.get(key)) for key in one.keys() | other.keys())
 
 
-def _whole(image: EntityImage) -> dict[str, Any]:
+def _whole(image: EntityImage, now: Now) -> dict[str, Any]:
     """The entity as it was, for an upsert; what had no value is not sent."""
     assert image.before is not None
     was = image.before
@@ -260,12 +308,14 @@ def _whole(image: EntityImage) -> dict[str, Any]:
     }
     if was.icon:
         body["icon"] = was.icon
-    if was.team:
+    if was.team and image.blueprint not in now.inherited:
         body["team"] = list(was.team)
     return body
 
 
-def _values_back(image: EntityImage, held: PortEntity, names: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+def _values_back(
+    image: EntityImage, held: PortEntity, names: Mapping[str, str], now: Now
+) -> tuple[dict[str, Any], list[str]]:
     """What of the run's changes goes back (null where there was no value), and what somebody changed since.
 
     `names` are the identifiers that the run gave, by those that entities have again.
@@ -278,7 +328,8 @@ def _values_back(image: EntityImage, held: PortEntity, names: Mapping[str, str])
         has = held.title if key == TITLE else held.properties.get(key)
         if same_value(has, before, times=True):
             continue
-        if not same_value(has, after, times=True):
+        refused = has is None and now.was_refused(image.blueprint, image.identifier, key, after)
+        if not (same_value(has, after, times=True) or refused):
             kept.append(key)
         elif key == TITLE:
             back["title"] = before
@@ -315,16 +366,21 @@ def _with_targets(
 
 
 def _pointers(
-    pointers: Iterable[Pointer], now: Now, write: Mapping[Place, Mapping[str, Any]], renamed: Mapping[Place, str]
+    pointers: Iterable[Pointer],
+    now: Now,
+    write: Mapping[Place, Mapping[str, Any]],
+    there: Collection[str],
+    renamed: Mapping[Place, str],
 ) -> tuple[dict[Place, Mapping[str, Any]], list[Stays]]:
     """The relations of others that Port emptied when their targets went, for those targets that come back.
 
-    `renamed` are the identifiers that entities get back before, and relations to them with them.
+    `there` are the identifiers of those that an undo has brought back that was cut off after that. `renamed` are the
+    identifiers that entities get back before, and relations to them with them.
     """
     names = {identifier: old for (_, identifier), old in renamed.items()}
     point: dict[Place, dict[str, Any]] = {}
     stays: list[Stays] = []
-    back = {identifier for _, identifier in write}
+    back = {*there, *(identifier for _, identifier in write)}
     for each in pointers:
         place = (each.blueprint, each.identifier)
         held = now.entities.get(place)

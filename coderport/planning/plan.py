@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from coderport.catalog.actions.declared import declared, form_of
@@ -59,8 +59,9 @@ class Plan:
     `leaving` are blueprints that this stack is to manage no longer. They stay in Port: this run registers them once
     more, marked as to be kept, and the next takes them out of the state; those that it takes out are `released`.
     `orphans` are entities of ours in Port that go and that no state holds, by blueprint: the engine cannot delete
-    those. `held` is what Port held when this was planned; `disappearing` what of each kind goes, and why. `owner` is
-    this state as the owner of entities.
+    those. `held` is what Port held when this was planned; `disappearing` what of each kind goes, and why. `living` are
+    those of what goes that the run counts for the day: they live in Coder and go without a release. `owner` is this
+    state as the owner of entities.
     """
 
     owner: Owner
@@ -75,6 +76,7 @@ class Plan:
     notes: tuple[str, ...]
     leaving: tuple[Blueprint, ...] = ()
     released: frozenset[str] = frozenset()
+    living: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def creations(self) -> int:
@@ -243,6 +245,7 @@ def judge(
         ),
         leaving=leaving,
         released=staying & memory.leaving,
+        living=going.living(),
     )
     return plan, verdict
 

@@ -52,9 +52,10 @@ async def _gather(stack: Stack, asked: str | None, account: Account, now: dateti
     plan, verdict = judge(settings, Releases(), past, read, forms, now, of_siblings)
     permissions = await read_permissions(settings, plan, account)
     store = Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory)
-    history = tuple(store.record(run) for run in store.runs())
+    unreadable: list[str] = []
+    history = tuple(store.records(unreadable.append))
     knowledge = knowledge_of(settings, past, read, plan, verdict, difference_of(plan, past.memory, permissions), now)
-    knowledge = replace(knowledge, history=history)
+    knowledge = replace(knowledge, history=history, unreadable=tuple(unreadable))
     asked_for = everything(knowledge) if asked is None else subjects(knowledge, asked)
     deleted = tuple(ref for ref in asked_for if _was_deleted(knowledge, ref))
     return await _with_proofs(knowledge, deleted, account) if deleted else knowledge

@@ -29,7 +29,7 @@ class Knowledge:
     make of it, `plan` and `verdict` what a run would do, `found` where Port differs. `unsettled` are the desired
     entities with Coder's own usage times, `history` the runs that are kept, the newest first. `proofs` is what Coder
     says of those that a kept run has deleted, `outside` are those of them that live in an organization that is not in
-    scope: no run asks for them any more.
+    scope: no run asks for them any more. `unreadable` says which kept runs cannot be read.
     """
 
     settings: Settings
@@ -43,6 +43,7 @@ class Knowledge:
     history: tuple[Record, ...]
     proofs: Mapping[Ref, Fate] = field(default_factory=dict)
     outside: frozenset[Ref] = frozenset()
+    unreadable: tuple[str, ...] = ()
 
     @cached_property
     def entities(self) -> Mapping[Ref, Entity]:
