@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from live_world import LiveWorld, T, W, in_world
@@ -14,7 +15,10 @@ from coderport.guard.allowance import LetGo, let_go
 from coderport.history.record import HistoryError
 from coderport.history.spending import FILE, Spending, spent_by_live
 from coderport.history.store import Store
+from coderport.live.deleting import Deletions
+from coderport.live.ledger import Ledger
 from coderport.live.service import Live
+from coderport.settings import Limits
 
 NOW = datetime(2026, 11, 27, 8, tzinfo=timezone.utc)
 
@@ -50,6 +54,30 @@ def test_a_file_that_is_damaged_is_told_by_live_and_stops_no_run(tmp_path: Path)
         with pytest.raises(HistoryError, match=r"let-go\.json is damaged"):
             spending.read()
         assert spent_by_live(store(tmp_path)) == {}
+
+
+def test_what_is_allowed_while_the_file_is_written_is_in_it_before_it_is_carried_out(tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    deletions = Deletions(Limits(), {})
+    ledger = Ledger(deletions)
+    spending = Spending(store(tmp_path))
+
+    class Slow:
+        """While it writes the first time, more is allowed."""
+
+        writes = 0
+
+        def add(self, more: LetGo, moment: datetime) -> LetGo:
+            self.writes += 1
+            if self.writes == 1:
+                deletions.unkept += let_go(W, 2, now, living=False)
+            return spending.add(more, moment)
+
+    ledger._spending = cast(Any, Slow())
+    deletions.unkept += let_go(W, 1, now, living=False)
+    asyncio.run(ledger.kept())
+    kept = spending.read()
+    assert kept is not None and kept.deleted_lately(W, now) == 3 and not deletions.unkept
 
 
 async def restarted(world: LiveWorld) -> Live:

@@ -310,6 +310,17 @@ def key(lab: RunnerLab, run: str) -> str | None:
     return lab.talk(asked)
 
 
+def test_where_there_is_a_fallback_user_runs_of_several_people_that_create_one_name_share_a_key(
+    lab: RunnerLab,
+) -> None:
+    template = lab.any_template()
+    mine = lab.ask(CREATE, by=ALICE, template=template, name="dev")
+    theirs = lab.ask(CREATE, by=BOB, template=template, name="Dev")
+    assert key(lab, mine) != key(lab, theirs)
+    allow(lab, fallback_user="shared")
+    assert key(lab, mine) == key(lab, theirs)
+
+
 def test_runs_on_one_workspace_or_name_share_a_key(lab: RunnerLab) -> None:
     workspace = lab.workspace()
     template = lab.any_template()

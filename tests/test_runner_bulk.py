@@ -322,6 +322,59 @@ def test_a_run_that_somebody_ends_begins_nothing_more(lab: RunnerLab) -> None:
     assert len(begun) == AT_ONCE
 
 
+async def _started(coder: CoderClient, _: PortClient, workspace: str) -> None:
+    await Builds(coder).post_build(workspace, "start")
+
+
+@pytest.mark.parametrize("by_log", [False, True], ids=["service", "workflow"])
+@pytest.mark.parametrize("action", [STOP_OF_PERSON, UPDATE_OUTDATED])
+def test_a_run_that_is_ended_while_others_build_begins_nothing_once_they_have_built(
+    lab: RunnerLab, action: str, by_log: bool
+) -> None:
+    lab.patience = replace(QUICK, no_provisioner=1_000_000)
+    workspaces = outdated(lab, *(f"w{number}" for number in range(AT_ONCE)), running=False)
+    lab.coder.set_provisioners(0)
+    for each in workspaces:
+        lab.talk(partial(_started, workspace=each))
+    lab.mirror()
+    before = {each: transitions(lab, each) for each in workspaces}
+    run = (
+        update(lab)
+        if action == UPDATE_OUTDATED
+        else lab.ask(STOP_OF_PERSON, by=ADMIN, person=ALICE, confirmation="alice")
+    )
+    beats = Beats(at={8: lambda: close(lab, run), 30: lambda: lab.coder.set_provisioners(100)})
+    seen = lab.execute(run, journal=None if by_log else Memory(), clock=beats.clock())
+    assert seen.ended is Ended.ALREADY_ENDED
+    assert {each: transitions(lab, each) for each in workspaces} == before
+
+
+def test_a_run_of_somebody_who_is_no_admin_any_more_tells_what_it_had_begun(lab: RunnerLab) -> None:
+    workspaces = outdated(lab, "w0", "w1", "w2")
+    run, journal = update(lab), Memory(dies_at=3)
+    with pytest.raises(Killed):
+        lab.execute(run, journal=journal)
+    journal.dies_at = 0
+    settings, lab.settings = lab.settings, lab.settings.model_copy(update={"admins": ()})
+    try:
+        seen = lab.execute(run, journal=journal)
+    finally:
+        lab.settings = settings
+    assert seen.ended is Ended.FAILURE
+    assert "Nothing was done" not in seen.summary and "What it had begun goes on in Coder: alice/w0" in seen.summary
+    assert any(transitions(lab, each) != ["start"] for each in workspaces)
+
+
+def test_the_journal_keeps_no_token_that_a_build_says(lab: RunnerLab) -> None:
+    outdated(lab, "w0")
+    token = f"{'A' * 10}-{'b' * 22}"
+    lab.coder.fail_next_builds(f"curl -H 'Coder-Session-Token: {token}' failed")
+    run, journal = update(lab), Memory()
+    seen = lab.execute(run, journal=journal)
+    assert seen.ended is Ended.FAILURE and "[token]" in seen.summary
+    assert token not in journal.kept[run] and "[token]" in journal.kept[run]
+
+
 def test_a_coder_that_stays_away_is_waited_for_once_and_not_by_each(lab: RunnerLab) -> None:
     workspaces, run = stuck(lab), update(lab)
     fault = {"path": "/workspace", "kind": "status", "status": 502}

@@ -109,6 +109,29 @@ def test_another_attempt_of_the_same_workflow_run_goes_on_with_what_was_begun(la
     assert lab.builds("alice/made") == [("start", "succeeded")]
 
 
+def test_another_attempt_that_finds_nothing_begun_takes_no_older_workspace_for_its_own(
+    lab: RunnerLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = lab.do(CREATE, template=lab.any_template(), name="dev")
+    assert made.ended is Ended.SUCCESS
+    lab.mirror()
+    (workspace,) = lab.coder.workspace_ids()
+    assert lab.do("coder_stop_workspace", entity=workspace).ended is Ended.SUCCESS
+    before, run = lab.builds(workspace), lab.ask(CREATE, template=lab.any_template(), name="dev")
+
+    async def lost(_: object) -> None:
+        lab.port.faults.add(kind="status", method="POST", path="/logs$", status=422, body={"ok": False})
+        raise Told
+
+    with monkeypatch.context() as patch, pytest.raises(Told):
+        patch.setattr("coderport.runner.execution._Execution._done", lost)
+        lab.execute(run, claimant="workflow-run-7")
+    lab.port.faults.clear()
+    seen = lab.execute(run, claimant="workflow-run-7")
+    assert seen.ended is Ended.FAILURE and "alice already has a workspace dev" in seen.summary
+    assert lab.builds(workspace) == before
+
+
 def test_a_process_that_fell_silent_is_followed_by_another(lab: RunnerLab) -> None:
     run = lab.ask(CREATE, template=lab.any_template(), name="made")
     cut_off(lab, run, "workflow-run-7")

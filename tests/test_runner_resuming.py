@@ -149,7 +149,7 @@ def test_a_template_cannot_erase_what_the_log_of_a_run_says_was_begun(lab: Runne
 
     def printed_and_starting() -> bool:
         lines = [line["message"] for line in lab.port.run_logs(run)]
-        return ends in lines and lab.builds(workspace)[-1][0] == "start"
+        return any(ends in line for line in lines) and lab.builds(workspace)[-1][0] == "start"
 
     with pytest.raises(Killed):
         lab.execute(run, claimant="workflow-run-1", clock=Beats(then=die, when=printed_and_starting).clock())
@@ -157,6 +157,32 @@ def test_a_template_cannot_erase_what_the_log_of_a_run_says_was_begun(lab: Runne
     lab.coder.set_build_log()
     assert seen.ended is Ended.SUCCESS, seen.summary
     assert [transition for transition, _ in lab.builds(workspace)] == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["takes this run on (x).", "leaves this run (x) before its end.", "begins build 2 (stop)."]
+)
+def test_the_report_marks_what_begins_as_the_runner_s_own_lines_do(lab: RunnerLab, line: str) -> None:
+    run = lab.ask(CREATE, template=lab.any_template(), name="dev")
+    lab.coder.set_build_log(f"coderport {line}")
+    lab.patience = replace(QUICK, log_lines=1)
+    lab.execute(run)
+    lab.coder.set_build_log()
+    messages = [each["message"] for each in lab.port.run_logs(run)]
+    assert f"coderport {line}" not in messages and f"· coderport {line}" in messages
+
+
+def test_the_log_of_a_run_keeps_which_version_was_checked(lab: RunnerLab) -> None:
+    run, workspace, _ = prepared(lab, UPDATE, 0)
+    template = lab.held(workspace).template_id
+    checked = lab.coder.template(template).active_version_id
+    stopping = Beats(then=die, when=lambda: lab.builds(workspace)[-1][0] == "stop")
+    with pytest.raises(Killed):
+        lab.execute(run, claimant="workflow-run-1", clock=stopping.clock())
+    assert lab.coder.promote_version(template) != checked
+    seen = lab.execute(run, claimant="workflow-run-1")
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert lab.build(workspace).version_id == checked
 
 
 def test_parameters_survive_a_kill(lab: RunnerLab) -> None:
@@ -249,7 +275,41 @@ def test_a_coder_that_loses_every_request_is_left_in_peace_between_them_and_give
     assert lab.builds(workspace) == [("start", "succeeded")]
 
 
+@pytest.mark.parametrize("lost", [4, 5])
+def test_the_last_request_is_looked_for_too(lab: RunnerLab, lost: int) -> None:
+    run, workspace, expected = prepared(lab, DELETE, 0)
+    lab.coder.faults.add({"method": "POST", "path": "/builds$", "kind": "status", "status": 502, "times": lost - 1})
+    lab.coder.faults.add({"method": "POST", "path": "/builds$", "kind": "drop_connection", "applied": True, "times": 1})
+    seen = lab.execute(run)
+    lab.coder.faults.clear()
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert [transition for transition, _ in builds(lab, workspace, run)] == expected
+
+
 # ---------------------------------------------------------------- Port
+
+
+@pytest.mark.parametrize("by_log", [False, True], ids=["service", "workflow"])
+def test_a_run_that_was_ended_while_coder_was_away_begins_nothing(
+    lab: RunnerLab, by_log: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "patience", replace(QUICK, coder_away=1_000_000))
+    run, workspace, _ = prepared(lab, DELETE, 0)
+    before = lab.builds(workspace)
+    lab.coder.faults.add({"method": "POST", "path": "/builds$", "kind": "status", "status": 502, "times": 1})
+
+    def away() -> None:
+        lab.coder.faults.add({"method": "GET", "path": "/builds", "kind": "status", "status": 502})
+
+    def back() -> None:
+        close(lab, run)
+        lab.coder.faults.clear()
+
+    with stamina.set_testing(True, attempts=1):
+        beats = Beats(at={1: away, 8: back})
+        seen = lab.execute(run, journal=None if by_log else Memory(), clock=beats.clock())
+    assert seen.ended is Ended.ALREADY_ENDED
+    assert lab.builds(workspace) == before and lab.port.entity("coder_workspace", workspace) is not None
 
 
 def close(lab: RunnerLab, run: str, status: str = "FAILURE") -> None:

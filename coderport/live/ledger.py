@@ -48,15 +48,16 @@ class Ledger:
             self._fails(error)
 
     async def kept(self) -> None:
-        """What was allowed since the last call is kept now, before it is carried out."""
-        if self._spending is None or not self._deletions.unkept:
+        """What was allowed until this returns is kept, before it is carried out."""
+        if self._spending is None:
             return
-        try:
-            taken = self._deletions.taken()
-            self._deletions.keep(await asyncio.to_thread(self._spending.add, taken, datetime.now(timezone.utc)))
-        except HistoryError as error:
-            self._fails(error)
-        else:
+        while self._deletions.unkept:  # more is allowed while the file is written
+            try:
+                taken = self._deletions.taken()
+                self._deletions.keep(await asyncio.to_thread(self._spending.add, taken, datetime.now(timezone.utc)))
+            except HistoryError as error:
+                self._fails(error)
+                return
             self.failing = ""
 
     def _fails(self, error: HistoryError) -> None:

@@ -40,6 +40,9 @@ class Rereading:
         self._coder, self._catalog, self._reader = coder, catalog, reader
         self._partitions: dict[str, Partition] = {}
         self._urgent: dict[str, tuple[Event, ...]] = {}
+        self._marks = 0
+        """So often something was urgent: a read that was begun before the last time does not settle it."""
+        self._marked: dict[str, int] = {}
         self.renew()
 
     def renew(self) -> None:
@@ -64,10 +67,16 @@ class Rereading:
     def urgent(self, name: str, events: tuple[Event, ...]) -> None:
         """Something has changed for all workspaces of the templates of that name (in lower case)."""
         self._urgent[name] = events
+        self._mark(name)
 
     def all_at_once(self) -> None:
         """Nobody knows what has changed."""
         self._urgent = {name: self._urgent.get(name, ()) for name in self._partitions}
+        self._mark(*self._partitions)
+
+    def _mark(self, *names: str) -> None:
+        self._marks += 1
+        self._marked.update(dict.fromkeys(names, self._marks))
 
     def next(self) -> tuple[str, tuple[Event, ...]] | None:
         """The partition to be read now, with the events that made it urgent."""
@@ -94,14 +103,14 @@ class Rereading:
 
         Raises a CoderError where Coder does not answer.
         """
-        asked = time.monotonic()
+        asked, marks = time.monotonic(), self._marks
         rows = await self._rows(name)
         templates = frozenset(key for key, row in self._catalog.templates.items() if row.name.lower() == name)
         with routine():
             shown = await self._reader.templates(templates)
         referred = await self._reader.referred(rows.values())
-        if self._urgent.get(name) is events:  # else something more has happened meanwhile
-            del self._urgent[name]
+        if self._marked.get(name, 0) <= marks:  # else something more has happened meanwhile
+            self._urgent.pop(name, None)
         if name in self._partitions:
             self._partitions[name].read_at = self._partitions[name].tried_at = time.monotonic()
         hinted = {Ref(WORKSPACE.identifier, each): events for each in rows} if events else {}

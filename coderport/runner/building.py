@@ -208,13 +208,17 @@ class Bench:
     async def _once(
         self, send: Callable[[], Awaitable[T]], found: Callable[[], Awaitable[T | None]], *, resumed: bool
     ) -> T:
-        """What the request made; looked for before each sending but a first one, so that it is never made twice."""
+        """What the request made; looked for before each sending but a first one, so that it is never made twice.
+
+        RunClosed where somebody has ended the run in Port by the time that it would be sent.
+        """
         unsure = resumed
         for _ in range(TRIES):
             if unsure:
                 made = await found()
                 if made is not None:
                     return made
+            await self.report.require_open()
             try:
                 return await send()
             except CoderRateLimited as error:
@@ -232,4 +236,6 @@ class Bench:
                 if made is None:
                     raise
                 return made
+        if unsure and (made := await found()) is not None:
+            return made
         raise Failed(f"Coder did not answer {TRIES} requests, and did nothing of what they asked for.")

@@ -29,7 +29,7 @@ from coderport.runner.ledger import Outcome
 from coderport.runner.operations import Done
 from coderport.runner.refresh import refresh
 from coderport.runner.relay import side_by_side
-from coderport.runner.reporting import Quiet
+from coderport.runner.reporting import Quiet, masked
 from coderport.runner.values import Clock, CoderAway, Failed, Operation, Refused, Stopped
 
 MANY = frozenset({Operation.UPDATE_OUTDATED, Operation.STOP_OF_USER, Operation.STOP_OF_PERSON})
@@ -180,7 +180,7 @@ class _Parts:
         """One workspace, from reading it to its line in the log. RunClosed where somebody ended the run."""
         steps, report = self._bench.steps, self._bench.report
         outcome, said = await self._outcome(workspace_id, self._bench_of(workspace_id, clock))
-        await steps.part_ended(workspace_id, outcome, said[:_LONGEST_REASON])
+        await steps.part_ended(workspace_id, outcome, masked(said)[:_LONGEST_REASON])
         word = {"done": "", "failed": "failed: ", "left": "left alone: "}[outcome]
         await report.line(f"{steps.ledger.parts[workspace_id].name}: {word}{said}")
         ended = sum(part.outcome is not None for part in steps.ledger.parts.values())

@@ -49,12 +49,14 @@ from coderport.runner.values import (
     Step,
     Stopped,
 )
+from coderport.terminal.text import counted, first_of
 from coderport.transport.patience import span
 
 __all__ = ["Ended", "Journal", "RunContext", "Step", "claim_of", "execute", "open_runs"]
 
 _logger = logging.getLogger(__name__)
 _LONGEST_WAIT = 15.0
+_NAMES = 10
 
 
 async def execute(run_id: str, context: RunContext, *, journal: Journal | None = None) -> Ended:
@@ -79,8 +81,7 @@ async def execute(run_id: str, context: RunContext, *, journal: Journal | None =
     log, resumed, ledger = RunLog(runs, order.operation in bulk.MANY), None, None
     if taken is Standing.AGAIN:  # what the former process began is this run's own
         kept = await log.step(run_id)
-        creates = order.operation is Operation.CREATE
-        resumed, ledger = Step("create") if creates else Step.of(kept), Ledger.of(kept)
+        resumed, ledger = Step.of(kept), Ledger.of(kept)
     async with hold.kept():
         return await _Execution(run, order, context, runs, Steps(log, run_id, resumed, ledger)).to_its_end()
 
@@ -95,7 +96,8 @@ async def claim_of(run_id: str, context: RunContext) -> Claim | None:
     if run is None or order is None:
         return None
     if order.operation is Operation.CREATE:
-        return Claim(f"new:{run.created_by}/{str(order.inputs.get('name', '')).lower()}", run.created_by)
+        owner = "" if context.actions.fallback_user else run.created_by  # several people may create for the same user
+        return Claim(f"new:{owner}/{str(order.inputs.get('name', '')).lower()}", run.created_by)
     if order.operation is Operation.STOP_OF_PERSON:
         return Claim(f"of:{str(order.inputs.get('person', '')).lower()}", run.created_by)
     return Claim(run.entity or f"run:{run_id}", run.created_by)
@@ -173,6 +175,8 @@ class _Execution:
         try:
             done = await self._done()
             return _Verdict(True, done.label, done.summary, done.link)
+        except Refused as error:
+            return _Verdict(False, error.label, await self._refused(error))
         except Stopped as error:
             return _Verdict(False, error.label, str(error))
         except CoderError as error:
@@ -182,6 +186,27 @@ class _Execution:
         except Exception:
             _logger.exception("a run broke off", extra={"run_id": self._run.id})
             return _Verdict(False, "Failed", "coderport itself failed. Its log says how; please tell those who run it.")
+
+    async def _refused(self, error: Refused) -> str:
+        """The refusal for a person; where the run had begun something before it was interrupted, with what that was."""
+        resumed, parts = self._steps.resumed, self._steps.ledger.parts
+        if resumed is None and not parts:
+            return str(error)
+        said = str(error).replace("Nothing was done: ", "").replace(" Nothing was done.", "")
+        said = f"{said[0].upper()}{said[1:]}"
+        if not parts:
+            return (
+                f"{said} This run had asked Coder for a build before it was interrupted: what was begun goes on there."
+            )
+        at_work = [workspace_id for workspace_id, part in parts.items() if part.outcome is None and part.step]
+        for workspace_id in at_work:
+            await refresh(self._context, workspace_id, self._run.id)
+        done, failed = (len(self._steps.ledger.with_outcome(each)) for each in ("done", "failed"))
+        begun = first_of(sorted(parts[each].name for each in at_work), _NAMES) or "none"
+        return (
+            f"{said} Before it was interrupted, this run had ended its work on {counted(done + failed, 'workspaces')} "
+            f"({failed:,} failed). What it had begun goes on in Coder: {begun}."
+        )
 
     async def _done(self) -> Done:
         await self._report.tell(label="Checking" if self._steps.resumed is None else "Going on")

@@ -19,6 +19,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9]{10}-[A-Za-z0-9]{22}")
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*[A-Za-z]")
 """What a terminal takes for a colour or a movement; Port's log is none."""
 
+_LIKE_OURS = re.compile(r"coderport (?:begins|has ended|takes|leaves) ")
+"""So begin the lines by which processes of a run know each other (`hold`, `run_log`). What others print is no such."""
+
 LONGEST_MESSAGE = 20_000
 LONGEST_SUMMARY = 2_000
 LONGEST_LABEL = 100
@@ -78,7 +81,7 @@ class Report:
         while self._lines:
             batch = self._lines[: self._patience.log_lines]
             try:
-                await self._runs.log(self.run_id, _fit("\n".join(batch), LONGEST_MESSAGE))
+                await self._runs.log(self.run_id, _unlike_ours(_fit("\n".join(batch), LONGEST_MESSAGE)))
             except PortRejected as error:
                 if error.code in _CLOSED:
                     raise RunClosed(f"run {self.run_id} was ended by somebody else") from None
@@ -139,5 +142,14 @@ class Quiet(Report):
 
 
 def _fit(text: str, longest: int | None) -> str:
-    shown = lines(_TOKEN.sub("[token]", _COLOUR.sub("", text)))
+    shown = lines(masked(_COLOUR.sub("", text)))
     return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def masked(text: str) -> str:
+    """The text without what looks like a session token of Coder's."""
+    return _TOKEN.sub("[token]", text)
+
+
+def _unlike_ours(message: str) -> str:
+    return f"· {message}" if _LIKE_OURS.match(message) else message

@@ -1,10 +1,10 @@
 """The journal of a backend that keeps none of its own: the run's log in Port says which build is begun next.
 
 It is written before the build is asked for. The line names the build by its number alone: it is read again only to look
-among the workspace's own builds for one that our token began after that, so that a line which a template printed into
-the log leads to nobody else's build. A run on many workspaces has such lines for each of them, and one at the end of
-each; no build's log is among its lines. In the log of a run on one workspace those lines are a template's own, and
-count for nothing.
+among the workspace's own builds for one that our token began after that. What a template prints into the log of its
+build is no such line: the report marks what begins like one (`reporting`). A run on many workspaces has such lines for
+each of them, and one at the end of each; no build's log is among its lines. In the log of a run on one workspace those
+lines are a template's own, and count for nothing.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ from coderport.catalog.values import UUID
 from coderport.port.errors import PortRejected
 from coderport.port.runs import Runs
 from coderport.runner.ledger import Ledger, Outcome
-from coderport.runner.values import Step
+from coderport.runner.values import RunClosed, Step
 
 _BUILD = r"coderport begins build (?P<number>[1-9]\d{0,8})"
-_PHASE = r"\((?P<phase>stop|start|delete)(?P<then>, then start)?\)\."
+_PHASE = (
+    r"\((?P<phase>stop|start|delete)(?P<then>, then start)?\)"
+    rf"(?:, having checked version (?P<checked>{UUID}))?\."
+)
 _WORKSPACE = rf"(?P<name>[\w.-]{{1,64}}/[\w.-]{{1,64}}), (?P<id>{UUID})"
 _BEGINS = re.compile(rf"{_BUILD} {_PHASE}")
 _BEGINS_PART = re.compile(rf"{_BUILD} of {_WORKSPACE} {_PHASE}")
 _ENDS_PART = re.compile(rf"coderport has ended its work on {_WORKSPACE} \((?P<outcome>done|failed|left)\)\.")
+_CREATES = "coderport begins to create the workspace."
 _OUTCOMES: dict[str, Outcome] = {"done": "done", "failed": "failed", "left": "left"}
 
 
 @dataclass
 class RunLog:
-    """A `Journal` in Port. What a creation began is found by the workspace's name, and needs no line.
+    """A `Journal` in Port. What a creation began is found by the workspace's name; its line says that it has begun.
 
     `many`: the run is on many workspaces.
     """
@@ -40,13 +44,18 @@ class RunLog:
     _written: set[str] = field(default_factory=set)
 
     async def step(self, run_id: str) -> str | None:
-        """The build that was begun last, with its number only; of a run on many workspaces, its ledger."""
+        """The build that was begun last, with its number only; of a run on many workspaces, its ledger.
+
+        A run that creates has no build to begin: its step is that of a creation, once that has begun.
+        """
         entries = sorted(await self.runs.logs(run_id), key=lambda entry: (entry.created_at, entry.id))
         lines = [each.message for each in entries]
         self._written.update(lines)
         if self.many:
             ledger = _ledger(lines)
             return ledger.text() if ledger.parts else None
+        if _CREATES in lines:
+            return Step("create").text()
         begun = [found for each in lines if (found := _BEGINS.fullmatch(each)) is not None]
         return _step(begun[-1]).text() if begun else None
 
@@ -61,8 +70,9 @@ class RunLog:
         try:
             await self.runs.log(run_id, line)
         except PortRejected as error:
-            if error.code != "run_exhausted":  # of a run that has ended the report knows what to do
-                raise
+            if error.code == "run_exhausted":
+                raise RunClosed(f"run {run_id} was ended by somebody else") from None
+            raise
         self._written.add(line)
 
 
@@ -80,13 +90,19 @@ def _ledger(lines: Iterable[str]) -> Ledger:
 
 
 def _step(found: re.Match[str]) -> Step:
-    return Step(found["phase"], after=int(found["number"]) - 1, chained=found["then"] is not None)
+    chained, checked = found["then"] is not None, found["checked"]
+    return Step(found["phase"], after=int(found["number"]) - 1, chained=chained, checked=checked)
 
 
 def _lines(begun: Step | None, of: str) -> Iterator[str]:
-    if begun is not None and begun.phase != "create" and begun.build_id is None:
-        then = ", then start" if begun.chained else ""
-        yield f"coderport begins build {begun.after + 1}{of} ({begun.phase}{then})."
+    if begun is None or begun.build_id is not None:
+        return
+    if begun.phase == "create":
+        yield _CREATES
+        return
+    then = ", then start" if begun.chained else ""
+    checked = f", having checked version {begun.checked}" if begun.checked else ""
+    yield f"coderport begins build {begun.after + 1}{of} ({begun.phase}{then}){checked}."
 
 
 def _lines_of(ledger: Ledger) -> Iterator[str]:

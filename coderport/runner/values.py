@@ -77,7 +77,8 @@ class Claim:
     """What a run acts on and who asked for it.
 
     `workspace` is the same for all runs on one workspace, and for those that create one of the same name for the same
-    person: no two of them may be at work at once. `person` is Port's id of whoever pressed the button.
+    person (for anybody, where there is a `fallbackUser`): no two of them may be at work at once. `person` is Port's id
+    of whoever pressed the button.
     """
 
     workspace: str
