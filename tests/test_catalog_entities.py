@@ -36,6 +36,7 @@ from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATI
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import Filters
 from coderport.kinds.inventory import inventory_of
+from coderport.kinds.mapping import workspaces_of
 from coderport.kinds.template import template_entity
 from coderport.kinds.unread import notes
 from coderport.kinds.workspace import workspace_entity
@@ -288,6 +289,12 @@ def test_credentials_in_the_address_of_the_dashboard_are_in_no_link() -> None:
 )
 def test_a_picture_is_a_url_or_nothing(icon: str, url: str | None) -> None:
     assert of_template(icon=icon).properties.get("icon_url") == url
+
+
+def test_a_user_has_the_list_of_their_workspaces_because_the_dashboard_has_no_page_of_a_user() -> None:
+    assert workspaces_of(CONTEXT, "anna") == "https://coder.example.com/workspaces?filter=owner:anna"
+    assert workspaces_of(CONTEXT, "a&b#c") == "https://coder.example.com/workspaces?filter=owner:a%26b%23c"
+    assert workspaces_of(CONTEXT, "") is None
 
 
 def test_links_survive_any_name_and_need_a_dashboard() -> None:

@@ -350,3 +350,21 @@ def test_presets_have_go_names_or_are_null(api: Api) -> None:
     api.emulator.promote_version(id, imported=False)
     version = api.get(f"/templates/{id}")["active_version_id"]
     assert api.status(f"/templateversions/{version}/rich-parameters") == 425
+
+
+def test_a_deleted_organization_is_shown_by_its_id_and_neither_listed_nor_shown_by_its_name(api: Api) -> None:
+    made = api.emulator.create_organization("passing")
+    assert api.get("/organizations/passing")["id"] == made
+    api.emulator.delete_organization(made)
+    assert api.get(f"/organizations/{made}")["name"] == "passing"
+    assert api.request("GET", "/organizations/passing").status_code == 404
+    assert made not in {each["id"] for each in api.get("/organizations")}
+
+
+def test_members_of_groups_come_without_roles_and_organizations(api: Api) -> None:
+    api.emulator.set_licensed(True)
+    api.emulator.create_group("platform", members=[api.emulator.create_user("one")])
+    groups = api.get("/groups")
+    assert {each["name"] for each in groups} >= {"platform", "Everyone"}
+    members = [member for each in groups for member in each["members"]]
+    assert members and not any({"roles", "organization_ids"} & member.keys() for member in members)

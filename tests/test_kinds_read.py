@@ -105,6 +105,32 @@ def test_what_was_deleted_is_gone_and_what_never_was_is_not(api: Api) -> None:
     }
 
 
+def test_an_organization_of_which_only_the_name_changed_is_not_gone(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coder shows a deleted one by its id, and not by its name; a name that was just given up looks the same."""
+    coder = api.emulator
+    organization = coder.create_organization("before")
+    asked: list[str] = []
+    ask = CoderClient._organization
+
+    async def renamed_in_between(self: CoderClient, key: str) -> Organization | None:
+        asked.append(key)
+        if key == "before" and organization in coder.state.organizations:
+            coder.state.organizations[organization].name = "after"
+        return await ask(self, key)
+
+    monkeypatch.setattr(CoderClient, "_organization", renamed_in_between)
+
+    async def shown() -> Organization | None:
+        async with CoderClient(str(api.http.base_url), coder.token) as reader:
+            return await reader.organization(organization)
+
+    found = asyncio.run(shown())
+    assert found is not None and found.name == "after"
+    assert asked == [organization, "before", organization, "after"]
+    coder.delete_organization(organization)
+    assert asyncio.run(shown()) is None
+
+
 def test_an_organization_that_the_token_does_not_see_is_not_gone(api: Api) -> None:
     (inside, outside) = sorted(api.emulator.state.organizations)
     weak = api.emulator.create_user("weak", organizations={inside: ("organization-template-admin",)})

@@ -89,16 +89,37 @@ def test_it_is_null_where_the_way_to_the_target_is_not_one() -> None:
         over({"calculationBy": "property", "func": "sum"}),
         over({"calculationBy": "entities", "func": "sum"}),
         over({"calculationBy": "guess", "func": "count"}),
-        over({**COUNT, "averageOf": "year"}),
+        over({"calculationBy": "entities", "func": "average"}),
+        over({"calculationBy": "entities", "func": "average", "averageOf": "year"}),
+        over({**COUNT, "averageOf": "day"}),
+        over({"calculationBy": "property", "func": "sum", "property": "cost", "averageOf": "day"}),
+        over({**COUNT, "unit": "x"}),
+        over(COUNT, unit="x"),
+        over(COUNT, pathFilter=[{"path": ["of"], "unit": "x"}]),
+        {"target": "part", "calculationSpec": COUNT},
         over(COUNT, query={"combinator": "and"}),
         over(COUNT, pathFilter=[{"path": ["of"]}, {"path": ["of"]}]),
-        {"target": "nowhere", "calculationSpec": COUNT},
+        {"title": "T", "target": "nowhere", "calculationSpec": COUNT},
     ],
 )
 def test_an_aggregation_that_is_none_is_refused(wrong: Json) -> None:
     one = world()
     body = one("GET", "/blueprints/whole").json()["blueprint"]
     refused(one("PUT", "/blueprints/whole", {**body, "aggregationProperties": {"a": wrong}}), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"relations": {"of": {"title": "O", "target": "whole", "required": False, "many": False, "icon": "Star"}}},
+        {"mirrorProperties": {"m": {"title": "M", "path": "of.$title", "icon": "Star"}}},
+        {"calculationProperties": {"c": {"title": "C", "type": "string", "calculation": ".title", "unit": "x"}}},
+    ],
+)
+def test_what_openapi_closes_in_a_blueprint_is_closed(wrong: Json) -> None:
+    one = world()
+    body = one("GET", "/blueprints/part").json()["blueprint"]
+    refused(one("PUT", "/blueprints/part", {**body, **wrong}), 422, "invalid_request")
 
 
 def test_a_scorecard_is_made_changed_read_and_deleted() -> None:

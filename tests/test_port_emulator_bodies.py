@@ -32,7 +32,7 @@ _BLUEPRINT: Json = {
     "mirrorProperties": {"m": {"path": "r.url"}},
     "calculationProperties": {"c": {"type": "string", "calculation": ".properties.e + 1"}},
     "aggregationProperties": {
-        "g": {"target": "service", "calculationSpec": {"calculationBy": "entities", "func": "count"}}
+        "g": {"title": "G", "target": "service", "calculationSpec": {"calculationBy": "entities", "func": "count"}}
     },
     "ownership": {"type": "Inherited", "path": "r"},
 }

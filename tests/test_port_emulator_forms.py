@@ -170,6 +170,22 @@ def test_jq_of_a_form_sees_the_other_inputs_the_person_and_the_entity() -> None:
     assert run(peer="up", reason="why")["properties"]["peer"] == "up"
 
 
+def test_how_many_a_list_may_have_may_depend_on_the_other_inputs() -> None:
+    form = {
+        "properties": {
+            "language": {"type": "string"},
+            "services": {"type": "array", "maxItems": {"jqQuery": 'if .form.language == "js" then 1 else 2 end'}},
+        }
+    }
+    emulator, _ = started(action("alter", trigger={**ON_ENTITY, "userInputs": form}))
+
+    def run(**inputs: Any) -> Json:
+        return emulator.run_action("alter", by=MEMBER, inputs=inputs, entity="up")
+
+    assert run(language="py", services=["a", "b"])["properties"]["services"] == ["a", "b"]
+    assert refusal(lambda: run(language="js", services=["a", "b"])) == (422, "user_inputs_schema_invalid")
+
+
 def test_the_form_of_an_action_can_be_read_back_as_it_was_written() -> None:
     _, one = started(action())
     assert one("GET", "/actions/make").json()["action"]["trigger"]["userInputs"] == FORM

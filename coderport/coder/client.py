@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -44,6 +45,8 @@ from coderport.transport.server_clock import ServerClock
 from coderport.transport.shown import Shown
 
 IN_FLIGHT = 6
+_RENAMES = 3
+"""So often an organization may get another name while it is looked whether it lives."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +152,33 @@ class CoderClient:
         return tuple(sorted((read_as(Organization, row) for row in rows), key=lambda one: (one.name, one.id)))
 
     async def organization(self, organization_id: str) -> Organization | None:
-        """One organization, or None: it was deleted, or the token may not see it."""
+        """One organization that lives, or None: it was deleted, or the token may not see it.
+
+        By id Coder shows a deleted one for good, by name it does not (`GetOrganizationByID` and
+        `GetOrganizationByName` in its queries). So one that is shown by id alone was deleted; an id that is shown under
+        another name meanwhile is asked for by that.
+        """
+        found = await self._organization(organization_id)
+        shown = None if found is None else same_id(found, organization_id)
+        for _ in range(_RENAMES):
+            if shown is None:
+                return None
+            by_name = await self._organization(shown.name)
+            if by_name is not None and by_name.id == organization_id:
+                return by_name
+            again = await self._organization(organization_id)
+            if again is not None and again.name == shown.name:
+                return None
+            shown = again
+        return shown
+
+    async def _organization(self, key: str) -> Organization | None:
+        """The organization that Coder shows by that id or name."""
         try:
-            answer = await self._get(f"/organizations/{organization_id}")
+            answer = await self._get(f"/organizations/{quote(key, safe='')}")
         except (errors.CoderNotFound, errors.CoderGone):
             return None
-        return same_id(read_as(Organization, answer.data), organization_id)
+        return read_as(Organization, answer.data)
 
     async def groups(self) -> tuple[Group, ...]:
         """The groups that the token may read, of every organization. CoderForbidden without a licence for them."""

@@ -136,6 +136,11 @@ def page(context: Context, *path: str) -> str | None:
     return _url(context, "/".join(("", *(quote(part, safe="@") for part in path)))) if all(path) else None
 
 
+def workspaces_of(context: Context, username: str) -> str | None:
+    """The page of a user's workspaces: a list with a filter, for the dashboard has no page of a user (its routes)."""
+    return _url(context, f"/workspaces?filter={quote(f'owner:{username}', safe=':')}") if username else None
+
+
 def picture(context: Context, icon: str) -> str | None:
     """The address of a picture that anybody may have; None where it is none."""
     text = quote(_BARE_PERCENT.sub("%25", icon), safe="/:?#@!$&'()*+,;=%~")

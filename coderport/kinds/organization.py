@@ -54,8 +54,8 @@ class Row:
 
 
 async def _read(reading: Reading) -> Listing[Row]:
-    """One more list. What neither it, nor the one before, nor an answer by id has is deleted, for a token that reads
-    every organization before and after them.
+    """One more list. What neither it, nor the one before, nor an answer by its name has is deleted, for a token that
+    reads every organization before and after them.
     """
     snapshot = reading.snapshot
     inside = {each.id for each in snapshot.organizations}
@@ -116,5 +116,5 @@ KIND: Kind[Row] = Kind(
     uses=frozenset({"user"}),
     read=_read,
     entity=_entity,
-    proof="the list and the answer by its id lack it, for a token that sees every organization",
+    proof="the list and the answer by its name lack it, for a token that sees every organization",
 )

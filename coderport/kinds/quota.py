@@ -21,8 +21,8 @@ from coderport.kinds.mapping import (
     entity_of,
     organization_names,
     organization_properties,
-    page,
     related,
+    workspaces_of,
 )
 from coderport.kinds.places import ended_organizations
 from coderport.tasks import together
@@ -196,7 +196,7 @@ def _entity(row: Member, context: Context, chosen: Chosen) -> Entity:
             "remaining": quota.budget - quota.credits_consumed if quota else None,
             "username": user.username,
             **organization_properties(row, context),
-            "url": page(context, f"@{user.username}"),
+            "url": workspaces_of(context, user.username),
         },
         related(QUOTA, {"user": user.id, "organization": row.organization_id}, chosen.shown),
         context,

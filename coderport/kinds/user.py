@@ -10,7 +10,7 @@ from coderport.catalog.values import Context, Entity, Related
 from coderport.coder.fate import Fate
 from coderport.coder.mail import folded
 from coderport.kinds.kind import NOTHING, Chosen, Kind, Listing, Reading, still_sees
-from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, page, related, when
+from coderport.kinds.mapping import DEPLOYMENT, MANAGED_BY, entity_of, related, when, workspaces_of
 from coderport.tasks import together
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _entity(user: CoderPerson, context: Context, chosen: Chosen) -> Entity:
             "status": user.status,
             "login_type": user.login_type,
             "roles": sorted(user.roles),
-            "url": page(context, f"@{user.username}"),
+            "url": workspaces_of(context, user.username),
             "created_at": when(user.created_at),
             "last_seen_at": when(user.last_seen_at),
         },

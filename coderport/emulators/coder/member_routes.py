@@ -10,7 +10,7 @@ from coderport.emulators.coder.http import Call, Refused, forbidden, json_respon
 from coderport.emulators.coder.reading import organization_of, user_of
 from coderport.emulators.coder.records import Group, Organization, User
 from coderport.emulators.coder.roles import ORGANIZATION_ROLES, SITE_ROLES
-from coderport.emulators.coder.rows import member_roles_json, user_json
+from coderport.emulators.coder.rows import member_roles_json, reduced_user_json
 from coderport.emulators.coder.state import State
 from coderport.emulators.coder.written import Json, stamp
 
@@ -157,7 +157,7 @@ def everyone_json(state: State, organization: Organization) -> Json:
 
 
 def _group_json(state: State, organization: Organization, group: Group) -> Json:
-    members = [user_json(state, user) for user in members_of(state, organization) if user.id in group.members]
+    members = [reduced_user_json(state, user) for user in members_of(state, organization) if user.id in group.members]
     return {
         "id": group.id,
         "name": group.name,

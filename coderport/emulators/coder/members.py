@@ -26,12 +26,12 @@ class Members(Deployment):
             return made.id
 
     def delete_organization(self, organization: str) -> None:
-        """Delete an organization without templates and workspaces; its members stay users."""
+        """Delete an organization without templates and workspaces. Its members stay users; by its id it is shown."""
         with self.state.lock:
             found = self.organization(organization)
             if any(each.organization_id == found.id and not each.deleted for each in self.state.templates.values()):
                 raise EmulatorError(f"the organization {organization!r} has templates")
-            del self.state.organizations[found.id]
+            self.state.deleted_organizations[found.id] = self.state.organizations.pop(found.id)
             for user in self.state.users.values():
                 user.organizations = {key: roles for key, roles in user.organizations.items() if key != found.id}
 

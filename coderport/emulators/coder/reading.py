@@ -183,12 +183,14 @@ def list_organizations(call: Call) -> Response:
 
 
 def organization_of(call: Call) -> Organization:
-    """The organization that the path names by id, name or ``default``.
+    """The organization that the path names by id, name or ``default``; by id a deleted one as well.
 
-    404 if it is not there or not to be read.
+    404 if it is not there or not to be read. Source: `coderd/httpmw/organizationparam.go`, and the queries
+    `GetOrganizationByID`, which takes any, and `GetOrganizationByName`, which leaves deleted ones out.
     """
-    found = call.state.organization(call.path["organization"])
-    if found is None or found not in _readable(call):
+    state, key = call.state, call.path["organization"]
+    found = state.organization(key) or state.deleted_organizations.get(key.lower())
+    if found is None or not call.subject.may("read", "organization", organization=found.id, id=found.id):
         raise not_found()
     return found
 

@@ -56,6 +56,11 @@ def user_json(state: State, user: User) -> Json:
     return row
 
 
+def reduced_user_json(state: State, user: User) -> Json:
+    """A member of a group, who comes without roles and organizations (`codersdk.ReducedUser`)."""
+    return {key: value for key, value in user_json(state, user).items() if key not in ("organization_ids", "roles")}
+
+
 def member_roles_json(user: User, organization: Organization) -> list[Json]:
     """The roles of a member in one organization."""
     roles = sorted(user.organizations.get(organization.id, ()))

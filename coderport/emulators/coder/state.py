@@ -60,6 +60,8 @@ class State:
         """Whether templates made from now on let workspaces be renamed."""
         self.deployment_id = self.new_id()
         self.organizations: dict[str, Organization] = {}
+        self.deleted_organizations: dict[str, Organization] = {}
+        """Deleted ones are in no list and have no name any more; their rows stay (coder/coder#16166)."""
         self.groups: dict[str, Group] = {}
         self.proxies: dict[str, Proxy] = {}
         self.users: dict[str, User] = {}

@@ -17,6 +17,7 @@ from coderport.emulators.port.shapes import (
     identifier,
     member,
     one_of,
+    only,
     strings,
     text,
     typed,
@@ -30,6 +31,17 @@ _AGGREGATIONS: Final = {
     "property": frozenset({"average", "sum", "min", "max", "median"}),
 }
 _PERIODS: Final = frozenset({"hour", "day", "week", "month", "total"})
+_RELATION: Final = frozenset({"title", "target", "required", "many", "description", "type"})
+_CALCULATION: Final = frozenset(
+    {
+        "title", "description", "icon", "calculation", "type", "format", "dateFormat", "spec", "specAuthentication",
+        "colorized", "colors", "items",
+    }
+)  # fmt: skip
+_AGGREGATION: Final = frozenset(
+    {"title", "description", "icon", "type", "target", "calculationSpec", "query", "pathFilter"}
+)
+"""What each may have: OpenAPI of August 2026 closes these objects."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +197,7 @@ def _refuse_repeated(checks: Mapping[str, Check], maps: Mapping[str, Json]) -> N
 
 
 def _relation(body: Any, path: str, own: str, blueprints: Mapping[str, Blueprint]) -> Relation:
-    typed(body, dict, path)
+    only(typed(body, dict, path), _RELATION, path)
     if body.get("title") is not None:
         text(body["title"], f"{path}.title", shortest=1, longest=100)
     if body.get("description") is not None:
@@ -222,7 +234,7 @@ def _mirror(
     body: Any, path: str, own: Mapping[str, Any], relations: Mapping[str, Relation], blueprints: Mapping[str, Blueprint]
 ) -> tuple[str, ...]:
     """The steps of the path: relations, and at the end a member of the blueprint that they lead to."""
-    typed(body, dict, path)
+    only(typed(body, dict, path), {"path", "title"}, path)
     given = member(body, "path", str, path, required=True)
     *steps, last = given.split(".")
     here, ways = own, relations
@@ -243,31 +255,38 @@ def _is_member(name: str, body: Mapping[str, Any]) -> bool:
 
 
 def _calculation(body: Any, path: str) -> Program:
-    typed(body, dict, path)
+    only(typed(body, dict, path), _CALCULATION, path)
     one_of(member(body, "type", str, path, required=True), TYPES, f"{path}.type")
     return compiled_program(member(body, "calculation", str, path, required=True))
 
 
 def _check_aggregation(body: Any, path: str, own: str, blueprints: Mapping[str, Blueprint]) -> None:
-    typed(body, dict, path)
+    only(typed(body, dict, path), _AGGREGATION, path)
+    member(body, "title", str, path, required=True)
     _check_target(member(body, "target", str, path, required=True), path, own, blueprints)
     spec = member(body, "calculationSpec", dict, path, required=True)
-    by = one_of(spec.get("calculationBy"), _AGGREGATIONS.keys(), f"{path}.calculationSpec.calculationBy")
-    one_of(spec.get("func"), _AGGREGATIONS[by], f"{path}.calculationSpec.func")
-    member(spec, "property", str, f"{path}.calculationSpec", required=by == "property")
-    member(spec, "measureTimeBy", str, f"{path}.calculationSpec")
-    if spec.get("averageOf") is not None:
-        one_of(spec["averageOf"], _PERIODS, f"{path}.calculationSpec.averageOf")
+    _check_calculation_spec(spec, f"{path}.calculationSpec")
     for key in ("title", "description", "icon"):
         member(body, key, str, path)
     filters = member(body, "pathFilter", list, path) or []
     if len(filters) > 1:
         raise invalid(f"{path}.pathFilter", "must NOT have more than 1 items")
     for each in filters:
-        strings(
-            member(typed(each, dict, f"{path}.pathFilter"), "path", list, path, required=True), f"{path}.pathFilter"
-        )
+        only(typed(each, dict, f"{path}.pathFilter"), {"path", "fromBlueprint"}, f"{path}.pathFilter")
+        strings(member(each, "path", list, path, required=True), f"{path}.pathFilter")
         member(each, "fromBlueprint", str, f"{path}.pathFilter")
+
+
+def _check_calculation_spec(spec: Mapping[str, Any], path: str) -> None:
+    """One of the four forms of OpenAPI: of entities or of a property, an average (which names its period) or not."""
+    by = one_of(spec.get("calculationBy"), _AGGREGATIONS.keys(), f"{path}.calculationBy")
+    averages = one_of(spec.get("func"), _AGGREGATIONS[by], f"{path}.func") == "average"
+    of_property, of_average = {"property"} if by == "property" else set(), {"averageOf", "measureTimeBy"}
+    only(spec, {"func", "calculationBy"} | of_property | (of_average if averages else set()), path)
+    member(spec, "property", str, path, required=by == "property")
+    member(spec, "measureTimeBy", str, path)
+    if averages:
+        one_of(spec.get("averageOf"), _PERIODS, f"{path}.averageOf")
 
 
 def _inherited_team(body: Mapping[str, Any], relations: Mapping[str, Relation]) -> InheritedTeam | None:

@@ -89,7 +89,7 @@ def comparison(operator: str, rule: Mapping[str, Any], clock: Clock, path: str) 
     if operator == "between":
         return _between(value, clock, f"{path}.value")
     if operator in ("in", "containsAny"):
-        typed(value, list, f"{path}.value")
+        value = value if isinstance(value, list) else [value]  # one is taken too (OpenAPI, "String Rule")
         if operator == "in" and all(isinstance(each, str) for each in value):
             value = frozenset(value)
     elif operator in ("beginsWith", "endsWith"):

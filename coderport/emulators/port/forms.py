@@ -29,7 +29,8 @@ _OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
     "array": frozenset({"items", "minItems", "maxItems", "uniqueItems", "sort"}),
 }
 _ITEM_TYPES: Final = frozenset({"string", "number", "boolean", "object"})
-_DYNAMIC: Final = ("default", "enum", "pattern", "visible", "disabled")
+_DYNAMIC: Final = ("default", "enum", "pattern", "minItems", "maxItems", "visible", "disabled")
+"""What a jq query may yield. The bounds of a list: example `max_items_jq_query` of Port's Terraform provider."""
 
 
 def jq_query(value: Any) -> str | None:

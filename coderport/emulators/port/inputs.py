@@ -148,6 +148,10 @@ def _constraints(declared: Json, context: Json, path: str) -> Json:
             constraints[key] = yielded(query, context)
             if not constraints[key]:
                 raise _wrong(path, f"has no allowed value: the {key} of the form yields {constraints[key]!r}")
+    for key in ("minItems", "maxItems"):
+        query = jq_query(declared.get(key))
+        if query is not None:
+            constraints[key] = yielded(query, context)
     if isinstance(declared.get("items"), dict):
         constraints["items"] = _constraints(declared["items"], context, path)
     return constraints
