@@ -40,14 +40,24 @@ def brought(name: str) -> Path:
 
 
 def work_in(folder: Path) -> None:
-    """Makes the folder the one of this process, as `--cwd` asks for."""
-    _named[:] = [folder.absolute()]
+    """Makes the folder the one of this process, as `--cwd` asks for. SettingsError where nobody can say where it is."""
+    _named[:] = [folder if folder.is_absolute() else current_folder() / folder]
     called_with("--cwd", str(folder))
 
 
 def folder_in_use() -> Path:
     """Where a new project would be written: the folder of `--cwd`, or the current one."""
-    return _named[-1] if _named else Path.cwd()
+    return _named[-1] if _named else current_folder()
+
+
+def current_folder() -> Path:
+    """The folder that the process is in. SettingsError where it was deleted, as by a change of branch."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise SettingsError(
+            "The current folder is not there any more. Change to one that is, such as the project's, and run again."
+        ) from None
 
 
 def project_folder() -> Path:

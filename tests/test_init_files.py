@@ -181,3 +181,9 @@ def test_the_workflow_runs_on_the_default_branch(tmp_path: Path, monkeypatch: py
     assert default_branch(older.folder) == "master"
     fresh = Repository(tmp_path / "fresh", monkeypatch).git("init", "-q", "-b", "trunk")
     assert default_branch(fresh.folder) == "trunk"
+
+
+def test_a_workflow_for_a_stack_of_an_organization_names_its_files_by_the_stack_alone(tmp_path: Path) -> None:
+    text = workflow_of(tmp_path, "acme/coder/prod").text
+    assert "--stack acme/coder/prod" in text and "--html coderport-prod.html" in text
+    assert "coderport-acme" not in text and "'prod-preview' || 'prod'" in text

@@ -41,7 +41,7 @@ ELSEWHERE = {
         "These are needed, and there is no terminal to ask at"
     ],
     "'\\n'.join(['What was given cannot be used:', *lines, 'Nothing was written.'])": ["What was given cannot be used"],
-    "self.wrong_type(*wrong, printed)": ["A setting of this stack is wrong:"],
+    "self.wrong_types(wrong, printed)": ["A setting of this stack is wrong:"],
     "self.project": ["The project … has no stack … in …"],
 }
 

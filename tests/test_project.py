@@ -15,6 +15,7 @@ from coderport.engine import CliInfo
 from coderport.errors import SettingsError
 from coderport.project import foreign, has_project
 from coderport.stack.project_file import project_copy
+from coderport.terminal.remedy import runnable_here
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = (ROOT / "Pulumi.yaml").read_text()
@@ -122,3 +123,15 @@ def test_every_command_on_a_stack_is_among_them() -> None:
     free = {"init", "engine", "demo", "emulate"}
     names = {each.callback.__name__ for each in app.registered_commands if each.callback}
     assert names - free == {each.split()[0] for each in COMMANDS}
+
+
+def test_a_folder_that_is_not_there_any_more_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = tmp_path / "left"
+    left.mkdir()
+    monkeypatch.chdir(left)
+    left.rmdir()
+    with pytest.raises(SettingsError, match="The current folder is not there any more"):
+        in_use.current_folder()
+    with pytest.raises(SettingsError, match="The current folder is not there any more"):
+        in_use.work_in(Path("below"))
+    assert "coderport" in runnable_here("python -m coderport up")

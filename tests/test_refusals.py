@@ -47,6 +47,8 @@ OUT_OF_ORDER = {
     "could not create secrets manager for new stack: open keeper hashivault://x: neither …": "provider",
     "could not create secrets manager for new stack: secrets (code=Unknown): operation error KMS: …": "provider",
     "could not create secrets manager for new stack: missing google credentials: unable to find …": "provider",
+    "2 errors occurred: 1) operation error KMS: Decrypt, get identity: get credentials: …": "provider",
+    'Post "https://x.vault.azure.net/keys/k/decrypt?api-version=7.1": dial tcp: no such host': "provider",
     'write ".pulumi/meta.yaml": blob (key ".pulumi/meta.yaml") (code=Unknown): mkdir /x: permission denied': "may not",
     "saving stack config: open /opt/coderport/Pulumi.prod.yaml: read-only file system": "commit the file",
     "unable to open bucket file:///x?no_tmp_dir=true: stat /x: permission denied": "may not be read or written",

@@ -12,7 +12,7 @@ from coderport.coder.errors import UnknownOrganization
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
 from coderport.kinds.all import kinds_of
-from coderport.settings import load_settings, settings_of, wrong_type
+from coderport.settings import load_settings, settings_of, wrong_type, wrong_types
 from coderport.settings.scope import named_in
 
 WHOLE = {
@@ -62,6 +62,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"organizations": "[1]"}, "organizations[0] must be a text (it is 1)", "coderport:organizations[0]"),
     ({"coderApiBaseUrl": "coder"}, "coderApiBaseUrl", f"{SET} coderport:coderApiBaseUrl CHOOSE-URL"),
     ({"coderApiBaseUrl": "http://coder.example.com"}, "coderApiBaseUrl", "https"),
+    ({"coderApiBaseUrl": "https:/coder.corp.com"}, "coderApiBaseUrl", f"{SET} coderport:coderApiBaseUrl https://coder.corp.com"),
+    ({"coderApiBaseUrl": "https//coder.corp.com"}, "coderApiBaseUrl", f"{SET} coderport:coderApiBaseUrl https://coder.corp.com"),
+    ({"includePrebuilds": "maybe"}, "includePrebuilds must be true or false (it is maybe)", "false"),
+    ({"history": '["kept"]'}, "history must be a text", f"{SET} coderport:history kept"),
+    ({"coderOrganizationId": '["a", "b"]'}, "coderOrganizationId must be a text", "CHOOSE-ORGANIZATION"),
     ({"portBaseUrl": "ftp://api.port.io"}, "portBaseUrl", f"{SET} coderport:portBaseUrl"),
     ({"history": {}, "keepRuns": []}, "keepRuns must be a whole number", SET),
     ({"actions": {"backend": "jenkins"}}, "actions.backend must be one of: off, github, webhook (it is jenkins)", SET),
@@ -163,6 +168,26 @@ def test_a_name_that_no_kind_has_is_told_with_the_nearest() -> None:
 def test_what_only_pulumi_finds_of_a_wrong_type_is_told_in_our_words() -> None:
     text = wrong_type("coderport:takeOver", "boolean", "prod")
     assert "coderport:takeOver must be true or false" in text and f"{SET} coderport:takeOver false" in text
+
+
+def test_all_that_only_pulumi_finds_is_told_at_once_with_what_was_meant() -> None:
+    found = [
+        ("takeOver", "boolean", "on", "coderport"),
+        ("protectBlueprints", "boolean", "no", "coderport"),
+        ("keepRuns", "integer", " 50 ", "catalog"),
+    ]
+    text = wrong_types(found, "prod")
+    assert "coderport:takeOver must be true or false (it is on)" in text
+    for command in ("coderport:takeOver true", "coderport:protectBlueprints false", "catalog:keepRuns 50"):
+        assert f"{SET} {command}" in text, text
+
+
+@pytest.mark.parametrize("given", ['{"backend":"github",}', '{"Backend":"github"}', "[]", "{'backend':'off'}"])
+def test_no_remedy_for_the_environment_switches_all_actions_off(given: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load_settings({}, {**WHOLE, "CODERPORT_ACTIONS": given}, stack="prod")
+    text = str(raised.value)
+    assert 'export CODERPORT_ACTIONS=\'{"backend": "CHOOSE-BACKEND"' in text and "'{}'" not in text
 
 
 def test_a_secret_that_cannot_be_decrypted_is_a_wrong_setting() -> None:

@@ -29,13 +29,18 @@ def printed(value: Any) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_value_of_another_type_is_named_with_the_type(key: str, value: Any, kind: str | None) -> None:
-    expected = None if kind is None else (f"coderport:{key}", kind)
+    expected = () if kind is None else ((f"coderport:{key}", kind),)
     assert mistyped(DESCRIPTION, {f"coderport:{key}": printed(value)}) == expected
 
 
 def test_keys_of_another_namespace_have_no_type() -> None:
-    assert mistyped({**DESCRIPTION, "name": "catalog"}, {"coderport:takeOver": printed("yes")}) is None
-    assert mistyped({"name": "catalog"}, {"catalog:takeOver": printed("yes")}) is None
+    assert mistyped({**DESCRIPTION, "name": "catalog"}, {"coderport:takeOver": printed("yes")}) == ()
+    assert mistyped({"name": "catalog"}, {"catalog:takeOver": printed("yes")}) == ()
+
+
+def test_all_of_them_are_named() -> None:
+    given = {"coderport:takeOver": printed("yes"), "coderport:keepRuns": printed("many")}
+    assert {key for key, _ in mistyped(DESCRIPTION, given)} == given.keys()
 
 
 def test_values_are_texts_with_whether_they_are_secret() -> None:

@@ -100,6 +100,20 @@ def test_the_files_of_stacks_may_be_elsewhere(project: Project) -> None:
     assert project.reaches_port("--stack", "prod")
 
 
+@pytest.mark.parametrize("folder", ["", "stacks"])
+def test_the_remedy_for_a_stack_that_was_made_by_mistake_leaves_a_file_that_was_there(
+    project: Project, cli: CliInfo, folder: str
+) -> None:
+    if folder:
+        project.rewrite(stackConfigDir=folder)
+    file = project.folder / folder / "Pulumi.typo.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("config: {}\n")
+    opened = Stack("typo", cli, directory=project.folder, local_state=project.folder / "local")
+    opened.config()
+    assert opened.made()[0].endswith("stack rm typo --yes --preserve-config")
+
+
 def test_a_project_of_another_name_is_the_first_half_of_what_entities_name(project: Project, cli: CliInfo) -> None:
     project.rewrite(name="acme-catalog")
     project.stack("prod")

@@ -174,3 +174,13 @@ def test_a_name_is_a_part_of_one_line_and_never_more_than_a_part(text: str, time
     shown = short(text * times)
     assert len(shown) <= LONGEST_NAME and shown == line(shown)
     assert shown == line(text * times) or shown.endswith("…")
+
+
+@pytest.mark.parametrize("columns", ["0", "00", ""])
+def test_a_terminal_that_says_that_it_has_no_columns_is_shown_everything(
+    monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    file = io.StringIO()
+    Screen(file=file).print("something to say")
+    assert "something to say" in file.getvalue()

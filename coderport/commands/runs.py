@@ -173,7 +173,7 @@ def adopt(
 @app.command()
 def history(
     stack: ExistingStack,
-    json: AsJson = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON list of all that is kept.")] = False,
 ) -> None:
     """List the runs of which is kept what they changed and deleted in Port, the newest first."""
     from coderport.commands.consoles import people

@@ -17,9 +17,10 @@ from coderport.engine import CliInfo
 from coderport.engine.backend import is_cloud
 from coderport.engine.errors import EngineError
 from coderport.errors import CoderportError
-from coderport.project import description_of, project_folder
+from coderport.project import project_folder
 from coderport.settings import Settings
 from coderport.stack.stack import Stack
+from coderport.stack.stack_file import stack_file
 
 _OF_THE_CLOUD = ("secure:", "environment:")
 _OWN_KEY = ("encryptionsalt:", "secretsprovider:")
@@ -35,7 +36,7 @@ def first_settings(name: str, cli: CliInfo, backend: str) -> Settings:
     Raises what a run would end with, and OnlyCloudKnows where that cannot be found out without the stack.
     """
     project = project_folder()
-    file = _stack_file(project, name)
+    file = stack_file(project, name)
     text = _text(file)
     cloud = is_cloud(backend)
     own_key = any(each in text for each in _OWN_KEY)
@@ -61,11 +62,6 @@ def first_settings(name: str, cli: CliInfo, backend: str) -> Settings:
                 "the file."
             )
         return settings.model_copy(update={"of_stack": name})
-
-
-def _stack_file(project: Path, name: str) -> Path:
-    """Where the CLI keeps the config of the stack: beside the description, or in the folder that this names."""
-    return project / str(description_of(project).get("stackConfigDir") or "") / f"Pulumi.{name.rpartition('/')[2]}.yaml"
 
 
 @contextmanager

@@ -119,7 +119,7 @@ _KINDS = (
     ),
     _kind("unknown secrets provider", "The secrets provider of the stack {stack} is none that Pulumi has."),
     _kind(
-        r"secrets manager|secrets \(code=|open keeper",
+        r"secrets manager|secrets \(code=|open keeper|operation error KMS|/decrypt\?api-version|cloudkms",
         "The secrets provider of the stack {stack} cannot be used from here. Its address is in the stack's file; the "
         "account that runs this needs to reach it and the right to encrypt and decrypt with its key.",
         EngineError,

@@ -139,9 +139,20 @@ def header_safe(value: SecretStr) -> SecretStr:
     return SecretStr(text.strip())
 
 
+def single_text(value: str) -> str:
+    """The text; a list or an object comes from Pulumi as JSON, and is none."""
+    try:
+        parsed = json.loads(value) if value.lstrip()[:1] in ("[", "{") else None
+    except ValueError:
+        return value
+    if parsed is not None:
+        raise ValueError("must be a text")
+    return value
+
+
 def history_place(value: str) -> str:
     """A folder, or a URL of a kind that fsspec opens, with a name in it."""
-    value = value.strip()
+    value = single_text(value).strip()
     if not value:
         raise ValueError("must not be empty")
     if not value.isprintable():
@@ -173,7 +184,7 @@ def client_id(value: str) -> str:
 
 def not_blank(value: str) -> str:
     """A text that says something."""
-    if not value.strip():
+    if not single_text(value).strip():
         raise ValueError("must not be empty")
     return value.strip()
 

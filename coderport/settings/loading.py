@@ -129,6 +129,9 @@ def settings_of(
     )
 
 
+_NO_CONFIG = "it is no JSON object that has an object with a `value` for each key"
+
+
 def printed_settings(file: Path, project: str, environ: Mapping[str, str], *, stack: str = NO_STACK) -> Settings:
     """Settings from what `pulumi config --json` printed, with `--show-secrets` or with the secrets in the environment.
 
@@ -138,8 +141,9 @@ def printed_settings(file: Path, project: str, environ: Mapping[str, str], *, st
         printed = json.loads(file.read_text(encoding="utf-8"))
         config = {str(key): (each.get("value"), bool(each.get("secret"))) for key, each in printed.items()}
     except (OSError, ValueError, AttributeError) as error:
+        why = error.strerror if isinstance(error, OSError) else _NO_CONFIG
         raise SettingsError(
-            f"{file} cannot be used: {error}.\nIt has to hold what this prints, on a machine with the Pulumi CLI:\n"
+            f"{file} cannot be used: {why}.\nIt has to hold what this prints, on a machine with the Pulumi CLI:\n"
             f"  {CLI} config --json --show-secrets --stack {stack}"
         ) from None
     return settings_of(config, project, environ, stack=stack)

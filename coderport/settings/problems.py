@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from coderport.port.errors import EU_URL, US_URL
 from coderport.settings.names import ENVIRONMENT, NAMESPACE, SECRETS, SOURCES
 from coderport.settings.problem import KeysWrong, Problem, path_of, values_in
-from coderport.settings.remedies import UNKNOWN, Step, carried_out, commands, steps_of
+from coderport.settings.remedies import UNKNOWN, Step, carried_out, commands, placeholder_of, steps_of
 from coderport.settings.values import OBJECTS, Settings
 from coderport.terminal.placeholder import NO_STACK, placeholder_in, stands_for
 from coderport.terminal.wording import OBJECT, told, unknown, value_shown
@@ -97,9 +97,20 @@ def _reason(item: Any) -> str:
 
 def wrong_type(key: str, kind: str, stack: str, value: Any = None, namespace: str = NAMESPACE) -> str:
     """What to tell where Pulumi says that a key is not of a type of its schema; `value` is what it is."""
+    return wrong_types([(key.removeprefix(f"{namespace}:"), kind, value, namespace)], stack)
+
+
+def wrong_types(found: Iterable[tuple[str, str, Any, str]], stack: str) -> str:
+    """The same of several keys: each without its namespace, its type, what it is, and the namespace."""
     words = {"string": "a text", "boolean": "true or false", "integer": "a whole number", "array": "a list"}
-    problem = Problem((key.removeprefix(f"{namespace}:"),), f"must be {words.get(kind, 'an object')}", value)
-    return report([problem], stack, namespaces={problem.top: namespace})
+    problems: list[Problem] = []
+    spaces: dict[str, str] = {}
+    for key, kind, value, namespace in found:
+        shown = value_shown(value) if key not in SECRETS else ""
+        reason = f"must be {words.get(kind, 'an object')}{f' (it is {shown})' if shown else ''}"
+        problems.append(Problem((key,), reason, value))
+        spaces[key] = namespace
+    return report(problems, stack, namespaces=spaces)
 
 
 def report(
@@ -164,7 +175,11 @@ def _notes(steps: Sequence[Step]) -> list[str]:
 def _exported(top: str, given: Any, problems: Sequence[Problem]) -> list[str]:
     """The whole value of the variable with all of it corrected; only said where it may hold a secret."""
     steps = [step for each in problems for step in steps_of(each)]
-    value = json.dumps(carried_out(steps, _parsed(given)) or {})
+    corrected = carried_out(steps, _parsed(given))
+    corrected = dict(corrected) if isinstance(corrected, Mapping) else {}
+    if top == "actions" and "backend" not in corrected:  # without one all actions would be switched off
+        corrected = {"backend": placeholder_of("actions.backend"), **corrected}
+    value = json.dumps(corrected)
     if isinstance(given, str) and value_shown(given) == "" != given.strip():
         return []
     return [f"  {ENVIRONMENT[top]} is then:", f"    export {ENVIRONMENT[top]}={shlex.quote(value)}", *_indented(steps)]

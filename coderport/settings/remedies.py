@@ -223,7 +223,7 @@ def _derived(problem: Problem) -> str | None:
     words = _words(info.annotation)
     if not words and bool in _types(info.annotation):
         words = ["true", "false"]
-    candidates = [*_MEANT.get(_key(problem.place), _nothing)(text)]
+    candidates = [*_MEANT.get(_key(problem.place), _nothing)(text), *_meant(text, _types(info.annotation))]
     candidates += [word for word in [nearest(text, words)] if word]
     candidates += [text] if problem.reason.startswith("must be a text") else []
     found = (each for each in candidates if _fits(info, [each] if is_item else each))
@@ -321,10 +321,28 @@ def _nothing(text: str) -> Sequence[str]:
     return ()
 
 
+def _meant(text: str, types: Sequence[Any]) -> Iterable[str]:
+    """What a word of another language of configuration means, a number among blanks, and the single item of a list."""
+    if bool in types:
+        yield from (word for word, others in _WORDS_FOR.items() if text.lower() in others)
+    if int in types and text.isascii() and text.isdecimal():
+        yield text
+    listed = _parsed(text)
+    if str in types and isinstance(listed, list) and len(listed) == 1 and isinstance(listed[0], str):
+        yield listed[0]
+
+
+_WORDS_FOR: Final[Mapping[str, frozenset[str]]] = {
+    "true": frozenset({"yes", "y", "on", "1"}),
+    "false": frozenset({"no", "n", "off", "0"}),
+}
+
+
 def _addresses(text: str) -> Sequence[str]:
     if text.startswith("http://"):
         return [f"https://{text.removeprefix('http://')}"]
-    return [f"https://{text}"] if "://" not in text and "." in text else ()
+    bare = re.sub(r"^https?:?/+", "", text)
+    return [f"https://{bare}"] if "://" not in text and "." in bare else ()
 
 
 def _hooks(text: str) -> Sequence[str]:

@@ -269,7 +269,8 @@ class Beginning:
         """
         if not self._asked_for_passphrase:
             return ""
-        text = stack_file(stack.directory, stack.name).read_text(encoding="utf-8", errors="replace")
+        file = stack_file(stack.directory, stack.name)
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         return _EXPORTED if re.search(r"^encryptionsalt:", text, re.MULTILINE) else ""
 
 

@@ -126,6 +126,7 @@ def workflow_of(folder: Path, stack: str) -> ProjectFile:
     text = _WORKFLOW_TEXT.read_text(encoding="utf-8")
     for gap, value in {
         "@STACK@": stack,
+        "@NAME@": stack.rpartition("/")[2],
         "@FOLDER@": os.path.relpath(folder, top),
         "@BRANCH@": default_branch(top),
     }.items():

@@ -154,4 +154,4 @@ def _wrong_settings(stack: Stack, error: CommandError) -> str:
     if not found:
         return words_of(error)
     key = found["key"] if ":" in found["key"] else f"{stack.project}:{found['key']}"
-    return stack.wrong_type(key, found["type"], stack.printed())
+    return stack.wrong_types([(key, found["type"])], stack.printed())

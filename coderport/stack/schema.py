@@ -22,19 +22,19 @@ _FITS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 }
 
 
-def mistyped(description: Mapping[str, Any], printed: Printed) -> tuple[str, str] | None:
-    """The first key (with namespace) whose value the engine would not take, and the type that is declared for it.
+def mistyped(description: Mapping[str, Any], printed: Printed) -> tuple[tuple[str, str], ...]:
+    """The keys (with namespace) whose values the engine would not take, each with the type that is declared for it.
 
     Only keys of the project's own namespace have types: Pulumi allows no others.
     """
-    declared = description.get("config")
+    declared, found = description.get("config"), list[tuple[str, str]]()
     for name, entry in declared.items() if isinstance(declared, Mapping) else ():
         key = name if ":" in name else f"{description['name']}:{name}"
         kind = entry.get("type") if isinstance(entry, Mapping) else None
         fits = _FITS.get(str(kind))
         if fits is not None and key in printed and not fits(printed[key]):
-            return key, str(kind)
-    return None
+            found.append((key, str(kind)))
+    return tuple(found)
 
 
 def values_of(printed: Printed) -> dict[str, tuple[str, bool]]:

@@ -12,7 +12,7 @@ import os
 import runpy
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,7 @@ from coderport.planning.plan import refusal
 from coderport.project import CHECKOUT, description_of, program_of, project_folder
 from coderport.report.account import Account
 from coderport.report.outcome import Outcome, Result, Tally
-from coderport.settings import Releases, Settings, load_releases, settings_of, wrong_type
+from coderport.settings import Releases, Settings, load_releases, settings_of, wrong_types
 from coderport.stack.engine_run import outcome_of_run
 from coderport.stack.names import stack_named
 from coderport.stack.project_file import project_name
@@ -144,7 +144,7 @@ class Stack:
     def _make(self) -> None:
         """Makes the stack. Its lock is then of a run that died while it made it, or of one that makes it now."""
         deadline = time.monotonic() + _MAKING_SECONDS
-        had_file = (self.directory / f"Pulumi.{self.bare_name}.yaml").exists()
+        had_file = stack_file(self.directory, self.name).exists()
         while True:
             try:
                 self._stack.workspace.create_stack(self.name)
@@ -267,7 +267,7 @@ class Stack:
         printed = self.printed()
         settings = settings_of(values_of(printed), self.project, os.environ, stack=self.name)
         if wrong := mistyped(description_of(self.directory), printed):
-            raise SettingsError(self.wrong_type(*wrong, printed))
+            raise SettingsError(self.wrong_types(wrong, printed))
         return settings
 
     def printed(self) -> Printed:
@@ -279,10 +279,10 @@ class Stack:
         self._has_opened_secrets |= any(each.get("secret") for each in printed.values())
         return printed
 
-    def wrong_type(self, key: str, kind: str, printed: Printed) -> str:
-        """What to say of a key whose value is not of the type that `Pulumi.yaml` declares."""
-        namespace, _, bare = key.rpartition(":")
-        return wrong_type(bare, kind, self.name, printed.get(key, {}).get("value"), namespace)
+    def wrong_types(self, keys: Iterable[tuple[str, str]], printed: Printed) -> str:
+        """What to say of keys whose values are not of the types that `Pulumi.yaml` declares."""
+        parts = ((key.rpartition(":"), kind, printed.get(key, {}).get("value")) for key, kind in keys)
+        return wrong_types(((bare, kind, value, namespace) for (namespace, _, bare), kind, value in parts), self.name)
 
     def releases(self) -> Releases:
         """What a person allowed for one run, on the command line or in the environment."""

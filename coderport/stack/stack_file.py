@@ -7,12 +7,16 @@ from pathlib import Path
 import yaml
 
 from coderport.errors import SettingsError
-from coderport.project import mapping_in, text_of
+from coderport.project import description_of, mapping_in, text_of
 
 
 def stack_file(directory: Path, name: str) -> Path:
-    """The file of the stack in the project's folder; the organization before a name is no part of it."""
-    return directory / f"Pulumi.{name.rpartition('/')[2]}.yaml"
+    """Where the CLI keeps the config of the stack: beside `Pulumi.yaml`, or in the folder that this names.
+
+    The organization before a name is no part of it.
+    """
+    folder = directory / str(description_of(directory).get("stackConfigDir") or "")
+    return folder / f"Pulumi.{name.rpartition('/')[2]}.yaml"
 
 
 def check_stack_file(file: Path) -> None:

@@ -77,7 +77,7 @@ def _call(found: re.Match[str]) -> str:
 
 def _installed() -> str:
     """The console script that this process was started by, as a shell finds it; empty where it was none."""
-    script = os.path.abspath(sys.argv[0])
+    script = _absolute(sys.argv[0])
     if os.path.basename(script) != "coderport":
         return ""
     on_path = shutil.which("coderport")
@@ -86,14 +86,26 @@ def _installed() -> str:
 
 def _python() -> str:
     on_path = shutil.which("python")
-    if on_path is not None and os.path.abspath(on_path) == os.path.abspath(sys.executable):
+    if on_path is not None and _absolute(on_path) == _absolute(sys.executable):
         return "python"
     return _from_here(Path(sys.executable))
 
 
+def _absolute(path: str) -> str:
+    """The path from the root on; as it is where the current folder is not there any more."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        return path
+
+
 def _from_here(file: Path) -> str:
-    """The file as a shell in the current folder takes it."""
-    if not file.is_relative_to(Path.cwd()):
+    """The file as a shell in the current folder takes it; a folder that is not there any more has none below it."""
+    try:
+        current = Path.cwd()
+    except FileNotFoundError:
         return shlex.quote(str(file))
-    here = str(file.relative_to(Path.cwd()))
+    if not file.is_relative_to(current):
+        return shlex.quote(str(file))
+    here = str(file.relative_to(current))
     return shlex.quote(here if os.sep in here else f".{os.sep}{here}")

@@ -5,6 +5,7 @@ What is shown is made safe here and in `outlets`, and nowhere else (see `text`).
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from rich.console import Console
@@ -22,7 +23,10 @@ class Screen(Console):
     """
 
     def __init__(self, *, wrong_only: bool = False, **options: Any) -> None:
-        super().__init__(**{"highlight": False, "markup": False, "emoji": False, "soft_wrap": True, **options})
+        # A width of 0, as some terminals leave it in COLUMNS, would show nothing at all.
+        environ = {key: value for key, value in os.environ.items() if not (key == "COLUMNS" and not value.strip("0"))}
+        fixed = {"highlight": False, "markup": False, "emoji": False, "soft_wrap": True, "_environ": environ}
+        super().__init__(**{**fixed, **options})
         self.wrong_only = wrong_only
 
     def print(self, *objects: Any, style: str | Style | None = None, **options: Any) -> None:
