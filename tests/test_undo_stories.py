@@ -206,6 +206,25 @@ def test_relations_among_those_that_came_back_are_finished_too_and_the_undo_can_
     played(tmp_path, story)
 
 
+@pytest.mark.parametrize("switched_off", ["answers", "kinds"])
+def test_a_property_of_others_that_is_called_like_a_stamp_of_port_s_survives(tmp_path: Path, switched_off: str) -> None:
+    async def story(story: Story) -> None:
+        story.world.options.update({"answers": ["aggregations"]} if switched_off == "answers" else {"kinds": "users"})
+        await story.run()
+        blueprint = story.port.blueprint(TEMPLATES if switched_off == "answers" else W)
+        assert blueprint is not None
+        blueprint["schema"]["properties"]["createdAt"] = {"type": "string", "title": "theirs"}
+        story.port.put_blueprint(blueprint, by="colleague")
+        story.world.options.pop(switched_off)
+        await story.run()
+        await story.undo((await story.kept())[0].run)
+        after = story.port.blueprint(blueprint["identifier"])
+        assert after is not None and after["schema"]["properties"]["createdAt"]["title"] == "theirs"
+        assert after["aggregationProperties"] == blueprint["aggregationProperties"]
+
+    played(tmp_path, story)
+
+
 def test_a_record_that_nobody_can_read_hides_no_other_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async def story(story: Story) -> None:
         await story.run()

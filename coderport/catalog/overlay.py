@@ -53,13 +53,20 @@ def deviations(live: Mapping[str, Any], wish: Mapping[str, Any], once: Mapping[s
             yield Deviation(("schema", "required", key), key in before, key in after)
 
 
+def declarable(live: Mapping[str, Any]) -> Json:
+    """What a blueprint of Port's can be put as: without its own stamps, and without members that have no value.
+
+    A property of the blueprint may well be called like a stamp, and stays.
+    """
+    return {key: value for key, value in live.items() if key not in _STAMPS and value is not None}
+
+
 def merged(live: Mapping[str, Any], wish: Mapping[str, Any], once: Mapping[str, Any]) -> Json:
     """The blueprint to put: what is live, ours over it, without what was ours once and is no longer wished for.
 
     Whatever others added to it stays, and so do its aggregation properties.
     """
-    declarable = {key: value for key, value in live.items() if key not in _STAMPS and value is not None}
-    result = _over(declarable, _stated(wish), _stated(once))
+    result = _over(declarable(live), _stated(wish), _stated(once))
     ours = {*types(wish), *types(once)}
     others = [key for key in required(live) if key not in ours]
     schema = result.setdefault("schema", {})

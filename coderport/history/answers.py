@@ -9,6 +9,7 @@ from coderport.catalog.answers.aggregations import AGGREGATIONS
 from coderport.catalog.answers.agreement import differences, live_of
 from coderport.catalog.answers.values import Answer, split
 from coderport.catalog.meaning import unstamped
+from coderport.catalog.overlay import declarable
 from coderport.history.images import DefinitionImage
 from coderport.planning.plan import Plan
 from coderport.port.client import PortClient
@@ -70,9 +71,8 @@ async def restore_answer(client: PortClient, image: DefinitionImage) -> None:
     if kind == "aggregations":
         live = await client.blueprint(identifier)
         if live is not None:
-            whole: Json = unstamped({key: each for key, each in live.items() if each is not None})
             kept = {key: each for key, each in _aggregations(live).items() if key not in _keys(image)}
-            body = {**whole, "aggregationProperties": {**kept, **(image.before or {})}}
+            body = {**declarable(live), "aggregationProperties": {**kept, **(image.before or {})}}
             await client.replace_blueprint(identifier, body)
         return
     several = _several(client, image)

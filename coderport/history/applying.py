@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from coderport.catalog.meaning import same_targets, same_value
+from coderport.catalog.overlay import declarable
 from coderport.guard.ownership import MANAGED_BY
 from coderport.history.answers import read_answer, restore_answer
 from coderport.history.definitions import permissions_back
@@ -130,8 +131,8 @@ async def _widened(client: PortClient, blueprints: Iterable[DefinitionImage]) ->
         live = await client.blueprint(image.identifier)
         try:
             if live is None:
-                await client.create_blueprint(image.before)
-            elif (wide := _with_more(live, image.before)) != live:
+                await client.create_blueprint(declarable(image.before))
+            elif (wide := _with_more(declarable(live), image.before)) != declarable(live):
                 await client.replace_blueprint(image.identifier, wide)
         except PortRejected as error:
             refused.append(str(error))

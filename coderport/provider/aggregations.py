@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coderport.catalog import resource_types
+from coderport.catalog.overlay import declarable
 from coderport.port.client import PortClient
 from coderport.port.errors import PortRejected
 from coderport.provider.holdings import Holdings
@@ -14,8 +15,6 @@ from coderport.provider.protocol import UNKNOWN, Found, Kind, Problem, Propertie
 from coderport.provider.translation import TEXT, Each, Field, Json, Shape, Trail, compared, same
 
 TOKEN = resource_types.AGGREGATIONS
-
-_STAMPS = ("createdAt", "createdBy", "updatedAt", "updatedBy", "id")
 
 
 class _Method:
@@ -150,8 +149,7 @@ class AggregationsResource:
             await self._write(live, _merged(_live(live), news, old))
 
     async def _write(self, live: Mapping[str, Any], aggregations: Mapping[str, Any]) -> None:
-        kept = {key: value for key, value in live.items() if key not in _STAMPS and value is not None}
-        whole = {**kept, "aggregationProperties": aggregations}
+        whole = {**declarable(live), "aggregationProperties": aggregations}
         self._holdings.wrote_blueprint(await self._client.replace_blueprint(live["identifier"], whole))
 
 
