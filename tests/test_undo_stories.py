@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from simulated_lab import TEMPLATES, Story, W, played
 
 from coderport.emulators.port.store import Store as PortStore
 from coderport.errors import CoderportError
+from coderport.history.answers import restore_answer
+from coderport.history.images import DefinitionImage
 from coderport.history.record import HistoryError
 from coderport.planning.memory import recalled
 from coderport.settings import Releases
@@ -206,23 +209,24 @@ def test_relations_among_those_that_came_back_are_finished_too_and_the_undo_can_
     played(tmp_path, story)
 
 
-@pytest.mark.parametrize("switched_off", ["answers", "kinds"])
-def test_a_property_of_others_that_is_called_like_a_stamp_of_port_s_survives(tmp_path: Path, switched_off: str) -> None:
-    async def story(story: Story) -> None:
-        story.world.options.update({"answers": ["aggregations"]} if switched_off == "answers" else {"kinds": "users"})
-        await story.run()
-        blueprint = story.port.blueprint(TEMPLATES if switched_off == "answers" else W)
-        assert blueprint is not None
-        blueprint["schema"]["properties"]["createdAt"] = {"type": "string", "title": "theirs"}
-        story.port.put_blueprint(blueprint, by="colleague")
-        story.world.options.pop(switched_off)
-        await story.run()
-        await story.undo((await story.kept())[0].run)
-        after = story.port.blueprint(blueprint["identifier"])
-        assert after is not None and after["schema"]["properties"]["createdAt"]["title"] == "theirs"
-        assert after["aggregationProperties"] == blueprint["aggregationProperties"]
+def test_aggregations_come_back_beside_a_property_of_others_that_is_called_like_a_stamp() -> None:
+    theirs = {"schema": {"properties": {"createdAt": {"type": "string", "title": "theirs"}}}, "icon": None}
+    live = {"identifier": TEMPLATES, "createdAt": "2026-11-28T08:00:00Z", "aggregationProperties": {}, **theirs}
+    put: dict[str, Any] = {}
 
-    played(tmp_path, story)
+    class Port:
+        async def blueprint(self, _: str) -> dict[str, Any]:
+            return live
+
+        async def replace_blueprint(self, _: str, body: dict[str, Any]) -> None:
+            put.update(body)
+
+    count = {"title": "Workspaces", "target": W, "calculationSpec": {"calculationBy": "entities", "func": "count"}}
+    image = DefinitionImage("answer", f"aggregations/{TEMPLATES}", {"count": count}, None)
+    asyncio.run(restore_answer(cast(Any, Port()), image))
+    assert put == {
+        "identifier": TEMPLATES, "schema": theirs["schema"], "aggregationProperties": {"count": count},
+    }  # fmt: skip
 
 
 def test_a_record_that_nobody_can_read_hides_no_other_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
