@@ -138,6 +138,7 @@ def test_a_passphrase_is_asked_for_in_the_shell_where_the_stack_needs_it(
     beginning = Beginning(Choices({}, stack="dev"), Console(file=StringIO()))
     beginning.person = Person(at_all=True)
     stack = beginning.opened(None, tmp_path)  # type: ignore[arg-type]
+    (tmp_path / "Pulumi.yaml").write_text("name: coderport\nruntime: python\n")
     (tmp_path / "Pulumi.dev.yaml").write_text(f"{salt}config: {{}}\n")
     needs = beginning.shell_needs(stack)
     assert ("export PULUMI_CONFIG_PASSPHRASE" in needs) is told and "their phrase" not in needs
