@@ -152,3 +152,15 @@ def snapshot(*objects: Template | Workspace, **fields: Any) -> Snapshot:
         **fields,
     }
     return Snapshot(**values)
+
+
+SERVICE = {
+    "identifier": "service",
+    "title": "Service",
+    "schema": {"properties": {}},
+    "relations": {
+        "home": {"title": "Home", "target": "coder_workspace", "required": False, "many": False},
+        "homes": {"title": "Homes", "target": "coder_workspace", "required": False, "many": True},
+    },
+}
+"""A blueprint of a colleague whose entities point at workspaces."""

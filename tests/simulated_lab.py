@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,18 +73,25 @@ class Story:
         return result
 
 
-def played(folder: Path, story: Callable[[Story], Awaitable[None]], *, seed: int = 3, actions: bool = False) -> None:
-    """Plays the story in a new world whose files are in the folder."""
+def in_world(
+    folder: Path, work: Callable[[World], Coroutine[Any, Any, None]], *, seed: int = 3, with_actions: bool = False
+) -> None:
+    """Does the work in a new world whose files are in the folder."""
     loop = VirtualTime()
     loop.set_task_factory(task_of)
     asyncio.set_event_loop(loop)
     try:
-        world = World(seed, loop, folder, with_actions=actions)
+        world = World(seed, loop, folder, with_actions=with_actions)
         with entered(loop, world):
             try:
-                loop.run_until_complete(story(Story(world)))
+                loop.run_until_complete(work(world))
             finally:
                 loop.run_until_complete(world.killed())
     finally:
         asyncio.set_event_loop(None)
         loop.close()
+
+
+def played(folder: Path, story: Callable[[Story], Coroutine[Any, Any, None]], *, actions: bool = False) -> None:
+    """Plays the story in a new world whose files are in the folder."""
+    in_world(folder, lambda world: story(Story(world)), with_actions=actions)

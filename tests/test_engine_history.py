@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from catalog_samples import SERVICE
 from lab import Lab, laboratory
 
 from coderport.catalog.blueprint import to_port
@@ -23,15 +24,6 @@ from coderport.report.outcome import Outcome, Tally
 from coderport.settings import RELEASES
 
 W, T = WORKSPACE.identifier, TEMPLATE.identifier
-SERVICE = {
-    "identifier": "service",
-    "title": "Service",
-    "schema": {"properties": {}},
-    "relations": {
-        "home": {"title": "Home", "target": W, "required": False, "many": False},
-        "homes": {"title": "Homes", "target": W, "required": False, "many": True},
-    },
-}
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from fault_rows import READING, ROWS, WRITES, WRITING, Fault, Server, rows_of
 from old_catalog import T, old_catalog
+from simulated_lab import in_world
 from test_engine_adopt import catalog
 from test_engine_adopt_faults import FAULTS as COMING_OVER
 
@@ -26,10 +27,9 @@ from coderport.emulators.port.problems import Problem
 from coderport.errors import CoderportError
 from coderport.kinds.workspace import WORKSPACE
 from coderport.report.outcome import Outcome
-from simulation.clock import VirtualTime
 from simulation.people import BUTTONS
-from simulation.process import Process, task_of
-from simulation.world import QUIET_SECONDS, World, entered
+from simulation.process import Process
+from simulation.world import QUIET_SECONDS, World
 
 pytestmark = pytest.mark.dear
 
@@ -41,23 +41,6 @@ FAILS_SECONDS = 1800
 
 Work = Callable[[World], Coroutine[Any, Any, None]]
 Struck = tuple[Server, str]
-
-
-def played(folder: Path, work: Work, *, with_actions: bool = False) -> None:
-    """Does the work in a world of its own."""
-    loop = VirtualTime()
-    loop.set_task_factory(task_of)
-    asyncio.set_event_loop(loop)
-    try:
-        world = World(3, loop, folder, with_actions=with_actions)
-        with entered(loop, world):
-            try:
-                loop.run_until_complete(work(world))
-            finally:
-                loop.run_until_complete(world.killed())
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
 
 
 @contextmanager
@@ -122,7 +105,7 @@ def test_a_run_that_meets_two_faults_says_one_of_them_and_the_next_run_converges
                 wrong.append(f"{pair} is not finished by the next run: {after.message} {world.unlike_coder()}")
 
     wrong: list[str] = []
-    played(tmp_path, work)
+    in_world(tmp_path, work)
     assert not wrong, "\n".join(wrong)
 
 
@@ -190,7 +173,7 @@ def test_a_run_of_an_action_that_meets_two_faults_ends_once_and_truly(
     wrong: list[str] = []
     ends: set[str] = set()
     caplog.set_level(logging.CRITICAL, logger="coderport")
-    played(tmp_path, work, with_actions=True)
+    in_world(tmp_path, work, with_actions=True)
     assert not wrong, "\n".join(wrong)
     assert ends == {"SUCCESS", "FAILURE"}
 
@@ -267,5 +250,5 @@ def test_coming_over_and_undoing_with_two_faults_is_finished_by_the_same_command
             assert catalog(world) == old, pair  # type: ignore[arg-type]
 
     wrong: list[str] = []
-    played(tmp_path, work)
+    in_world(tmp_path, work)
     assert not wrong, "\n".join(wrong)

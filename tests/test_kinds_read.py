@@ -120,12 +120,12 @@ def test_an_organization_of_which_only_the_name_changed_is_not_gone(api: Api, mo
 
     monkeypatch.setattr(CoderClient, "_organization", renamed_in_between)
 
-    async def shown() -> Organization | None:
+    async def shown() -> Organization | Fate | None:
         async with CoderClient(str(api.http.base_url), coder.token) as reader:
             return await reader.organization(organization)
 
     found = asyncio.run(shown())
-    assert found is not None and found.name == "after"
+    assert isinstance(found, Organization) and found.name == "after"
     assert asked == [organization, "before", organization, "after"]
     coder.delete_organization(organization)
     assert asyncio.run(shown()) is None
@@ -336,7 +336,7 @@ def test_a_right_that_comes_on_the_way_proves_nothing_either(api: Api) -> None:
     admin = coder.create_user("admin-soon", organizations={inside: ("organization-template-admin",)})
 
     class Gaining(Forgetful):
-        async def organization(self, organization_id: str) -> Organization | None:
+        async def organization(self, organization_id: str) -> Organization | Fate | None:
             found = await super().organization(organization_id)
             coder.set_user(admin, roles=frozenset({"owner"}))
             return found

@@ -28,7 +28,7 @@ from coderport.commands.pulumi import run_pulumi
 from coderport.engine import CliInfo
 from coderport.errors import SettingsError
 from coderport.kinds.all import kinds_asked
-from coderport.settings import Settings, printed_settings, settings_of, wrong_type
+from coderport.settings import Settings, printed_settings, settings_of, wrong_types
 from coderport.settings.names import SECRETS, SOURCES
 from coderport.settings.scope import named_in
 from coderport.settings.values import OBJECTS
@@ -266,7 +266,7 @@ def test_an_object_or_a_list_that_is_a_text_for_pulumi_is_set_part_by_part() -> 
         ("templates", "array", ["a", "7"]),
     ):
         file = StackFile({key: json.dumps(value)})
-        assert not paste(file, wrong_type(f"{NAMESPACE}{key}", kind, "dev", file.config[key]))
+        assert not paste(file, wrong_types([(key, kind, file.config[key], "coderport")], "dev"))
         assert file.config == {key: value}
 
 

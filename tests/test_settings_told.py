@@ -12,7 +12,7 @@ from coderport.coder.errors import UnknownOrganization
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
 from coderport.kinds.all import kinds_of
-from coderport.settings import load_settings, settings_of, wrong_type, wrong_types
+from coderport.settings import load_settings, settings_of, wrong_types
 from coderport.settings.scope import named_in
 
 WHOLE = {
@@ -166,7 +166,7 @@ def test_a_name_that_no_kind_has_is_told_with_the_nearest() -> None:
 
 
 def test_what_only_pulumi_finds_of_a_wrong_type_is_told_in_our_words() -> None:
-    text = wrong_type("coderport:takeOver", "boolean", "prod")
+    text = wrong_types([("takeOver", "boolean", None, "coderport")], "prod")
     assert "coderport:takeOver must be true or false" in text and f"{SET} coderport:takeOver false" in text
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from catalog_samples import SERVICE
 from simulated_lab import TEMPLATES, Story, W, played
 
 from coderport.emulators.port.store import Store as PortStore
@@ -16,16 +17,6 @@ from coderport.history.images import DefinitionImage
 from coderport.history.record import HistoryError
 from coderport.planning.memory import recalled
 from coderport.settings import Releases
-
-SERVICE = {
-    "identifier": "service",
-    "title": "Service",
-    "schema": {"properties": {}},
-    "relations": {
-        "home": {"title": "Home", "target": W, "required": False, "many": False},
-        "homes": {"title": "Homes", "target": W, "required": False, "many": True},
-    },
-}
 
 
 def actions_of(story: Story) -> set[str]:

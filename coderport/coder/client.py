@@ -23,6 +23,7 @@ import httpx
 from coderport import __version__
 from coderport.coder import errors
 from coderport.coder.answers import Answer, Reader
+from coderport.coder.fate import Fate, shown_by_name
 from coderport.coder.models import (
     BuildInfo,
     CoderPerson,
@@ -45,8 +46,6 @@ from coderport.transport.server_clock import ServerClock
 from coderport.transport.shown import Shown
 
 IN_FLIGHT = 6
-_RENAMES = 3
-"""So often an organization may get another name while it is looked whether it lives."""
 
 
 @dataclass(frozen=True)
@@ -151,26 +150,19 @@ class CoderClient:
         rows = rows_of((await self._get("/organizations")).data, "/organizations")
         return tuple(sorted((read_as(Organization, row) for row in rows), key=lambda one: (one.name, one.id)))
 
-    async def organization(self, organization_id: str) -> Organization | None:
-        """One organization that lives, or None: it was deleted, or the token may not see it.
+    async def organization(self, organization_id: str) -> Organization | Fate | None:
+        """One that lives, or None: it was deleted, or the token may not see it. UNPROVEN where nobody knows.
 
         By id Coder shows a deleted one for good, by name it does not (`GetOrganizationByID` and
-        `GetOrganizationByName` in its queries). So one that is shown by id alone was deleted; an id that is shown under
-        another name meanwhile is asked for by that.
+        `GetOrganizationByName` in its queries).
         """
-        found = await self._organization(organization_id)
-        shown = None if found is None else same_id(found, organization_id)
-        for _ in range(_RENAMES):
-            if shown is None:
-                return None
-            by_name = await self._organization(shown.name)
-            if by_name is not None and by_name.id == organization_id:
-                return by_name
-            again = await self._organization(organization_id)
-            if again is not None and again.name == shown.name:
-                return None
-            shown = again
-        return shown
+
+        async def shown(key: str) -> Organization | None:
+            found = await self._organization(key)
+            return found if found is None or key != organization_id else same_id(found, key)
+
+        found = await shown_by_name(shown, organization_id, lambda organization: organization.name)
+        return None if found is Fate.GONE else found
 
     async def _organization(self, key: str) -> Organization | None:
         """The organization that Coder shows by that id or name."""

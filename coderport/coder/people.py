@@ -15,14 +15,12 @@ from urllib.parse import quote
 from coderport.coder.access import access_list
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderBadRequest, CoderForbidden, CoderNotFound
-from coderport.coder.fate import Fate
+from coderport.coder.fate import Fate, shown_by_name
 from coderport.coder.mail import same_address
 from coderport.coder.models import CoderPerson, read_as, rows_of
 
 PAGE = 100
 DELETIONS_PAGE = 100
-RENAMES = 3
-"""So many times a user is asked for anew who has got another name since the answer before."""
 MOST_DELETIONS = 1000
 """How many deleted users are looked through, newest first."""
 
@@ -82,22 +80,11 @@ class People:
     async def fate(self, user_id: str) -> CoderPerson | Fate:
         """What became of somebody whom no list shows. Gone takes an answer by id and none by the name that it says.
 
-        By id Coder shows a deleted user for good. The id is asked again after the name was: a user who got another name
-        in between is no deleted one, and a token that shows neither has lost its right. Whether it still has that right
-        after all this is for the caller to ask (`POST /authcheck`).
+        By id Coder shows a deleted user for good (see `shown_by_name`). A token that shows neither has lost its right.
+        Whether it still has that right after all this is for the caller to ask (`POST /authcheck`).
         """
-        user = await self.user(user_id)
-        for _ in range(RENAMES):
-            if user is None:
-                return Fate.UNPROVEN
-            by_name = await self.user(user.username)
-            if by_name is not None and by_name.id == user_id:
-                return by_name
-            again = await self.user(user_id)
-            if again is not None and again.username == user.username:
-                return Fate.GONE
-            user = again
-        return Fate.UNPROVEN
+        found = await shown_by_name(self.user, user_id, lambda user: user.username)
+        return Fate.UNPROVEN if found is None else found
 
     async def may_read_whole_log(self) -> bool:
         """Whether the audit log is read whole. An admin of an organization sees that one's lines: none on users."""

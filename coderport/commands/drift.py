@@ -229,11 +229,9 @@ def _repaired(stack: Stack, compared: Comparison, found: Difference, account: Ac
         count_unchanged(tally, compared)
         return outcome_of(tally, account, None, "converged"), tally
     keep_part(stack, compared, found, account)
-    gone = {name: len(ids & found.orphans.get(name, frozenset())) for name, ids in compared.plan.living.items()}
-    spent = spent_after(
-        memory.spent, {name: number for name, number in gone.items() if number}, datetime.now(timezone.utc)
-    )
-    after = replace(remembered(memory, found), spent=spent)
+    going = {name: ids & found.orphans.get(name, frozenset()) for name, ids in compared.plan.living.items()}
+    counts = {name: len(ids) for name, ids in going.items() if ids}
+    after = replace(remembered(memory, found), spent=spent_after(memory.spent, counts, datetime.now(timezone.utc)))
     return run_part(stack, compared, found, after, account)
 
 

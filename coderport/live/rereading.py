@@ -39,10 +39,8 @@ class Rereading:
     def __init__(self, coder: CoderClient, catalog: Catalog, reader: Reader) -> None:
         self._coder, self._catalog, self._reader = coder, catalog, reader
         self._partitions: dict[str, Partition] = {}
-        self._urgent: dict[str, tuple[Event, ...]] = {}
-        self._marks = 0
-        """So often something was urgent: a read that was begun before the last time does not settle it."""
-        self._marked: dict[str, int] = {}
+        self._urgent: dict[str, list[Event]] = {}
+        """A list of its own each time: a read settles only what was urgent when it was begun."""
         self.renew()
 
     def renew(self) -> None:
@@ -66,23 +64,18 @@ class Rereading:
 
     def urgent(self, name: str, events: tuple[Event, ...]) -> None:
         """Something has changed for all workspaces of the templates of that name (in lower case)."""
-        self._urgent[name] = events
-        self._mark(name)
+        self._urgent[name] = list(events)
 
     def all_at_once(self) -> None:
         """Nobody knows what has changed."""
-        self._urgent = {name: self._urgent.get(name, ()) for name in self._partitions}
-        self._mark(*self._partitions)
-
-    def _mark(self, *names: str) -> None:
-        self._marks += 1
-        self._marked.update(dict.fromkeys(names, self._marks))
+        self._urgent = {name: list(self._urgent.get(name, ())) for name in self._partitions}
 
     def next(self) -> tuple[str, tuple[Event, ...]] | None:
         """The partition to be read now, with the events that made it urgent."""
         self.renew()
         if self._urgent:
-            return next(iter(self._urgent.items()))
+            name, events = next(iter(self._urgent.items()))
+            return name, tuple(events)
         oldest = min(self._partitions.values(), key=lambda each: each.tried_at, default=None)
         return None if oldest is None else (oldest.name, ())
 
@@ -103,14 +96,14 @@ class Rereading:
 
         Raises a CoderError where Coder does not answer.
         """
-        asked, marks = time.monotonic(), self._marks
+        asked, due = time.monotonic(), self._urgent.get(name)
         rows = await self._rows(name)
         templates = frozenset(key for key, row in self._catalog.templates.items() if row.name.lower() == name)
         with routine():
             shown = await self._reader.templates(templates)
         referred = await self._reader.referred(rows.values())
-        if self._marked.get(name, 0) <= marks:  # else something more has happened meanwhile
-            self._urgent.pop(name, None)
+        if due is not None and self._urgent.get(name) is due:  # else something more has happened meanwhile
+            del self._urgent[name]
         if name in self._partitions:
             self._partitions[name].read_at = self._partitions[name].tried_at = time.monotonic()
         hinted = {Ref(WORKSPACE.identifier, each): events for each in rows} if events else {}

@@ -19,6 +19,9 @@ WAITING_FOR_APPROVAL = "WAITING_FOR_APPROVAL"
 _APPROVED = frozenset({"APPROVED", "APPROVE"})
 """`approval.state` is an open text in Port's OpenAPI; a request to approve says APPROVE."""
 
+EXHAUSTED = "run_exhausted"
+"""The code with which Port refuses what is told of a run that has ended."""
+
 MOST_RUNS = 1000
 """Port's limit for one list of runs."""
 

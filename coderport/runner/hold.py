@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from coderport.port.errors import PortError, PortRejected
-from coderport.port.runs import LogEntry, Runs
+from coderport.port.runs import EXHAUSTED, LogEntry, Runs
 from coderport.runner.values import Clock
 from coderport.transport.patience import Patience, Say
 
@@ -126,7 +126,7 @@ class Hold:
         try:
             await self.runs.log(self.run_id, text)
         except PortRejected as error:
-            if error.code == "run_exhausted":
+            if error.code == EXHAUSTED:
                 return False
             raise
         self._has_written = True

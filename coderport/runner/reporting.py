@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from coderport.port.errors import PortError, PortRejected
-from coderport.port.runs import FAILURE, SUCCESS, Runs
+from coderport.port.runs import EXHAUSTED, FAILURE, SUCCESS, Runs
 from coderport.runner.values import Clock, RunClosed
 from coderport.terminal.text import lines
 from coderport.transport.patience import Patience
@@ -25,7 +25,6 @@ _LIKE_OURS = re.compile(r"coderport (?:begins|has ended|takes|leaves) ")
 LONGEST_MESSAGE = 20_000
 LONGEST_SUMMARY = 2_000
 LONGEST_LABEL = 100
-_CLOSED = frozenset({"run_exhausted"})
 
 
 class Report:
@@ -83,7 +82,7 @@ class Report:
             try:
                 await self._runs.log(self.run_id, _unlike_ours(_fit("\n".join(batch), LONGEST_MESSAGE)))
             except PortRejected as error:
-                if error.code in _CLOSED:
+                if error.code == EXHAUSTED:
                     raise RunClosed(f"run {self.run_id} was ended by somebody else") from None
                 if error.status == 404:
                     return False

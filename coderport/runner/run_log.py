@@ -3,8 +3,8 @@
 It is written before the build is asked for. The line names the build by its number alone: it is read again only to look
 among the workspace's own builds for one that our token began after that. What a template prints into the log of its
 build is no such line: the report marks what begins like one (`reporting`). A run on many workspaces has such lines for
-each of them, and one at the end of each; no build's log is among its lines. In the log of a run on one workspace those
-lines are a template's own, and count for nothing.
+each of them, and one at the end of each; no build's log is among its lines. In the log of a run on one workspace such
+lines count for nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from coderport.catalog.values import UUID
 from coderport.port.errors import PortRejected
-from coderport.port.runs import Runs
+from coderport.port.runs import EXHAUSTED, Runs
 from coderport.runner.ledger import Ledger, Outcome
 from coderport.runner.values import RunClosed, Step
 
@@ -70,7 +70,7 @@ class RunLog:
         try:
             await self.runs.log(run_id, line)
         except PortRejected as error:
-            if error.code == "run_exhausted":
+            if error.code == EXHAUSTED:
                 raise RunClosed(f"run {run_id} was ended by somebody else") from None
             raise
         self._written.add(line)

@@ -6,7 +6,7 @@ variable, which counts where the config is silent. All mistakes are reported in 
 
 from coderport.settings.loading import load_access, load_releases, load_settings, printed_settings, settings_of
 from coderport.settings.names import ENVIRONMENT, NAMESPACE, RELEASES
-from coderport.settings.problems import problems_of, wrong_type, wrong_types
+from coderport.settings.problems import problems_of, wrong_types
 from coderport.settings.values import Access, Actions, CoderAccess, Limits, Live, PortAccess, Releases, Settings
 from coderport.terminal.placeholder import NO_STACK
 from coderport.transport.address import is_loopback
@@ -31,6 +31,5 @@ __all__ = [
     "printed_settings",
     "problems_of",
     "settings_of",
-    "wrong_type",
     "wrong_types",
 ]

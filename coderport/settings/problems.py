@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from coderport.port.errors import EU_URL, US_URL
-from coderport.settings.names import ENVIRONMENT, NAMESPACE, SECRETS, SOURCES
+from coderport.settings.names import ENVIRONMENT, SECRETS, SOURCES
 from coderport.settings.problem import KeysWrong, Problem, path_of, values_in
 from coderport.settings.remedies import UNKNOWN, Step, carried_out, commands, placeholder_of, steps_of
 from coderport.settings.values import OBJECTS, Settings
@@ -95,13 +95,11 @@ def _reason(item: Any) -> str:
     return told(item, hidden=item["loc"][0] in SECRETS)
 
 
-def wrong_type(key: str, kind: str, stack: str, value: Any = None, namespace: str = NAMESPACE) -> str:
-    """What to tell where Pulumi says that a key is not of a type of its schema; `value` is what it is."""
-    return wrong_types([(key.removeprefix(f"{namespace}:"), kind, value, namespace)], stack)
-
-
 def wrong_types(found: Iterable[tuple[str, str, Any, str]], stack: str) -> str:
-    """The same of several keys: each without its namespace, its type, what it is, and the namespace."""
+    """What to tell where Pulumi says that keys are not of a type of its schema.
+
+    Of each: the key without its namespace, the type, the value as it is, and the namespace.
+    """
     words = {"string": "a text", "boolean": "true or false", "integer": "a whole number", "array": "a list"}
     problems: list[Problem] = []
     spaces: dict[str, str] = {}

@@ -24,7 +24,7 @@ class Screen(Console):
 
     def __init__(self, *, wrong_only: bool = False, **options: Any) -> None:
         # A width of 0, as some terminals leave it in COLUMNS, would show nothing at all.
-        environ = {key: value for key, value in os.environ.items() if not (key == "COLUMNS" and not value.strip("0"))}
+        environ = {key: value for key, value in os.environ.items() if key != "COLUMNS" or value.strip("0")}
         fixed = {"highlight": False, "markup": False, "emoji": False, "soft_wrap": True, "_environ": environ}
         super().__init__(**{**fixed, **options})
         self.wrong_only = wrong_only

@@ -170,11 +170,11 @@ def user_organizations(call: Call) -> Response:
 
 
 def _readable(call: Call) -> Iterable[Organization]:
-    return [
-        organization
-        for organization in call.state.organizations.values()
-        if call.subject.may("read", "organization", organization=organization.id, id=organization.id)
-    ]
+    return [organization for organization in call.state.organizations.values() if _may_read(call, organization)]
+
+
+def _may_read(call: Call, organization: Organization) -> bool:
+    return call.subject.may("read", "organization", organization=organization.id, id=organization.id)
 
 
 def list_organizations(call: Call) -> Response:
@@ -190,7 +190,7 @@ def organization_of(call: Call) -> Organization:
     """
     state, key = call.state, call.path["organization"]
     found = state.organization(key) or state.deleted_organizations.get(key.lower())
-    if found is None or not call.subject.may("read", "organization", organization=found.id, id=found.id):
+    if found is None or not _may_read(call, found):
         raise not_found()
     return found
 
