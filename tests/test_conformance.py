@@ -113,6 +113,10 @@ def test_the_nine_open_questions_are_asked() -> None:
     assert set().union(*OPEN.values()) <= {probe.name for probe in PORT_PROBES if probe.is_open}
 
 
+def _open_runs(port: PortEmulator) -> list[str]:
+    return port.look(lambda store: [run.action["identifier"] for run in store.runs.values() if run.status == "IN_PROGRESS"])
+
+
 @pytest.mark.parametrize("late", [8.0, 600.0])
 def test_a_port_that_is_late_is_asked_everything(clock: Clock, late: float) -> None:
     behaviour = Behaviour(permissions_delay=late, search_delay=late, calculations_delay=late)
@@ -121,6 +125,7 @@ def test_a_port_that_is_late_is_asked_everything(clock: Clock, late: float) -> N
         report = ask_port(access(emulator), quiet())
     spent = [finding.name for finding in report.findings if finding.seen == "there were no requests left"]
     assert spent == [] and report.left == () and report.requests <= BUDGET
+    assert _open_runs(emulator) == []
 
 
 def test_the_open_questions_come_first() -> None:
@@ -294,6 +299,7 @@ def _killed_at(request: int) -> None:
             assert killer.victim.wait(600) == -signal.SIGKILL
         assert clean_up_port(access(port), quiet()) == 0
     assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}
+    assert _open_runs(port) == []
 
 
 @pytest.mark.parametrize("request_number", [4, 60, 130])
@@ -316,6 +322,7 @@ def test_a_command_that_is_asked_to_end_removes_what_it_made(number: signal.Sign
     assert signalled.victim.returncode == code, told
     assert told.endswith("what this run had made is removed.\n") and "Traceback" not in told
     assert port.objects() == {"blueprints": {}, "actions": [], "pages": []}
+    assert _open_runs(port) == []
 
 
 @pytest.mark.long

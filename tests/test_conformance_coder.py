@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from coderport.conformance.coder_read_probes import newest_first
 from coderport.conformance.command import ask_coder, clean_up_coder
 from coderport.conformance.running import Report, findings
 from coderport.conformance.talk import Talk
-from coderport.emulators.coder import CoderEmulator
+from coderport.emulators.coder import CoderEmulator, workspace_routes
 from coderport.emulators.coder.flavour import DIFFERENCES
 from coderport.settings import CoderAccess, load_access
 
@@ -135,6 +136,23 @@ def test_killed_at_every_tenth_request_nothing_is_left_after_a_clean_up(serve: S
         talk.close()
         assert clean_up_coder(access(coder), console) == 0
         assert coder.workspace_ids() == before
+
+
+def test_a_workspace_whose_build_failed_is_deleted_whatever_the_error_says(serve: Serve) -> None:
+    coder = serve()
+    before = coder.workspace_ids()
+    coder.state.fail_builds.append("Error: waiting for instance: timed out after 5m0s")
+    assert asked(coder).left == ()
+    assert coder.workspace_ids() == before
+
+
+def test_a_workspace_that_had_to_be_refused_is_removed_too(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace_routes, "_NAME", re.compile(r"[a-zA-Z0-9]+(?:[-_][a-zA-Z0-9]+)*"))
+    coder = serve()
+    before = coder.workspace_ids()
+    report = asked(coder)
+    assert "create.bad-name" in {each.name for each in report.findings if each.result == "different"}
+    assert report.left == () and coder.workspace_ids() == before
 
 
 def test_a_clean_up_leaves_what_others_made(serve: Serve) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from coderport.conformance.coder_bench import NOBODY, CoderBench, flagged
+from coderport.conformance.coder_bench import NOBODY, REFUSED_ENDING, CoderBench, flagged
 from coderport.conformance.probe import NotAsked, Probe
 
 _RECORDED = "recorded from Coder 2.20"
@@ -186,7 +186,7 @@ def _start_of_deleted(bench: CoderBench) -> Any:
 
 BUILD_PROBES: tuple[Probe[CoderBench], ...] = (
     Probe("create.bad-name", "Is a name with an underscore refused, by its field?", _RECORDED, "400 name",
-          lambda bench: _field(bench, name="coderport_probe")),
+          lambda bench: _field(bench, name=bench.name + REFUSED_ENDING)),
     Probe("create.unknown-template", "Is an unknown template refused, by its field?", _RECORDED, "400 template_id",
           lambda bench: _field(bench, template_id=NOBODY)),
     Probe("create.short-ttl", "Is a time to live under a minute refused, by its field?", _RECORDED, "400 ttl_ms",

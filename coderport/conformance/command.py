@@ -178,7 +178,7 @@ def _removed(talk: Talk, prefix: str) -> tuple[str, ...]:
 def _workspace_removed(talk: Talk, name: str) -> tuple[str, ...]:
     """The throwaway workspace if it could not be deleted; without an answer nobody knows, and its name is said."""
     try:
-        return coder_bench.remove(talk, lambda each: each == name)[1]
+        return coder_bench.remove(talk, lambda each: each.removesuffix(coder_bench.REFUSED_ENDING) == name)[1]
     except (ConformanceError, BudgetSpent) as error:
         return (f"perhaps a workspace named {name} ({str(error) or 'no requests left'})",)
 

@@ -129,7 +129,7 @@ def is_throwaway(identifier: str) -> bool:
 
 
 def remove(talk: Talk, prefix: str = NAMES) -> tuple[int, tuple[str, ...]]:
-    """Removes the throwaway actions, pages and blueprints whose identifiers begin so, entities included.
+    """Removes the throwaway actions, pages and blueprints whose identifiers begin so, entities included, and ends runs.
 
     How many are gone, and what is left. What there is comes from Port's own lists, so nothing that a killed run made is
     missed. A list that Port does not give keeps no other from being removed: what it may hold is named as left.
@@ -152,9 +152,18 @@ def _delete_each(talk: Talk, prefix: str, *, kind: str) -> tuple[int, list[str]]
     """Deletes the actions or pages that begin so: how many are gone, and those that are still there."""
     found = [row["identifier"] for row in _listed(talk, kind, prefix)]
     for name in found:
+        if kind == "actions":
+            _end_runs(talk, name)
         talk.ask("DELETE", f"/v1/{kind}/{quote(name, safe='')}")
     left = [row["identifier"] for row in _listed(talk, kind, prefix)] if found else []
     return len(found) - len(left), left
+
+
+def _end_runs(talk: Talk, action: str) -> None:
+    """Ends the action's open runs. They would outlive it, and be there for an agent of the organization to take."""
+    answer = talk.ask("GET", "/v1/actions/runs", action=action, active="true", version="v2")
+    for run in answer.member("runs") if answer.status == 200 else ():
+        talk.ask("PATCH", f"/v1/actions/runs/{quote(str(run['id']), safe='')}", {"status": "FAILURE"})
 
 
 def _delete_blueprints(talk: Talk, prefix: str) -> tuple[int, list[str]]:
