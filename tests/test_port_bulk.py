@@ -246,6 +246,19 @@ def test_too_many_for_one_call_are_split_and_the_size_is_remembered(
     assert max(way.sizes) <= 6
 
 
+def test_all_are_written_when_the_size_becomes_less_while_they_are_sent(port: PortEmulator) -> None:
+    port.behave(max_bulk_upserts=6, max_bulk_deletes=10)
+    way = Between(port)
+    outcomes = ask(port, way, lambda client: client.upsert("service", bodies(250)))
+    assert [(each.index, each.identifier, each.error) for each in outcomes] == [
+        (at, f"e{at}", None) for at in range(250)
+    ]
+    assert stored(port) == 250
+
+    deleted = ask(port, way, lambda client: client.delete("service", [f"e{at}" for at in range(250)]))
+    assert len(deleted.deleted) == 250 and stored(port) == 0
+
+
 def test_too_many_deletions_for_one_call_are_split(port: PortEmulator) -> None:
     port.behave(max_bulk_deletes=10)
     way = Between(port)

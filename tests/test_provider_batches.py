@@ -11,7 +11,7 @@ from echoing_port import EchoingPort, Sent, ok, refused
 from provider_driver import ENTITY, Aborted, Driver, entity
 
 from coderport.port.client import PortClient
-from coderport.provider.batches import Batches, Cancelled, UpsertKey
+from coderport.provider.batches import Batches, Cancelled, Gatherer, Pulse, UpsertKey
 from simulation.clock import VirtualTime
 
 KEY = UpsertKey("workspace")
@@ -241,3 +241,16 @@ def test_an_answer_that_forgets_an_entity_fails_that_entity(driver: Driver) -> N
     (result,) = create_all(driver, 1)
     assert isinstance(result, Aborted)
     assert "does not say what became of entity workspace:w0" in result.text
+
+
+def test_nobody_waits_for_an_answer_that_is_too_short() -> None:
+    async def sent(key: UpsertKey, items: list[int]) -> list[int]:
+        return items[:-1]
+
+    async def asked() -> list[object]:
+        flights = asyncio.Semaphore(1)
+        gatherer: Gatherer[UpsertKey, int, int] = Gatherer(sent, most=lambda: 3, flights=flights, pulse=Pulse())
+        return await asyncio.gather(*(gatherer.submit(KEY, at) for at in range(3)), return_exceptions=True)
+
+    results = asyncio.run(asyncio.wait_for(asked(), 60))
+    assert len(results) == 3 and all(isinstance(each, Exception) for each in results)

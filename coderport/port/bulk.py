@@ -8,7 +8,7 @@ what is wrong with one item, or with their number, stops no other.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -43,6 +43,14 @@ class Size:
         if isinstance(number, (int, float)) and not isinstance(number, bool) and number >= 1:
             self.most = int(min(self.most, number))
 
+    def parts(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+        """The items in calls, each as large as may be when it is its turn: the call before it may have said less."""
+        start = 0
+        while start < len(items):
+            part = items[start : start + self.most]
+            start += len(part)
+            yield part
+
 
 class Bulk:
     """The bulk calls of one session."""
@@ -55,12 +63,10 @@ class Bulk:
         self, blueprint: str, bodies: Sequence[Mapping[str, Any]], query: Mapping[str, str], *, changes: bool = True
     ) -> list[ItemOutcome]:
         """The outcome of each entity, in order, in as few calls as Port takes. A final refusal of a call raises."""
-        found: dict[int, ItemOutcome] = {}
-        for start in _starts(len(bodies), self.upserts.most):
-            part = bodies[start : start + self.upserts.most]
-            outcomes = await self._upserted(blueprint, part, query, changes)
-            found |= {start + at: each for at, each in enumerate(outcomes)}
-        return [ItemOutcome(at, each.identifier, each.created, each.error) for at, each in sorted(found.items())]
+        found: list[ItemOutcome] = []
+        for part in self.upserts.parts(bodies):
+            found += await self._upserted(blueprint, part, query, changes)
+        return [ItemOutcome(at, each.identifier, each.created, each.error) for at, each in enumerate(found)]
 
     async def _upserted(
         self, blueprint: str, bodies: Sequence[Mapping[str, Any]], query: Mapping[str, str], changes: bool
@@ -114,8 +120,8 @@ class Bulk:
     ) -> frozenset[str]:
         """Delete them; those that Port says it deleted. What it does not name is asked for by itself (`is_there`)."""
         deleted: set[str] = set()
-        for start in _starts(len(identifiers), self.deletes.most):
-            deleted |= await self._deleted(blueprint, identifiers[start : start + self.deletes.most], query, is_there)
+        for part in self.deletes.parts(identifiers):
+            deleted |= await self._deleted(blueprint, part, query, is_there)
         return frozenset(deleted)
 
     async def _deleted(
@@ -235,10 +241,6 @@ def _whole(number: object) -> int | None:
 
 def _rows(value: object) -> Iterable[Mapping[str, Any]]:
     return (each for each in value if isinstance(each, Mapping)) if isinstance(value, list) else ()
-
-
-def _starts(length: int, most: int) -> range:
-    return range(0, length, most)
 
 
 async def _apart(

@@ -181,6 +181,7 @@ class Gatherer(Generic[Key, Item, Answer]):
         async with self._flights:
             try:
                 answers = await self._send(key, [item for item, _ in waiting])
+                answered = list(zip(waiting, answers, strict=True))
             except Exception as error:  # handed on to every waiting call, none may wait for ever
                 for _, future in waiting:
                     if not future.done():
@@ -189,7 +190,7 @@ class Gatherer(Generic[Key, Item, Answer]):
             finally:
                 self._pulse.answered()
                 self._landed()
-        for (_, future), answer in zip(waiting, answers, strict=True):
+        for (_, future), answer in answered:
             if future.done():
                 continue
             if isinstance(answer, PortError):
