@@ -259,6 +259,11 @@ class Session:
                 f"{self.base_url} answers {status} with {kind} instead of JSON ({what}){named}: "
                 f"does something on the way (a proxy, a firewall) answer in its place? {_CHECK_URL}"
             )
+        if status == 404 and not _is_ports(answer):
+            raise PortUnreachable(
+                f"{self.base_url} answers 404 with JSON that is not Port's ({what}){named}: "
+                f"does something on the way (a proxy, a gateway) answer in its place? {_CHECK_URL}"
+            )
         self.persistence.answered()
         if response.is_success and (answer.get("ok") is True or status == 207):
             return Reply(answer, trace)
@@ -336,6 +341,11 @@ _CHECK_URL = "Is PORT_BASE_URL the address of Port's API?"
 
 def _maybe_again(error: PortError, repeat: bool) -> Exception:
     return Again(error) if repeat else error
+
+
+def _is_ports(error: Mapping[str, Any]) -> bool:
+    """Whether JSON is an error of Port's own: each has both (its OpenAPI). Another 404 tells nothing of an object."""
+    return error.get("ok") is False and isinstance(error.get("error"), str)
 
 
 def _root(base_url: str) -> str:
