@@ -36,7 +36,7 @@ from coderport.kinds.all import BLUEPRINTS, DECLARED_PROPERTIES, DECLARED_RELATI
 from coderport.kinds.desired import Desired, desired
 from coderport.kinds.filters import Filters
 from coderport.kinds.inventory import inventory_of
-from coderport.kinds.mapping import workspaces_of
+from coderport.kinds.mapping import _OF_THE_ENGINE, LONGEST_TEXT, workspaces_of
 from coderport.kinds.template import template_entity
 from coderport.kinds.unread import notes
 from coderport.kinds.workspace import workspace_entity
@@ -153,6 +153,17 @@ def test_a_template_without_a_display_name_is_called_by_its_name() -> None:
 )
 def test_what_is_cleared_in_coder_has_no_value(fields: dict[str, Any], absent: str) -> None:
     assert absent not in of_workspace(**fields).properties
+
+
+@pytest.mark.parametrize("word", sorted(_OF_THE_ENGINE))
+def test_a_text_that_the_engine_takes_for_an_unknown_value_is_none(word: str) -> None:
+    found = of_template(description=word, display_name=word)
+    assert "description" not in found.properties and found.title == TEMPLATE_ID
+    assert of_template(description=f"{word} ").properties["description"] == f"{word} "
+
+
+def test_a_text_without_end_is_told_up_to_a_length() -> None:
+    assert of_template(description="x" * 1_048_000).properties["description"] == "x" * LONGEST_TEXT
 
 
 def test_zero_and_false_are_values() -> None:

@@ -114,7 +114,9 @@ def test_the_nine_open_questions_are_asked() -> None:
 
 
 def _open_runs(port: PortEmulator) -> list[str]:
-    return port.look(lambda store: [run.action["identifier"] for run in store.runs.values() if run.status == "IN_PROGRESS"])
+    return port.look(
+        lambda store: [run.action["identifier"] for run in store.runs.values() if run.status == "IN_PROGRESS"]
+    )
 
 
 @pytest.mark.parametrize("late", [8.0, 600.0])

@@ -1,7 +1,7 @@
 """What the entities of all kinds have in common.
 
-What has no value in Coder has none here: empty texts, zero times, null. A number stays in the unit that the
-property's description names. Whether Port takes a value is not judged here: one that it refuses is left out by the
+What has no value in Coder has none here: empty texts, zero times, null. A text is told up to a length that an entity
+of several can have in one call to Port. A number stays in the unit that the property's description names. Whether Port takes a value is not judged here: one that it refuses is left out by the
 run, which says so (`kinds/refused.py`).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from coderport.catalog.blueprint import Blueprint, Property
@@ -36,6 +36,22 @@ ORGANIZATION_DISPLAY_NAME = Property(
     description="Display name of the Coder organization, or its name where it has none",
 )
 
+LONGEST_TEXT: Final = 30_000
+"""Characters of one text. Coder bounds hardly any of them, and Port takes 1 MiB a call (its OpenAPI, 413)."""
+
+_OF_THE_ENGINE = frozenset(
+    {
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    }
+)
+"""Texts that Pulumi's engine takes for values that are not known yet (its `plugin/rpc.go`): none can be a value."""
+
 _SECRET = re.compile(
     r"token|secret|passw|pwd|signature|credential|auth|jwt|session|api[-_]?key|access[-_]?key|private[-_]?key"
     r"|^(x-(amz|goog|oss|cos|obs|ms)-|sig$|sign$|key$|se$|sp$|sv$|st$|sr$|policy$|hmac|code$|pass$)",
@@ -53,14 +69,25 @@ def entity_of(
     context: Context,
 ) -> Entity:
     """The entity with the mark of the state and the deployment, without values that are none."""
-    found = {**values, "coder_deployment": context.deployment_id, "managed_by": context.managed_by}
+    given = {**values, "coder_deployment": context.deployment_id, "managed_by": context.managed_by}
+    found = {key: _told(value) for key, value in given.items() if value is not None}
     return Entity(
         blueprint=blueprint,
         identifier=identifier,
-        title=title,
-        properties={key: value for key, value in found.items() if value is not None and value not in ("", [])},
+        title=_text(title) or identifier,
+        properties={key: value for key, value in found.items() if value not in ("", [])},
         relations=relations,
     )
+
+
+def _told(value: Value) -> Value:
+    if isinstance(value, str):
+        return _text(value)
+    return [text for each in value if (text := _text(each))] if isinstance(value, list) else value
+
+
+def _text(text: str) -> str:
+    return "" if text in _OF_THE_ENGINE else text[:LONGEST_TEXT]
 
 
 def related(
