@@ -57,3 +57,31 @@ def test_a_user_of_four_organizations_is_kept_by_one_stack_and_pointed_at_from_a
         for stack in stacks:
             unchanged(sync(stack))
         unchanged(stacks[-1].up())
+
+
+def test_what_several_see_is_taken_over_with_an_organization_and_outlives_the_stack_that_had_it(
+    tmp_path: Path, cli: CliInfo
+) -> None:
+    with laboratory(tmp_path / "one", cli, workspaces=6, templates=2, users=4, organizations=2) as lab:
+        coder, main, rest = lab.coder, lab.stack, lab.opened("rest", tmp_path / "rest")
+        names = {key: each.name for key, each in coder.state.organizations.items()}
+        here, there = sorted({names[each.organization_id] for each in coder.state.templates.values()})
+        main.configure({"kinds": ["user"], "organizations": [here]})
+        rest.configure({"kinds": ["user"], "organizations": [there], "blueprints": "use"})
+        assert main.up()[0].exit_code == rest.up()[0].exit_code == 0
+        newcomer = coder.create_user("newcomer")
+        template = next(key for key, each in coder.state.templates.items() if names[each.organization_id] == there)
+        workspace = coder.create_workspace(name="first", owner="newcomer", template=template)
+        assert rest.up()[0].exit_code == 0
+
+        main.configure({"organizations": [here, there], "takeOver": "true"})
+        assert main.up()[0].exit_code == 0
+        coder.state.users[newcomer].status = "suspended"
+        assert main.up()[0].exit_code == 0
+        taken = lab.port.entity(U, newcomer)
+        assert taken is not None and taken["properties"]["status"] == "suspended"
+        assert taken["properties"]["managed_by"].startswith("coderport/lab#")
+
+        rest.destroy()
+        assert lab.port.entity(U, newcomer) == taken
+        assert lab.workspace(workspace)["relations"]["owner"] == newcomer

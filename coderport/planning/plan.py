@@ -116,7 +116,7 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
         memory.refused if memory.fit == settings.fingerprint else {},
         held.blueprints,
         known_of(past, settings),
-        _of_siblings(read, past)
+        (frozenset() if settings.take_over else _of_siblings(read, past))
         | _not_read(settings, read, past)
         | {Ref(PORT_USERS, each) for each in held.people.values()},
     )
