@@ -47,6 +47,7 @@ class Evidence:
     undoes      the run that is to be undone, where no run deletes but an undo
     proven      those of the gone of which an answer says so, about them or about what they belong to; of kinds that
                 are derived, a list that lacks one is the only word on the others
+    pointed     what entities of blueprints that are not ours point at, as far as it would go
     blank       those of the others of which a list that showed nothing, or contradicts another answer, is the word
     """
 
@@ -66,6 +67,7 @@ class Evidence:
     undoes: str = ""
     proven: frozenset[Ref] = frozenset()
     blank: frozenset[Ref] = frozenset()
+    pointed: frozenset[Ref] = frozenset()
 
     def gone_of(self, kind: str, identifiers: Iterable[str]) -> frozenset[str]:
         """Those of the identifiers of that kind of which Coder says that they were deleted."""
@@ -248,14 +250,14 @@ def _blank(blueprint: str, gone: Iterable[str], desired: Collection[str], eviden
 
 
 def _pointed_at(blueprint: str, evidence: Evidence) -> frozenset[str]:
-    """What entities of others point at, as far as they are of our blueprints: only those were read."""
+    """What entities of others point at: those of our blueprints that others wrote, and those of other blueprints."""
     places = [
         (each.name, relation.identifier)
         for each in KINDS
         for relation in each.blueprint.relations
         if relation.target == blueprint
     ]
-    return frozenset(
+    return frozenset(each.identifier for each in evidence.pointed if each.blueprint == blueprint) | frozenset(
         str(target)
         for source, name in places
         for row in evidence.held.get(source, {}).values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -56,6 +56,15 @@ class Pointer:
     relation: str
     value: Any
     """One identifier, or a list of them where the relation is to many."""
+    target: str = ""
+    """The blueprint that the relation leads to; empty in records of earlier versions."""
+    required: bool = False
+    """Whether the entity may not be without: then Port deletes none that it leads to (403 `has_dependents`)."""
+
+    @property
+    def identifiers(self) -> list[str]:
+        """Those that the relation leads to."""
+        return [str(each) for each in (self.value if isinstance(self.value, list) else [self.value])]
 
 
 @dataclass(frozen=True)
@@ -113,9 +122,15 @@ def _written(entity: Entity) -> PortEntity:
 
 
 def pointers_among(
-    rows: Mapping[str, PortEntity], targets: Mapping[str, str], deleted: Mapping[str, frozenset[str]]
+    rows: Mapping[str, PortEntity],
+    targets: Mapping[str, str],
+    deleted: Mapping[str, frozenset[str]],
+    required: Collection[str] = (),
 ) -> Iterator[Pointer]:
-    """The relations of `rows` that lose a value when `deleted` go; `targets` has the blueprint that each leads to."""
+    """The relations of `rows` that lose a value when `deleted` go; `targets` has the blueprint that each leads to.
+
+    `required` are those of the relations that an entity may not be without.
+    """
     for entity in rows.values():
         if entity.identifier in deleted.get(entity.blueprint, ()):
             continue
@@ -123,7 +138,13 @@ def pointers_among(
             value = entity.relations.get(relation)
             named = value if isinstance(value, list) else [value]
             if deleted.get(target, frozenset()).intersection(named):
-                yield Pointer(entity.blueprint, entity.identifier, relation, value)
+                yield Pointer(entity.blueprint, entity.identifier, relation, value, target, relation in required)
+
+
+def required_of(blueprint: Mapping[str, Any]) -> frozenset[str]:
+    """The relations of a blueprint (Port's JSON) that its entities may not be without."""
+    relations = blueprint.get("relations") or {}
+    return frozenset(key for key in targets_of(blueprint) if relations[key].get("required") is True)
 
 
 def targets_of(blueprint: Mapping[str, Any]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from coderport.history.images import Pointer, pointers_among, targets_of
+from coderport.history.images import Pointer, pointers_among, required_of, targets_of
 from coderport.port.client import PortClient
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
@@ -30,5 +30,5 @@ async def pointers_to(
         if not targets:
             continue
         rows = known[name] if name in known else await swept(client, name)
-        found += pointers_among(rows, targets, going)
+        found += pointers_among(rows, targets, going, required_of(blueprint))
     return found

@@ -1,8 +1,8 @@
 """What the entities of all kinds have in common.
 
 What has no value in Coder has none here: empty texts, zero times, null. A text is told up to a length that an entity
-of several can have in one call to Port. A number stays in the unit that the property's description names. Whether Port takes a value is not judged here: one that it refuses is left out by the
-run, which says so (`kinds/refused.py`).
+of several can have in one call to Port. A number stays in the unit that the property's description names. Whether
+Port takes a value is not judged here: one that it refuses is left out by the run, which says so (`kinds/refused.py`).
 """
 
 from __future__ import annotations

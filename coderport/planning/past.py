@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from coderport.catalog.values import Ref
 from coderport.guard.ownership import Mark, Owner
 from coderport.kinds.all import KINDS
 from coderport.kinds.inventory import KnownIds
@@ -31,6 +32,10 @@ class Past:
     """The actions that the stack has: those of the memory, and those that only the state has, where that was read."""
     answers: frozenset[str] = frozenset()
     """The same of answers, by key."""
+    pointed: Mapping[Ref, tuple[str, ...]] = field(default_factory=dict)
+    """What would go and entities of blueprints that are not ours point at: which, as blueprint:identifier."""
+    required: Mapping[Ref, tuple[str, ...]] = field(default_factory=dict)
+    """What would go and entities that stay may not be without: which. Port would refuse to delete it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "actions", self.actions | self.memory.actions)

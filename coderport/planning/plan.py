@@ -47,6 +47,7 @@ from coderport.planning.notes import (
 )
 from coderport.planning.owning_teams import notes_on_ownership, owned_by_teams
 from coderport.planning.past import Past, known_of
+from coderport.planning.required import notes_on_required, with_required
 from coderport.planning.siblings import unkept_templates
 from coderport.port.integrations import Integration
 from coderport.settings import Releases, Settings
@@ -106,10 +107,11 @@ def context_of(settings: Settings, past: Past, snapshot: Snapshot) -> Context:
 def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) -> Desired:
     """What this stack wants Port to hold of what was read, and what it leaves out."""
     memory, held = past.memory, past.held
-    return desired(
+    context = context_of(settings, past, read.snapshot)
+    wanted = desired(
         read,
         filters_of(settings),
-        context_of(settings, past, read.snapshot),
+        context,
         held.entities,
         now,
         settings.volatile_refresh,
@@ -120,6 +122,7 @@ def wanted_of(settings: Settings, past: Past, read: Inventory, now: datetime) ->
         | _not_read(settings, read, past)
         | {Ref(PORT_USERS, each) for each in held.people.values()},
     )
+    return with_required(wanted, past, read, context)
 
 
 def _not_read(settings: Settings, read: Inventory, past: Past) -> frozenset[Ref]:
@@ -238,6 +241,7 @@ def judge(
             *notes_of_skipped(read),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),
+            *notes_on_required(past, wanted),
             *notes_on_leaving(leaving),
             *notes_on_ownership(blueprints, settings, held.blueprints),
             *notes_on_unkept([each for each in actions if each.identifier in of_unkept], settings.of_stack),
@@ -309,6 +313,7 @@ def _evidence(
         narrowed_by=narrowed_by(settings),
         proven=read.proven,
         blank=read.blank,
+        pointed=frozenset(past.pointed),
     )
 
 

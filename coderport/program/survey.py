@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coderport.catalog.actions.declared import wants_form
+from coderport.catalog.values import Ref
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderUnreachable
 from coderport.coder.models import Template
@@ -22,9 +23,11 @@ from coderport.coder.reading.snapshot import Advance
 from coderport.errors import CoderportError
 from coderport.guard.allowance import spent_lately
 from coderport.guard.verdict import Verdict
+from coderport.history.images import deleted_of
+from coderport.history.pointing import pointers_to
 from coderport.history.spending import spent_by_live, spent_by_undos
 from coderport.history.store import Store
-from coderport.kinds.all import KINDS, kinds_asked
+from coderport.kinds.all import KIND_OF, KINDS, kinds_asked
 from coderport.kinds.filters import filters_of
 from coderport.kinds.inventory import HeldByKind, Inventory, KnownIds, read_inventory
 from coderport.planning.answers import declared_parts
@@ -69,12 +72,37 @@ async def survey(
     lacking = await _notes_on_fallback(settings, account)
     with account.phase("judge"):
         plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
+    more = await with_pointers(before, plan, settings, account)
+    with account.phase("judge"):
         if project is not None and any(kind.left_out for kind in plan.disappearing.values()):
             beside = await asyncio.to_thread(_spent_beside, settings, before, project, now)
-            if beside:
-                before = replace(before, spent_beside=beside)
-                plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
-    return before, replace(plan, notes=(*plan.notes, *lacking)), verdict
+            more = replace(more, spent_beside=beside)
+        if more != before:
+            plan, verdict = judge(settings, releases, more, read, forms, now, of_siblings)
+    return more, replace(plan, notes=(*plan.notes, *lacking)), verdict
+
+
+async def with_pointers(past: Past, plan: Plan, settings: Settings, account: Account) -> Past:
+    """The same with which entities point at what would go by the plan. Asks Port for nothing where nothing would."""
+    going = {name: ids for name, ids in deleted_of(plan).items() if ids}
+    if not going:
+        return past
+    with account.phase("read"), account.phase("read_port", shown="read_pointers"):
+        async with opened_port(settings, account) as client:
+            pointers = await pointers_to(client, going, past.held.entities)
+    pointed, required = defaultdict[Ref, list[str]](list), defaultdict[Ref, list[str]](list)
+    for each in pointers:
+        for ref in (Ref(each.target, one) for one in each.identifiers if one in going.get(each.target, ())):
+            who = f"{each.blueprint}:{each.identifier}"
+            if each.required:
+                required[ref].append(who)
+            if each.blueprint not in KIND_OF:
+                pointed[ref].append(who)
+    return replace(past, pointed=_frozen(pointed), required=_frozen(required))
+
+
+def _frozen(found: Mapping[Ref, list[str]]) -> dict[Ref, tuple[str, ...]]:
+    return {ref: tuple(who) for ref, who in found.items()}
 
 
 def _spent_beside(settings: Settings, past: Past, project: Path, now: datetime) -> dict[str, int]:

@@ -29,6 +29,7 @@ ENGINE = "engine"
 WORDS = {
     "read_port": "reading Port",
     "read_permissions": "reading permissions",
+    "read_pointers": "reading what leads to what goes",
     "read_relations": "reading relations",
     "read_coder": "reading Coder",
     "judge": "judging",

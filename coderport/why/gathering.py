@@ -15,7 +15,7 @@ from coderport.planning.difference import Difference, difference_of
 from coderport.planning.past import Past
 from coderport.planning.plan import Plan, judge, wanted_of
 from coderport.planning.siblings import ids_to_prove, templates_offered
-from coderport.program.survey import inventory_asked, read_coder, read_permissions, read_port
+from coderport.program.survey import inventory_asked, read_coder, read_permissions, read_port, with_pointers
 from coderport.report.account import Account
 from coderport.servers import opened_coder
 from coderport.settings import Releases, Settings
@@ -50,6 +50,9 @@ async def _gather(stack: Stack, asked: str | None, account: Account, now: dateti
 
     read, of_siblings, forms = await read_coder(settings, known, theirs, account)
     plan, verdict = judge(settings, Releases(), past, read, forms, now, of_siblings)
+    if (more := await with_pointers(past, plan, settings, account)) != past:
+        past = more
+        plan, verdict = judge(settings, Releases(), past, read, forms, now, of_siblings)
     permissions = await read_permissions(settings, plan, account)
     store = Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory)
     unreadable: list[str] = []

@@ -1,0 +1,56 @@
+"""What would go and entities of others may not be without: Port refuses to delete it, so it stays, and is told.
+
+Port answers 403 `has_dependents` to the deletion of an entity that a required relation of another one leads to. A run
+that tried would fail at that each time, with all that comes after it undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from coderport.catalog.values import Context, Entity, Ref
+from coderport.kinds.all import KIND_OF, RANK
+from coderport.kinds.desired import Desired
+from coderport.kinds.inventory import Inventory
+from coderport.kinds.mapping import kept_entity, related
+from coderport.planning.past import Past
+from coderport.terminal.text import counted, first_of, short
+
+_SHOWN = 5
+
+
+def with_required(wanted: Desired, past: Past, read: Inventory, context: Context) -> Desired:
+    """The same with what is required of the kinds that were read, as Port has it.
+
+    A kind that is asked for no longer goes as a whole or not at all (`coderport.guard.dependents`).
+    """
+    kinds = {each.name for each in read.kinds}
+    there = {each.ref for each in wanted.entities}
+    staying = [each for each in sorted(past.required) if each.blueprint in kinds and each not in there]
+    entities = list(wanted.entities)
+    for ref in staying:
+        held = past.held.entities.get(ref.blueprint, {}).get(ref.identifier)
+        if held is not None:
+            blueprint = KIND_OF[ref.blueprint].blueprint
+            kept: Entity = kept_entity(blueprint, held, context, kinds)
+            entities.append(replace(kept, relations=related(blueprint, kept.relations, there | {*staying}, kinds)))
+    entities.sort(key=lambda entity: (RANK[entity.blueprint], entity.identifier))
+    left_out = {ref: why for ref, why in wanted.left_out.items() if ref not in staying}
+    return replace(wanted, entities=tuple(entities), left_out=left_out) if staying else wanted
+
+
+def notes_on_required(past: Past, wanted: Desired) -> Iterator[str]:
+    """What to tell of each kind: what stays, who requires it, and what the person can do."""
+    there = {each.ref: each for each in wanted.entities}
+    for name in dict.fromkeys(ref.blueprint for ref in sorted(past.required) if ref in there):
+        staying: list[Ref] = [ref for ref in sorted(past.required) if ref.blueprint == name and ref in there]
+        requiring = sorted({short(each) for ref in staying for each in past.required[ref]})
+        stay = "stays in Port as it is" if len(staying) == 1 else "stay in Port as they are"
+        them = "it" if len(staying) == 1 else "them"
+        yield (
+            f"{counted(len(staying), KIND_OF[name].words[1])} {stay}, though Coder or the settings have {them} no "
+            f"longer: {first_of([short(there[ref].title) for ref in staying], _SHOWN)}. Port deletes nothing "
+            f"that another entity requires, and these require it: {first_of(requiring, _SHOWN)}. Make their relation "
+            "optional in Port, or let it lead elsewhere; then a run deletes what is to go."
+        )
