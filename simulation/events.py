@@ -118,6 +118,7 @@ async def add_value(world: World, chance: random.Random) -> None:
 async def delete_by_hand(world: World, chance: random.Random) -> None:
     if found := _entity(world, chance):
         world.port.delete_entity(found[0], found[1]["identifier"])
+        world.watch.by_hand_at[found[0]] = asyncio.get_running_loop().time()
         world.theirs.pop(found[1]["identifier"], None)
 
 

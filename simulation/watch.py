@@ -45,6 +45,8 @@ class Watch:
         self.deleted: set[str] = set()
         self.foreign_since: dict[tuple[str, str], float] = {}
         """When another stack took an entity, by blueprint and identifier."""
+        self.by_hand_at: dict[str, float] = {}
+        """When somebody last deleted an entity by hand, by blueprint."""
         self.state = ""
         self._alive: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
 
@@ -100,9 +102,11 @@ class Watch:
         if held is None:
             return
         self.deleted.add(identifier)
-        self._not_foreign(blueprint, identifier, held, "deleted")
         ids = self._coder.workspace_ids(prebuilds=True) if blueprint == W else self._coder.template_ids()
         process = CURRENT.get()
+        # The service deletes the entity of a workspace that a run of it has deleted, a sibling's as well.
+        if not (process is not None and process.name == "service" and identifier not in ids):
+            self._not_foreign(blueprint, identifier, held, "deleted")
         releases = process.releases if process else Releases()
         if identifier not in ids or releases.allow_deletions or releases.forget_unproven:
             return
@@ -120,7 +124,8 @@ class Watch:
         of_a_day = {each for at, each in lately if at > now - DAY}
         if len(of_a_day) > Limits().for_left_out(ours):
             self.broken.append(f"{name} deletes {len(of_a_day)} of {ours} of {blueprint} in a day that live in Coder")
-        if there == 1 and ours > 1:
+        nobody_beside = process is None or self.by_hand_at.get(blueprint, -1.0) < process.began
+        if there == 1 and ours > 1 and nobody_beside:
             self.broken.append(f"{name} deletes all of {blueprint} that live in Coder, without a release")
 
     def _settings_of(self, process: Process | None) -> tuple[Settings, ...]:
