@@ -452,3 +452,31 @@ def test_own_headers_go_to_coder_and_are_not_shown_in_what_it_says() -> None:
     assert [request.url.host for request in seen] == ["coder.example.com"] * 2
     assert all(request.headers["cf-access-client-secret"] == secret for request in seen)
     assert all(request.headers["coder-session-token"] == "a-token" for request in seen)
+
+
+@pytest.mark.parametrize(
+    ("headers", "secret"),
+    [
+        ({"Authorization": "Bearer eyJhbGciOi.secret.sig"}, "eyJhbGciOi.secret.sig"),
+        ({"Cookie": "CF_Authorization=eyJhbGciOi.secret.sig==; a=1"}, "eyJhbGciOi.secret.sig=="),
+        ({"X-Proxy": "key=abcdefgh,other"}, "abcdefgh"),
+    ],
+)
+def test_the_secret_within_a_header_of_ones_own_is_not_shown_either(headers: dict[str, str], secret: str) -> None:
+    refused = httpx.Response(403, json={"message": "access denied", "detail": f"{secret} has expired"})
+
+    async def run() -> None:
+        transport = httpx.MockTransport(lambda _: refused)
+        async with CoderClient("https://coder.example.com", TOKEN, transport=transport, headers=headers) as client:
+            await client.me()
+
+    with pytest.raises(errors.CoderForbidden) as caught:
+        asyncio.run(run())
+    assert secret not in str(caught.value) and "[secret] has expired" in str(caught.value)
+
+
+@pytest.mark.parametrize("validations", [5, True, "no", {"field": "name"}, [5, None]])
+def test_validations_that_are_none_leave_the_message(validations: object) -> None:
+    answer = httpx.Response(400, json={"message": "no such thing", "validations": validations})
+    with pytest.raises(errors.CoderStatusError, match="no such thing"):
+        ask(answers(answer), me)

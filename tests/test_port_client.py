@@ -116,6 +116,12 @@ def test_wrong_credentials_name_the_settings_and_both_regions(port: EchoingPort,
     assert SECRET not in text
 
 
+def test_a_token_is_taken_as_ports_openapi_has_the_answer(port: EchoingPort) -> None:
+    answer = httpx.Response(200, json={"accessToken": "tok-1", "expiresIn": 3600, "tokenType": "Bearer"})
+    port.answers.append(lambda sent: answer if "auth" in sent.path else None)
+    assert ask(port, lambda client: client.blueprint("workspace")) is not None
+
+
 def test_the_secret_is_in_no_repr() -> None:
     client = PortClient("https://port.test", "id", SECRET)
     assert SECRET not in repr(client)

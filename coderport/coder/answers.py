@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from coderport.coder import errors
+from coderport.coder.models import objects_of
 from coderport.transport.patience import is_momentary, retry_after, span
 from coderport.transport.shown import Shown
 
@@ -80,7 +81,7 @@ class Reader:
     def _refusal(self, asked: str, response: httpx.Response, body: Mapping[str, Any]) -> errors.CoderStatusError:
         status = response.status_code
         reason = self.shown.text(": ".join(str(part) for part in (body.get("message"), body.get("detail")) if part))
-        validations = [one for one in body.get("validations") or () if isinstance(one, Mapping)]
+        validations = objects_of(body.get("validations"))
         if validations:
             told = self.shown.text("; ".join(str(one.get("detail")) for one in validations))
             reason = f"{reason} ({told})".lstrip()

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderAnswerError, CoderNotFound
-from coderport.coder.models import Build, CoderModel, Id, Job, Workspace, read_as, rows_or_none_of
+from coderport.coder.models import Build, CoderModel, Id, Job, Workspace, objects_of, read_as, rows_or_none_of
 
 ENDED = frozenset({"succeeded", "failed", "canceled"})
 ACTIVE = frozenset({"pending", "running", "canceling"})
@@ -65,13 +65,8 @@ class WatchedBuild(Build):
     def _agents_of_resources(cls, row: Any) -> Any:
         if not isinstance(row, Mapping):
             return row
-        resources = row.get("resources")
         agents = [
-            agent
-            for resource in (resources if isinstance(resources, list) else ())
-            if isinstance(resource, Mapping)
-            for agent in (resource.get("agents") or ())
-            if isinstance(agent, Mapping)
+            agent for resource in objects_of(row.get("resources")) for agent in objects_of(resource.get("agents"))
         ]
         return {**row, "agents": agents}
 

@@ -40,6 +40,7 @@ from coderport.coder.models import (
 from coderport.coder.parameters import Preset, RichParameter
 from coderport.errors import SettingsError
 from coderport.transport.exchange import Oversized, exchange
+from coderport.transport.headers import secret_parts
 from coderport.transport.patience import Again, Patience, Persistence, Say, Waits, http_date
 from coderport.transport.route import Route, route_to
 from coderport.transport.server_clock import ServerClock
@@ -91,8 +92,7 @@ class CoderClient:
         self.times = ServerClock()
         self._persistence = Persistence(patience or Patience.of(), say, waits)
         self.base_url = _api_root(base_url)
-        # A short value is a word of other sentences, and tells nobody much.
-        secrets = (token, *(value for value in (headers or {}).values() if len(value) >= 8))
+        secrets = (token, *secret_parts(headers or {}))
         port = f":{self.base_url.port}" if self.base_url.port else ""
         self._reader = Reader(f"{self.base_url.host}{port}", Shown(secrets))
         self._places = asyncio.Semaphore(in_flight)

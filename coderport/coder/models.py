@@ -120,7 +120,7 @@ class CoderPerson(User):
     def _role_names(cls, row: Any) -> Any:
         if not isinstance(row, Mapping):
             return row
-        roles = [role for role in row.get("roles") or () if isinstance(role, Mapping)]
+        roles = objects_of(row.get("roles"))
         return {**row, "roles": frozenset(str(role.get("name")) for role in roles if not role.get("organization_id"))}
 
 
@@ -376,6 +376,11 @@ def rows_of(data: object, path: str) -> Sequence[Any]:
     if isinstance(data, list):
         return data
     raise CoderAnswerError(f"Coder answered GET {path} without the list that belongs there")
+
+
+def objects_of(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list; none of what is no list."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def rows_or_none_of(data: object, path: str) -> Sequence[Any]:

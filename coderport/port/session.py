@@ -265,7 +265,9 @@ class Session:
                 f"does something on the way (a proxy, a gateway) answer in its place? {_CHECK_URL}"
             )
         self.persistence.answered()
-        if response.is_success and (answer.get("ok") is True or status == 207):
+        # Port's OpenAPI requires `ok` of all good answers but that to the request for a token.
+        is_good = answer.get("ok") is True or status == 207 or (bucket is Bucket.TOKEN and answer.get("ok") is None)
+        if response.is_success and is_good:
             return Reply(answer, trace)
         code = self.shown.text(answer.get("error")) or "unknown error"
         message = self.shown.text(answer.get("message"))

@@ -19,6 +19,8 @@ _OURS: Final = frozenset(
     }
 )  # fmt: skip
 """Those that the client sets itself, or that are about the connection."""
+_SEPARATOR: Final = re.compile(r"[\s;,]+")
+_SHORTEST_SECRET: Final = 8
 _TOKEN_COOKIE: Final = "coder_session_token"
 
 
@@ -40,3 +42,14 @@ def require_sendable(headers: Mapping[str, SecretStr]) -> dict[str, SecretStr]:
             raise ValueError(f"must not set the cookie {_TOKEN_COOKIE}: the token is coderSessionToken")
         seen.add(name.lower())
     return dict(headers)
+
+
+def secret_parts(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What no message may show of the headers, the longest first: the values, and the secrets within them.
+
+    A value may be more than a secret (`Bearer …`, a cookie among others), and a proxy that refuses it may quote that
+    part alone. Short ones are words of other sentences, and tell nobody much.
+    """
+    parts = {part for value in headers.values() for part in (value, *_SEPARATOR.split(value))}
+    parts |= {part.partition("=")[2] for part in parts}
+    return tuple(sorted((each for each in parts if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
