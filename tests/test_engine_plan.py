@@ -102,6 +102,22 @@ def test_a_plan_is_done_exactly_or_not_at_all(lab: Lab, tmp_path: Path, monkeypa
     keep()
     assert f"updated permissions of {action}" in lab.refused().message
 
+    # somebody goes on working at what they had added to an action before the look
+    def added(title: str) -> None:
+        lab.port.look(
+            lambda store: store.actions[action]["trigger"]["userInputs"]["properties"]["theirs"].update(title=title)
+        )
+
+    lab.port.look(
+        lambda store: store.actions[action]["trigger"]["userInputs"]["properties"].update(theirs={"type": "string"})
+    )
+    added("Theirs")
+    monkeypatch.delenv(PLAN, raising=False)
+    planned(lab, file)
+    added("Theirs, later")
+    keep()
+    assert "updated action" in lab.refused().message
+
     # looked at once more, with the engine and without it, it is done
     monkeypatch.delenv(PLAN, raising=False)
     quickly = planned(lab, tmp_path / "quickly.json", quickly=True)
@@ -113,7 +129,7 @@ def test_a_plan_is_done_exactly_or_not_at_all(lab: Lab, tmp_path: Path, monkeypa
         lab.coder.workspace(identifier).last_used_at = datetime.now(timezone.utc)
     keep()
     outcome, _ = lab.up()
-    assert (outcome.kinds.workspace.deleted, outcome.kinds.other.updated) == (1, 1)
+    assert (outcome.kinds.workspace.deleted, outcome.kinds.other.updated) == (1, 2)
     assert outcome.kinds.workspace.updated >= 2, "those of the plan, and those whose turn it is to show their last use"
     monkeypatch.delenv(PLAN, raising=False)
     assert lab.up()[0].result == "unchanged"

@@ -72,7 +72,7 @@ def preview(stack: Stack, account: Account | None = None) -> tuple[Outcome, Tall
         releases = stack.releases()
         compared = comparison_of(stack, releases, account)
         outlook(compared.plan, compared.permissions, whole=True).leave_in(account)
-        account.stamps = stamps_of(compared.plan, account.changes)
+        account.stamps = stamps_of(compared.plan, account.changes, compared.permissions)
         tally.warnings.extend(compared.plan.notes)
         compared.insist()
     except (CoderportError, Interrupted) as error:

@@ -21,8 +21,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from coderport.catalog.actions.values import permissions_to_port
 from coderport.catalog.actions.values import to_port as action_to_port
+from coderport.catalog.answers.agreement import live_of
 from coderport.catalog.answers.values import TYPES
 from coderport.catalog.blueprint import to_port as blueprint_to_port
+from coderport.catalog.meaning import unstamped
 from coderport.catalog.resource_types import ACTION, BLUEPRINT, ENTITY
 from coderport.catalog.resource_types import ACTION_PERMISSIONS as PERMISSIONS
 from coderport.catalog.values import resource_name
@@ -98,13 +100,25 @@ def planned(changes: Mapping[str, Change], stamps: Mapping[str, str]) -> dict[st
     }
 
 
-def stamps_of(plan: Plan, changes: Mapping[str, Change]) -> dict[str, str]:
+def stamps_of(
+    plan: Plan, changes: Mapping[str, Change], permissions: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, str]:
     """By `type::name` a digest of each of the plan's changes: what Port held, where it differs, and what is desired.
 
+    Of an action, its permissions (`permissions`, by action) and an answer it is all that Port held: they are replaced.
     The id of the state is in none of them: a stack has it from its first run on, and a plan may be older.
     """
-    desired = dict(_desired(plan))
-    return {key: stamp_of(each, desired.get(key)) for key, each in changes.items()}
+    desired, replaced = dict(_desired(plan)), dict(_replaced(plan, permissions or {}))
+    return {key: stamp_of(each, desired.get(key), replaced.get(key)) for key, each in changes.items()}
+
+
+def _replaced(plan: Plan, permissions: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for action in plan.actions:
+        yield f"{ACTION}::{action.identifier}", unstamped(plan.held.actions.get(action.identifier))
+        yield f"{PERMISSIONS}::{action.identifier}", permissions.get(action.identifier)
+    for answer in plan.answers:
+        live = live_of(answer, plan.held.blueprints, plan.held.answers)
+        yield f"{TYPES[answer.kind]}::{answer.identifier}", unstamped(live)
 
 
 def _desired(plan: Plan) -> Iterator[tuple[str, Any]]:
@@ -122,10 +136,10 @@ def _desired(plan: Plan) -> Iterator[tuple[str, Any]]:
         yield f"{ENTITY}::{resource_name(entity.blueprint, entity.identifier)}", body
 
 
-def stamp_of(change: Change, desired: Any) -> str:
-    """A digest of the change: what was read, and what is to be written."""
+def stamp_of(change: Change, desired: Any, replaced: Any = None) -> str:
+    """A digest of the change: what was read, and what is to be written; `replaced` is what Port holds as a whole."""
     values = {key: (held, _unmarked({key: wanted})[key]) for key, (held, wanted) in _decided(change).items()}
-    told = (change.operation, values, change.findings, change.why, desired)
+    told = (change.operation, values, change.findings, change.why, desired, replaced)
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=list).encode()).hexdigest()
 
 

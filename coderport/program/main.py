@@ -127,7 +127,7 @@ async def _foreseen(plan: Plan, settings: Settings, account: Account) -> None:
     permissions = await read_permissions(settings, plan, account) if exact else None
     outlook(plan, permissions, whole=exact).leave_in(account)
     if exact:
-        account.stamps = stamps_of(plan, account.changes)
+        account.stamps = stamps_of(plan, account.changes, permissions)
 
 
 def _keep_to_plan(account: Account) -> None:
