@@ -176,6 +176,15 @@ def test_what_only_a_sibling_has_of_others_goes_over_to_the_one_that_stays() -> 
     assert world.plan().families[0].properties == {"tier": "silver"}
 
 
+@pytest.mark.parametrize("own", [{"team": ("platform",)}, {"icon": "Star"}])
+def test_a_sibling_with_a_team_or_an_icon_that_the_one_that_stays_lacks_stays_and_is_named(own: dict[str, Any]) -> None:
+    bare = World(live={1: 2}).put(replace(entity(old(1, 1)), **own), entity(old(1, 2)))
+    (left,) = bare.plan().left
+    assert left.entity.identifier == old(1, 1) and "has not its" in left.why and not bare.plan().siblings
+    both = World(live={1: 2}).put(replace(entity(old(1, 1)), **own), replace(entity(old(1, 2)), **own))
+    assert [each.identifier for each in both.plan().siblings] == [old(1, 1)] and not both.plan().left
+
+
 def test_relations_to_siblings_move_and_those_to_the_one_that_stays_follow_by_themselves() -> None:
     world = World(live={1: 2, 2: 1}).put(
         entity(old(1, 1)),

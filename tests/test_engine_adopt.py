@@ -228,8 +228,13 @@ def test_another_stacks_mark_refuses_the_whole_and_nothing_is_written(lab: Lab) 
 
 
 def test_what_is_changed_or_related_to_while_it_runs_stays(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the reading and the deletions a colleague relates to one sibling, and writes to another."""
+    """Between the reading and the deletions a colleague relates to one sibling, writes to another, relates a third."""
     old = old_catalog(lab.pair, versions=4, services=1)
+    lab.port.put_blueprint({"identifier": "squad", "title": "Squad", "schema": {"properties": {}}})
+    lab.port.put_entity("squad", {"identifier": "a", "properties": {}})
+    own = {key: value for key, value in lab.blueprint(T).items() if not key.endswith(("At", "By"))}
+    own["relations"]["squad"] = {"title": "Squad", "target": "squad", "required": False, "many": False}
+    lab.port.put_blueprint(own)
     siblings = [ids[0] for ids in old.names.values()]
     renamed = PortClient.rename_entity
 
@@ -237,20 +242,22 @@ def test_what_is_changed_or_related_to_while_it_runs_stays(lab: Lab, monkeypatch
         late = {"identifier": "late", "properties": {}, "relations": {"image": siblings[0]}}
         lab.port.put_entity("service", late)
         lab.port.put_entity(T, {"identifier": siblings[1], "properties": {"tier": "platinum"}})
+        lab.port.put_entity(T, {"identifier": siblings[2], "relations": {"squad": "a"}})
         return await renamed(client, *given)
 
     monkeypatch.setattr(PortClient, "rename_entity", rename)
     outcome, tally, _ = adopt(lab.stack, apply_it=True)
     assert outcome.adoption is not None, outcome.message
-    assert {each.identifier for each in outcome.adoption.stayed} == set(siblings[:2])
-    assert {each for each in lab.ids(T) if each in old.all} == set(siblings[:2])
-    assert outcome.kinds.template.deleted == 7 and any("stay" in each for each in tally.warnings)
+    assert {each.identifier for each in outcome.adoption.stayed} == set(siblings[:3])
+    assert {each for each in lab.ids(T) if each in old.all} == set(siblings[:3])
+    assert outcome.kinds.template.deleted == 6 and any("stay" in each for each in tally.warnings)
     monkeypatch.undo()
     come_over(lab)
     assert lab.ids(T) == set(old.names)
     owner = {ids[0]: template for template, ids in old.names.items()}
     assert services(lab)["late"]["image"] == owner[siblings[0]]
     assert lab.template(owner[siblings[1]])["properties"]["tier"] == "platinum", "it had none, and takes it over"
+    assert lab.template(owner[siblings[2]])["relations"]["squad"] == "a"
 
 
 def test_a_relation_that_somebody_changes_while_it_runs_stays_and_nobody_is_made_anew(

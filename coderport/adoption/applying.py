@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from coderport.adoption.plan import with_successors
+from coderport.adoption.plan import with_successors, without
 from coderport.adoption.reading import Reading, read_sources
 from coderport.adoption.values import Adoption, Family, Move, Source, T, ids_of, named_in
 from coderport.catalog.meaning import IDENTIFIER
@@ -182,10 +182,11 @@ async def _delete(client: PortClient, adoption: Adoption, owner: Owner, done: Do
         if row.identifier not in adoption.going.get(source.blueprint, ())
     }
     siblings = {each.identifier for each in adoption.siblings}
+    doomed = frozenset(each for ids in adoption.going.values() for each in ids)
 
     def may_go(held: PortEntity) -> bool:
         place = (held.blueprint, held.identifier)
-        as_planned = owner.whose(held) is Whose.NOBODYS and held.properties == planned[place].properties
+        as_planned = owner.whose(held) is Whose.NOBODYS and _is_as_planned(planned[place], held, adoption, doomed)
         return as_planned and not (held.identifier in siblings and place in pointed)
 
     for blueprint in reversed([each.identifier for each in BLUEPRINTS]):  # workspaces before their templates
@@ -198,6 +199,22 @@ async def _delete(client: PortClient, adoption: Adoption, owner: Owner, done: Do
             for batch in _batches(going, DELETES_PER_CALL):
                 await client.delete(blueprint, [each.identifier for each in batch])
                 done.deleted += batch
+
+
+def _is_as_planned(planned: PortEntity, held: PortEntity, adoption: Adoption, going: frozenset[str]) -> bool:
+    """Whether nobody has changed the entity; its relations follow what this command has renamed or deleted already."""
+
+    def told(entity: PortEntity) -> tuple[Any, ...]:
+        return entity.title, entity.team, entity.icon, entity.properties
+
+    def may_be(relation: str) -> list[Any]:
+        old = planned.relations.get(relation)
+        return [old, with_successors(old, adoption.successors), without(old, going)]
+
+    names = planned.relations.keys() | held.relations.keys()
+    return told(held) == told(planned) and all(
+        (held.relations.get(each) or None) in [value or None for value in may_be(each)] for each in names
+    )
 
 
 V = TypeVar("V")

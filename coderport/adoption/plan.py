@@ -27,12 +27,13 @@ def adoption_of(
     rows = list(sources)
     gone, needed = _without_needed(sorted_out.gone, rows)
     families, pinned = _without_pinned(sorted_out.families(), rows, owner)
+    families, unlike = _without_unlike(families)
     families = [replace(each, properties=_carried_properties(each)) for each in families]
     draft = Adoption(families=tuple(each for each in families if not each.nothing), gone=tuple(gone))
     return replace(
         draft,
         moves=tuple(_moves(draft, rows)),
-        left=(*sorted_out.left, *pinned, *needed),
+        left=(*sorted_out.left, *pinned, *unlike, *needed),
         taken_over=tuple(sorted_out.taken_over),
         foreign=tuple(sorted_out.foreign),
         held=sorted_out.held,
@@ -87,6 +88,23 @@ def _without_pinned(families: Iterator[Family], sources: list[Source], owner: Ow
     return trimmed, left
 
 
+def _without_unlike(families: Iterable[Family]) -> tuple[list[Family], list[Left]]:
+    """The families without siblings that have an owning team or an icon where the one that stays has none."""
+    found, left = list[Family](), list[Left]()
+    for family in families:
+        keeper, going = family.keeper, list[PortEntity]()
+        for each in family.siblings:
+            lacks = [f"team {', '.join(each.team)}"] if each.team and not keeper.team else []
+            lacks += [f"icon {each.icon}"] if each.icon and not keeper.icon else []
+            if lacks:
+                why = f"{keeper.title or keeper.identifier}, which is to stay, has not its {' and '.join(lacks)}"
+                left.append(Left(each, f"{why}: set it there, or take it away here"))
+            else:
+                going.append(each)
+        found.append(replace(family, siblings=tuple(going)))
+    return found, left
+
+
 def _carried_properties(family: Family) -> dict[str, Any]:
     """What others have set on siblings and the keeper lacks; the newest sibling's word counts."""
     properties: dict[str, Any] = {}
@@ -102,8 +120,8 @@ def _carried_relations(family: Family, gone: frozenset[str]) -> dict[str, Any]:
     relations: dict[str, Any] = {}
     for sibling in family.siblings:
         for key, value in sibling.relations.items():
-            rest = _without(value, gone)
-            if not _empty(rest) and _empty(_without(family.keeper.relations.get(key), gone)):
+            rest = without(value, gone)
+            if not _empty(rest) and _empty(without(family.keeper.relations.get(key), gone)):
                 relations.setdefault(key, rest)
     return relations
 
@@ -129,7 +147,7 @@ def _moves(draft: Adoption, sources: list[Source]) -> Iterator[Move]:
 
     def move(row: PortEntity, relation: str, value: Any) -> None:
         _, relations = moved.setdefault((row.blueprint, row.identifier), (row, {}))
-        relations[relation] = (row.relations.get(relation), with_successors(_without(value, gone), successors))
+        relations[relation] = (row.relations.get(relation), with_successors(without(value, gone), successors))
 
     for source, row, relation, value in _relations(sources, {T: siblings}):
         if row.identifier not in going.get(source.blueprint, ()):
@@ -161,7 +179,7 @@ def with_successors(value: Any, successors: Mapping[str, str]) -> Any:
     return successors.get(value, value)
 
 
-def _without(value: Any, gone: frozenset[str]) -> Any:
+def without(value: Any, gone: frozenset[str]) -> Any:
     """The value of a relation without those."""
     if isinstance(value, list):
         return [each for each in value if each not in gone]
