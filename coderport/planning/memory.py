@@ -19,12 +19,14 @@ from typing import Any
 from coderport.catalog import resource_types
 from coderport.catalog.answers.values import TYPES, split
 from coderport.catalog.digest import DIGEST, digest
+from coderport.catalog.meaning import instant
 from coderport.catalog.values import Ref, is_id
 from coderport.errors import Refusal
 from coderport.guard.deletions import ACTION, ANSWER
 from coderport.guard.ownership import DEPLOYMENT, MANAGED_BY, Mark, Owner, new_state_id
 from coderport.kinds.all import KIND_OF, KINDS
 from coderport.kinds.refused import Place, Refused
+from coderport.port.models import PortEntity
 from coderport.terminal.remedy import CLI
 
 FORMAT = 4
@@ -83,6 +85,8 @@ class Memory:
     `untold` says that it has no outputs at all, so that nobody knows what its runs let go in the last day.
 
     `spent` counts by hour (UTC, as 2026-11-27T09) and kind what went without a release though it lives in Coder.
+    `pending` are among these: the entities, by blueprint, that a run was about to delete at `pending_at` (ISO, UTC) and
+    that has not succeeded. Nobody knows how many of them it came to (see `settled`).
     """
 
     state: str = ""
@@ -101,6 +105,27 @@ class Memory:
     untold: bool = False
     refused: Mapping[Place, Refused] = field(default_factory=dict)
     leaving: frozenset[str] = frozenset()
+    pending: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    pending_at: str = ""
+
+    def settled(self, held: Mapping[str, Mapping[str, PortEntity]]) -> Memory:
+        """The same when Port has been looked at: of what was pending, that which it still holds has not gone.
+
+        What was created since then is another one: the one that was pending has gone. Where the hour of the count is
+        another (a run over the full hour), all of it counts.
+        """
+        still = {
+            name: sum((row := held.get(name, {}).get(each)) is not None and self._is_older(row) for each in ids)
+            for name, ids in self.pending.items()
+        }
+        hour = self.pending_at[:13]
+        spent = {name: number - still.get(name, 0) for name, number in self.spent.get(hour, {}).items()}
+        left = {name: number for name, number in spent.items() if number > 0}
+        return replace(self, spent={**self.spent, hour: left}, pending={}, pending_at="") if self.pending else self
+
+    def _is_older(self, row: PortEntity) -> bool:
+        made, at = instant(row.created_at), instant(self.pending_at)
+        return made is not None and at is not None and made < at
 
     @property
     def first_run(self) -> bool:
@@ -137,6 +162,7 @@ class Memory:
                 "spent": {hour: dict(sorted(kinds.items())) for hour, kinds in sorted(self.spent.items())},
                 **({"refused": _packed_refusals(self.refused)} if self.refused else {}),
                 **({"leaving": sorted(self.leaving)} if self.leaving else {}),
+                **({"pending": self._pending()} if self.pending else {}),
             },
             **{
                 each.words[1]: len(self.declared.get(each.name, ()))
@@ -144,6 +170,9 @@ class Memory:
                 if each.always or each.name in self.declared
             },
         }
+
+    def _pending(self) -> dict[str, Any]:
+        return {"at": self.pending_at, "kinds": {name: sorted(ids) for name, ids in sorted(self.pending.items())}}
 
     def _answers(self) -> dict[str, dict[str, str]]:
         """The member for the answers; none where there are none, as the versions had it that knew of none."""
@@ -171,6 +200,7 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
         declared = {str(name): unpacked(value) for name, value in held["declared"].items()}
         actions: Mapping[str, str] = held.get("actions", {})
         answers: Mapping[str, str] = held.get("answers", {})
+        pending: Mapping[str, Any] = held.get("pending") or {}
         if int(held["format"]) == 1:
             actions = dict.fromkeys(actions, _UNKNOWN.hex())
         return Memory(
@@ -194,6 +224,8 @@ def recalled(outputs: Mapping[str, Any]) -> Memory:
             },
             refused=_unpacked_refusals(held.get("refused") or {}),
             leaving=frozenset(str(name) for name in held.get("leaving", ())),
+            pending={str(name): frozenset(map(str, ids)) for name, ids in pending.get("kinds", {}).items()},
+            pending_at=str(pending.get("at", "")),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise MemoryUnreadableError(f"the output `coderport` is not readable ({error})") from None

@@ -159,6 +159,7 @@ def judge(
     Raises Refusal where the stack belongs to another Coder or Port: then there is nothing to report either, because
     everything differs. Whatever else is refused is in the verdict, so that those who only report can tell the rest.
     """
+    past = replace(past, memory=past.memory.settled(past.held.entities))
     memory, held, mark = past.memory, past.held, past.mark
     snapshot = read.snapshot
     deployment = snapshot.deployment.deployment_id

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -27,7 +27,7 @@ from coderport.history.images import deleted_of
 from coderport.history.keeping import keep
 from coderport.history.place import check_place
 from coderport.history.store import PROJECT_FOLDER, Store
-from coderport.kinds.all import kinds_asked
+from coderport.kinds.all import KIND_OF, kinds_asked
 from coderport.kinds.refused import notes
 from coderport.planning.changes import outlook
 from coderport.planning.holdings import Holdings
@@ -115,7 +115,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     account.again = bool(plan.leaving) and not pulumi.runtime.is_dry_run()
     if not pulumi.runtime.is_dry_run():
         await _kept(plan, past, settings, account)
-    _remember_spent(memory, plan.memory)
+    _remember_spent(memory, plan.memory, plan.living)
     await _without_orphans(plan, settings, account)
     return memory, settings, plan
 
@@ -139,10 +139,16 @@ def _keep_to_plan(account: Account) -> None:
         account.kept_to_plan = True
 
 
-def _remember_spent(before: Memory, after: Memory) -> None:
-    """What goes without a release counts for the day even if this run fails: then this is what is kept."""
+def _remember_spent(before: Memory, after: Memory, living: Mapping[str, frozenset[str]]) -> None:
+    """What goes without a release counts for the day even if this run fails: then this is what is kept.
+
+    `living` are those: the next run looks which of them are still in Port.
+    """
     if before.stack and before.spent != after.spent:
-        pulumi.export("coderport", replace(before, spent=after.spent).outputs()["coderport"])
+        entities = {name: ids for name, ids in living.items() if name in KIND_OF}
+        now = datetime.now(timezone.utc).isoformat()
+        kept = replace(before, spent=after.spent, pending=entities, pending_at=now)
+        pulumi.export("coderport", kept.outputs()["coderport"])
 
 
 async def _without_orphans(plan: Plan, settings: Settings, account: Account) -> None:
@@ -181,7 +187,7 @@ def program_of_part(plan: Plan, settings: Settings, before: Memory, after: Memor
                 raise CoderportError(
                     "Another run of this stack came in between. Nothing was applied; the next run starts from there."
                 )
-            _remember_spent(before, after)
+            _remember_spent(before, after, plan.living)
             await _without_orphans(plan, settings, account)
         return await _declared(plan, settings, before, after, account)
 
