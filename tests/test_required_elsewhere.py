@@ -9,6 +9,8 @@ from simulated_lab import TEMPLATES, Story, W, played
 
 from coderport.engine import CliInfo
 from coderport.settings import Releases
+from coderport.why.answer import answers
+from coderport.why.gathering import gathered
 
 NONE = Releases()
 
@@ -63,11 +65,13 @@ def test_what_no_state_knows_and_is_required_stops_no_run_either(tmp_path: Path,
         for _ in range(2):
             (told,) = lab.up()[1].warnings
             assert told.startswith(
-                "1 workspace stays in Port as it is, though Coder or the settings have it no longer:"
+                "1 workspace stays in Port as it is, though Coder shows it no longer or the settings leave it out:"
             )
             assert "service:shop" in told
             assert lab.ids() == {*lab.coder.workspace_ids(), late}
         assert new in lab.ids()
+        said = {each.said for answer in answers(gathered(lab.stack, late), late) for each in answer.statements}
+        assert "It stays as it is, because entities of others require it: service:shop." in said
 
         let_go(lab)
         lab.up()

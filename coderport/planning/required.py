@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from coderport.catalog.values import Context, Entity, Ref
+from coderport.guard.verdict import SHOWN
 from coderport.kinds.all import KIND_OF, RANK
 from coderport.kinds.desired import Desired
 from coderport.kinds.inventory import Inventory
 from coderport.kinds.mapping import kept_entity, related
 from coderport.planning.past import Past
 from coderport.terminal.text import counted, first_of, short
-
-_SHOWN = 5
 
 
 def with_required(wanted: Desired, past: Past, read: Inventory, context: Context) -> Desired:
@@ -49,8 +48,8 @@ def notes_on_required(past: Past, wanted: Desired) -> Iterator[str]:
         stay = "stays in Port as it is" if len(staying) == 1 else "stay in Port as they are"
         them = "it" if len(staying) == 1 else "them"
         yield (
-            f"{counted(len(staying), KIND_OF[name].words[1])} {stay}, though Coder or the settings have {them} no "
-            f"longer: {first_of([short(there[ref].title) for ref in staying], _SHOWN)}. Port deletes nothing "
-            f"that another entity requires, and these require it: {first_of(requiring, _SHOWN)}. Make their relation "
+            f"{counted(len(staying), KIND_OF[name].words[1])} {stay}, though Coder shows {them} no longer or the "
+            f"settings leave {them} out: {first_of([short(there[ref].title) for ref in staying], SHOWN)}. Port deletes nothing "
+            f"that another entity requires, and these require it: {first_of(requiring, SHOWN)}. Make their relation "
             "optional in Port, or let it lead elsewhere; then a run deletes what is to go."
         )

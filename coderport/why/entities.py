@@ -13,13 +13,14 @@ from coderport.catalog.values import Entity, Held, LeftOut, Ref
 from coderport.coder.fate import Fate
 from coderport.coder.models import Template
 from coderport.guard.ownership import MANAGED_BY, Mark, Whose
+from coderport.guard.verdict import SHOWN
 from coderport.kinds.all import KIND_OF
 from coderport.kinds.filters import filters_of
 from coderport.kinds.kind import Kind, rights_text
 from coderport.planning.plan import declares_actions
 from coderport.settings import NAMESPACE
 from coderport.terminal.remedy import COMMAND
-from coderport.terminal.text import short
+from coderport.terminal.text import first_of, short
 from coderport.why.actions import why_declared
 from coderport.why.differing import differing
 from coderport.why.knowledge import Knowledge
@@ -156,6 +157,8 @@ def next_run(knowledge: Knowledge, ref: Ref, entity: Entity | None, held: Held |
             return f"The next run creates it: it was not read until now, or is missing in Port.{refused}"
         if any(each.entity.ref == ref for each in knowledge.found.changed):
             return f"The next run changes it.{refused}"
+        if requiring := knowledge.past.required.get(ref):
+            return f"It stays as it is, because entities of others require it: {first_of(requiring, SHOWN)}."
         return "The next run leaves it as it is."
     kind = knowledge.plan.disappearing.get(ref.blueprint)
     if kind is not None:
