@@ -44,12 +44,13 @@ def notes_on_required(past: Past, wanted: Desired) -> Iterator[str]:
     there = {each.ref: each for each in wanted.entities}
     for name in dict.fromkeys(ref.blueprint for ref in sorted(past.required) if ref in there):
         staying: list[Ref] = [ref for ref in sorted(past.required) if ref.blueprint == name and ref in there]
-        requiring = sorted({short(each) for ref in staying for each in past.required[ref]})
+        requiring = first_of(sorted({short(each) for ref in staying for each in past.required[ref]}), SHOWN)
+        names = first_of([short(there[ref].title) for ref in staying], SHOWN)
         stay = "stays in Port as it is" if len(staying) == 1 else "stay in Port as they are"
         them = "it" if len(staying) == 1 else "them"
         yield (
             f"{counted(len(staying), KIND_OF[name].words[1])} {stay}, though Coder shows {them} no longer or the "
-            f"settings leave {them} out: {first_of([short(there[ref].title) for ref in staying], SHOWN)}. Port deletes nothing "
-            f"that another entity requires, and these require it: {first_of(requiring, SHOWN)}. Make their relation "
-            "optional in Port, or let it lead elsewhere; then a run deletes what is to go."
+            f"settings leave {them} out: {names}. Port deletes nothing that another entity requires, and these require "
+            f"{them}: {requiring}. Make their relation optional in Port, or let it lead elsewhere; then a run deletes "
+            "what is to go."
         )
