@@ -73,11 +73,10 @@ async def survey(
     with account.phase("judge"):
         plan, verdict = judge(settings, releases, before, read, forms, now, of_siblings)
     more = await with_pointers(before, plan, settings, account)
-    with account.phase("judge"):
-        if project is not None and any(kind.left_out for kind in plan.disappearing.values()):
-            beside = await asyncio.to_thread(_spent_beside, settings, before, project, now)
-            more = replace(more, spent_beside=beside)
-        if more != before:
+    if project is not None and any(kind.left_out for kind in plan.disappearing.values()):
+        more = replace(more, spent_beside=await asyncio.to_thread(_spent_beside, settings, before, project, now))
+    if more != before:
+        with account.phase("judge"):
             plan, verdict = judge(settings, releases, more, read, forms, now, of_siblings)
     return more, replace(plan, notes=(*plan.notes, *lacking)), verdict
 
