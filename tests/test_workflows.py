@@ -8,12 +8,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from workflow_expressions import filled, value
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".github" / "workflows"
@@ -54,6 +55,12 @@ def steps() -> Iterator[tuple[str, Node]]:
     for name in ACTIONS:
         for step in action(name)["runs"]["steps"]:
             yield name, step
+
+
+def ups() -> list[Node]:
+    """The jobs of `up.yml` that write."""
+    found = workflow("up")["jobs"]
+    return [found["up"], found["shards"]]
 
 
 def only(found: list[str]) -> str:
@@ -104,6 +111,7 @@ def test_each_job_has_the_least_permissions_and_a_time_limit() -> None:
         "preview.preview": {"contents": "read"},
         "site.site": {"contents": "read"},
         "preview.comment": {"pull-requests": "write"},
+        "up.chosen": {},
         "up.up": {"actions": "read", "contents": "read"},
         "up.shards": {"actions": "read", "contents": "read"},
     }
@@ -158,7 +166,7 @@ def test_an_action_gets_its_run_by_the_environment_and_waits_for_no_other() -> N
 
 
 def test_a_run_that_writes_is_never_cut_off_and_never_meets_its_like() -> None:
-    for job in workflow("up")["jobs"].values():
+    for job in ups():
         assert job["concurrency"]["cancel-in-progress"] == "false"
         stack = job["env"]["STACK"]  # the queue is the stack's: shards of one environment run side by side
         assert job["concurrency"]["group"].startswith(f"up-{stack}${{{{ github.event_name == 'schedule'")
@@ -179,23 +187,23 @@ def test_each_stack_is_one_job_in_its_environment() -> None:
         "CODERPORT_SHARDS": '[{"environment": "prod", "stack": "prod-data"}, {"environment": "prod", "stack": "x"}]',
     }
     up, shards, preview = (
-        expanded(workflow(name)["jobs"][job]["strategy"]["matrix"], names)
+        expanded(workflow(name)["jobs"][job]["strategy"]["matrix"], {"vars": names})
         for name, job in (("up", "up"), ("up", "shards"), ("preview", "preview"))
     )
     assert up == [{"environment": "test"}, {"environment": "prod"}]
     assert shards == json.loads(names["CODERPORT_SHARDS"])
     assert preview == [{"stack": "test"}, {"stack": "prod"}, *shards]
     del names["CODERPORT_SHARDS"]
-    assert expanded(workflow("preview")["jobs"]["preview"]["strategy"]["matrix"], names) == preview[:2]
+    assert expanded(workflow("preview")["jobs"]["preview"]["strategy"]["matrix"], {"vars": names}) == preview[:2]
 
 
-def expanded(matrix: Node, variables: dict[str, str]) -> list[Node]:
+def expanded(matrix: Node, context: Node) -> list[Node]:
     """The jobs of a matrix as GitHub makes them: an entry of `include` that would change a value is one of its own."""
-    value = {key: json.loads(variable_of(text, variables)) for key, text in matrix.items()}
-    included = value.pop("include", [])
-    made: list[Node] = [{}] if value else []
-    for key, choices in value.items():
-        made = [{**each, key: choice} for each in made for choice in choices]
+    choices = {key: value(text, context) for key, text in matrix.items()}
+    included = choices.pop("include", [])
+    made: list[Node] = [{}] if choices else []
+    for key, several in choices.items():
+        made = [{**each, key: choice} for each in made for choice in several]
     original = [dict(each) for each in made]
     for entry in included:
         fit = [
@@ -208,13 +216,6 @@ def expanded(matrix: Node, variables: dict[str, str]) -> list[Node]:
         if not fit:
             made.append(entry)
     return made
-
-
-def variable_of(expression: str, variables: dict[str, str]) -> str:
-    """What `fromJSON(… || vars.NAME || 'default')` parses where nothing was given by hand."""
-    found = re.search(r"vars\.(\w+) \|\| '([^']*)'\) \}\}$", expression)
-    assert found is not None, expression
-    return variables.get(found[1], found[2])
 
 
 @pytest.fixture
@@ -278,6 +279,112 @@ class Runner:
 
     def called(self) -> list[list[str]]:
         return [json.loads(line) for line in self.calls.read_text().splitlines()]
+
+
+CHOSEN = "Refuse a stack that does not belong to the environment"
+OF_PORTAL: Mapping[str, str] = {
+    "CODERPORT_ENVIRONMENTS": '["test", "prod"]',
+    "CODERPORT_SHARDS": '[{"environment": "prod", "stack": "prod-data"}, {"environment": "", "stack": "research"}]',
+}
+
+
+def goes_up(
+    runner: Runner, event: str, variables: Mapping[str, str] = OF_PORTAL, /, **inputs: str
+) -> set[tuple[str, str]]:
+    """The stacks that go up, each with the GitHub environment that it has its secrets and reviewers of."""
+    # The command of GitHub's machines, by the library that the tests have.
+    runner.command(runner.bin / "jq", "import jq\nprint(jq.compile(sys.argv[2]).input_value(None).first())")
+    context: Node = {"github": {"event_name": event}, "vars": variables, "inputs": inputs, "needs": {}}
+    found = workflow("up")["jobs"]
+
+    def needed(job: str, result: str) -> None:
+        context["needs"][job] = {"result": result}
+
+    def stacks(job: Node) -> set[tuple[str, str]]:
+        if not value(job["if"], context):
+            return set()
+        rows = [{**context, "matrix": each} for each in expanded(job["strategy"]["matrix"], context)]
+        return {(filled(job["environment"]["name"], row), filled(job["env"]["STACK"], row)) for row in rows}
+
+    needed("chosen", "skipped")
+    if value(found["chosen"]["if"], context):
+        [given] = [each["env"] for each in found["chosen"]["steps"] if each["name"] == CHOSEN]
+        code = runner.run(script("up", "chosen", CHOSEN), **{key: filled(text, context) for key, text in given.items()})
+        needed("chosen", "failure" if code else "success")
+    first = stacks(found["up"])
+    needed("up", "success" if first else "skipped")
+    return first | stacks(found["shards"])
+
+
+AFTER_A_MERGE = {("test", "test"), ("prod", "prod"), ("prod", "prod-data"), ("research", "research")}
+
+
+def test_every_stack_goes_up_in_its_environment(runner: Runner) -> None:
+    assert goes_up(runner, "push") == goes_up(runner, "workflow_dispatch") == AFTER_A_MERGE
+    on_a_schedule = {(f"{environment}-scheduled", stack) for environment, stack in AFTER_A_MERGE}
+    assert goes_up(runner, "schedule") == on_a_schedule
+    unset = {"CODERPORT_SHARDS": OF_PORTAL["CODERPORT_SHARDS"]}
+    assert not any(goes_up(runner, event, unset) for event in ("push", "schedule", "workflow_dispatch"))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "stack"),
+    [
+        ({"environment": "prod"}, ("prod", "prod")),
+        ({"environment": "prod", "stack": "prod"}, ("prod", "prod")),
+        ({"environment": "prod", "stack": "prod-data"}, ("prod", "prod-data")),
+        ({"environment": "research", "stack": "research"}, ("research", "research")),
+        ({"stack": "test"}, ("test", "test")),
+        ({"stack": "research"}, ("research", "research")),
+    ],
+)
+def test_one_stack_goes_up_by_hand(runner: Runner, inputs: dict[str, str], stack: tuple[str, str]) -> None:
+    assert goes_up(runner, "workflow_dispatch", **inputs) == {stack} <= AFTER_A_MERGE
+
+
+@pytest.mark.parametrize(
+    ("environment", "stack"),
+    [
+        ("prod-scheduled", "prod"),  # the secrets of prod without its reviewers
+        ("prod-actions", "prod"),
+        ("prod-preview", "prod"),
+        ("test", "prod"),
+        ("test", "prod-data"),
+        ("research", "prod"),
+        ("prod", "research"),
+        ("", "prod-data"),  # a GitHub environment that there is not: GitHub would make one, without any rule
+        ("prod-data", "prod-data"),
+        ("prod-scheduled", ""),
+        ("Prod", "prod"),
+        ("prod", "Prod"),
+        ("prod ", "prod"),
+        (" ", ""),
+        ("prod", "prod\nprod-data"),
+        ("test", "x\nenvironment prod"),  # what would look like another job to who reads names line by line
+        ("test\n", "test"),
+        ("$(exit 0)", "prod"),
+        ("null", "null"),
+    ],
+)
+def test_no_stack_goes_up_by_hand_in_the_environment_of_another(
+    runner: Runner, capfd: pytest.CaptureFixture[str], environment: str, stack: str
+) -> None:
+    assert goes_up(runner, "workflow_dispatch", environment=environment, stack=stack) == set()
+    said = capfd.readouterr().out
+    assert (
+        f"{json.dumps(stack or environment)} is no stack of the environment {json.dumps(environment or stack)}" in said
+    )
+    assert said.count("\n") == 1 and '"test" of "test", "prod" of "prod", "prod-data" of "prod", "research" of' in said
+
+
+def test_without_shards_each_environment_has_its_one_stack(runner: Runner) -> None:
+    alone = {"CODERPORT_ENVIRONMENTS": '["prod"]'}
+    assert goes_up(runner, "workflow_dispatch", alone, environment="prod") == {("prod", "prod")}
+    assert goes_up(runner, "workflow_dispatch", alone, environment="prod", stack="prod-data") == set()
+    unnamed = {**alone, "CODERPORT_SHARDS": '[{"stack": "research"}]'}
+    assert goes_up(runner, "workflow_dispatch", unnamed, stack="research") == {("research", "research")}
+    broken = {**OF_PORTAL, "CODERPORT_SHARDS": "[{"}
+    assert goes_up(runner, "workflow_dispatch", broken, environment="prod") == set()
 
 
 RESULT = {
@@ -399,7 +506,7 @@ def test_a_run_that_left_no_summary_is_said(runner: Runner, left: str | None) ->
 
 def test_the_schedule_syncs_and_everything_else_goes_up() -> None:
     assert workflow("up")["on"]["schedule"] == [{"cron": "7-57/10 * * * *"}]
-    for job in workflow("up")["jobs"].values():
+    for job in ups():
         [converges] = [step for step in job["steps"] if step.get("name") == "Up"]
         assert converges["with"]["command"] == "${{ github.event_name == 'schedule' && 'sync' || 'up' }}"
     [writes] = [step for step in action("converge")["runs"]["steps"] if step["name"] == "Write the summary"]
@@ -422,7 +529,7 @@ def test_what_a_shared_action_takes_is_given_and_reaches_its_script_by_the_envir
 
 
 def test_the_commit_that_was_approved_is_looked_for_before_anything_is_checked_out() -> None:
-    for job in workflow("up")["jobs"].values():
+    for job in ups():
         look, checkout = job["steps"][:2]
         assert look["uses"] == "$/.github/actions/approved" and look["if"] == "github.event_name == 'schedule'"
         assert checkout["with"]["ref"] == "${{ steps.approved.outputs.sha || github.sha }}"
