@@ -545,6 +545,7 @@ def test_every_python_keeps_the_downloads_of_pip() -> None:
 
 FIND = "Find the commit that last went up with approval"
 TIP = "f" * 40
+DISPATCH = "workflow_dispatch"
 MERGED = "e" * 40
 """A commit of main that waits for its approval."""
 
@@ -564,7 +565,7 @@ def went(number: int, *jobs: Node, commit: str | None = None, **changes: Any) ->
         "event": "push",
         "head_branch": "main",
         "head_sha": commit or sha(f"{number:x}"),
-        "created_at": f"2026-11-27T00:00:{number:02}Z",
+        "created_at": f"2026-11-27T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z",
         "jobs": list(jobs),
         **changes,
     }
@@ -583,7 +584,8 @@ def found(
     side = [line[0], *(sha(each) for each in merged)]
     parents = {after: [before] for before, after in (*itertools.pairwise(line), *itertools.pairwise(side))}
     parents[TIP] = [*parents[TIP], *side[1:][-1:]]
-    runner.command(
+    runner.calls.unlink(missing_ok=True)
+    runner.noted(
         runner.bin / "gh",
         f"""
 import os
@@ -597,7 +599,10 @@ given = dict(each.split("=", 1) for each in arguments if "=" in each and not eac
 assert arguments[0] == "api" and path.startswith("repos/acme/portal/")
 if path.endswith("/actions/workflows/up.yml/runs"):
     # GitHub's own filter by branch is by name, and a tag may have the name as well.
-    answer = {{"workflow_runs": [{{**each, "jobs": None}} for each in runs if each["event"] == given["event"]]}}
+    fit = sorted((each for each in runs if each["event"] == given["event"]), key=lambda each: -each["id"])
+    first, size = 100 * (int(given["page"]) - 1), int(given["per_page"])
+    assert size == 100
+    answer = {{"workflow_runs": [{{**each, "jobs": None}} for each in fit[:1000][first : first + size]]}}
 elif path.endswith("/jobs"):
     assert given["filter"] == "all"
     answer = {{"jobs": next(each["jobs"] for each in runs if str(each["id"]) == path.split("/")[-2])}}
@@ -629,6 +634,37 @@ def test_the_schedule_repeats_the_commit_that_last_went_up(runner: Runner) -> No
     assert found(runner, [waiting, failed, went(7, job()), went(6, job())]) == sha("7")
     assert found(runner, [went(5, job()), went(6, job(), event="workflow_dispatch")]) == sha("6")
     assert found(runner, [went(15, job())]) == sha("f")
+
+
+def requests(runner: Runner, part: str) -> int:
+    """How many of that kind the step sent."""
+    return sum(part in each for call in runner.called() for each in call)
+
+
+def test_however_many_merges_wait_the_schedule_repeats_what_went_up_before_them(runner: Runner) -> None:
+    waiting = [went(number, job(conclusion=None), commit=MERGED) for number in range(8, 68)]
+    assert found(runner, [*waiting, went(7, job())]) == sha("7")
+    assert requests(runner, "/jobs") == 61
+    # Beyond the first of GitHub's pages. What names no commit costs no request of its own.
+    waiting = [went(number, commit="none") for number in range(8, 308)]
+    by_hand = went(6, job(), event="workflow_dispatch")
+    assert found(runner, [*waiting, went(7, job()), by_hand]) == sha("7")
+    assert (requests(runner, "up.yml/runs"), requests(runner, "/jobs")) == (4 + 1, 1)
+
+
+def test_the_schedule_looks_no_further_than_it_has_to(runner: Runner) -> None:
+    before = [went(number, job(), commit=sha("2"), event=event) for number, event in ((3, "push"), (4, DISPATCH))]
+    assert found(runner, [*before, went(7, job()), went(8, job("by hand prod"), event=DISPATCH)]) == sha("7")
+    assert requests(runner, "/jobs") == 2
+
+
+def test_where_the_list_ends_nobody_is_told_that_nothing_went_up(
+    runner: Runner, capfd: pytest.CaptureFixture[str]
+) -> None:
+    many = [went(number, commit="none") for number in range(8, 1010)]
+    assert found(runner, [*many, went(7, job()), went(1, job("by hand prod"), event=DISPATCH)]) is None
+    said = capfd.readouterr().out
+    assert "None of the last 1001 runs" in said and "Approve one that waits" in said and "as it is then" in said
 
 
 def test_a_shard_of_the_environment_went_up_in_it_as_well(runner: Runner) -> None:
