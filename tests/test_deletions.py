@@ -59,7 +59,9 @@ def situation(
     out = {each: reason for number, reason in (left_out or {}).items() for each in refs([number])}
     values: dict[str, Any] = {
         "desired": {TEMPLATES: frozenset(), WORKSPACES: ids(now)},
-        "owner": Owner(MARK, {WORKSPACES: ids(before)} if record is None else record, remembers=remembers),
+        "owner": Owner(
+            MARK, {WORKSPACES: ids(before)} if record is None else record, remembers=remembers, called="acme/dev"
+        ),
         "held": in_port(*before) if port is None else port,
         "gone": refs(gone),
         "left_out": out,
@@ -374,7 +376,7 @@ def test_the_text_of_a_refusal() -> None:
         "If that is right, allow it for one run:",
         "  --allow-deletions 13   (or CODERPORT_ALLOW_DELETIONS=13)",
         "  --forget-unproven 4   (or CODERPORT_FORGET_UNPROVEN=4)",
-        f"  python -m coderport up --stack {MARK.stack.split('/')[1]} --allow-deletions 13 --forget-unproven 4",
+        "  python -m coderport up --stack acme/dev --allow-deletions 13 --forget-unproven 4",
     ]
 
 

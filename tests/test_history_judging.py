@@ -53,7 +53,7 @@ def verdict(
     return judged(
         undo,
         Now({}, {}, held={W: rows}),
-        memory.owner(MARK),
+        replace(memory.owner(MARK), called="acme/dev"),
         memory,
         limits=Limits(),
         spent=spent or {},
@@ -74,7 +74,7 @@ def test_three_or_a_twentieth_may_go_and_never_all() -> None:
     text = verdict(4, 30).text()
     assert "This undo would delete more than a run may by itself." in text
     assert "workspaces: 4 of 30 would go (3 may without a release)" in text
-    assert f"python -m coderport undo {RUN} --stack dev --allow-deletions 4" in text
+    assert f"python -m coderport undo {RUN} --stack acme/dev --allow-deletions 4" in text
     released = verdict(4, 30, allow=4)
     assert not released.refused and released.spent() == {}
     assert verdict(3, 30).spent() == {W: 3}

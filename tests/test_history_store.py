@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coderport.history.record import Record, run_name
+from coderport.history.record import HistoryError, Record, run_name
 from coderport.history.store import Store
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=timezone.utc)
@@ -81,3 +81,10 @@ def test_a_folder_that_its_owner_shares_with_a_group_stays_so(tmp_path: Path) ->
     shared.chmod(0o750)
     Store("history", "coderport/test", state="s", project=tmp_path).keep(record(run_name(NOON)), 3)
     assert shared.stat().st_mode & 0o777 == 0o750
+
+
+def test_what_cannot_be_kept_is_told_with_the_stack_as_pulumi_calls_it(tmp_path: Path) -> None:
+    (tmp_path / "history").write_text("in the way")
+    store = Store("history", "coderport/test", state="s", project=tmp_path, called="acme/coderport/test")
+    with pytest.raises(HistoryError, match="--stack acme/coderport/test"):
+        store.keep(record(run_name(NOON)), 3)

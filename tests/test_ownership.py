@@ -18,6 +18,9 @@ from coderport.kinds.workspace import workspace_entity
 from coderport.planning.notes import notes_on_taking_over
 from coderport.port.models import PortEntity
 
+CALLED = "acme/coderport/dev"
+"""The stack's name where Pulumi Cloud keeps it; entities have project and stack alone."""
+
 
 def named(number: int) -> Entity:
     return workspace_entity(workspace(id=numbered(number), name=f"ws{number:02}"), CONTEXT, ())
@@ -30,7 +33,7 @@ def verdict(
     before: Mapping[str, frozenset[str]] | None = None,
     take_over: bool = False,
 ) -> Verdict:
-    return ownership_verdict(desired, port, owner=Owner(MARK, before or {}), take_over=take_over)
+    return ownership_verdict(desired, port, owner=Owner(MARK, before or {}, called=CALLED), take_over=take_over)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.name))
@@ -63,7 +66,7 @@ def test_what_another_stack_or_writer_holds_is_refused_by_name() -> None:
         f"  coder_workspace alice/ws02 ({numbered(2)}): managed by no stack, created by port-client",
         "If coderport/prod should keep its own: leave coder out of this stack's coderport:organizations.",
         "If this stack should manage them from now on (what others added to them stays as it is):",
-        "  python -m coderport pulumi -- config set coderport:takeOver true --stack dev",
+        f"  python -m coderport pulumi -- config set coderport:takeOver true --stack {CALLED}",
     ]
 
 
@@ -96,6 +99,9 @@ def test_another_stacks_mark_on_what_this_stack_declared_before_is_refused() -> 
 def test_as_long_as_taking_over_is_on_a_run_says_for_what_and_how_to_end_it() -> None:
     port = holding(held(named(1), managed_by="coderport/prod"), held(named(2)))
     for desired, what in (([named(1), named(2)], "1 entity of others is"), ([named(2)], "no entity is left that it")):
-        (note,) = notes_on_taking_over(desired, port, Owner(MARK, {}))
+        (note,) = notes_on_taking_over(desired, port, Owner(MARK, {}, called=CALLED))
         assert f"coderport:takeOver is still true: {what}" in note
-        assert note.splitlines()[-1] == "  python -m coderport pulumi -- config rm coderport:takeOver --stack dev"
+        assert (
+            note.splitlines()[-1]
+            == "  python -m coderport pulumi -- config rm coderport:takeOver --stack acme/coderport/dev"
+        )

@@ -108,10 +108,10 @@ def test_what_changes_by_itself_is_no_part_of_a_plan(kind: Kind[Any], key: str) 
 
 
 def test_a_refusal_says_how_to_make_the_plan_anew_with_its_releases() -> None:
-    text = kept_to(plan(CHANGES, allow_deletions=12), FILE, {}, {}).text()
+    text = kept_to(plan(CHANGES, allow_deletions=12), FILE, {}, {}, stack="acme/prod").text()
     assert "3 changes of the plan, no longer to be made:" in text
     assert text.splitlines()[-1] == (
-        "  python -m coderport preview --stack prod --all --out 'looked at.json' --allow-deletions 12"
+        "  python -m coderport preview --stack acme/prod --all --out 'looked at.json' --allow-deletions 12"
     )
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Coroutine
 from pathlib import Path
 
+import pulumi
 import pytest
+from settings_samples import SERVERS
 
 from coderport.engine import CliInfo
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
+from coderport.planning.memory import Memory
+from coderport.planning.past import Past
+from coderport.program import main
 from coderport.project import description_of
+from coderport.report.account import Account
+from coderport.settings import Settings
 from coderport.stack.names import stack_named
 from coderport.stack.project_file import project_copy
 from coderport.stack.stack import Stack
@@ -129,3 +139,28 @@ def test_what_is_wrong_about_the_project_s_file_is_told_with_file_and_line(
 def test_what_only_the_backend_knows_is_told_in_our_words(said: str, told: str) -> None:
     error = known_refusal("acme/dev", f"stderr: {said}")
     assert error is not None and error.exit_code == 2 and told in str(error)
+
+
+@pytest.mark.parametrize(("organization", "called"), [("acme", "acme/coderport/dev"), ("organization", "dev")])
+def test_a_run_knows_its_stack_by_the_name_that_every_remedy_can_give_to_pulumi(
+    monkeypatch: pytest.MonkeyPatch, organization: str, called: str
+) -> None:
+    """In Pulumi Cloud the bare name is that of the default organization, which may be another."""
+    for name, what in (("organization", organization), ("project", "coderport"), ("stack", "dev")):
+        monkeypatch.setattr(pulumi, f"get_{name}", lambda what=what: what)
+    for key in [each for each in os.environ if each.startswith("CODER")]:
+        monkeypatch.delenv(key)
+
+    async def recalled() -> Memory:
+        return Memory(state="0badcafe")
+
+    async def survey(settings: Settings, _: object, past: Coroutine[None, None, Past], **__: object) -> None:
+        past.close()
+        raise LookupError(settings.of_stack)
+
+    monkeypatch.setattr(main, "_recalled", recalled)
+    monkeypatch.setattr(main, "survey", survey)
+    config = {f"coderport:{key}": (text, True) for key, text in SERVERS.items()}
+    monkeypatch.setattr(main, "_stack_config", lambda: {**config, "coderport:keepRuns": ("0", False)})
+    with pytest.raises(LookupError, match=f"^'?{called}'?$"):
+        asyncio.run(main._planned(Account()))

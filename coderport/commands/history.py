@@ -33,7 +33,7 @@ from coderport.terminal.text import line
 
 def store_of(stack: Stack, settings: Settings, memory: Memory) -> Store:
     """Where the runs of the stack are kept; `memory` is the stack's, or that which the run is to leave."""
-    return Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory)
+    return Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory, called=stack.name)
 
 
 def kept_runs(stack: Stack) -> list[Record]:
@@ -66,7 +66,7 @@ async def _undo(
     later: Mapping[Place, str],
     apply_it: bool,
 ) -> Undone:
-    owner = memory.owner(memory.mark(stack.managed_by))
+    owner = replace(memory.owner(memory.mark(stack.managed_by)), called=stack.name)
     secret = settings.port_client_secret.get_secret_value()
     async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
         organization = await client.organization()

@@ -189,7 +189,7 @@ def deletions_verdict(evidence: Evidence, *, allow_deletions: int = 0, forget_un
     if not elsewhere:
         needed = Releases(allow_deletions=accounted if too_many else 0, forget_unproven=unproven if unknown else 0)
         command = f"undo {evidence.undoes}" if evidence.undoes else "up"
-        lines.append(f"  {COMMAND} {command} --stack {evidence.owner.mark.stack.rpartition('/')[2]}{needed.options}")
+        lines.append(f"  {COMMAND} {command} --stack {evidence.owner.called}{needed.options}")
     return DeletionVerdict(("\n".join(lines),), kinds)
 
 

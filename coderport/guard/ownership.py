@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from coderport.catalog.values import Held
 from coderport.kinds.all import KIND_OF
+from coderport.terminal.placeholder import NO_STACK
 
 MANAGED_BY = "managed_by"
 """The property that holds the mark."""
@@ -78,7 +79,7 @@ class Owner:
     `record` has by blueprint the identifiers that the state holds, `names` what its stack was called before (as
     project/stack). `remembers` is false for a state that has lost, or never had, what its last run left. `deployment`
     is the id of its Coder, empty where that is not known. `takes_over`: a person has said that what other states of the
-    same name have written is this one's now.
+    same name have written is this one's now. `called` is the stack's name for Pulumi, which remedies name.
     """
 
     mark: Mark
@@ -87,6 +88,7 @@ class Owner:
     remembers: bool = True
     deployment: str = ""
     takes_over: bool = False
+    called: str = NO_STACK
 
     def whose(self, held: Held) -> Whose:
         """The judgement. What the state has in its record is ours until somebody else signs it."""

@@ -87,7 +87,7 @@ def ownership_verdict(
         ),
         *_claimed_twice(foreign, owner),
         "If this stack should manage them from now on (what others added to them stays as it is):",
-        f"  {CLI} config set coderport:takeOver true --stack {owner.mark.stack.rpartition('/')[2]}",
+        f"  {CLI} config set coderport:takeOver true --stack {owner.called}",
     ]
     return Verdict(("\n".join(lines),))
 
@@ -105,7 +105,7 @@ def _claimed_twice(foreign: Iterable[tuple[Entity, Held]], owner: Owner) -> Iter
     if namesake:
         yield f"Another state wrote some of these under the same name, {owner.mark.stack}. If it is in use, rename this"
         yield "stack and give it other organizations (if that state is lost: takeOver, as below):"
-        yield f"  {CLI} stack rename {NO_STACK} --stack {owner.mark.stack.rpartition('/')[2]}"
+        yield f"  {CLI} stack rename {NO_STACK} --stack {owner.called}"
         stacks.pop(owner.mark.stack)
     for manager, organizations in sorted(stacks.items()):
         if named := first_of(sorted(organizations - {""}), SHOWN):

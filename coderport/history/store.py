@@ -17,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 from coderport.guard.ownership import MANAGED_BY, Mark
 from coderport.history.place import place_of
 from coderport.history.record import HistoryError, Record, packed, unpacked
+from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI
 
 PROJECT_FOLDER = "CODERPORT_PROJECT_FOLDER"
@@ -37,12 +38,13 @@ class Store:
 
     A relative folder is one below `project`, the folder of `Pulumi.yaml`. `stack` is project/stack, `state` the id of
     its state, by which the records are found whatever the stack is called by then. Versions before kept them by the
-    name: what carries the id there, or the name and no id at all, is moved once.
+    name: what carries the id there, or the name and no id at all, is moved once. `called` is the stack's name for
+    Pulumi, which remedies name.
     """
 
-    def __init__(self, place: str, stack: str, *, state: str, project: Path) -> None:
+    def __init__(self, place: str, stack: str, *, state: str, project: Path, called: str = NO_STACK) -> None:
         self.place = place_of(place, project)
-        self._stack, self._state = stack, state
+        self._stack, self._state, self._called = stack, state, called
         self._moved = not state
 
     def keep(self, record: Record, most: int, *, beside: str = "") -> None:
@@ -192,7 +194,7 @@ class Store:
     def _or_nothing(self) -> str:
         return (
             "Nothing is changed that is not kept first. Name another place with coderport:history, or keep nothing:\n"
-            f"  {CLI} config set coderport:keepRuns 0 --stack " + self._stack.rpartition("/")[2]
+            f"  {CLI} config set coderport:keepRuns 0 --stack {self._called}"
         )
 
 

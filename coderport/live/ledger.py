@@ -33,7 +33,7 @@ class Ledger:
         spent.
         """
         state = beginning.ground.past.mark.state
-        store = Store(settings.history, stack.managed_by, state=state, project=stack.directory)
+        store = Store(settings.history, stack.managed_by, state=state, project=stack.directory, called=stack.name)
         if (where := (store.place, state)) == self._where:
             return
         self._where, self._spending = where, (spending := Spending(store))

@@ -71,7 +71,7 @@ def notes_on_taking_over(
     yield (
         f"coderport:takeOver is still true: {what}. With it, a run also takes what somebody else writes later. When a "
         "run has converged, take it out:\n"
-        f"  {CLI} config rm coderport:takeOver --stack {owner.mark.stack.rpartition('/')[2]}"
+        f"  {CLI} config rm coderport:takeOver --stack {owner.called}"
     )
 
 

@@ -172,7 +172,8 @@ def judge(
     )
     if same.refused:  # everything below would only say the same in more words
         raise refusal(same)
-    owner = replace(past.owner(deployment), takes_over=settings.take_over)
+    own = replace(past.owner(deployment), called=settings.of_stack)
+    owner = replace(own, takes_over=settings.take_over)
     owned = ownership_verdict(wanted.entities, held.entities, owner=owner, take_over=settings.take_over)
     unkept = unkept_templates(past, settings) if declares_actions(settings) else frozenset()
     of_unkept = [each for each in memory.actions if (form := form_of(each)) and form.template_id in unkept]
@@ -234,11 +235,7 @@ def judge(
         notes=(
             *(() if going.refused else idle),
             *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings)),
-            *(
-                notes_on_taking_over(wanted.entities, held.entities, past.owner(deployment))
-                if settings.take_over
-                else ()
-            ),
+            *(notes_on_taking_over(wanted.entities, held.entities, own) if settings.take_over else ()),
             *notes_of_skipped(read),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),

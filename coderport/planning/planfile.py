@@ -154,8 +154,10 @@ def _unmarked(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {**properties, MANAGED_BY: mark.stack} if mark is not None else {**properties}
 
 
-def kept_to(plan: PlanFile, file: Path, changes: Mapping[str, Change], stamps: Mapping[str, str]) -> Verdict:
-    """Whether a run would do now exactly what is in the plan; if not, what is different, and what to do."""
+def kept_to(
+    plan: PlanFile, file: Path, changes: Mapping[str, Change], stamps: Mapping[str, str], *, stack: str = NO_STACK
+) -> Verdict:
+    """Whether a run of `stack` would do now exactly what is in the plan; if not, what is different, and what to do."""
     now = planned(changes, stamps)
     found = (
         ("that the plan does not have", [now[key] for key in now.keys() - plan.changes.keys()]),
@@ -173,7 +175,6 @@ def kept_to(plan: PlanFile, file: Path, changes: Mapping[str, Change], stamps: M
             lines.append(f"{len(several):,} {'change' if len(several) == 1 else 'changes'} {words}:")
             named = ordered(Change(each.operation, each.kind, each.title) for each in several)
             lines += first_lines([f"  {each.operation} {short(each.name)}" for each in named], SHOWN)
-    stack = plan.stack.rpartition("/")[2]
     command = f"{COMMAND} preview --stack {stack} --all --out {shlex.quote(str(file))}{plan.releases.options}"
     lines += ["Make it anew and look at it:", f"  {command}"]
     return Verdict(("\n".join(lines),))

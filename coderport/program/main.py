@@ -63,7 +63,7 @@ async def program() -> dict[str, Any]:
 async def _kept(plan: Plan, past: Past, settings: Settings, account: Account) -> None:
     """Keeps what this run changes and deletes in Port, in the stack's history."""
     stack = stack_mark(pulumi.get_project(), pulumi.get_stack())
-    store = Store(settings.history, stack, state=plan.memory.state, project=_project())
+    store = Store(settings.history, stack, state=plan.memory.state, project=_project(), called=settings.of_stack)
     now = datetime.now(timezone.utc)
     await keep(
         plan,
@@ -92,7 +92,7 @@ async def _planned(account: Account) -> tuple[Memory, Settings, Plan | None]:
     it: what a run that is killed later leaves is then known to this state, and to no other of its name, for its own.
     """
     memory = await _recalled()
-    settings = settings_of(_stack_config(), pulumi.get_project(), os.environ, stack=pulumi.get_stack())
+    settings = settings_of(_stack_config(), pulumi.get_project(), os.environ, stack=_named())
     kinds_asked(settings)  # a name that is none is found before anything is read
     check_place(settings, _project(), writes=not pulumi.runtime.is_dry_run())
     if memory.first_run and not memory.state and FOLDER in os.environ and not pulumi.runtime.is_dry_run():
@@ -133,7 +133,8 @@ async def _foreseen(plan: Plan, settings: Settings, account: Account) -> None:
 def _keep_to_plan(account: Account) -> None:
     """Refusal where there is a plan to keep to, and this run would do anything else."""
     if file := os.environ.get(PLAN):
-        verdict = kept_to(loaded(Path(file), pulumi.get_stack()), Path(file), account.changes, account.stamps)
+        looked_at = loaded(Path(file), _named())
+        verdict = kept_to(looked_at, Path(file), account.changes, account.stamps, stack=_named())
         if verdict.refused:
             raise refusal(verdict)
         account.kept_to_plan = True
@@ -275,7 +276,7 @@ async def _recalled() -> Memory:
 async def _resources() -> Resources:
     """What the state holds. Refusal where that is not coderport's."""
     found = await asyncio.to_thread(resources_of, _named())
-    if (verdict := state_verdict(found, pulumi.get_stack())).refused:
+    if (verdict := state_verdict(found, _named())).refused:
         raise refusal(verdict)
     return found
 
@@ -303,6 +304,6 @@ def _warn_of_checkpoints(plan: Plan) -> None:
         pulumi.log.warn(
             f"{plan.creations:,} resources are new. This backend rewrites the whole state after each of them: "
             f"expect about {max(1, round(seconds / 60))} minutes. "
-            f"With `python -m coderport up --stack {pulumi.get_stack()}`, or PULUMI_SKIP_CHECKPOINTS=true and plain "
+            f"With `python -m coderport up --stack {_named()}`, or PULUMI_SKIP_CHECKPOINTS=true and plain "
             "`pulumi up`, a thousand take 20 seconds."
         )

@@ -106,7 +106,7 @@ def _frozen(found: Mapping[Ref, list[str]]) -> dict[Ref, tuple[str, ...]]:
 
 def _spent_beside(settings: Settings, past: Past, project: Path, now: datetime) -> dict[str, int]:
     """By kind how many undos and `live` have deleted in the last day; no undo does where no runs are kept."""
-    store = Store(settings.history, past.mark.stack, state=past.mark.state, project=project)
+    store = Store(settings.history, past.mark.stack, state=past.mark.state, project=project, called=settings.of_stack)
     undone = spent_by_undos(store, now) if settings.keep_runs else {}
     return dict(Counter(undone) + Counter(spent_lately(spent_by_live(store), now)))
 

@@ -54,7 +54,7 @@ async def _gather(stack: Stack, asked: str | None, account: Account, now: dateti
         past = more
         plan, verdict = judge(settings, Releases(), past, read, forms, now, of_siblings)
     permissions = await read_permissions(settings, plan, account)
-    store = Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory)
+    store = Store(settings.history, stack.managed_by, state=memory.state, project=stack.directory, called=stack.name)
     unreadable: list[str] = []
     history = tuple(store.records(unreadable.append))
     knowledge = knowledge_of(settings, past, read, plan, verdict, difference_of(plan, past.memory, permissions), now)
