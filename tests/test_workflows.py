@@ -394,23 +394,34 @@ RESULT = {
 }
 
 
+@pytest.mark.parametrize("stack", ["prod", "acme/coderport/prod"])
 @pytest.mark.parametrize("code", [0, 1, 3])
-def test_whatever_the_preview_exits_with_its_comment_is_written(runner: Runner, code: int) -> None:
-    answer = json.dumps(RESULT)
-    runner.command(
+def test_whatever_the_preview_exits_with_its_comment_is_written(runner: Runner, code: int, stack: str) -> None:
+    answer, of_job = json.dumps(RESULT), {"STACK": stack, "INDEX": "2"}
+    runner.noted(
         runner.folder / ".venv/bin/python",
         f"print('log'); print({answer!r}); print('to people', file=sys.stderr); sys.exit({code})",
     )
-    assert runner.run(script("preview", "preview", "Preview"), STACK="prod") == 0
+    assert runner.run(script("preview", "preview", "Preview"), **of_job) == 0
+    assert runner.called() == [["-m", "coderport", "preview", "--stack", stack, "--json", "--html", "report-2.html"]]
     assert runner.output.read_text() == f"code={code}\n"
     runner.real_python()
     (runner.folder / "scripts").symlink_to(ROOT / "scripts")
-    assert runner.run(script("preview", "preview", "Write the comment"), STACK="prod", CODE=str(code)) == 0
-    written = (runner.folder / "comment" / "prod.md").read_text()
-    assert "`prod`: changes" in written
+    assert runner.run(script("preview", "preview", "Write the comment"), CODE=str(code), **of_job) == 0
+    written = (runner.folder / "comment" / "002.md").read_text()
+    assert f"`{stack}`: changes" in written
     assert "| template | 1 | 0 | 0 | 1,234 |" in written
     assert "log\nto people" in written
     assert runner.run(script("preview", "preview", "Succeed or fail as the preview did"), CODE=str(code)) == code
+
+
+def test_no_file_of_a_preview_and_no_artifact_is_named_by_its_stack() -> None:
+    """A name with an organization has slashes, which no name of an artifact may have; two jobs share none either."""
+    preview = workflow("preview")["jobs"]["preview"]
+    assert preview["env"] == {"STACK": "${{ matrix.stack }}", "INDEX": "${{ strategy.job-index }}"}
+    report, section = [step["with"] for step in preview["steps"] if "upload-artifact" in step.get("uses", "")]
+    assert report["path"] == "report-${{ strategy.job-index }}.html" and report["archive"] == "false"
+    assert section["name"] == "preview-${{ strategy.job-index }}"
 
 
 def posted(runner: Runner, *, before: str, previews: dict[str, str]) -> tuple[list[str], str]:
