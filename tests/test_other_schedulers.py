@@ -226,9 +226,29 @@ def test_a_run_that_takes_too_long_is_told_to_end_in_order(cron: Cron) -> None:
     assert run.returncode in (124, 128 + signal.SIGTERM) and "in order" in said
 
 
-@pytest.mark.parametrize("name", ["../x", "a b", "$(id)"])
-def test_what_is_no_name_of_a_stack_is_refused(cron: Cron, name: str) -> None:
-    assert cron.run(name).returncode == 2 and not list(cron.state.iterdir())
+@pytest.mark.parametrize("name", ["acme/prod", "acme/coderport/prod", "other/prod"])
+def test_each_stack_of_an_organization_has_a_lock_and_a_log_of_its_own(cron: Cron, name: str) -> None:
+    cron.python("echo of this one")
+    with (cron.state / "prod.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert cron.run(name).returncode == 0
+    [log] = cron.state.glob("*.log")
+    assert log.name == f"{name.replace('/', '@')}.log" and log.read_text() == "of this one\n"
+    assert understood(cron.calls.read_text().splitlines()[3:])[1]["stack"] == name
+    with log.with_suffix(".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        cron.calls.unlink()
+        assert cron.run(name).returncode == 0 and not cron.calls.exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "../../x", "a b", "$(id)", ".."])
+def test_what_is_no_name_of_a_stack_is_told_by_the_command_and_no_file_is_elsewhere(cron: Cron, name: str) -> None:
+    before = {*cron.state.parent.iterdir()}
+    cron.python("echo is no name of a stack; exit 2")
+    done = cron.run(name)
+    assert done.returncode == 2 and "is no name of a stack" in done.stderr
+    assert cron.calls.read_text().splitlines()[4:6] == ["--stack", name]
+    assert {*cron.state.parent.iterdir()} == before | {cron.calls} and [*cron.state.iterdir()]
 
 
 def test_the_line_of_cron_runs_the_script_for_a_stack() -> None:
