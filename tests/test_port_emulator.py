@@ -300,6 +300,24 @@ def test_a_page_stands_after_a_page_that_exists() -> None:
     assert message == 'Item "p" is not in the parent folder'
 
 
+def test_a_pages_place_in_the_menu_is_checked_and_kept() -> None:
+    one = talk()
+    place = {"showInSidebar": False, "section": "organization", "locked": True, "parent": None}
+    body = {"identifier": "p", "title": "P", "type": "dashboard", "widgets": []}
+    made = {**body, "sidebar": "catalog", "requiredQueryParams": ["id"]}
+    assert one("POST", "/pages", made).status_code == 201
+    assert one("PATCH", "/pages/p", place).status_code == 200
+    held = one("GET", "/pages/p").json()["page"]
+    assert held.items() >= {**place, "sidebar": "catalog", "requiredQueryParams": ["id"]}.items()
+    for wrong in (
+        {"showInSidebar": "no"}, {"section": "somewhere"}, {"sidebar": "left"}, {"requiredQueryParams": [1]},
+        {"parent": 1}, {"locked": None},
+    ):  # fmt: skip
+        refused(one("PUT", "/pages/p", {**body, **wrong}), 422, "invalid_request")
+    for key in ("type", "sidebar", "requiredQueryParams"):
+        refused(one("PATCH", "/pages/p", {key: held[key]}), 422, "invalid_request")
+
+
 def test_a_mirror_property_leads_through_relations_to_whatever_the_blueprint_there_has() -> None:
     one = talk()
     one.emulator.put_blueprint(

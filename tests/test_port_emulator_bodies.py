@@ -141,7 +141,7 @@ _ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("PUT", "/blueprints/service/scorecards/card", _CARD),
     ("POST", "/pages", _PAGE),
     ("PUT", "/pages/page", _PAGE),
-    ("PATCH", "/pages/page", _PAGE),
+    ("PATCH", "/pages/page", {"title": "Page", "widgets": _PAGE["widgets"]}),
     ("POST", "/auth/access_token", {"clientId": "a", "clientSecret": "b"}),
 )
 

@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 import stamina
+from port_talk import Talk
 from provider_driver import BLUEPRINT, ENTITY, Aborted, Driver, Resource, stored
 
 from coderport.emulators.port import PortEmulator
+from coderport.provider.definition import PAGE_TOKEN as PAGE
 
 ENVIRON = {
     "PORT_CLIENT_ID": "emulator-client",
@@ -164,6 +166,44 @@ def test_a_blueprint_can_be_extended_beside_a_colleagues_property(port: Emulated
     assert now["title"] == "Renamed"
     assert "tier" in now["schema"]["properties"]
     assert provider(port).diff(updated) == set()
+
+
+def page(title: str = "P", **members: Any) -> dict[str, Any]:
+    return {"identifier": "p", "title": title, "type": "dashboard", "widgets": [], **members}
+
+
+def test_a_pages_place_in_the_menu_is_its_colleagues(port: Emulated, driver: Driver) -> None:
+    colleague = Talk(port.emulator)
+    made = driver.create(PAGE, page())
+    for each in ("first", "second"):
+        assert colleague("POST", "/pages", page(identifier=each)).status_code == 201
+    place: dict[str, Any] = {"showInSidebar": False, "section": "organization", "after": "first", "locked": True}
+    assert colleague("PUT", "/pages/p", page(sidebar="catalog", requiredQueryParams=["id"], **place)).status_code == 200
+    driver.update(made, page("Renamed"))
+    held = colleague("GET", "/pages/p").json()["page"]
+    assert held.items() >= {"title": "Renamed", "sidebar": "catalog", "requiredQueryParams": ["id"], **place}.items()
+
+
+@pytest.mark.parametrize("change", [("DELETE", None), ("PATCH", {"parent": "folder"})], ids=["gone", "moved"])
+def test_a_page_is_changed_also_where_the_one_that_a_colleague_put_it_after_is_not_there(
+    port: Emulated, driver: Driver, change: tuple[str, Any]
+) -> None:
+    colleague = Talk(port.emulator)
+    made = driver.create(PAGE, page())
+    colleague("POST", "/pages", page(identifier="first"))
+    assert colleague("PATCH", "/pages/p", {"after": "first", "section": "organization"}).status_code == 200
+    assert colleague(change[0], "/pages/first", change[1]).status_code == 200
+    driver.update(made, page("Renamed"))
+    held = colleague("GET", "/pages/p").json()["page"]
+    assert (held["title"], held["section"], "after" in held) == ("Renamed", "organization", False)
+
+
+def test_a_page_that_the_program_puts_after_one_that_is_not_there_is_ports_error(
+    port: Emulated, driver: Driver
+) -> None:
+    made = driver.create(PAGE, page())
+    with pytest.raises(Aborted, match=r'changing page p.*Sidebar item with after "first" was not found'):
+        driver.update(made, page("Renamed", after="first"))
 
 
 def test_a_rename_is_a_rename(port: Emulated, driver: Driver) -> None:

@@ -65,3 +65,11 @@ def test_it_is_deleted_and_one_that_is_gone_is_fine(driver: Driver) -> None:
     driver.delete(made)
     assert driver.port.pages == {}
     driver.delete(made)
+
+
+def test_what_port_itself_sets_or_leaves_empty_is_not_sent_back(driver: Driver) -> None:
+    made = driver.create(PAGE, page())
+    theirs = {"showInSidebar": False, "visibility": "org"}
+    driver.port.pages["p"].update(theirs, id="x", protected=True, sidebar=None, requiredQueryParams=[])
+    driver.update(made, page(title="Q"))
+    assert driver.port.writes[-1].body == {**page(title="Q", widgets=[ROOT]), **theirs}

@@ -6,16 +6,20 @@ import asyncio
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 from catalog_samples import SERVICE
+from port_talk import Talk
 from simulated_lab import TEMPLATES, Story, W, played
 
+from coderport.emulators.port import PortEmulator
 from coderport.emulators.port.store import Store as PortStore
 from coderport.errors import CoderportError
 from coderport.history.answers import restore_answer
 from coderport.history.images import DefinitionImage
 from coderport.history.record import HistoryError
 from coderport.planning.memory import recalled
+from coderport.port.client import PortClient
 from coderport.settings import Releases
 
 
@@ -218,6 +222,32 @@ def test_aggregations_come_back_beside_a_property_of_others_that_is_called_like_
     assert put == {
         "identifier": TEMPLATES, "schema": theirs["schema"], "aggregationProperties": {"count": count},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_page_comes_back_also_where_the_one_before_it_in_the_menu_is_gone(deleted: bool) -> None:
+    port = PortEmulator()
+    page: dict[str, Any] = {
+        "identifier": "p",
+        "title": "P",
+        "type": "dashboard",
+        "widgets": [],
+        "section": "organization",
+    }
+    held = {**page, "id": "x", "protected": False, "icon": None, "requiredQueryParams": [], "after": "gone"}
+    image = DefinitionImage("answer", "page/p", held, None if deleted else {**page, "title": "Q"})
+    if not deleted:
+        assert Talk(port)("POST", "/pages", {**page, "title": "Q"}).status_code == 201
+
+    async def restored() -> None:
+        transport = httpx.ASGITransport(app=port.app)
+        async with PortClient("http://port/v1", port.client_id, port.client_secret, transport=transport) as client:
+            await restore_answer(client, image)
+
+    asyncio.run(restored())
+    live = Talk(port)("GET", "/pages/p").json()["page"]
+    stamps = {"createdAt", "createdBy", "updatedAt", "updatedBy"}
+    assert {key: value for key, value in live.items() if key not in stamps} == page
 
 
 def test_a_record_that_nobody_can_read_hides_no_other_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,19 @@ def unstamped(value: Any) -> Any:
 _STAMPS = frozenset({"createdAt", "createdBy", "updatedAt", "updatedBy"})
 
 
+def returnable(page: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a page of Port's can be sent back: not what Port itself sets, and nothing that is empty.
+
+    Its `requiredQueryParams` are refused for some types, where none are set (source: port-labs/port-cli, which sends
+    pages back).
+    """
+    return {
+        key: value
+        for key, value in unstamped(page).items()
+        if key not in ("id", "protected") and value is not None and (value != [] or key == "widgets")
+    }
+
+
 def difference(declared: Blueprint, entity: Entity, held: Held) -> dict[str, tuple[Any, Any]]:
     """What differs in Port: {property or relation: (held, desired)}, a title as `$title`.
 

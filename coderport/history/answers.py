@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from coderport.catalog.answers.aggregations import AGGREGATIONS
 from coderport.catalog.answers.agreement import differences, live_of
 from coderport.catalog.answers.values import Answer, split
-from coderport.catalog.meaning import unstamped
+from coderport.catalog.meaning import returnable, unstamped
 from coderport.catalog.overlay import declarable
 from coderport.history.images import DefinitionImage
 from coderport.planning.plan import Plan
 from coderport.port.client import PortClient
-from coderport.port.definitions import Definitions
+from coderport.port.definitions import Definitions, placed
 
 Json = dict[str, Any]
 
@@ -79,8 +80,11 @@ async def restore_answer(client: PortClient, image: DefinitionImage) -> None:
     if image.before is None:
         await several.delete(identifier)
         return
-    body = {key: each for key, each in image.before.items() if kind == "page" or key != "blueprint"}
-    await (several.create(body) if image.after is None else several.replace(identifier, body))
+    write = several.create if image.after is None else partial(several.replace, identifier)
+    if kind == "page":
+        await placed(write, returnable(image.before))
+    else:
+        await write({key: each for key, each in image.before.items() if key != "blueprint"})
 
 
 def _several(client: PortClient, image: DefinitionImage) -> Definitions:

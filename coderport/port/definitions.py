@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -93,6 +93,24 @@ class Definitions:
 
     def _what(self, doing: str, identifier: str) -> str:
         return f"{doing} {self._name} {identifier}{self._of}"
+
+
+_NOT_THERE = ("not_found", "after_item_not_in_parent")
+"""Port's words for an `after` that names nothing, or something in another folder (source: port-labs/port-cli)."""
+
+
+async def placed(write: Callable[[Mapping[str, Any]], Awaitable[Json]], body: Mapping[str, Any]) -> Json:
+    """What `write` answers, for a page whose place in the menu is as others set it.
+
+    A page keeps the name of the one that it stands after, also when that one is gone or in another folder, and Port
+    then refuses the name. The page is written without it.
+    """
+    try:
+        return await write(body)
+    except PortRejected as error:
+        if error.code not in _NOT_THERE or "after" not in body:
+            raise
+    return await write({key: value for key, value in body.items() if key != "after"})
 
 
 class BlueprintGrants:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from coderport.catalog import resource_types
 from coderport.port.client import PortClient
-from coderport.port.definitions import Definitions
+from coderport.port.definitions import Definitions, placed
 from coderport.port.errors import PortRejected
 from coderport.provider.definition_values import PAGE, SCORECARD, Form, computed, outputs
 from coderport.provider.holdings import Holdings
@@ -103,7 +104,9 @@ class DefinitionResource:
     ) -> Mapping[str, Any]:
         if self._form.differences(live, news, old):
             former = live["identifier"]
-            live = await self._all(within).replace(former, self._form.merged(live, news, old))
+            body = self._form.merged(live, news, old)
+            replace = partial(self._all(within).replace, former)
+            live = await (replace(body) if news.get("after") is not None else placed(replace, body))
             if live["identifier"] != former:
                 self._holdings.deleted_definition(self._form.what, within, former)
         self._holdings.wrote_definition(self._form.what, within, live)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coderport.catalog.meaning import unstamped
+from coderport.catalog.meaning import returnable, unstamped
 from coderport.provider.protocol import UNKNOWN, Kind, Problem, Properties
 from coderport.provider.translation import TEXT, Each, Field, Json, Shape, Trail, compared, same
 
@@ -33,7 +33,8 @@ class Form:
     """One type of definition: its inputs, the ones that it must have, and those that are ours as a whole.
 
     What the program says nothing of stays as others set it, apart from what is `owned`. `within` is the input that
-    names where it is, which is no part of what is written.
+    names where it is, which is no part of what is written. An `open` one has members at Port that are no inputs, and
+    a replacement sends them back; Port's OpenAPI closes the others.
     """
 
     what: str
@@ -41,6 +42,7 @@ class Form:
     needed: tuple[str, ...]
     owned: tuple[str, ...]
     within: str = ""
+    open: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +69,8 @@ class Form:
         """What to put: ours, and what others set of that of which the program says nothing, now or before."""
         ours = {*self.owned, *_named(new), *_named(old)}
         held = self.shape.to_input(live)
-        return self.body({**{key: value for key, value in held.items() if key not in ours}, **new})
+        body = self.body({**{key: value for key, value in held.items() if key not in ours}, **new})
+        return {**(self._beside(live) if self.open else {}), **body}
 
     def differences(self, live: Mapping[str, Any], new: Properties, old: Properties) -> dict[str, Kind]:
         """Where what is live is not what the inputs wish for, by property path of the inputs."""
@@ -78,6 +81,11 @@ class Form:
         named = _named(ours)
         found = self.inputs(live, within)
         return {key: value for key, value in found.items() if key in self.owned or key == self.within or key in named}
+
+    def _beside(self, live: Mapping[str, Any]) -> Json:
+        """What is live and no input."""
+        known = {each.member for each in self.shape.fields}
+        return {key: value for key, value in returnable(live).items() if key not in known}
 
     def _inner(self, inputs: Properties) -> Json:
         return {key: value for key, value in inputs.items() if key != self.within or not self.within}
@@ -124,6 +132,7 @@ PAGE = Form(
     ),
     needed=("identifier", "type"),
     owned=("identifier", "type", "widgets"),
+    open=True,
 )
 
 

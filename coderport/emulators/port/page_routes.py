@@ -10,7 +10,7 @@ from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, merged, replaced
 from coderport.emulators.port.problems import invalid, no_sidebar_item, not_in_parent
 from coderport.emulators.port.records import Json
-from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, typed
+from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, strings, typed
 
 _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
     "dashboard-widget": ("layout", "widgets"),
@@ -47,6 +47,15 @@ _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
 """The types of widgets with the members that each must have (schema of `POST /v1/pages`)."""
 
 _PAGE_TYPES: Final = frozenset({"blueprint-entities", "dashboard", "home", "entity"})
+_SIDEBARS: Final = frozenset({"catalog"})
+_SECTIONS: Final = frozenset({"software_catalog", "organization"})
+_PATCHED: Final = frozenset(
+    {
+        "identifier", "blueprint", "title", "description", "icon", "parent", "after", "locked", "widgets",
+        "showInSidebar", "section", "pageFilters",
+    }
+)  # fmt: skip
+"""What `PATCH` takes: OpenAPI of August 2026 closes it, and leaves the body of `POST` open."""
 
 
 def create_page(call: Call) -> Response:
@@ -69,7 +78,9 @@ def replace_page(call: Call) -> Response:
 
 def patch_page(call: Call) -> Response:
     name = call.names["page"]
-    body = _page(call, {**held("Page", call.store.pages, name), **call.body()})
+    before = held("Page", call.store.pages, name)
+    only(call.body(), _PATCHED, "body")
+    body = _page(call, {**before, **call.body()})
     return answer(page=replaced(call, "Page", call.store.pages, name, body))
 
 
@@ -103,12 +114,25 @@ def _page(call: Call, body: Json) -> Json:
     member(body, "title", str, "body", required=True)
     one_of(body.get("type"), _PAGE_TYPES, "body.type")
     _check_columns(typed(body.get("widgets"), list, "body.widgets", nullable=True) or [])
+    _check_place(body)
     after = typed(call.body().get("after"), str, "body.after", nullable=True)
     if after is not None and after not in call.store.pages:
         raise no_sidebar_item(after)
     if after is not None and call.store.pages[after].get("parent") != body.get("parent"):
         raise not_in_parent(after)
     return body
+
+
+def _check_place(body: Json) -> None:
+    """Where the menu shows the page, and what it must be opened with."""
+    typed(body.get("parent"), str, "body.parent", nullable=True)
+    if body.get("sidebar") is not None:
+        one_of(body["sidebar"], _SIDEBARS, "body.sidebar")
+    if "section" in body:
+        one_of(body["section"], _SECTIONS, "body.section")
+    for key in ("showInSidebar", "locked"):
+        member(body, key, bool, "body")
+    strings(body.get("requiredQueryParams", []), "body.requiredQueryParams")
 
 
 def _check_columns(widgets: list[Any]) -> None:
