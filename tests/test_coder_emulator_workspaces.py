@@ -248,6 +248,30 @@ def test_only_new_servers_know_what_follows_a_build(deploy: Deploy, flavour: str
     assert after["status"] == following
 
 
+def test_what_follows_a_build_names_a_version_of_its_template_with_the_right_to_update_that(deploy: Deploy) -> None:
+    api = deploy(flavour="newest")
+    owners = ((row, api.emulator.create_token(user=row["owner_name"])) for row in api.rows(q="status:running"))
+    one, owner = next((row, token) for row, token in owners if not api.may("template", "update", token))
+    former = one["latest_build"]["template_version_id"]
+    api.emulator.promote_version(one["template_id"])
+    other = next(each["template_active_version_id"] for each in api.rows() if each["template_id"] != one["template_id"])
+
+    def stopped(version: str | None, token: str | None = None) -> int:
+        following = {"transition": "start", "template_version_id": version}
+        return api.build(one["id"], token, transition="stop", on_success=following).status_code
+
+    assert stopped(former, owner) == 403
+    assert [stopped("12345678-0000-4000-8000-000000000000"), stopped(other)] == [400, 400]
+    assert api.get(f"/workspaces/{one['id']}")["latest_build"]["status"] == "running"
+    for version, token in ((former, None), (None, owner)):
+        assert stopped(version, token) == 201
+        api.clock.now += 30
+        assert api.status("/buildinfo") == 200
+        build = api.get(f"/workspaces/{one['id']}")["latest_build"]
+        assert build["status"] == "running"
+        assert (build["template_version_id"] == former) == (version is not None)
+
+
 @pytest.mark.parametrize(("flavour", "status"), [("2.20", 201), ("2.29", 400)])
 def test_a_new_required_parameter_fails_the_build_or_the_request(deploy: Deploy, flavour: str, status: int) -> None:
     api = deploy(flavour=flavour)

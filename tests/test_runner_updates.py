@@ -134,6 +134,22 @@ def test_it_is_one_request_where_the_server_starts_what_it_has_stopped(
 
 
 @pytest.mark.parametrize("action", [RESTART, UPDATE])
+def test_it_is_two_requests_with_a_token_that_may_not_name_the_version(
+    lab: RunnerLab, workspace: str, action: str
+) -> None:
+    promote(lab, workspace)
+    kinds = ("workspace", "user", "organization", "group", "deployment_config", "organization_member", "api_key")
+    scopes = {*(f"{kind}:*" for kind in kinds), "template:read", "template:use", "template:view_insights"}
+    lab.coder.token = lab.coder.create_token(scopes=scopes)
+    before = lab.coder.log.snapshot()["writes"]
+    seen = lab.do(action, entity=workspace)
+    assert seen.ended is Ended.SUCCESS, seen.summary
+    assert lab.builds(workspace) == [("start", "succeeded"), ("stop", "succeeded"), ("start", "succeeded")]
+    refused = release_of(lab.coder.state.flavour.version) >= CHAINS_BUILDS
+    assert lab.coder.log.snapshot()["writes"] - before == (3 if refused else 2)
+
+
+@pytest.mark.parametrize("action", [RESTART, UPDATE])
 @pytest.mark.parametrize("outdated", [False, True])
 def test_a_version_that_becomes_active_after_the_checks_is_not_the_one_that_starts(
     lab: RunnerLab, workspace: str, action: str, outdated: bool, monkeypatch: pytest.MonkeyPatch

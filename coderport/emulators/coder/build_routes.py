@@ -20,7 +20,7 @@ from coderport.emulators.coder.http import (
 from coderport.emulators.coder.parameters import refuse_parameters, resolved_parameters
 from coderport.emulators.coder.prebuilds import matching_preset, named_preset
 from coderport.emulators.coder.prices import workspace_seconds
-from coderport.emulators.coder.records import Build, Template, Version, Workspace
+from coderport.emulators.coder.records import Build, Following, Template, Version, Workspace
 from coderport.emulators.coder.workspace_routes import set_dormant, workspace_of
 from coderport.emulators.coder.written import stamp
 
@@ -46,6 +46,7 @@ def create_build(call: Call) -> Response:
         raise Refused(403, _ONLY_MANAGERS, _ONLY_MANAGERS)
     version = _version(call, workspace, template, body)
     _refuse_old_version(call, template, version, transition)
+    then = _then(call, workspace, template, body, transition)
     if workspace.build.active:
         raise Refused(409, "A workspace build is already active.", "A workspace build is already active.")
     preset = named_preset(call.state, version, body)
@@ -63,7 +64,7 @@ def create_build(call: Call) -> Response:
     build = builds.begin(
         call.state, workspace, transition, call.subject.user.id, version_id=version.id, parameters=values,
         reason=reason, preset_id=preset.id if preset else None,
-        provisioner_state=pushed or None, fails_with=fails_with, then=_then(call, body, transition),
+        provisioner_state=pushed or None, fails_with=fails_with, then=then,
     )  # fmt: skip
     return json_response(build_json(call.state, build, fresh=True), 201)
 
@@ -127,14 +128,23 @@ def _refuse_old_version(call: Call, template: Template, version: Version, transi
         raise _insert_forbidden()
 
 
-def _then(call: Call, body: Body, transition: str) -> dict[str, object] | None:
-    """What follows a successful build; servers before 2026 do not know the key and ignore it."""
-    following = body.mapping("on_success")
+def _then(call: Call, workspace: Workspace, template: Template, body: Body, transition: str) -> Following | None:
+    """What follows a successful build; servers before 2026 do not know the key and ignore it.
+
+    Only who may update the template may name its version. That the version is judged as one that a build names, and
+    the words, are assumed: no source of that release was read.
+    """
+    following = body.object("on_success")
     if following is None or not call.state.flavour.builds_chain:
         return None
-    if transition != "stop" or following.get("transition") != "start":
+    if transition != "stop" or following.text("transition") != "start":
         raise invalid("on_success", "only a start may follow, and only a stop")
-    return dict(following)
+    version_id = following.id("template_version_id")
+    if version_id is not None:
+        if not call.subject.may_template("update", template):
+            raise forbidden()
+        _version(call, workspace, template, following)
+    return Following(version_id, following.pairs("rich_parameter_values"))
 
 
 # ---------------------------------------------------------------- following

@@ -9,7 +9,7 @@ from typing import Any
 from coderport.emulators.coder.audit import note_build
 from coderport.emulators.coder.jobs import Work
 from coderport.emulators.coder.parameters import resolved_parameters
-from coderport.emulators.coder.records import Build, DryRun, Version, Workspace
+from coderport.emulators.coder.records import Build, DryRun, Following, Version, Workspace
 from coderport.emulators.coder.schedule import next_start
 from coderport.emulators.coder.state import State
 
@@ -28,7 +28,7 @@ def begin(
     preset_id: str | None = None,
     provisioner_state: bytes | None = None,
     fails_with: str = "",
-    then: Mapping[str, Any] | None = None,
+    then: Following | None = None,
     instant: bool = False,
 ) -> Build:
     """Queue a build. Without a version it is the previous build's, without parameters theirs.
@@ -180,13 +180,12 @@ def _bring_up_agents(state: State, build: Build) -> None:
     state.after(build.agents_after, lambda: reach(build.agents_end))
 
 
-def _chain(state: State, workspace: Workspace, build: Build, then: Mapping[str, Any]) -> None:
+def _chain(state: State, workspace: Workspace, build: Build, then: Following) -> None:
     template = state.templates[workspace.template_id]
-    version_id = then.get("template_version_id") or template.active_version_id
-    given = {item["name"]: item["value"] for item in then.get("rich_parameter_values") or ()}
-    values, wrong = resolved_parameters(template, state.versions[version_id], given, build.parameters)
+    version_id = then.version_id or template.active_version_id
+    values, wrong = resolved_parameters(template, state.versions[version_id], then.parameters, build.parameters)
     begin(
-        state, workspace, then["transition"], build.initiator_id, version_id=version_id, parameters=values,
+        state, workspace, "start", build.initiator_id, version_id=version_id, parameters=values,
         fails_with=wrong[0].detail if wrong else "",
     )  # fmt: skip
 

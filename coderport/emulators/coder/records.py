@@ -246,6 +246,14 @@ class Template(Record):
         return self.deprecation_message != ""
 
 
+@dataclass(frozen=True)
+class Following:
+    """The start that follows a stop by itself; without a version it has the one that is active by then."""
+
+    version_id: str | None
+    parameters: Mapping[str, str]
+
+
 @dataclass(eq=False)
 class Build(Record):
     """`job_status` is the provisioner job's; `status` is the workspace's, computed from it as Coder does."""
@@ -280,7 +288,7 @@ class Build(Record):
     agents_end: str = "ready"
     agents_after: float = 0.0
     """What its agents come to, and how many seconds after its end."""
-    then: Mapping[str, Any] | None = None
+    then: Following | None = None
 
     @property
     def active(self) -> bool:
