@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -242,10 +243,12 @@ class CommandLine:
         rows: list[dict[str, Any]] = self.ask("GET", "/users", 200)["users"]
         return rows
 
-    def tokens_create(self, name: str) -> str:
+    def tokens_create(self, name: str, *, allow: Sequence[str] = ()) -> str:
         self.begin()
         longest = self.ask("GET", "/users/me/keys/tokens/tokenconfig", 200)["max_token_lifetime"]
         body = {"lifetime": min(longest, 24 * 3600 * 10**9), "scope": "all", "token_name": name}
+        if allow:
+            body["allow_list"] = [dict(zip(("type", "id"), each.split(":"), strict=True)) for each in allow]
         key: str = self.ask("POST", "/users/me/keys/tokens", 201, body)["key"]
         return key
 
@@ -258,6 +261,12 @@ class CommandLine:
         self.begin()
         key = self.ask("GET", f"/users/me/keys/tokens/{name}", 200)["id"]
         self.ask("DELETE", f"/users/me/keys/{key}", 204)
+
+    def tokens_expire(self, name: str) -> None:
+        """What ``tokens remove`` does where keys can expire by request."""
+        self.begin()
+        key = self.ask("GET", f"/users/me/keys/tokens/{name}", 200)["id"]
+        self.ask("PUT", f"/users/me/keys/{key}/expire", 204)
 
     def provisioner_list(self) -> list[dict[str, Any]]:
         self.begin()

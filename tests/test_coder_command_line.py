@@ -188,7 +188,7 @@ def test_sources_are_for_those_who_may_change_templates(coder: tuple[CoderEmulat
     dana.close()
 
 
-def test_tokens_are_created_listed_used_and_removed(cli: CommandLine) -> None:
+def test_tokens_are_created_listed_used_and_removed(coder: tuple[CoderEmulator, Served], cli: CommandLine) -> None:
     assert cli.tokens_list() == []
     key = cli.tokens_create("ci")
     (token,) = cli.tokens_list()
@@ -198,11 +198,25 @@ def test_tokens_are_created_listed_used_and_removed(cli: CommandLine) -> None:
     assert used.users_list()
     with pytest.raises(CommandFailed, match="409"):
         cli.tokens_create("ci")
-    cli.tokens_remove("ci")
+    if coder[0].state.flavour.keys_expire:
+        cli.tokens_expire("ci")
+    else:
+        with pytest.raises(CommandFailed, match="404"):
+            cli.tokens_expire("ci")
+        cli.tokens_remove("ci")
     assert cli.tokens_list() == []
     with pytest.raises(CommandFailed, match="401"):
         used.users_list()
     used.close()
+
+
+def test_a_token_for_one_workspace_sees_that_one(coder: tuple[CoderEmulator, Served], cli: CommandLine) -> None:
+    mine = cli.workspace("mine")["id"]
+    key = cli.tokens_create("narrow", allow=[f"workspace:{mine}", "template:*"])
+    narrow = CommandLine(cli._url, key)
+    seen = {row["id"] for row in narrow.ask("GET", "/workspaces", 200)["workspaces"]}
+    assert seen == ({mine} if coder[0].state.flavour.prebuild_fields else coder[0].workspace_ids())
+    narrow.close()
 
 
 def test_provisioners_and_their_jobs_are_listed(cli: CommandLine) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from coder_talk import Api, Deploy
 from hypothesis import HealthCheck, given, settings
@@ -256,6 +257,65 @@ def test_scopes_and_allow_lists_narrow_a_token(api: Api) -> None:
     assert [seen["id"] for seen in api.rows(token)] == [row["id"]]
     assert not api.may("workspace", "read", token)
     assert api.may("workspace", "read", token, resource_id=row["id"])
+
+
+def asked_token(api: Api, **body: Any) -> httpx.Response:
+    return api.request("POST", "/users/me/keys/tokens", json=body)
+
+
+def test_a_token_that_is_asked_for_sees_what_its_allow_list_names(deploy: Deploy) -> None:
+    api = deploy(flavour="newest")
+    one, other = (row["id"] for row in api.rows()[:2])
+    for entries, seen, shown in (
+        ([{"type": "workspace", "id": one}, "template:*"], {one}, {f"workspace:{one}", "template:*"}),
+        (
+            [f"*:{other}", f"workspace:{one}", "template:*"],
+            {one, other},
+            {f"*:{other}", f"workspace:{one}", "template:*"},
+        ),
+        ([f"workspace:{one}", "workspace:*", "template:*"], None, {"workspace:*", "template:*"}),
+        ([f"workspace:{one}", "*:*"], None, {"*:*"}),
+        ([], None, {"*:*"}),
+    ):
+        key = asked_token(api, allow_list=entries).json()["key"]
+        everything = {row["id"] for row in api.rows()}
+        assert {row["id"] for row in api.rows(key)} == (everything if seen is None else seen)
+        held = api.get(f"/users/me/keys/{key.partition('-')[0]}")
+        assert {f"{each['type']}:{each['id']}" for each in held["allow_list"]} == shown
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"scopes": ["workspace:read", "workspace:paint"]}, "API key scope"),
+        ({"scopes": ["audit_log:read"]}, "API key scope"),
+        ({"scope": "some"}, "API key scope"),
+        ({"allow_list": ["paint:*"]}, "unknown resource type"),
+        ({"allow_list": [{"type": "workspace", "id": "mine"}]}, "must be UUID"),
+        ({"allow_list": [{"type": "workspace"}]}, "object with type/id"),
+        ({"allow_list": ["workspace"]}, "type and id"),
+        ({"allow_list": [f"workspace:{NOBODY}"] * 129}, "max allowed is 128"),
+    ],
+)
+def test_a_token_with_a_scope_or_an_object_that_is_none_is_refused(
+    deploy: Deploy, body: dict[str, Any], detail: str
+) -> None:
+    answer = asked_token(deploy(flavour="newest"), **body)
+    assert answer.status_code == 400 and detail in answer.json()["detail"]
+
+
+def test_a_token_that_nobody_named_has_a_name(api: Api) -> None:
+    keys = [asked_token(api).json()["key"].partition("-")[0] for _ in range(3)]
+    names = [api.get(f"/users/me/keys/{key}")["token_name"] for key in keys]
+    assert all(names) and len(set(names)) == 3
+
+
+@pytest.mark.parametrize(("flavour", "status"), [("2.30", 404), ("2.34", 204), ("newest", 204)])
+def test_a_key_expires_by_request_where_the_server_knows_that(deploy: Deploy, flavour: str, status: int) -> None:
+    api = deploy(flavour=flavour)
+    key = asked_token(api).json()["key"]
+    assert api.request("PUT", f"/users/me/keys/{key.partition('-')[0]}/expire").status_code == status
+    assert api.status("/users/me", key) == (200 if status == 404 else 401)
 
 
 def test_authcheck_refuses_what_it_cannot_judge(api: Api) -> None:

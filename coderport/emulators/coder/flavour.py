@@ -39,6 +39,7 @@ class Flavour:
     unknown_user_is_400: bool
     checks_parameters_at_build: bool
     matches_presets: bool
+    keys_expire: bool
     builds_chain: bool
     newest_fields: bool
 
@@ -108,6 +109,9 @@ DIFFERENCES: Final = (
     Difference("checks_parameters_at_build", 29, None,
                "a start that lacks a required parameter is 400; before, it was accepted and the build failed",
                "seen on 2.20: accepted; `wsbuilder` in [M]: 400. The release between is not established"),
+    Difference("keys_expire", 31, None,
+               "`PUT /users/{user}/keys/{key}/expire` ends a key; before, 404",
+               "the complete swagger of [M] has it; the release is not established"),
     Difference("dormant_read_for_template_admins", 32, None,
                "a template admin may open a dormant workspace by id; before, it only saw it in the list",
                "coder#23554 (2026-03)"),
@@ -119,7 +123,7 @@ DIFFERENCES: Final = (
                "coder#28040 (2026-08), whose merge is not established: assumed, and asked by `conformance`"),
     Difference("newest_fields", 36, None,
                "`default_org_member_roles`, `is_service_account`, `allow_workspace_renames` (of a template, and on by "
-               "default), keys that expire by request",
+               "default)",
                "[N]; the release is not established"),
 )  # fmt: skip
 """Every difference that the emulator knows, with its source."""

@@ -294,6 +294,11 @@ class Body:
             raise self._mismatch(key, "value", "[]string")
         return values
 
+    def items(self, key: str) -> list[Any]:
+        """A list of whatever; none where it is null or absent."""
+        values: list[Any] = self._typed(key, list, [])
+        return values
+
     def _typed(self, key: str, kind: type, default: Any) -> Any:
         value = self._value.get(key)
         if value is None:

@@ -68,7 +68,7 @@ class User(Record):
 class Token:
     """A session token's user and what it is narrowed to; `allow_list` None is no narrowing by id.
 
-    A token that was made as one has a `name`, which may be "", and is listed; a session has none (None).
+    A token that was made as one has a `name` and is listed; a session has none.
     """
 
     user_id: str

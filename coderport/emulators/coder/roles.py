@@ -99,7 +99,7 @@ class Subject:
             if not granted & {f"{kind}:{action}", f"{kind}:*"}:
                 return False
         allowed = self.token.allow_list
-        return allowed is None or bool(allowed & {"*", f"{kind}:*", id or "", f"{kind}:{id}"} - {""})
+        return allowed is None or not allowed.isdisjoint({f"{kind}:*", f"*:{id}", f"{kind}:{id}"})
 
     def _role_allows(
         self, action: str, kind: str, organization: str | None, owner: str | None, any_organization: bool

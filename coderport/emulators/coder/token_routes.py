@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
 from starlette.responses import Response
 
 from coderport.emulators.coder.audit import note
-from coderport.emulators.coder.http import Call, Refused, empty_response, invalid, json_response, not_found
+from coderport.emulators.coder.http import Body, Call, Refused, empty_response, invalid, json_response, not_found
+from coderport.emulators.coder.narrowing import allow_list_of, scopes_of
 from coderport.emulators.coder.reading import user_of
 from coderport.emulators.coder.records import Token, User
+from coderport.emulators.coder.state import State
 from coderport.emulators.coder.written import Json, stamp
 
 _SECOND = 1_000_000_000
@@ -20,6 +23,8 @@ _LONGEST_OF_OWNERS = 7 * 24 * 3600
 """Seconds: the default of `CODER_MAX_ADMIN_TOKEN_LIFETIME`, on servers that have it."""
 _USUAL = 7 * 24 * 3600
 _SESSION = 24 * 3600
+_ADJECTIVES = ("brave", "clever", "eager", "gallant", "jolly", "keen", "modest", "quirky", "serene", "vibrant")
+_SURNAMES = ("curie", "dijkstra", "euler", "franklin", "hopper", "lovelace", "meitner", "noether", "ritchie", "turing")
 
 
 def _keys_of(call: Call, action: str) -> User:
@@ -73,26 +78,42 @@ def list_tokens(call: Call) -> Response:
 def create_token(call: Call) -> Response:
     """``POST /users/{user}/keys/tokens``: 201 with the key, this once. `lifetime` is in nanoseconds."""
     user, state, body = _keys_of(call, "create"), call.state, call.body()
+    scopes, allowed = _narrowing(call, body)
     lifetime = body.number("lifetime") or 0
     longest = _longest(call, user)
     if lifetime < 0 or lifetime > longest * _SECOND:
         detail = f"lifetime must be less than {_hours(longest)}" if lifetime > 0 else "lifetime must be positive number"
         raise Refused(400, "Failed to validate create API key request", detail)
     seconds = lifetime // _SECOND or min(_USUAL, longest)
-    name = body.text("token_name")
-    if name and any(token.name == name and token.user_id == user.id for token in state.tokens.values()):
+    taken = {token.name for token in state.tokens.values() if token.user_id == user.id}
+    name = body.text("token_name") or _made_up_name(state, taken)
+    if name in taken:
         detail = "This value is already in use and should be unique."
         raise Refused(409, f'A token with name "{name}" already exists.', validations=[("name", detail)])
-    scope = body.text("scope") or "all"
-    if scope not in ("all", "application_connect"):
-        raise invalid("scope", f'Validation failed for tag "oneof" with value: "{scope}"')
-    scopes = frozenset(body.texts("scopes") or [scope]) if state.flavour.prebuild_fields else frozenset({scope})
     key = state.new_token(
-        user.id, scopes=scopes, expires_at=state.now() + timedelta(seconds=seconds), name=name,
-        created_at=state.now(), lifetime_seconds=seconds,
+        user.id, scopes=scopes, allow_list=allowed, expires_at=state.now() + timedelta(seconds=seconds),
+        name=name, created_at=state.now(), lifetime_seconds=seconds,
     )  # fmt: skip
     note(state, call.subject.user.id, "create", "api_key", user.id, resource_target=name, status_code=201)
     return json_response({"key": key}, 201)
+
+
+def _narrowing(call: Call, body: Body) -> tuple[frozenset[str], frozenset[str] | None]:
+    """The scopes of a new token and its allow list; servers before 2025 know one of two scopes."""
+    if call.state.flavour.prebuild_fields:
+        return scopes_of(body), allow_list_of(body)
+    scope = body.text("scope") or "all"
+    if scope not in ("all", "application_connect"):
+        raise invalid("scope", f'Validation failed for tag "oneof" with value: "{scope}"')
+    return frozenset({scope}), None
+
+
+def _made_up_name(state: State, taken: Collection[str | None]) -> str:
+    """As Coder names a token that nobody named: two words and a digit, such as ``brave_turing4``."""
+    while True:
+        name = f"{state.rng.choice(_ADJECTIVES)}_{state.rng.choice(_SURNAMES)}{state.rng.randrange(10)}"
+        if name not in taken:
+            return name
 
 
 def create_session(call: Call) -> Response:
@@ -149,7 +170,7 @@ def delete_key(call: Call) -> Response:
 
 def expire_key(call: Call) -> Response:
     """``PUT /users/{user}/keys/{key}/expire``: 204; on servers that have it."""
-    if not call.state.flavour.newest_fields:
+    if not call.state.flavour.keys_expire:
         raise Refused(404, "Route not found.")
     key, token = _key(call, "update")
     call.state.tokens[key] = replace(token, expires_at=call.state.now())
