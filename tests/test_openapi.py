@@ -1,7 +1,7 @@
 """Requests and answers of both emulators, held to the OpenAPI documents of Port and Coder.
 
-The traffic is a whole run of the product through the real engine, with actions, a second one, and all probes of
-`conformance`; for Port the recordings of the stock provider as well.
+The traffic is a whole run of the product through the real engine, with actions, answers and all kinds, a second one,
+and all probes of `conformance`; for Port the recordings of the stock provider as well.
 """
 
 from __future__ import annotations
@@ -129,7 +129,13 @@ def traffic(tmp_path_factory: pytest.TempPathFactory, cli: CliInfo) -> Iterator[
     of_port, of_coder = _recorded(port), _recorded(coder)
     with Pair(coder, port) as pair:
         lab = Lab(tmp_path_factory.mktemp("openapi"), cli, pair)
-        lab.stack.configure({"actions": {"backend": "webhook", "url": "https://runner.example.com/runs"}})
+        lab.stack.configure(
+            {
+                "actions": {"backend": "webhook", "url": "https://runner.example.com/runs"},
+                "answers": ["aggregations", "scorecards", "pages"],
+                "kinds": ["organization", "user", "group"],
+            }
+        )
         lab.up()
         coder.delete_workspace(sorted(coder.workspace_ids())[0])
         lab.up()

@@ -6,6 +6,7 @@ What the acceptance tests of Port's Terraform provider send for these types (`po
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -199,3 +200,81 @@ def test_permissions_of_a_blueprint_keep_what_a_change_does_not_name() -> None:
     assert after["register"] == before["register"]
     loose = {"entities": {"updateProperties": {"none": {"roles": ["Admin"]}}}}
     assert one("PATCH", "/blueprints/part/permissions", loose).status_code == 422
+
+
+SEARCH: Json = {"combinator": "and", "rules": [{"property": "$team", "operator": "isNotEmpty"}]}
+POLICY: Json = {"queries": {"mine": SEARCH}, "conditions": ["true"]}
+
+
+def entities(**rights: Any) -> Json:
+    return {"entities": rights}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"others": {}},
+        entities(grow={"users": []}),
+        entities(register={"zzz": 1}),
+        entities(register={"users": 5}),
+        entities(update={"roles": ["Admin", 1]}),
+        entities(unregister={"ownedByTeam": "yes"}),
+        entities(register={"policy": SEARCH}),
+        entities(read={"policy": {"combinator": "xor", "rules": []}}),
+        entities(read=None),
+        entities(updateProperties={"on": {"teams": "all"}}),
+        entities(updateProperties={"on": None}),
+        entities(updateRelations=[]),
+    ],
+)
+@pytest.mark.parametrize("anybody", [True, False])
+def test_permissions_of_a_blueprint_have_the_documented_shape(wrong: Json, anybody: bool) -> None:
+    one = world()
+    one.emulator.behaviour = replace(one.emulator.behaviour, permissions_name_anybody=anybody)
+    before = one("GET", "/blueprints/part/permissions").json()
+    refused(one("PATCH", "/blueprints/part/permissions", wrong), 422, "invalid_request")
+    assert one("GET", "/blueprints/part/permissions").json() == before
+    good = entities(read={"policy": SEARCH, "ownedByTeam": True, "roles": ["Admin"]}, updateProperties={"on": {}})
+    assert one("PATCH", "/blueprints/part/permissions", good).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"execute": {"policy": {**POLICY, "queries": {}}}},
+        {"execute": {"policy": {**POLICY, "queries": {"mine": {"rules": []}}}}},
+        {"execute": {"policy": {**POLICY, "conditions": []}}},
+        {"execute": {"policy": {**POLICY, "conditions": [""]}}},
+        {"execute": {"policy": {**POLICY, "more": 1}}},
+        {"approve": {"ownedByTeam": True}},
+        {"approve": {"users": "somebody"}},
+        {"approve": None},
+    ],
+)
+def test_permissions_of_an_action_have_the_documented_shape(wrong: Json) -> None:
+    one = world()
+    trigger = {"type": "self-service", "operation": "CREATE", "userInputs": {"properties": {}}}
+    one("POST", "/actions", {"identifier": "act", "trigger": trigger, "invocationMethod": {"type": "KAFKA"}})
+    refused(one("PATCH", "/actions/act/permissions", wrong), 422, "invalid_request")
+    good = {"execute": {"policy": POLICY, "ownedByTeam": True}, "approve": {"policy": None}}
+    assert one("PATCH", "/actions/act/permissions", good).status_code == 200
+
+
+def test_permissions_of_a_page_have_the_documented_shape() -> None:
+    one = world()
+    assert one("PATCH", "/pages/parts/permissions", {"update": {"roles": ["Admin"]}}).status_code == 200
+    wrongs: list[Json] = [{"execute": {}}, {"read": {"ownedByTeam": True}}, {"update": {"users": {}}}]
+    for wrong in wrongs:
+        refused(one("PATCH", "/pages/parts/permissions", wrong), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("name", ["$home", "$team", "a/b=c:d", "$run.x", "x" * 200])
+def test_a_pages_identifier_may_be_one_of_ports_own(name: str) -> None:
+    page = {"identifier": name, "title": "P", "type": "dashboard", "widgets": []}
+    assert world()("POST", "/pages", page).status_code == 201
+
+
+@pytest.mark.parametrize("name", ["größe", "a+1", "$mine", "$users1", "..", "", "a b"])
+def test_a_pages_identifier_has_the_documented_characters(name: str) -> None:
+    page = {"identifier": name, "title": "P", "type": "dashboard", "widgets": []}
+    refused(world()("POST", "/pages", page), 422, "invalid_request")

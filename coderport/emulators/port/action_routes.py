@@ -7,13 +7,13 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from coderport.emulators.port.forms import check_form
-from coderport.emulators.port.grants import check_named
+from coderport.emulators.port.grants import check_grant
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, merged, replaced, without_stamps
 from coderport.emulators.port.problems import invalid, not_found
 from coderport.emulators.port.records import Json
 from coderport.emulators.port.search import predicate
-from coderport.emulators.port.shapes import ACTION_IDENTIFIER, identifier, member, one_of, only, strings, text, typed
+from coderport.emulators.port.shapes import ACTION_IDENTIFIER, identifier, member, one_of, only, text, typed
 from coderport.emulators.port.store import Store
 
 
@@ -55,8 +55,8 @@ def patch_action_permissions(call: Call) -> Response:
     before, body = _permissions_of(call), call.body()
     only(body, {"execute", "approve"}, "body")
     for key, change in body.items():
-        _check_rule(typed(change, dict, f"body.{key}"), f"body.{key}")
-        check_named(call.store, change, f"body.{key}")
+        check_grant(call.store, change, f"body.{key}", {"policy", "ownedByTeam"} if key == "execute" else {"policy"})
+        _check_policy(call.store, change.get("policy"), f"body.{key}.policy")
     changed = call.store.action_permissions[call.names["action"]] = merged(before, body)
     return answer(permissions=changed)
 
@@ -78,17 +78,21 @@ def _action_permissions() -> Json:
     return {"execute": {**rule, "roles": ["Admin", "Member"], "ownedByTeam": False}, "approve": rule}
 
 
-def _check_rule(rule: Json, path: str) -> None:
-    only(rule, {"users", "roles", "teams", "ownedByTeam", "policy"}, path)
-    for key in ("users", "roles", "teams"):
-        if key in rule:
-            strings(rule[key], f"{path}.{key}")
-    typed(rule.get("ownedByTeam"), bool, f"{path}.ownedByTeam", nullable=True)
-    policy = typed(rule.get("policy"), dict, f"{path}.policy", nullable=True)
-    if policy is not None:
-        only(policy, {"queries", "conditions"}, f"{path}.policy")
-        member(policy, "queries", dict, f"{path}.policy", required=True)
-        strings(member(policy, "conditions", list, f"{path}.policy", required=True), f"{path}.policy.conditions")
+def _check_policy(store: Store, policy: Any, path: str) -> None:
+    """One or more queries, and one or more conditions on what they find."""
+    if typed(policy, dict, path, nullable=True) is None:
+        return
+    only(policy, {"queries", "conditions"}, path)
+    queries = member(policy, "queries", dict, path, required=True)
+    if not queries:
+        raise invalid(f"{path}.queries", "must NOT have fewer than 1 properties")
+    for name, query in queries.items():
+        predicate(store, query, f"{path}.queries.{name}")
+    conditions = member(policy, "conditions", list, path, required=True)
+    if not conditions:
+        raise invalid(f"{path}.conditions", "must NOT have fewer than 1 items")
+    for at, condition in enumerate(conditions):
+        text(condition, f"{path}.conditions[{at}]", shortest=1)
 
 
 _ACTION: Final = frozenset(

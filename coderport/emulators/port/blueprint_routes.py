@@ -13,7 +13,7 @@ from coderport.emulators.port.blueprints import (
     checked_rules,
     default_permissions,
 )
-from coderport.emulators.port.grants import check_named
+from coderport.emulators.port.grants import check_grant
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import merged, without_stamps
 from coderport.emulators.port.people import USERS
@@ -25,6 +25,11 @@ from coderport.emulators.port.shapes import member, only, typed
 from coderport.emulators.port.store import Store
 from coderport.emulators.port.views import recalculated
 
+_RIGHTS: Final[dict[str, tuple[str, ...]]] = {
+    "read": ("ownedByTeam", "policy"), "register": ("ownedByTeam",), "update": ("ownedByTeam",),
+    "unregister": ("ownedByTeam",),
+}  # fmt: skip
+"""The rights on entities, with what each may have beside whom it names (OpenAPI closes them)."""
 _MERGED: Final = ("relations", "mirrorProperties", "calculationProperties", "aggregationProperties")
 
 
@@ -211,16 +216,22 @@ def read_permissions(call: Call) -> Response:
 def patch_permissions(call: Call) -> Response:
     held, body = _of(call), call.body()
     only(body, {"entities"}, "body")
-    entities = member(body, "entities", dict, "body") or {}
-    properties = member(entities, "updateProperties", dict, "body.entities") or {}
-    relations = member(entities, "updateRelations", dict, "body.entities") or {}
+    path, entities = "body.entities", member(body, "entities", dict, "body") or {}
+    only(entities, {*_RIGHTS, "updateProperties", "updateRelations"}, path)
+    for key, more in _RIGHTS.items():
+        if key in entities:
+            check_grant(call.store, entities[key], f"{path}.{key}", more)
+    if "policy" in entities.get("read", {}):
+        predicate(call.store, entities["read"]["policy"], f"{path}.read.policy")
+    properties = member(entities, "updateProperties", dict, path) or {}
+    relations = member(entities, "updateRelations", dict, path) or {}
+    for name, rules in (("updateProperties", properties), ("updateRelations", relations)):
+        for key, rule in rules.items():
+            check_grant(call.store, rule, f"{path}.{name}.{key}", more=None)
     unknown = [key for key in properties if key not in held.rules.checks and not key.startswith("$")]
     loose = [key for key in relations if key not in held.rules.relations]
     if unknown or loose:
         raise unknown_fields(unknown, loose)
-    for key, rule in entities.items():
-        for each in [rule] if key not in ("updateProperties", "updateRelations") else list((rule or {}).values()):
-            check_named(call.store, typed(each, dict, f"body.entities.{key}"), f"body.entities.{key}")
     held.permissions = merged(held.permissions, body)
     return answer(permissions=held.permissions)
 

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from coderport.emulators.port.grants import check_grant
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, merged, replaced
 from coderport.emulators.port.problems import invalid, no_sidebar_item, not_in_parent
 from coderport.emulators.port.records import Json
-from coderport.emulators.port.shapes import BLUEPRINT_IDENTIFIER, identifier, member, one_of, only, strings, typed
+from coderport.emulators.port.shapes import PAGE_IDENTIFIER, identifier, member, one_of, only, strings, typed
 
 _WIDGETS: Final[dict[str, tuple[str, ...]]] = {
     "dashboard-widget": ("layout", "widgets"),
@@ -99,7 +100,9 @@ def read_page_permissions(call: Call) -> Response:
 def patch_page_permissions(call: Call) -> Response:
     name, body = call.names["page"], call.body()
     held("Page", call.store.pages, name)
-    only(body, {"read"}, "body")
+    only(body, {"read", "update"}, "body")
+    for key, rule in body.items():
+        check_grant(call.store, rule, f"body.{key}")
     changed = merged(call.store.page_permissions.get(name, _page_permissions()), body)
     call.store.page_permissions[name] = changed
     return answer(permissions=changed)
@@ -110,7 +113,7 @@ def _page_permissions() -> Json:
 
 
 def _page(call: Call, body: Json) -> Json:
-    identifier(body.get("identifier"), BLUEPRINT_IDENTIFIER, 100, "body.identifier")
+    identifier(body.get("identifier"), PAGE_IDENTIFIER, None, "body.identifier")
     member(body, "title", str, "body", required=True)
     one_of(body.get("type"), _PAGE_TYPES, "body.type")
     _check_columns(typed(body.get("widgets"), list, "body.widgets", nullable=True) or [])

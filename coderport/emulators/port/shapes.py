@@ -12,6 +12,9 @@ from coderport.emulators.port.problems import Problem, invalid
 ENTITY_IDENTIFIER: Final = re.compile(r"(?!\.{1,2}\Z)(?:[^\W\d_]|[0-9@_.+:\\/='-])+\Z")
 BLUEPRINT_IDENTIFIER: Final = re.compile(r"(?!\.{1,2}\Z)(?:[^\W\d_]|[0-9@_.+:\\/-])+\Z")
 ACTION_IDENTIFIER: Final = re.compile(r"(?!\.{1,2}\Z)(?:[^\W\d_]|[0-9@_.+:=-])+\Z")
+PAGE_IDENTIFIER: Final = re.compile(
+    r"(?!\.{1,2}\Z)(?:[A-Za-z0-9@_.:/=-]|\$(?:team|users|user|AuditLog|run|RunsHistory)\b|\$home)+\Z", re.ASCII
+)
 KEY: Final = re.compile(r"[A-Za-z0-9@_=\\-]+\Z")
 
 COLOURS: Final = frozenset(
