@@ -97,7 +97,7 @@ def _somebody_views_as_another(emulator: PortEmulator) -> None:
 
 OPEN = {
     "a: what becomes of a run whose webhook fails": {"run.refused-webhook"},
-    "b: permissions that name nobody": {"permissions.name-anybody", "action.permissions-name-anybody"},
+    "b: permissions that name nobody": {"permissions.name-unknown", "action.permissions-name-unknown"},
     "c: an upsert without a change": {"entity.no-op-moves-updated-at"},
     "d: inside one bulk call": {"bulk.sees-earlier-items", "bulk.sees-later-items", "bulk.order"},
     "e: how soon a search finds": {"search.delay"},
@@ -205,7 +205,13 @@ def test_a_run_asks_no_more_than_its_budget_and_keeps_enough_of_it_to_remove_its
 
 
 def test_the_emulator_behaves_as_a_recording_saw_port(clock: Clock, tmp_path: Path) -> None:
-    odd = Behaviour(unset_property="absent", max_bulk_upserts=9, log_order="newest first", moves_updated_at=False)
+    odd = Behaviour(
+        unset_property="absent",
+        max_bulk_upserts=9,
+        log_order="newest first",
+        moves_updated_at=False,
+        permissions_name_unknown=frozenset({"teams", "users"}),
+    )
     out = tmp_path / "port.json"
     emulator = emulator_of(clock, behaviour=odd)
     with emulator.serve():

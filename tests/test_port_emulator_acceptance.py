@@ -108,7 +108,7 @@ def test_a_team_is_made_read_changed_and_deleted() -> None:
 
 def test_permissions_may_name_a_team_that_was_made() -> None:
     """TestAccPortActionPermissionsUpdate, TestAccPortBlueprintPermissionsWithRelations"""
-    one = talk(permissions_name_anybody=False)
+    one = talk(permissions_name_unknown=frozenset())
     body = {"entities": {"register": {"roles": ["Member"], "users": [], "teams": ["blue"]}}}
     refused(one("PATCH", "/blueprints/service/permissions", body), 422, "invalid_request")
     one("POST", "/teams", {"name": "blue", "description": None})

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from port_talk import Talk, refused, talk
 
+from coderport.emulators.port.behaviour import NAMED, Named
+
 Json = dict[str, Any]
 COUNT = {"calculationBy": "entities", "func": "count"}
 
@@ -227,10 +229,10 @@ def entities(**rights: Any) -> Json:
         entities(updateRelations=[]),
     ],
 )
-@pytest.mark.parametrize("anybody", [True, False])
-def test_permissions_of_a_blueprint_have_the_documented_shape(wrong: Json, anybody: bool) -> None:
+@pytest.mark.parametrize("unknown", [frozenset(), NAMED])
+def test_permissions_of_a_blueprint_have_the_documented_shape(wrong: Json, unknown: frozenset[Named]) -> None:
     one = world()
-    one.emulator.behaviour = replace(one.emulator.behaviour, permissions_name_anybody=anybody)
+    one.emulator.behaviour = replace(one.emulator.behaviour, permissions_name_unknown=unknown)
     before = one("GET", "/blueprints/part/permissions").json()
     refused(one("PATCH", "/blueprints/part/permissions", wrong), 422, "invalid_request")
     assert one("GET", "/blueprints/part/permissions").json() == before

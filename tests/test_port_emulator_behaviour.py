@@ -367,6 +367,27 @@ def test_a_behaviour_follows_from_what_probes_saw() -> None:
 
 def test_every_default_is_a_value_of_its_field() -> None:
     for field in fields(Behaviour):
-        assert fits(Behaviour, field.name, field.default), field.name
-    for name, value in (("unset_property", "sometimes"), ("moves_updated_at", 1), ("max_bulk_upserts", True)):
+        as_json = sorted(field.default) if isinstance(field.default, frozenset) else field.default
+        assert fits(Behaviour, field.name, as_json), field.name
+    for name, value in (
+        ("unset_property", "sometimes"), ("moves_updated_at", 1), ("max_bulk_upserts", True),
+        ("permissions_name_unknown", True), ("permissions_name_unknown", ["users", "groups"]),
+    ):  # fmt: skip
         assert not fits(Behaviour, name, value)
+
+
+@pytest.mark.parametrize("taken", [[], ["users"], ["teams", "users"], ["roles", "teams", "users"]])
+def test_whom_permissions_may_name_is_taken_over_by_kind_for_blueprints_and_actions_each(taken: list[str]) -> None:
+    probes = [
+        {"behaviour": "permissions_name_unknown", "result": "different", "seen": taken},
+        {"behaviour": "action_permissions_name_unknown", "result": "different", "seen": ["roles"]},
+    ]
+    one = talk(behaviour=as_seen(Behaviour(), probes))
+    trigger = {"type": "self-service", "operation": "CREATE", "userInputs": {"properties": {}}}
+    one("POST", "/actions", {"identifier": "act", "trigger": trigger, "invocationMethod": {"type": "KAFKA"}})
+    for key in ("users", "teams", "roles"):
+        grant = {key: ["nobody"]}
+        entities = one("PATCH", "/blueprints/service/permissions", {"entities": {"register": grant}})
+        assert (entities.status_code == 200) == (key in taken)
+        action = one("PATCH", "/actions/act/permissions", {"execute": grant})
+        assert (action.status_code == 200) == (key == "roles")

@@ -28,15 +28,23 @@ def as_seen(behaviour: Value, probes: Iterable[Mapping[str, Any]]) -> Value:
         if name not in known:
             raise EmulatorError(f"the recording names the behaviour {name!r}, which this version does not know")
         if fits(type(behaviour), name, probe["seen"]):
-            seen[name] = probe["seen"]
+            seen[name] = as_field(type(behaviour), name, probe["seen"])
     return replace(behaviour, **seen)
 
 
+def as_field(kind: type[Any], name: str, value: Any) -> Any:
+    """The JSON value as the field of that dataclass has it: a list of words is a set."""
+    return frozenset(value) if get_origin(get_type_hints(kind).get(name)) is frozenset else value
+
+
 def fits(kind: type[Any], name: str, value: Any) -> bool:
-    """Whether the field of that dataclass can have the value."""
+    """Whether the field of that dataclass can have the JSON value."""
     hint = get_type_hints(kind)[name]
     if get_origin(hint) is Literal:
         return value in get_args(hint)
+    if get_origin(hint) is frozenset:
+        (words,) = get_args(hint)
+        return isinstance(value, list) and all(each in get_args(words) for each in value)
     if hint is bool or isinstance(value, bool):
         return hint is bool and isinstance(value, bool)
     return isinstance(value, int | float) if hint is float else isinstance(value, hint)

@@ -54,8 +54,10 @@ def read_action_permissions(call: Call) -> Response:
 def patch_action_permissions(call: Call) -> Response:
     before, body = _permissions_of(call), call.body()
     only(body, {"execute", "approve"}, "body")
+    unknown = call.store.behaviour.action_permissions_name_unknown
     for key, change in body.items():
-        check_grant(call.store, change, f"body.{key}", {"policy", "ownedByTeam"} if key == "execute" else {"policy"})
+        more = {"policy", "ownedByTeam"} if key == "execute" else {"policy"}
+        check_grant(call.store, change, f"body.{key}", unknown, more)
         _check_policy(call.store, change.get("policy"), f"body.{key}.policy")
     changed = call.store.action_permissions[call.names["action"]] = merged(before, body)
     return answer(permissions=changed)

@@ -8,7 +8,11 @@ behaviour. The others say why no probe finds them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+Named = Literal["users", "teams", "roles"]
+"""Those whom permissions name."""
+NAMED: Final[frozenset[Named]] = frozenset({"users", "teams", "roles"})
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,10 @@ class Behaviour:
     """Whether `include` of a search takes ``$identifier``, ``$title`` and bare names of properties (OpenAPI)."""
     moderators: bool = True
     """Whether a new blueprint may be written by Admin and ``<blueprint>-moderator`` (port-labs/port-skills)."""
-    permissions_name_anybody: bool = True
-    """Whether permissions may name people, teams and roles that do not exist. An assumption."""
+    permissions_name_unknown: frozenset[Named] = NAMED
+    """Whom a blueprint's permissions may name although there is none of that name. An assumption."""
+    action_permissions_name_unknown: frozenset[Named] = NAMED
+    """The same of an action's permissions. An assumption."""
     permissions_delay: float = 0.0
     """Seconds for which a new action has no permissions yet (Terraform provider, client.go; port-k8s-exporter)."""
     serves_github_app: bool = False

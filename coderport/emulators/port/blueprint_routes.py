@@ -218,16 +218,17 @@ def patch_permissions(call: Call) -> Response:
     only(body, {"entities"}, "body")
     path, entities = "body.entities", member(body, "entities", dict, "body") or {}
     only(entities, {*_RIGHTS, "updateProperties", "updateRelations"}, path)
+    anybody = call.store.behaviour.permissions_name_unknown
     for key, more in _RIGHTS.items():
         if key in entities:
-            check_grant(call.store, entities[key], f"{path}.{key}", more)
+            check_grant(call.store, entities[key], f"{path}.{key}", anybody, more)
     if "policy" in entities.get("read", {}):
         predicate(call.store, entities["read"]["policy"], f"{path}.read.policy")
     properties = member(entities, "updateProperties", dict, path) or {}
     relations = member(entities, "updateRelations", dict, path) or {}
     for name, rules in (("updateProperties", properties), ("updateRelations", relations)):
         for key, rule in rules.items():
-            check_grant(call.store, rule, f"{path}.{name}.{key}", more=None)
+            check_grant(call.store, rule, f"{path}.{name}.{key}", anybody, more=None)
     unknown = [key for key in properties if key not in held.rules.checks and not key.startswith("$")]
     loose = [key for key in relations if key not in held.rules.relations]
     if unknown or loose:

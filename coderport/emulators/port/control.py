@@ -12,8 +12,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from coderport.emulators.kit import EmulatorError, control_routes
+from coderport.emulators.port.behaviour import Behaviour
 from coderport.emulators.port.emulator import PortEmulator
 from coderport.emulators.port.problems import Problem
+from coderport.emulators.seen import as_field
 
 
 def routes(emulator: PortEmulator) -> list[Route]:
@@ -78,8 +80,10 @@ def routes(emulator: PortEmulator) -> list[Route]:
 
     async def behaviour(request: Request) -> Response:
         if request.method == "PUT":
-            emulator.behave(**await request.json())
-        return JSONResponse(asdict(emulator.behaviour))
+            given = await request.json()
+            emulator.behave(**{name: as_field(Behaviour, name, value) for name, value in given.items()})
+        fields = asdict(emulator.behaviour).items()
+        return JSONResponse({key: sorted(each) if isinstance(each, frozenset) else each for key, each in fields})
 
     async def default_branch(request: Request) -> Response:
         emulator.set_default_branch(request.path_params["repository"], (await request.json())["branch"])

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from coderport.emulators.port.behaviour import NAMED
 from coderport.emulators.port.grants import check_grant
 from coderport.emulators.port.http import Call, answer
 from coderport.emulators.port.kept import created, held, merged, replaced
@@ -102,7 +103,7 @@ def patch_page_permissions(call: Call) -> Response:
     held("Page", call.store.pages, name)
     only(body, {"read", "update"}, "body")
     for key, rule in body.items():
-        check_grant(call.store, rule, f"body.{key}")
+        check_grant(call.store, rule, f"body.{key}", NAMED)
     changed = merged(call.store.page_permissions.get(name, _page_permissions()), body)
     call.store.page_permissions[name] = changed
     return answer(permissions=changed)
