@@ -28,6 +28,7 @@ NEWER = {"start_of_deleted_conflicts", "unknown_user_is_400", "matches_presets",
 """Flags that are asked for, or seen, on newer versions only."""
 
 NOT_PROBED = {
+    "keys_expire": "it takes a token to be ended, and the probes make nothing but one workspace",
     "checks_parameters_at_build": "it takes a template with two versions, one of which asks for more",
 }
 """Flags that no probe finds, each with the reason."""
