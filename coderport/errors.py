@@ -14,6 +14,9 @@ class CoderportError(Exception):
 
     exit_code = 1
 
+    keys: tuple[str, ...] = ()
+    """Settings that may be wrong. Who has the settings says where they stand (`settings.corrections`)."""
+
 
 class SettingsError(CoderportError):
     """The stack config or the environment is missing something or holds a malformed value."""

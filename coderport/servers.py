@@ -6,23 +6,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import UnknownOrganization
 from coderport.port.client import PortClient
 from coderport.report.account import Account
 from coderport.settings import Settings
-from coderport.settings.scope import named_in
+from coderport.settings.corrections import correcting
 
 
 @asynccontextmanager
 async def opened_port(settings: Settings, account: Account) -> AsyncIterator[PortClient]:
-    """A client of Port; what it cost is booked also where it failed."""
+    """A client of Port; what it cost is booked also where it failed. Its errors say where their settings stand."""
     secret = settings.port_client_secret.get_secret_value()
     patience, waits = account.patience(), account.waits
     async with PortClient(
         settings.port_base_url, settings.port_client_id, secret, patience=patience, waits=waits
     ) as client:
         try:
-            yield client
+            async with correcting(settings):
+                yield client
         finally:
             account.port_requests += client.requests
             account.port_writes += client.writes
@@ -32,9 +32,7 @@ async def opened_port(settings: Settings, account: Account) -> AsyncIterator[Por
 
 @asynccontextmanager
 async def opened_coder(settings: Settings, account: Account) -> AsyncIterator[CoderClient]:
-    """A client of Coder; what it cost is booked also where it failed. An organization of the settings that Coder does
-    not show is told as theirs.
-    """
+    """A client of Coder; what it cost is booked also where it failed. Its errors say where their settings stand."""
     token = settings.coder_session_token.get_secret_value()
     headers = settings.coder_header_values
     patience, waits = account.patience(), account.waits
@@ -42,9 +40,8 @@ async def opened_coder(settings: Settings, account: Account) -> AsyncIterator[Co
         settings.coder_api_base_url, token, patience=patience, headers=headers, waits=waits
     ) as client:
         try:
-            yield client
-        except UnknownOrganization as error:
-            raise named_in(settings, error) from None
+            async with correcting(settings):
+                yield client
         finally:
             account.coder_requests += client.requests
             account.retries += client.retries

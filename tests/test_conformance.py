@@ -399,7 +399,9 @@ def test_the_command_says_which_variables_are_missing() -> None:
 
 def test_wrong_credentials_are_said_before_anything_is_made(port: PortEmulator) -> None:
     wrong = access(port).model_copy(update={"port_client_secret": SecretStr("wrong")})
-    with pytest.raises(Exception, match="does not accept PORT_CLIENT_ID"):
+    with pytest.raises(
+        Exception, match=r"(?s)does not accept the client id .*\n  export PORT_CLIENT_SECRET=CHOOSE-CLIENT-SECRET"
+    ):
         ask_port(wrong, quiet())
 
 

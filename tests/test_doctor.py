@@ -222,18 +222,19 @@ ILL = {
         environ=lambda house: {"CODER_API_BASE_URL": "https://coder.example.com", "HTTPS_PROXY": "gopher://proxy:1"},
     ),
     "no Coder at the address": Ill(
-        ("Coder", "address"), "fail", "did not answer", environ=lambda house: {"CODER_API_BASE_URL": NOWHERE, **HASTY}
+        ("Coder", "address"), "fail", "did not answer", "export CODER_API_BASE_URL=CHOOSE-URL",
+        environ=lambda house: {"CODER_API_BASE_URL": NOWHERE, **HASTY},
     ),
     "something else than Coder at the address": Ill(
-        ("Coder", "address"), "fail", "Is that a Coder deployment?",
+        ("Coder", "address"), "fail", "Is that a Coder deployment?", "export CODER_API_BASE_URL=CHOOSE-URL",
         environ=lambda house: {"CODER_API_BASE_URL": house.pair.port_url},
     ),
     "a token that is gone": Ill(
-        ("Coder", "token"), "fail", "does not accept the token",
+        ("Coder", "token"), "fail", "does not accept the token", "export CODER_SESSION_TOKEN=CHOOSE-TOKEN",
         environ=lambda house: {"CODER_SESSION_TOKEN": "0123456789-notOneOfTheirs"},
     ),
     "a token that ends soon": Ill(
-        ("Coder", "token"), "warn", "That is soon.", "--stack x --secret coderport:coderSessionToken",
+        ("Coder", "token"), "warn", "That is soon.", "export CODER_SESSION_TOKEN=CHOOSE-TOKEN",
         environ=token("owner", expires_at=datetime.now(timezone.utc) + timedelta(days=2)),
     ),
     "a token of a member": Ill(("Coder", "sees"), "fail", "does not see all", environ=token("member")),
@@ -308,11 +309,13 @@ ILL = {
         ("Port", "writes"), "fail", "may not write entities", make=lambda house: forbidden(house)
     ),
     "another secret of Port": Ill(
-        ("Port", "credentials"), "fail", "does not accept PORT_CLIENT_ID",
+        ("Port", "credentials"), "fail", "does not accept the client id",
+        "export PORT_CLIENT_SECRET=CHOOSE-CLIENT-SECRET",
         environ=lambda house: {"PORT_CLIENT_SECRET": "no"},
     ),
     "no Port at the address": Ill(
-        ("Port", "credentials"), "fail", "cannot be reached", environ=lambda house: {"PORT_BASE_URL": NOWHERE, **HASTY}
+        ("Port", "credentials"), "fail", "cannot be reached", "export PORT_BASE_URL=https://api.port.io",
+        environ=lambda house: {"PORT_BASE_URL": NOWHERE, **HASTY},
     ),
     "blueprints of somebody else": Ill(
         ("run", "guard"), "fail", "already has a blueprint coder_template", "coderport:takeOver true",

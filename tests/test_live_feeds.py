@@ -19,6 +19,7 @@ from coderport.coder.answers import Answer
 from coderport.coder.client import CoderClient
 from coderport.coder.errors import CoderError
 from coderport.coder.notices import Notices
+from coderport.errors import CoderportError
 from coderport.live.feeds.audit import AuditFeed
 from coderport.live.feeds.choosing import Absent, audit_absent
 from coderport.live.feeds.feed import Feed
@@ -93,10 +94,14 @@ async def test_a_feed_that_fails_in_one_organization_is_not_cleared_by_another(w
     await world.until(lambda: live.why_not_ready() == "", "ready again", 60)
 
 
+def remedied(error: CoderportError) -> CoderportError:
+    return CoderError(f"{error}\n  do this") if "token" in str(error) else error
+
+
 def test_failures_are_kept_by_feed_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
     now, told, back = 0.0, dict[str, bool | None](), list[float]()
     monkeypatch.setattr("time.monotonic", lambda: now)
-    health = Health(told.__setitem__, lambda: back.append(now))
+    health = Health(told.__setitem__, lambda: back.append(now), remedied)
     health.asked({"jobs", "audit"}, set())
     health.failed("jobs", CoderError("one is away"), "one")
     health.works("jobs", "two")
@@ -113,6 +118,13 @@ def test_failures_are_kept_by_feed_and_place(monkeypatch: pytest.MonkeyPatch) ->
     assert health.text == ""
     health.asked({"jobs"}, {"jobs"})
     assert told == {"jobs": False, "audit": None}
+
+
+def test_what_fails_is_told_on_one_line_and_each_remedy_once_after_it() -> None:
+    health = Health(lambda name, works: None, lambda: None, remedied)
+    for name, why in (("jobs", "the token has ended"), ("audit", "the token has ended"), ("people", "it is away")):
+        health.failed(name, CoderError(why))
+    assert health.text == "audit: the token has ended; jobs: the token has ended; people: it is away\n  do this"
 
 
 class Answering(CoderClient):

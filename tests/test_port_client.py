@@ -111,8 +111,9 @@ def test_wrong_credentials_name_the_settings_and_both_regions(port: EchoingPort,
     with pytest.raises(PortUnauthorized) as caught:
         ask(port, lambda client: client.blueprint("workspace"))
     text = str(caught.value)
-    for part in ("PORT_CLIENT_ID", "https://api.port.io", "https://api.us.port.io", "https://port.test"):
+    for part in ("the client id", "https://api.port.io", "https://api.us.port.io", "https://port.test"):
         assert part in text
+    assert caught.value.keys == ("portClientId", "portClientSecret", "portBaseUrl")
     assert SECRET not in text
 
 
@@ -157,8 +158,9 @@ def test_an_address_that_is_not_ports_says_which_setting_to_look_at(
     port: EchoingPort, response: httpx.Response
 ) -> None:
     port.answers.append(failing(response))
-    with pytest.raises(PortUnreachable, match="PORT_BASE_URL"):
+    with pytest.raises(PortUnreachable, match="Is that the address of Port's API") as caught:
         ask(port, lambda client: client.blueprint("workspace"))
+    assert caught.value.keys == ("portBaseUrl",)
 
 
 def test_an_address_that_is_none_is_not_tried_again() -> None:

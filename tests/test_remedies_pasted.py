@@ -29,8 +29,8 @@ from coderport.engine import CliInfo
 from coderport.errors import SettingsError
 from coderport.kinds.all import kinds_asked
 from coderport.settings import Settings, printed_settings, settings_of, wrong_types
+from coderport.settings.corrections import corrected
 from coderport.settings.names import SECRETS, SOURCES
-from coderport.settings.scope import named_in
 from coderport.settings.values import OBJECTS
 from coderport.terminal.placeholder import placeholder_in
 
@@ -384,7 +384,7 @@ def test_the_model_is_what_a_shell_and_the_cli_do(wrong: dict[str, Any], project
 def test_an_organization_that_coder_does_not_show_is_corrected_where_it_stands() -> None:
     for seen, right in ((("acme", "platform"), ["acme", "platform"]), (("zzz",), None)):
         file = StackFile({"organizations": ["acme", "platfrom"], **OBJECT_BASE})
-        error = named_in(load(file), UnknownOrganization("", ("platfrom",), seen))
+        error = corrected(load(file), UnknownOrganization("", ("platfrom",), seen))
         before = json.loads(json.dumps(file.config))
         assert paste(file, str(error)) == (right is None)
         assert file.config == {**before, "organizations": right or before["organizations"]}

@@ -13,7 +13,7 @@ from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
 from coderport.kinds.all import kinds_of
 from coderport.settings import load_settings, settings_of, wrong_types
-from coderport.settings.scope import named_in
+from coderport.settings.corrections import corrected
 
 WHOLE = {
     "CODER_API_BASE_URL": "https://coder.example.com",
@@ -255,7 +255,7 @@ def test_an_organization_that_coder_does_not_show_is_told_where_it_is_named(
 ) -> None:
     settings = load_settings(config, {**WHOLE, **environment}, stack="prod")
     unknown = tuple(each for each in settings.coder_organizations if each != "coder")
-    error = named_in(settings, UnknownOrganization("as the reader says it", unknown, ("coder", "labs")))
+    error = corrected(settings, UnknownOrganization("as the reader says it", unknown, ("coder", "labs")))
     text = str(error)
     assert error.exit_code == 2 and text.startswith(f"Coder has no organization '{unknown[0]}'")
     assert "It sees: coder, labs. Nothing was written." in text and said in text

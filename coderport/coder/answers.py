@@ -57,7 +57,7 @@ class Reader:
         if 300 <= status < 400:
             raise errors.CoderRedirected(
                 f"Coder at {self.host} redirects {asked} to {self.shown.target(response)} ({status}), which is "
-                "not followed: set CODER_API_BASE_URL to the access URL that the deployment reports"
+                "not followed: Coder's address has to be the access URL that the deployment reports"
             )
         is_json = "json" in response.headers.get("content-type", "").lower()
         if status >= 400:
@@ -96,7 +96,7 @@ class Reader:
             message = (
                 f"Coder at {self.host} does not accept the token (401): {reason} The token is malformed, "
                 "unknown or expired, or its user is suspended. Make a new one with `coder tokens create` or on the "
-                "deployment's page /settings/tokens, and set it as CODER_SESSION_TOKEN"
+                "deployment's page /settings/tokens, and set it where this one is."
             )
         kind = _BY_STATUS.get(status, errors.CoderServerError if is_momentary(status) else errors.CoderStatusError)
         fields = frozenset(str(one.get("field")) for one in validations)
@@ -104,9 +104,9 @@ class Reader:
 
     def _not_json(self, asked: str, response: httpx.Response) -> errors.CoderAnswerError:
         kind = self.shown.kind_of_body(response)
-        return errors.CoderAnswerError(
-            f"{self.host} answers {asked} with {kind} ({response.status_code}) instead of JSON: is "
-            "CODER_API_BASE_URL the root of a Coder deployment, and does nothing on the way ask for a login?"
+        return errors.CoderElsewhere(
+            f"{self.host} answers {asked} with {kind} ({response.status_code}) instead of JSON: is that the root of "
+            "a Coder deployment, and does nothing on the way ask for a login?"
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from coderport.errors import CoderportError, SettingsError
 
+ADDRESS = ("coderApiBaseUrl",)
+
 
 class CoderError(CoderportError):
     """Anything that failed on the way to Coder, at Coder, or in what Coder answered."""
@@ -18,14 +20,24 @@ class CoderUnreachable(CoderError):
     def __init__(self, message: str, *, connected: bool = True) -> None:
         super().__init__(message)
         self.connected = connected
+        if not connected:
+            self.keys = ADDRESS
 
 
 class CoderRedirected(CoderError):
     """A 3xx. Never followed: Coder's own redirect drops the path, and the token must not travel to another host."""
 
+    keys = ADDRESS
+
 
 class CoderAnswerError(CoderError):
     """An answer that is not what the API promises: no JSON, wrong shape, a row without a valid id."""
+
+
+class CoderElsewhere(CoderAnswerError):
+    """No JSON: what answers is no Coder deployment, or something on the way to it."""
+
+    keys = ADDRESS
 
 
 class CoderCutAnswer(CoderAnswerError):
@@ -50,6 +62,8 @@ class CoderBadRequest(CoderStatusError):
 
 class CoderUnauthorized(CoderStatusError):
     """401: no token, malformed, unknown, expired, or its user is suspended."""
+
+    keys = ("coderSessionToken",)
 
 
 class CoderForbidden(CoderStatusError):

@@ -24,6 +24,7 @@ from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.models import PortEntity
 from coderport.settings import Releases, Settings
+from coderport.settings.corrections import correcting
 from coderport.stack.stack import Stack
 from coderport.terminal import ending
 from coderport.terminal.ending import says, writes_text
@@ -68,7 +69,7 @@ async def _undo(
 ) -> Undone:
     owner = replace(memory.owner(memory.mark(stack.managed_by)), called=stack.name)
     secret = settings.port_client_secret.get_secret_value()
-    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client:
+    async with PortClient(settings.port_base_url, settings.port_client_id, secret) as client, correcting(settings):
         organization = await client.organization()
         if organization.id != record.port_organization:
             raise Refusal(

@@ -14,6 +14,7 @@ from coderport.conformance.probe import Unexpected
 from coderport.conformance.talk import Answer, ConformanceError, Exchange, Talk, decoded
 from coderport.port.errors import PortUnauthorized
 from coderport.settings import PortAccess
+from coderport.settings.corrections import corrected_in_environment
 
 BUDGET: Final = 300
 RESERVE: Final = 60
@@ -108,7 +109,8 @@ class PortCredentials:
             status, answered = response.status_code, decoded(response.content)
             token = answered.get("accessToken") if isinstance(answered, dict) else None
             if isinstance(answered, dict) and 400 <= status < 500 and status != 429:
-                raise PortUnauthorized.for_credentials(self._access.port_base_url, f"status {status}")
+                refused = PortUnauthorized.for_credentials(self._access.port_base_url, f"status {status}")
+                raise corrected_in_environment(refused)
             if not isinstance(token, str):
                 raise ConformanceError(
                     f"{self._access.port_base_url} answered {status} without a token to POST /v1/auth/access_token. "

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderUnauthorized, UnknownOrganization
+from coderport.coder.errors import CoderUnauthorized
 from coderport.coder.models import Organization
 from coderport.coder.notices import Notices
 from coderport.coder.reading.breadth import measured_breadth, names_of, organizations_in_scope
@@ -19,8 +19,7 @@ from coderport.kinds.inventory import blind
 from coderport.live.feeds.choosing import audit_absent, jobs_absent
 from coderport.planning.plan import declares_actions
 from coderport.settings import Settings
-from coderport.settings.scope import named_in
-from coderport.terminal.remedy import CLI
+from coderport.settings.corrections import corrected, where
 from coderport.terminal.text import short
 
 SUBJECT = "Coder"
@@ -47,10 +46,13 @@ async def coder_checks(client: CoderClient, settings: Settings, now: datetime) -
     except CoderUnauthorized as error:
         # What a deployment says of its version it says to everybody.
         said = f"At {client.base_url} something asks who calls where Coder asks nobody. Is that a Coder deployment?"
-        yield failed(SUBJECT, name, error) if name != "address" else _check(name, "fail", said)
+        if name == "address":
+            yield _check(name, "fail", said, where(settings, "coderApiBaseUrl"))
+        else:
+            yield failed(SUBJECT, name, corrected(settings, error))
         return
     except CoderportError as error:
-        yield failed(SUBJECT, name, named_in(settings, error) if isinstance(error, UnknownOrganization) else error)
+        yield failed(SUBJECT, name, corrected(settings, error))
         return
     looks = (("sees", _sights), ("kinds", partial(_kinds, settings)), ("acts", _acts), ("feeds", _feeds))
     for name, look in looks:
@@ -60,7 +62,7 @@ async def coder_checks(client: CoderClient, settings: Settings, now: datetime) -
             for check in await look(client, scope):
                 yield check
         except CoderportError as error:
-            yield failed(SUBJECT, name, error)
+            yield failed(SUBJECT, name, corrected(settings, error))
 
 
 async def _token(client: CoderClient, settings: Settings, username: str, now: datetime) -> Check:
@@ -70,10 +72,8 @@ async def _token(client: CoderClient, settings: Settings, username: str, now: da
     said = f"That of {short(username)}, until {end:%Y-%m-%d %H:%M} UTC."
     if end - now > SOON:
         return _check("token", "pass", said)
-    remedy = (
-        "Make another (`coder tokens create`, or the page /settings/tokens), and set it where this one is:\n"
-        f"  {CLI} config set --stack {settings.of_stack} --secret coderport:coderSessionToken"
-    )
+    another = "Make another (`coder tokens create`, or the page /settings/tokens)."
+    remedy = f"{another}\n{where(settings, 'coderSessionToken')}"
     return _check("token", "warn", f"{said} That is soon.", remedy)
 
 

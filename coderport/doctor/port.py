@@ -17,6 +17,7 @@ from coderport.planning.past import Past
 from coderport.port.client import PortClient
 from coderport.port.errors import EU_URL, US_URL, PortError, PortRejected
 from coderport.settings import Settings
+from coderport.settings.corrections import corrected
 from coderport.terminal.text import short
 
 SUBJECT = "Port"
@@ -32,7 +33,7 @@ async def port_checks(client: PortClient, settings: Settings, found: list[Holdin
     try:
         organization = await client.organization()
     except CoderportError as error:
-        yield failed(SUBJECT, "credentials", error)
+        yield failed(SUBJECT, "credentials", corrected(settings, error))
         return
     region = _REGIONS.get(client.base_url)
     where = f"{client.base_url} ({region})" if region else client.base_url
@@ -44,7 +45,7 @@ async def port_checks(client: PortClient, settings: Settings, found: list[Holdin
         for check in await _rights(client, held):
             yield check
     except CoderportError as error:
-        yield failed(SUBJECT, "rights", error)
+        yield failed(SUBJECT, "rights", corrected(settings, error))
 
 
 async def _rights(client: PortClient, held: Holdings) -> list[Check]:

@@ -17,34 +17,47 @@ _LOG = logging.getLogger(__name__)
 class Health:
     """Failures by source and place. `told` hears whether each source works, or that it is asked no more (None).
 
-    `back` is called where one was away for long.
+    `back` is called where one was away for long, and `corrected` gives an error its remedy.
 
     A source of a name may be asked in several places, as jobs are in each organization: it works where all of them do.
     """
 
-    def __init__(self, told: Callable[[str, bool | None], None], back: Callable[[], None]) -> None:
-        self._told, self._back = told, back
+    def __init__(
+        self,
+        told: Callable[[str, bool | None], None],
+        back: Callable[[], None],
+        corrected: Callable[[CoderportError], CoderportError],
+    ) -> None:
+        self._told, self._back, self._corrected = told, back, corrected
         self._feeds: set[str] = set()
         self._missing: set[str] = set()
         self._failing: dict[tuple[str, str], tuple[float, str]] = {}
 
     @property
     def text(self) -> str:
-        """What fails, for a person; empty where nothing does. Of each source one failure is told, and how many more."""
+        """What fails, for a person; empty where nothing does. Of each source one failure is told, and how many more.
+
+        The remedies follow on lines of their own.
+        """
         by_name: dict[str, list[str]] = {}
+        remedies: dict[str, None] = {}
         for (name, _), (_, why) in sorted(self._failing.items()):
-            by_name.setdefault(name, []).append(why)
+            said, _, remedy = why.partition("\n")
+            by_name.setdefault(name, []).append(said)
+            remedies |= dict.fromkeys(filter(None, [remedy]))
         more = {name: len(whys) - 1 for name, whys in by_name.items()}
-        return "; ".join(
+        failing = (
             f"{name}: {whys[0]}" + (f" (and {more[name]} more)" if more[name] else "") for name, whys in by_name.items()
         )
+        return "\n".join(["; ".join(failing), *remedies])
 
     def failed(self, name: str, error: CoderportError, place: str = "") -> None:
         """The source did not answer there."""
         since, _ = self._failing.get((name, place), (time.monotonic(), ""))
-        self._failing[name, place] = (since, str(error))
+        why = str(self._corrected(error))
+        self._failing[name, place] = (since, why)
         self._pass_on(name)
-        _LOG.warning("does not answer", extra={"feed": name, "place": place, "reason": str(error)})
+        _LOG.warning("does not answer", extra={"feed": name, "place": place, "reason": why})
 
     def works(self, name: str, place: str = "") -> None:
         """The source has answered there."""

@@ -43,6 +43,7 @@ from coderport.live.values import Event, Hint, Order, Reading
 from coderport.live.writing import Writer
 from coderport.port.errors import PortError
 from coderport.settings import Settings
+from coderport.settings.corrections import corrected, correcting
 from coderport.tasks import together, within
 
 RETRY_SECONDS = 30.0
@@ -66,7 +67,7 @@ class Live:
         self._deletions = Deletions(settings.guard, {})
         self._ledger = Ledger(self._deletions)
         self._begun = self._tried = False
-        self._health = Health(self.metrics.feed, self._read_all_again)
+        self._health = self._unfailing()
         self._not_begun = "it has not begun"
         self._following: Following | None = None
         self._writer: Writer | None = None
@@ -139,7 +140,7 @@ class Live:
     async def _life(self, beginning: Beginning) -> None:
         """From a beginning on. Anew where that holds no longer."""
         self.metrics.begin_anew()
-        self._health = Health(self.metrics.feed, self._read_all_again)
+        self._health = self._unfailing()
         await self._ledger.opened(self._stack, self._settings, beginning)
         coder, port = self._servers.coder, self._servers.port
         self._catalog = catalog = Catalog(beginning.ground, self._deletions)
@@ -208,19 +209,23 @@ class Live:
                 if self._tried:
                     self._settings = await asyncio.to_thread(self._stack.settings)
                     await self._servers.renew(self._settings)
-                found = await begin(self._stack, self._settings, self._servers.coder, self._servers.port)
+                async with correcting(self._settings):
+                    found = await begin(self._stack, self._settings, self._servers.coder, self._servers.port)
             except Refusal:
                 raise
             except CoderportError as error:
                 if isinstance(error, SettingsError) and not self._tried:
                     raise
                 self._not_begun = str(error)
-                _LOG.warning("cannot begin", extra={"reason": str(error)})
+                _LOG.warning("cannot begin", extra={"reason": self._not_begun})
             else:
                 return found
             finally:
                 self._tried = True
             await until_a_run(self._stack, trace, RETRY_SECONDS)
+
+    def _unfailing(self) -> Health:
+        return Health(self.metrics.feed, self._read_all_again, lambda error: corrected(self._settings, error))
 
     def _read_all_again(self) -> None:
         if self._rereading is not None:

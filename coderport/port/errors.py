@@ -11,6 +11,7 @@ from coderport.transport.shown import shortened
 
 EU_URL = "https://api.port.io"
 US_URL = "https://api.us.port.io"
+ADDRESS = ("portBaseUrl",)
 _IN_BROWSER = {host: host.replace("api.", "app.", 1) for host in ("api.port.io", "api.us.port.io", "api.getport.io")}
 """Where people see what is behind an API (`portWebDomain` of Port's Backstage plugin; "Catalog" in its guides)."""
 
@@ -35,18 +36,27 @@ class PortUnreachable(PortError):
     def __init__(self, message: str, *, connected: bool = True) -> None:
         super().__init__(message)
         self.connected = connected
+        if not connected:
+            self.keys = ADDRESS
+
+
+class PortElsewhere(PortUnreachable):
+    """What answers is not Port's API, or something on the way to it."""
+
+    keys = ADDRESS
 
 
 class PortUnauthorized(PortError):
     """Port does not accept the credentials or their token."""
 
+    keys = ("portClientId", "portClientSecret", *ADDRESS)
+
     @classmethod
     def for_credentials(cls, base_url: str, detail: str) -> PortUnauthorized:
         """The token route said no. Each region knows only its own credentials, so the message names both."""
         return cls(
-            f"Port at {base_url} does not accept PORT_CLIENT_ID and PORT_CLIENT_SECRET ({detail}). "
-            f"Check both, and the region: PORT_BASE_URL is {EU_URL} for organizations in the EU "
-            f"and {US_URL} for those in the US."
+            f"Port at {base_url} does not accept the client id and the client secret ({detail}). "
+            f"Check both, and the region: {EU_URL} is for organizations in the EU, {US_URL} for those in the US."
         )
 
 

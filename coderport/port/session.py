@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from coderport.port.errors import (
+    PortElsewhere,
     PortError,
     PortRateLimited,
     PortRejected,
@@ -205,7 +206,7 @@ class Session:
                     **arguments,
                 )
             except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-                raise PortUnreachable(f"{self.base_url!r} is not an address. {_CHECK_URL}") from None
+                raise PortElsewhere(f"{self.base_url!r} is not an address. {_CHECK_URL}") from None
             except httpx.LocalProtocolError:
                 # Its text quotes the header, and with it the token.
                 raise PortUnauthorized("The token for Port has characters that cannot be sent") from None
@@ -240,7 +241,7 @@ class Session:
             told = f"Port answered {status} ({what}){f': {said}' if said else ''}{named}"
             raise _maybe_again(PortUnreachable(told), repeat)
         if 300 <= status < 400:
-            raise PortUnreachable(f"{self.base_url} answers {status}, a redirect ({what}). {_CHECK_URL}")
+            raise PortElsewhere(f"{self.base_url} answers {status}, a redirect ({what}). {_CHECK_URL}")
         answer = _json(response)
         if answer is not None and not isinstance(answer, dict):
             raise PortError(f"Port answered {status} with JSON that is no object ({what}){named}")
@@ -255,12 +256,12 @@ class Session:
                     f"{len(response.request.content):,} bytes. Let it take 1 MiB, as Port does.",
                     what,
                 )
-            raise PortUnreachable(
+            raise PortElsewhere(
                 f"{self.base_url} answers {status} with {kind} instead of JSON ({what}){named}: "
                 f"does something on the way (a proxy, a firewall) answer in its place? {_CHECK_URL}"
             )
         if status == 404 and not _is_ports(answer):
-            raise PortUnreachable(
+            raise PortElsewhere(
                 f"{self.base_url} answers 404 with JSON that is not Port's ({what}){named}: "
                 f"does something on the way (a proxy, a gateway) answer in its place? {_CHECK_URL}"
             )
@@ -338,7 +339,7 @@ class Session:
 _SHARED = 0.95
 """The part of the pause between two tries in which the failure to get a token is that of everybody who asks."""
 
-_CHECK_URL = "Is PORT_BASE_URL the address of Port's API?"
+_CHECK_URL = "Is that the address of Port's API?"
 
 
 def _maybe_again(error: PortError, repeat: bool) -> Exception:

@@ -10,6 +10,7 @@ from coderport.kinds.filters import filters_of
 from coderport.port.client import PortClient
 from coderport.runner.values import RunContext
 from coderport.settings import Settings
+from coderport.settings.corrections import correcting
 from coderport.transport.patience import Patience, Say, Waits
 
 
@@ -43,6 +44,7 @@ async def opened(
         PortClient(
             settings.port_base_url, settings.port_client_id, secret, patience=patience, say=say, waits=waits
         ) as port,
+        correcting(settings),
     ):
         yield RunContext(
             port=port,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,19 +15,12 @@ from coderport.errors import SettingsError
 from coderport.settings.names import ENVIRONMENT, NAMESPACE, RELEASES, SECRETS, SOURCES
 from coderport.settings.problem import Problem
 from coderport.settings.problems import found_in, placeholders_in, report
-from coderport.settings.remedies import UNKNOWN, steps_of
+from coderport.settings.remedies import UNKNOWN, exported, steps_of
 from coderport.settings.values import OBJECTS, Access, Releases, Settings
 from coderport.terminal.placeholder import NO_STACK
 from coderport.terminal.remedy import CLI
 from coderport.terminal.variables import from_variables
 from coderport.transport.address import is_loopback
-
-_CHOSEN: Mapping[str, str] = {
-    "coderSessionToken": "CHOOSE-TOKEN",
-    "coderHeaders": '{"CHOOSE-HEADER": "CHOOSE-VALUE"}',
-    "portClientSecret": "CHOOSE-CLIENT-SECRET",
-}
-"""What stands for secrets, of which the stack's own command asks for the value."""
 
 
 def load_settings(
@@ -91,10 +83,9 @@ def _wrong_access(problems: Iterable[Problem]) -> SettingsError:
     """The error for variables that are wrong or missing, each with the command that sets it."""
     lines = []
     for problem in problems:
-        variable = ENVIRONMENT[problem.top]
         value = next((each.value for each in steps_of(problem) if each.value and len(each.place) == 1), None)
-        lines.append(f"  {variable} {problem.reason.rstrip('.')}:")
-        lines.append(f"    export {variable}={shlex.quote(value or _CHOSEN.get(problem.top, 'CHOOSE-VALUE'))}")
+        lines.append(f"  {ENVIRONMENT[problem.top]} {problem.reason.rstrip('.')}:")
+        lines.append(f"    {exported(problem.top, value)}")
     wrong = "\n".join(lines)
     return SettingsError(f"Variables of the environment are wrong or missing:\n{wrong}\nNothing was asked.")
 

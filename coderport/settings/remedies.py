@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 
 from coderport.catalog.identifiers import BUILT_IN_ROLES
 from coderport.port.errors import EU_URL, US_URL
-from coderport.settings.names import SECRETS
+from coderport.settings.names import ENVIRONMENT, SECRETS
 from coderport.settings.problem import Place, Problem, path_of
 from coderport.settings.values import OBJECTS, Settings
 from coderport.terminal.placeholder import placeholder_in
@@ -56,6 +56,13 @@ _CHOSEN: Final[Mapping[str, str]] = {
     "actions.extra": "CHOOSE-GROUP",
 }
 """What stands for the value where a person has to choose it, by key without list items."""
+
+_SECRET: Final[Mapping[str, str]] = {
+    "coderSessionToken": "CHOOSE-TOKEN",
+    "coderHeaders": '{"CHOOSE-HEADER": "CHOOSE-VALUE"}',
+    "portClientSecret": "CHOOSE-CLIENT-SECRET",
+}
+"""What stands for secrets in the environment; the stack's own command asks for the value."""
 
 _NO_DEFAULT: Final = frozenset({"actions.backend", "history"})
 """Keys whose default would take something away that is wanted: the actions, the bucket."""
@@ -105,6 +112,11 @@ def steps_of(problem: Problem) -> tuple[Step, ...]:
 def commands(steps: Iterable[Step], stack: str, namespaces: Mapping[str, str]) -> list[str]:
     """The steps as command lines. The value of a secret is asked for, so that it stands in no shell's history."""
     return [_command(each, stack, namespaces) for each in steps]
+
+
+def exported(key: str, value: str | None = None) -> str:
+    """The command that sets the setting in the environment; a word that stands for the value where nobody knows it."""
+    return f"export {ENVIRONMENT[key]}={shlex.quote(value or _SECRET.get(key) or placeholder_of(key))}"
 
 
 def carried_out(steps: Iterable[Step], value: Any) -> Any:
