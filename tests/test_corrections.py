@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import pytest
 
 from coderport.coder.client import CoderClient
-from coderport.coder.errors import CoderForbidden, CoderUnauthorized, CoderUnreachable
+from coderport.coder.errors import CoderForbidden, CoderUnauthorized, CoderUnreachable, UnknownOrganization
 from coderport.errors import CoderportError
 from coderport.port.client import PortClient
 from coderport.port.errors import PortUnauthorized, PortUnreachable
-from coderport.settings import Settings, load_settings
-from coderport.settings.corrections import corrected, correcting, where
+from coderport.settings import Settings, load_settings, settings_of
+from coderport.settings.corrections import corrected, correcting, correction, where
 from coderport.transport.patience import Patience
 
 CONFIG = {
@@ -127,3 +129,29 @@ def test_an_error_of_access_ends_with_the_command_that_counts_and_names_no_varia
 def test_an_error_that_is_about_no_setting_stays_as_it_is() -> None:
     error = CoderportError("The disk is full.")
     assert corrected(both(), error) is error and str(error) == "The disk is full."
+
+
+def of_acme(environ: Mapping[str, str] | None = None, **own: Any) -> Settings:
+    """Those of a project that is not called coderport, with keys in its own namespace."""
+    config = {**{f"coderport:{key}": (value, True) for key, value in CONFIG.items()}}
+    config |= {f"acme:{key}": (value, False) for key, value in own.items()}
+    return settings_of(config, "acme", environ or {}, stack="dev")
+
+
+def test_a_value_in_the_namespace_of_the_project_is_corrected_there() -> None:
+    settings = of_acme(organizations=["coder", "platfrom"], coderOrganizationId="lbs")
+    error = corrected(settings, UnknownOrganization("", ("platfrom", "lbs"), ("coder", "platform", "labs")))
+    commands = [line.strip() for line in str(error).splitlines() if line.startswith("  ")]
+    assert commands == [
+        "python -m coderport pulumi -- config set --stack dev --path 'acme:organizations[1]' platform",
+        "python -m coderport pulumi -- config set --stack dev acme:coderOrganizationId labs",
+    ]
+    assert where(of_acme(portBaseUrl="https://api.port.io"), "portBaseUrl").startswith("coderport:portBaseUrl stands")
+    assert settings.path("actions", "roles", 1) == "coderport:actions.roles[1]"
+
+
+def test_a_part_of_what_the_environment_has_is_corrected_in_its_whole_value() -> None:
+    actions = {"backend": "webhook", "url": "https://x.example.com/runs", "roles": ["Admin", "Membr"]}
+    settings = of_acme({"CODERPORT_ACTIONS": json.dumps(actions)})
+    name, _, value = shlex.split(correction(settings, ("actions", "roles", 1), "Member"))[1].partition("=")
+    assert name == "CODERPORT_ACTIONS" and json.loads(value) == {**actions, "roles": ["Admin", "Member"]}

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from settings_samples import SERVERS
 
 from coderport.emulators.port import PortEmulator
 from coderport.errors import SettingsError
@@ -17,7 +18,7 @@ from coderport.planning.installation import installation_of, note_of
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
 from coderport.port.integrations import Integration, Integrations
-from coderport.settings import Actions
+from coderport.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,13 +26,14 @@ Install = Callable[[PortEmulator], object]
 
 
 def found(emulator: PortEmulator, named: str | None = None) -> Integration:
-    actions = Actions(backend="github", repository="acme/platform", installationId=named)
+    actions = {"backend": "github", "repository": "acme/platform", **({"installationId": named} if named else {})}
+    settings = load_settings({**SERVERS, "actions": actions}, {}, stack="dev")
 
     async def ask() -> Integration:
         transport = httpx.ASGITransport(emulator.app)
         client = PortClient("http://port", emulator.client_id, emulator.client_secret, transport=transport)
         async with client:
-            return await installation_of(actions, Integrations(client), stack="dev")
+            return await installation_of(settings, Integrations(client))
 
     return asyncio.run(ask())
 

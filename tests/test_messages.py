@@ -31,8 +31,8 @@ ELSEWHERE = {
     "explained(stack, (), this_machine())": ["The stack … is locked, nothing was done"],
     "explained(stack, found, machine)": ["The stack … is locked, nothing was done"],
     "explained(self.name, (), this_machine())": ["The stack … is locked, nothing was done"],
-    "_unknown(actions.installation_id, await integrations.all(), stack)": ["Port has no integration …"],
-    "report([problem], stack or NO_STACK)": ["A setting of this stack is wrong:"],
+    "_unknown(name, await integrations.all(), settings)": ["Port has no integration …"],
+    "report([problem], stack, namespaces=spaces)": ["A setting of this stack is wrong:"],
     "report(problems, stack, from_there, namespaces)": [
         "A setting of this stack is wrong:",
         "Settings of this stack are wrong or missing:",

@@ -99,9 +99,7 @@ def test_another_stacks_mark_on_what_this_stack_declared_before_is_refused() -> 
 def test_as_long_as_taking_over_is_on_a_run_says_for_what_and_how_to_end_it() -> None:
     port = holding(held(named(1), managed_by="coderport/prod"), held(named(2)))
     for desired, what in (([named(1), named(2)], "1 entity of others is"), ([named(2)], "no entity is left that it")):
-        (note,) = notes_on_taking_over(desired, port, Owner(MARK, {}, called=CALLED))
-        assert f"coderport:takeOver is still true: {what}" in note
-        assert (
-            note.splitlines()[-1]
-            == "  python -m coderport pulumi -- config rm coderport:takeOver --stack acme/coderport/dev"
-        )
+        (note,) = notes_on_taking_over(desired, port, Owner(MARK, {}, called=CALLED), "acme:takeOver")
+        assert f"acme:takeOver is still true: {what}" in note
+        last = "  python -m coderport pulumi -- config rm acme:takeOver --stack acme/coderport/dev"
+        assert note.splitlines()[-1] == last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import httpx
 import pytest
@@ -13,7 +14,13 @@ from coderport.errors import SettingsError
 from coderport.planning.roles import notes_of_roles, unproven_roles
 from coderport.port.client import PortClient
 from coderport.port.errors import PortError
-from coderport.settings import Actions, load_settings
+from coderport.settings import Settings, load_settings, settings_of
+
+
+def given(roles: Sequence[str], *, namespace: str = "coderport") -> Settings:
+    config = {f"coderport:{key}": (value, False) for key, value in SERVERS.items()}
+    actions = {"backend": "webhook", "url": "https://x.example.com/runs", "roles": roles}
+    return settings_of({**config, f"{namespace}:actions": (actions, False)}, "acme", {}, stack="dev")
 
 
 def asked(emulator: PortEmulator, *roles: str, status: int = 200) -> tuple[tuple[str, ...], int]:
@@ -30,7 +37,7 @@ def asked(emulator: PortEmulator, *roles: str, status: int = 200) -> tuple[tuple
     async def ask() -> tuple[tuple[str, ...], int]:
         client = PortClient("http://port", emulator.client_id, emulator.client_secret, transport=Between())
         async with client:
-            unproven = await unproven_roles(client, Actions(roles=roles), stack="dev")
+            unproven = await unproven_roles(client, given(roles))
             return unproven, client.requests
 
     return asyncio.run(ask())
@@ -76,6 +83,17 @@ def test_a_role_that_nobody_has_is_refused_with_the_nearest_and_the_command(
     assert raised.value.exit_code == 2 and "Nothing was written." in text
     assert "(known: Admin, Member, Platform Engineer)" in text
     assert f"config set --stack dev --path 'coderport:actions.roles[{number}]' {meant}\n" in text, text
+
+
+def test_the_role_is_corrected_in_the_namespace_that_has_the_actions(emulator: PortEmulator) -> None:
+    async def ask() -> None:
+        transport = httpx.ASGITransport(emulator.app)
+        async with PortClient("http://port", emulator.client_id, emulator.client_secret, transport=transport) as client:
+            await unproven_roles(client, given(["Admin", "Membr"], namespace="acme"))
+
+    with pytest.raises(SettingsError, match=r"which acme:actions\.roles names") as raised:
+        asyncio.run(ask())
+    assert "config set --stack dev --path 'acme:actions.roles[1]' Member\n" in str(raised.value)
 
 
 def test_where_users_may_not_be_read_it_is_a_note_and_another_answer_ends_the_run(emulator: PortEmulator) -> None:

@@ -11,7 +11,7 @@ import pytest
 from coderport.coder.errors import UnknownOrganization
 from coderport.engine.refusals import known_refusal
 from coderport.errors import SettingsError
-from coderport.kinds.all import kinds_of
+from coderport.kinds.all import kinds_asked
 from coderport.settings import load_settings, settings_of, wrong_types
 from coderport.settings.corrections import corrected
 
@@ -159,7 +159,7 @@ def test_a_namespace_with_a_typing_error_is_a_wrong_setting_and_another_s_is_lef
 
 def test_a_name_that_no_kind_has_is_told_with_the_nearest() -> None:
     with pytest.raises(SettingsError) as raised:
-        kinds_of(("tempaltes", "users"), "prod")
+        kinds_asked(load_settings({"kinds": ["tempaltes", "users"]}, WHOLE, stack="prod"))
     text = str(raised.value)
     assert "coderport:kinds names no kind of objects by tempaltes (known: " in text
     assert "did you mean templates?" in text and f"{SET} coderport:kinds templates,users" in text

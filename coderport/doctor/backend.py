@@ -41,7 +41,7 @@ async def backend_check(client: PortClient, settings: Settings, now: datetime) -
         return _check("backend", "pass", "This stack declares no actions.")
     if actions.backend == "github":
         try:
-            installation = await installation_of(actions, Integrations(client))
+            installation = await installation_of(settings, Integrations(client))
         except CoderportError as error:
             return failed(SUBJECT, "backend", error)
         if note := note_of(installation):
@@ -73,11 +73,11 @@ async def _webhook(settings: Settings, now: datetime) -> Check:
         said = f"{url} does not answer: {route.told(error, Shown(()))}."
         if settings.actions.agent:
             return _check("backend", "warn", said, "Port's agent calls it. Where that runs it may answer.")
-        return _broken(said, "Start the service, or correct coderport:actions.url.")
-    return _judged(url, answer)
+        return _broken(said, f"Start the service, or correct {settings.path('actions', 'url')}.")
+    return _judged(url, answer, settings)
 
 
-def _judged(url: str, answer: httpx.Response) -> Check:
+def _judged(url: str, answer: httpx.Response, settings: Settings) -> Check:
     reason = _reason(answer)
     if answer.status_code == 400 and reason == "invalid":
         return _check("backend", "pass", f"The service at {url} answers, and knows the secret that Port signs with.")
@@ -90,7 +90,7 @@ def _judged(url: str, answer: httpx.Response) -> Check:
     if answer.status_code == 503:
         return _check("backend", "warn", f"The service at {url} takes on no runs now ({reason or 'no reason given'}).")
     said = f"At {url} something else than the service answers ({answer.status_code})."
-    return _broken(said, "coderport:actions.url is the address of the service, and ends with /runs.")
+    return _broken(said, f"{settings.path('actions', 'url')} is the address of the service, and ends with /runs.")
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -100,18 +100,20 @@ def kinds_asked(settings: Settings) -> tuple[Kind[Any], ...]:
 
     SettingsError for a name that no kind has, and where another setting needs a kind that is not among them.
     """
-    found = kinds_of(settings.kinds, settings.of_stack)
+    found = kinds_of(settings.kinds, settings)
     if settings.owning_teams and user.KIND not in found:
         named = () if isinstance(settings.kinds, str) else settings.kinds
         meant = ",".join((*named, user.KIND.words[1]))
-        raise _wrong("must name users, by whom coderport:owningTeams finds the teams", meant, settings.of_stack)
+        raise _wrong(f"must name users, by whom {settings.path('owningTeams')} finds the teams", meant, settings)
     return found
 
 
-def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None = None) -> tuple[Kind[Any], ...]:
+def kinds_of(
+    names: Literal["default", "all"] | Iterable[str], settings: Settings | None = None
+) -> tuple[Kind[Any], ...]:
     """The kinds that a stack has: those that are always there, and those asked for by the names of several of them.
 
-    SettingsError for a name that no kind has, with the way to set it for that stack.
+    SettingsError for a name that no kind has, with the way to set it for the stack of these settings.
     """
     if names == "all":
         return KINDS
@@ -127,18 +129,19 @@ def kinds_of(names: Literal["default", "all"] | Iterable[str], stack: str | None
         meant = [
             (nearest(each, known) or placeholder_of("kinds")) if each in unknown else each for each in sorted(asked)
         ]
-        raise _wrong(reason, ",".join(dict.fromkeys(meant)), stack)
+        raise _wrong(reason, ",".join(dict.fromkeys(meant)), settings)
     return tuple(each for each in KINDS if each.always or any(map(each.is_called, asked)))
 
 
-def _wrong(reason: str, meant: str, stack: str | None) -> SettingsError:
+def _wrong(reason: str, meant: str, settings: Settings | None) -> SettingsError:
     # The provider loads this module, and has no need for settings.
     from coderport.settings.problem import Problem
     from coderport.settings.problems import report
     from coderport.terminal.placeholder import NO_STACK
 
     problem = Problem(("kinds",), reason, meant=meant)
-    return SettingsError(report([problem], stack or NO_STACK))
+    stack, spaces = (NO_STACK, {}) if settings is None else (settings.of_stack, settings.namespaces)
+    return SettingsError(report([problem], stack, namespaces=spaces))
 
 
 def blueprints_of(kinds: Iterable[Kind[Any]]) -> tuple[Blueprint, ...]:

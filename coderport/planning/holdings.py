@@ -21,7 +21,7 @@ from coderport.port.errors import PortRejected
 from coderport.port.integrations import Integration, Integrations
 from coderport.port.models import Organization, PortEntity
 from coderport.port.sweep import swept
-from coderport.settings import NO_STACK, Actions
+from coderport.settings import Settings
 from coderport.terminal.progress import Advance
 
 
@@ -54,8 +54,7 @@ async def holdings(
     client: PortClient,
     kinds: Collection[Kind[Any]],
     *,
-    actions: Actions | None = None,
-    stack: str = NO_STACK,
+    declaring: Settings | None = None,
     answers: Collection[Part] = (),
     progress: Advance | None = None,
     uses: bool = False,
@@ -64,7 +63,7 @@ async def holdings(
 
     Where Coder's users are among the kinds, Port's own are read as well, as one blueprint more.
 
-    `actions` are the settings of those that the stack declares, None where none are. `answers` cost a request for the
+    `declaring` are the settings of a stack that declares actions, None where none are. `answers` cost a request for the
     pages, and one for the scorecards of each blueprint. SettingsError where the integration that the actions need, or
     a role that they name, is not there.
     `uses`: the stack only uses blueprints; where Port lacks some, a request tells which kinds it has.
@@ -72,9 +71,9 @@ async def holdings(
     """
     organization = await client.organization()
     installation = None
-    roles = await unproven_roles(client, actions, stack=stack) if actions is not None else ()
-    if actions is not None and actions.backend == "github":
-        installation = await installation_of(actions, Integrations(client), stack=stack)
+    roles = await unproven_roles(client, declaring) if declaring is not None else ()
+    if declaring is not None and declaring.actions.backend == "github":
+        installation = await installation_of(declaring, Integrations(client))
     blueprints: dict[str, Mapping[str, Any]] = {}
     entities: dict[str, Mapping[str, PortEntity]] = {}
     for kind in kinds:
@@ -83,7 +82,7 @@ async def holdings(
             continue
         blueprints[kind.name] = live
         entities[kind.name] = await _entities(client, kind, progress)
-    live_actions = await client.actions() if actions is not None else {}
+    live_actions = await client.actions() if declaring is not None else {}
     several = await live_answers(client, answers, blueprints)
     people = await _people(client) if USERS in {each.name for each in kinds} else {}
     lacks = uses and lacking_kinds(blueprints_of(kinds), blueprints)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from coderport.errors import SettingsError
 from coderport.port.integrations import GITHUB, Integration, Integrations
-from coderport.settings import NAMESPACE, NO_STACK, Actions
-from coderport.terminal.remedy import set_text
+from coderport.settings import NAMESPACE, Settings
+from coderport.settings.corrections import correction
 
 _INSTALL = (
     "Install it in Port under Data sources > + Data source > GitHub; docs/actions.md#ports-github-integration says how "
@@ -15,16 +15,17 @@ _INSTALL = (
 )
 
 
-async def installation_of(actions: Actions, integrations: Integrations, *, stack: str = NO_STACK) -> Integration:
+async def installation_of(settings: Settings, integrations: Integrations) -> Integration:
     """The integration that the settings name, or else of the only one for GitHub that the organization has.
 
-    SettingsError, with the remedy for the `stack`, where there is none or several, or it could not carry out a run.
+    SettingsError, with the remedy, where there is none or several, or it could not carry out a run.
     """
-    if actions.installation_id is None:
-        return _only_one(await integrations.all(), stack)
-    named = await integrations.one(actions.installation_id)
+    name = settings.actions.installation_id
+    if name is None:
+        return _only_one(await integrations.all(), settings)
+    named = await integrations.one(name)
     if named is None:
-        raise SettingsError(_unknown(actions.installation_id, await integrations.all(), stack))
+        raise SettingsError(_unknown(name, await integrations.all(), settings))
     _check(named)
     return named
 
@@ -39,7 +40,7 @@ def note_of(installation: Integration) -> str | None:
     )
 
 
-def _only_one(there: Iterable[Integration], stack: str) -> Integration:
+def _only_one(there: Iterable[Integration], settings: Settings) -> Integration:
     found = _of_github(there)
     if not found:
         raise SettingsError(
@@ -50,7 +51,7 @@ def _only_one(there: Iterable[Integration], stack: str) -> Integration:
     if len(able) > 1:
         raise SettingsError(
             f"Port has {len(able)} GitHub integrations, and {NAMESPACE}:actions does not say which one dispatches the "
-            f"workflow. Nothing was written. Choose one:\n{_choices(able, stack)}"
+            f"workflow. Nothing was written. Choose one:\n{_choices(able, settings)}"
         )
     _check(able[0])
     return able[0]
@@ -73,11 +74,13 @@ def _check(integration: Integration) -> None:
         )
 
 
-def _unknown(name: str, there: Iterable[Integration], stack: str) -> str:
+def _unknown(name: str, there: Iterable[Integration], settings: Settings) -> str:
     found = _of_github(there)
     text = f"Port has no integration {name}, which {NAMESPACE}:actions.installationId names. Nothing was written. "
     return text + (
-        f"Its GitHub integrations are:\n{_choices(found, stack)}" if found else f"It has none for GitHub. {_INSTALL}."
+        f"Its GitHub integrations are:\n{_choices(found, settings)}"
+        if found
+        else f"It has none for GitHub. {_INSTALL}."
     )
 
 
@@ -85,6 +88,6 @@ def _of_github(there: Iterable[Integration]) -> list[Integration]:
     return sorted((each for each in there if each.kind == GITHUB), key=lambda each: each.installation_id)
 
 
-def _choices(found: Iterable[Integration], stack: str) -> str:
-    path = f"{NAMESPACE}:actions.installationId"
-    return "\n".join(f"  {set_text(stack, path, each.installation_id)}" for each in found)
+def _choices(found: Iterable[Integration], settings: Settings) -> str:
+    place = ("actions", "installationId")
+    return "\n".join(f"  {correction(settings, place, each.installation_id)}" for each in found)

@@ -22,7 +22,7 @@ from coderport.planning.installation import note_of
 from coderport.planning.memory import Memory
 from coderport.planning.roles import notes_of_roles
 from coderport.port.integrations import Integration
-from coderport.settings import ENVIRONMENT, NAMESPACE, Releases, Settings
+from coderport.settings import ENVIRONMENT, Releases, Settings
 from coderport.terminal.remedy import CLI, COMMAND
 from coderport.terminal.text import first_of, short
 
@@ -58,9 +58,9 @@ def narrowed_by(settings: Settings) -> dict[LeftOut, str]:
 
 
 def notes_on_taking_over(
-    desired: Iterable[Entity], held: Mapping[str, Mapping[str, Held]], owner: Owner
+    desired: Iterable[Entity], held: Mapping[str, Mapping[str, Held]], owner: Owner, path: str
 ) -> Iterator[str]:
-    """Where `takeOver` is set: how many entities it is for, and how to take it out again."""
+    """Where `takeOver` is set, at this path: how many entities it is for, and how to take it out again."""
     foreign = sum(
         (its := held.get(each.blueprint, {}).get(each.identifier)) is not None
         and owner.whose(its) not in (Whose.OURS, Whose.OURS_BY_NAME)
@@ -69,9 +69,9 @@ def notes_on_taking_over(
     others = "1 entity of others is" if foreign == 1 else f"{foreign:,} entities of others are"
     what = f"{others} taken over" if foreign else "no entity is left that it is for"
     yield (
-        f"coderport:takeOver is still true: {what}. With it, a run also takes what somebody else writes later. When a "
+        f"{path} is still true: {what}. With it, a run also takes what somebody else writes later. When a "
         "run has converged, take it out:\n"
-        f"  {CLI} config rm coderport:takeOver --stack {owner.called}"
+        f"  {CLI} config rm {path} --stack {owner.called}"
     )
 
 
@@ -124,23 +124,23 @@ def notes_on_idle(settings: Settings, snapshot: Snapshot, of_siblings: Iterable[
         (each.organization_name or organizations.get(each.organization_id, ""), each.name)
         for each in snapshot.templates.values()
     ]
-    yield from _idle("templates", filters.templates, there, "Coder")
-    yield from _idle("excludeTemplates", filters.exclude_templates, there, "Coder")
+    yield from _idle(settings.path("templates"), filters.templates, there, "Coder")
+    yield from _idle(settings.path("excludeTemplates"), filters.exclude_templates, there, "Coder")
     chosen = settings.actions.templates
     if of_siblings is not None and not isinstance(chosen, str):
         offered = [each for each in there if filters.takes(*each)]
         offered += [(each.organization_name, each.name) for each in of_siblings]
-        yield from _idle("actions.templates", chosen, offered, "the catalog")
+        yield from _idle(settings.path("actions", "templates"), chosen, offered, "the catalog")
 
 
-def _idle(key: str, patterns: Iterable[str], there: Collection[tuple[str, str]], where: str) -> Iterator[str]:
+def _idle(path: str, patterns: Iterable[str], there: Collection[tuple[str, str]], where: str) -> Iterator[str]:
     """The note on those of the patterns that name none of the templates (organization, name); none where all do."""
     idle = [each for each in patterns if not any(is_named(each, *name) for name in there)]
     if not idle:
         return
     names = sorted({short(name) for _, name in there})
     yield (
-        f"{NAMESPACE}:{key} names templates that {where} does not have: {', '.join(map(short, idle))}. "
+        f"{path} names templates that {where} does not have: {', '.join(map(short, idle))}. "
         f"It has {first_of(names, SHOWN) or 'none'}."
     )
 

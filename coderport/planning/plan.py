@@ -235,7 +235,11 @@ def judge(
         notes=(
             *(() if going.refused else idle),
             *notes_on(snapshot, memory, mark, held, going.kinds, narrowed_by(settings)),
-            *(notes_on_taking_over(wanted.entities, held.entities, own) if settings.take_over else ()),
+            *(
+                notes_on_taking_over(wanted.entities, held.entities, own, settings.path("takeOver"))
+                if settings.take_over
+                else ()
+            ),
             *notes_of_skipped(read),
             *notes_of_refused(wanted.refused),
             *notes_of_unread(wanted.kept),

@@ -8,8 +8,8 @@ from coderport.catalog.identifiers import BUILT_IN_ROLES
 from coderport.errors import SettingsError
 from coderport.port.client import PortClient
 from coderport.port.people import roles_in_use
-from coderport.settings import NAMESPACE, NO_STACK, Actions
-from coderport.terminal.remedy import set_text
+from coderport.settings import NAMESPACE, Settings
+from coderport.settings.corrections import correction
 from coderport.terminal.text import short
 from coderport.terminal.wording import known_and_nearest, nearest
 
@@ -17,13 +17,16 @@ _MODERATOR = "-moderator"
 """Ends the name of the role that Port makes with each blueprint (Port's docs, sso-rbac/rbac)."""
 
 
-async def unproven_roles(client: PortClient, actions: Actions, *, stack: str = NO_STACK) -> tuple[str, ...]:
-    """Those of the roles of which Port does not tell whether there are such. Nothing is asked for the built-in ones.
+async def unproven_roles(client: PortClient, settings: Settings) -> tuple[str, ...]:
+    """Those of the actions' roles of which Port does not tell whether there are such.
+
+    Nothing is asked for the built-in ones.
 
     Port documents no list of its roles (OpenAPI, August 2026), but three sorts of them, and the roles of each user.
-    SettingsError, with the remedy for the `stack`, where one is of no such sort and nobody has it.
+    SettingsError, with the remedy, where one is of no such sort and nobody has it.
     """
-    asked = [each for each in actions.roles if each not in BUILT_IN_ROLES and not await _moderates(client, each)]
+    roles = settings.actions.roles
+    asked = [each for each in roles if each not in BUILT_IN_ROLES and not await _moderates(client, each)]
     if not asked:
         return ()
     in_use = await roles_in_use(client)
@@ -33,10 +36,10 @@ async def unproven_roles(client: PortClient, actions: Actions, *, stack: str = N
     for role in asked:
         if role not in known:
             raise SettingsError(
-                f"Nobody in Port has the role {short(role)}, which {NAMESPACE}:actions.roles names, and it is none of "
-                f"Port's own. Nothing was written.\nRoles {known_and_nearest(role, known)}\n"
-                "To correct it (or CODERPORT_ACTIONS, where that has the actions):\n"
-                f"  {_correction(role, actions, known, stack)}\n"
+                f"Nobody in Port has the role {short(role)}, which {settings.path('actions', 'roles')} names, and it "
+                f"is none of Port's own. Nothing was written.\nRoles {known_and_nearest(role, known)}\n"
+                "To correct it:\n"
+                f"  {correction(settings, ('actions', 'roles', roles.index(role)), nearest(role, known))}\n"
                 "If it is a role of your own, give it to somebody in Port first."
             )
     return ()
@@ -55,8 +58,3 @@ def notes_of_roles(unproven: tuple[str, ...]) -> Iterator[str]:
 async def _moderates(client: PortClient, role: str) -> bool:
     blueprint = role.removesuffix(_MODERATOR)
     return blueprint not in ("", role) and await client.blueprint(blueprint) is not None
-
-
-def _correction(role: str, actions: Actions, known: set[str], stack: str) -> str:
-    path = f"{NAMESPACE}:actions.roles[{actions.roles.index(role)}]"
-    return set_text(stack, path, nearest(role, known) or "CHOOSE-ROLE")

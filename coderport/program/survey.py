@@ -39,7 +39,7 @@ from coderport.planning.siblings import ids_to_prove, read_templates, templates_
 from coderport.port.errors import PortUnreachable, catalog_of
 from coderport.report.account import Account
 from coderport.servers import opened_coder, opened_port
-from coderport.settings import NAMESPACE, Releases, Settings
+from coderport.settings import Releases, Settings
 from coderport.tasks import together
 from coderport.terminal.text import short
 from coderport.transport.address import is_loopback
@@ -120,8 +120,8 @@ async def _notes_on_fallback(settings: Settings, account: Account) -> tuple[str,
         if await People(client).present(name) is not None:
             return ()
     return (
-        f"{NAMESPACE}:actions.fallbackUser names {short(name)}, and Coder has no such user, or does not show it to "
-        "this token: a run of an action by somebody whom Coder does not know fails.",
+        f"{settings.path('actions', 'fallbackUser')} names {short(name)}, and Coder has no such user, or does not "
+        "show it to this token: a run of an action by somebody whom Coder does not know fails.",
     )
 
 
@@ -153,14 +153,12 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
     """What Port holds of all that this stack could declare."""
     with account.phase("read_port") as progress, _emulators_in_mind(settings.port_base_url):
         async with opened_port(settings, account) as client:
-            wanted = settings.actions if declares_actions(settings) else None
             kinds, parts = kinds_asked(settings), declared_parts(settings)
             held = await holdings(
                 client,
                 kinds,
-                actions=wanted,
+                declaring=settings if declares_actions(settings) else None,
                 answers=parts,
-                stack=settings.of_stack,
                 progress=progress,
                 uses=settings.blueprints == "use",
             )

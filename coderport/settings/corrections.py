@@ -5,6 +5,7 @@ The stack's config counts before the environment, so what is set in the other pl
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -13,9 +14,9 @@ from coderport.coder.errors import UnknownOrganization
 from coderport.errors import CoderportError
 from coderport.port.errors import EU_URL, US_URL
 from coderport.settings.names import ENVIRONMENT, SECRETS
-from coderport.settings.problem import Place, path_of
-from coderport.settings.remedies import Step, commands, exported, placeholder_of
-from coderport.settings.values import Settings
+from coderport.settings.problem import Place
+from coderport.settings.remedies import Step, carried_out, commands, exported, key_of, placeholder_of
+from coderport.settings.values import OBJECTS, Settings
 from coderport.terminal.text import first_of, short
 from coderport.terminal.wording import nearest
 
@@ -47,7 +48,7 @@ def corrected_in_environment(error: _FAILED) -> _FAILED:
 def where(settings: Settings, key: str) -> str:
     """Where the setting stands, and the command that sets another there."""
     value = _other_region(settings.port_base_url) if key == "portBaseUrl" else None
-    return f"{_stands(settings, (key,))}. To set another:\n  {_command(settings, (key,), value)}"
+    return f"{_stands(settings, (key,))}. To set another:\n  {correction(settings, (key,), value)}"
 
 
 def _other_region(url: str) -> str:
@@ -57,7 +58,7 @@ def _other_region(url: str) -> str:
 def _stands(settings: Settings, place: Place) -> str:
     """Where the value of a setting is, as the beginning of a sentence."""
     key = str(place[0])
-    path = path_of(place, {})
+    path = settings.path(*place)
     if key in settings.from_environment:
         return f"{path} stands in the environment variable {ENVIRONMENT[key]}"
     if key not in {Settings.model_fields[name].alias or name for name in settings.model_fields_set}:
@@ -65,14 +66,21 @@ def _stands(settings: Settings, place: Place) -> str:
     return f"{path} stands in Pulumi.{settings.of_stack.rpartition('/')[2]}.yaml"
 
 
-def _command(settings: Settings, place: Place, value: str | None = None) -> str:
-    """The command that sets it there; a word that stands for the value where nobody knows that."""
-    key = str(place[0])
-    if key in settings.from_environment:
-        return exported(key, value)
-    asked = key in SECRETS
-    (command,) = commands([Step(place, None if asked else value or placeholder_of(key), asked)], settings.of_stack, {})
-    return command
+def correction(settings: Settings, place: Place, value: str | None = None) -> str:
+    """The command that sets the value where the setting stands; a word stands for it where nobody knows it.
+
+    Of an object that the environment has the whole is set.
+    """
+    top = str(place[0])
+    asked = top in SECRETS
+    step = Step(place, None if asked else value or placeholder_of(key_of(place)), asked)
+    if top not in settings.from_environment:
+        (command,) = commands([step], settings.of_stack, settings.namespaces)
+        return command
+    if top in OBJECTS:
+        given = settings.model_dump(mode="json", by_alias=True, exclude_unset=True)[top]
+        return exported(top, json.dumps(carried_out([step], given)))
+    return exported(top, step.value)
 
 
 def _ending(error: _FAILED, lines: Iterable[str]) -> _FAILED:
@@ -103,4 +111,4 @@ def _named(settings: Settings, name: str, seen: tuple[str, ...]) -> Iterator[str
         places.append(("coderOrganizationId",))
     for place in places:
         yield f"{short(name)}: {_stands(settings, place)}:"
-        yield f"  {_command(settings, place, meant)}"
+        yield f"  {correction(settings, place, meant)}"

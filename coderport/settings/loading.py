@@ -43,7 +43,12 @@ def load_settings(
     in_config = _given(config, {}).keys()
     from_config = frozenset(key for key in in_config if key in SECRETS | {"portClientId"})
     from_environment = frozenset(given.keys() - in_config)
-    sources = {"secrets_from_config": from_config, "from_environment": from_environment, "of_stack": stack}
+    sources = {
+        "secrets_from_config": from_config,
+        "from_environment": from_environment,
+        "namespaces": namespaces or {},
+        "of_stack": stack,
+    }
     problems = [
         Problem((each,), f"{UNKNOWN}; did you mean {NAMESPACE}:{each.partition(':')[2]}?") for each in misplaced
     ]

@@ -20,5 +20,5 @@ RELEASES: Mapping[str, str] = {
     "forget_unproven": "CODERPORT_FORGET_UNPROVEN",
 }
 SECRETS = frozenset({"coderSessionToken", "coderHeaders", "portClientSecret"})
-SOURCES = frozenset({"secrets_from_config", "from_environment", "of_stack"})
+SOURCES = frozenset({"secrets_from_config", "from_environment", "namespaces", "of_stack"})
 """Members of the settings that say where values came from."""

@@ -106,7 +106,7 @@ def steps_of(problem: Problem) -> tuple[Step, ...]:
         return (Step(place),)
     if value is None and _is_list(place):
         place = (*place, 0)
-    return (Step(place, value or placeholder_of(_key(place), problem.value)),)
+    return (Step(place, value or placeholder_of(key_of(place), problem.value)),)
 
 
 def commands(steps: Iterable[Step], stack: str, namespaces: Mapping[str, str]) -> list[str]:
@@ -193,7 +193,7 @@ def _leaves(value: Any, place: Place) -> Iterable[Step]:
         return [step for key, inner in value.items() for step in _leaves(inner, (*place, str(key)))]
     if isinstance(value, list):
         return [step for number, inner in enumerate(value) for step in _leaves(inner, (*place, number))]
-    return [Step(place, _scalar(value) or placeholder_of(_key(place)))] if value is not None else []
+    return [Step(place, _scalar(value) or placeholder_of(key_of(place)))] if value is not None else []
 
 
 def _sendable(headers: Mapping[str, str]) -> bool:
@@ -210,7 +210,7 @@ def _as_list(problem: Problem) -> tuple[Step, ...]:
     Where it has to be chosen it is set whole: nothing is taken out before somebody chose, because without a list there
     may be no limit. What was chosen is then made a list.
     """
-    place, key = problem.place, _key(problem.place)
+    place, key = problem.place, key_of(problem.place)
     info = _field(place)
     text = _scalar(problem.value)
     if info is not None and (word := nearest(text, _words(info.annotation)) if text else "") and _fits(info, word):
@@ -235,7 +235,7 @@ def _derived(problem: Problem) -> str | None:
     words = _words(info.annotation)
     if not words and bool in _types(info.annotation):
         words = ["true", "false"]
-    candidates = [*_MEANT.get(_key(problem.place), _nothing)(text), *_meant(text, _types(info.annotation))]
+    candidates = [*_MEANT.get(key_of(problem.place), _nothing)(text), *_meant(text, _types(info.annotation))]
     candidates += [word for word in [nearest(text, words)] if word]
     candidates += [text] if problem.reason.startswith("must be a text") else []
     found = (each for each in candidates if _fits(info, [each] if is_item else each))
@@ -244,7 +244,7 @@ def _derived(problem: Problem) -> str | None:
 
 def _default(problem: Problem) -> str | None:
     info = _field(problem.place)
-    if info is None or isinstance(problem.place[-1], int) or _key(problem.place) in _NO_DEFAULT:
+    if info is None or isinstance(problem.place[-1], int) or key_of(problem.place) in _NO_DEFAULT:
         return None
     if isinstance(info.default, timedelta):
         hours = info.default / timedelta(hours=1)
@@ -256,7 +256,7 @@ def _default(problem: Problem) -> str | None:
 
 def _is_needed(problem: Problem) -> bool:
     """Whether there has to be a value: not where the setting may as well be left out, and nothing stands for it."""
-    info, key = _field(problem.place), _key(problem.place)
+    info, key = _field(problem.place), key_of(problem.place)
     return info is None or info.is_required() or key in _CHOSEN
 
 
@@ -270,7 +270,8 @@ def _is_tuple(kind: Any) -> bool:
     return get_origin(kind) is tuple
 
 
-def _key(place: Place) -> str:
+def key_of(place: Place) -> str:
+    """The place without the numbers of list items."""
     return ".".join(each for each in place if isinstance(each, str))
 
 

@@ -37,7 +37,7 @@ from coderport.settings.checks import (
     workflow_file,
 )
 from coderport.settings.names import SOURCES
-from coderport.settings.problem import KeysWrong
+from coderport.settings.problem import KeysWrong, path_of
 from coderport.terminal.placeholder import NO_STACK
 from coderport.transport.address import is_in_clear, server_address
 
@@ -159,7 +159,8 @@ class Settings(PortAccess, CoderAccess):
 
     `secrets_from_config` names the credentials that came from the stack config and therefore belong into the
     explicit provider as Pulumi secrets; those from the environment never enter the state. `from_environment` names the
-    keys of which the config says nothing and the environment does. `of_stack` is the stack's name for Pulumi, which
+    keys of which the config says nothing and the environment does. `namespaces` are those in which keys of the config
+    stand, ours where it names none. `of_stack` is the stack's name for Pulumi, which
     every remedy names: without it Pulumi acts on the stack that was selected last.
     """
 
@@ -187,7 +188,15 @@ class Settings(PortAccess, CoderAccess):
     live: Annotated[Live, BeforeValidator(json_object)] = Live()
     secrets_from_config: frozenset[str] = frozenset()
     from_environment: frozenset[str] = frozenset()
+    namespaces: Mapping[str, str] = {}
     of_stack: str = NO_STACK
+
+    def path(self, *place: int | str) -> str:
+        """A place in the config as Pulumi takes it, in the namespace that its key stands in.
+
+        A value in our namespace hides the whole of one in the project's own.
+        """
+        return path_of(place, self.namespaces)
 
     @property
     def coder_organizations(self) -> tuple[str, ...]:
