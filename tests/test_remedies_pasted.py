@@ -171,6 +171,14 @@ DERIVED: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"actions": {"backend": "webhook", "url": "http://x.example.com/runs"}},
         {"actions": {"backend": "webhook", "url": "https://x.example.com/runs"}},
     ),
+    (
+        {"actions": {"backend": "webhook", "url": "http://x.example.com"}},
+        {"actions": {"backend": "webhook", "url": "https://x.example.com/runs"}},
+    ),
+    (
+        {"actions": {"backend": "webhook", "url": "http://localhost:8080"}},
+        {"actions": {"backend": "webhook", "url": "http://localhost:8080/runs"}},
+    ),
     ({"actions": {"roles": "Admin", "backend": "off"}}, {"actions": {"roles": ["Admin"], "backend": "off"}}),
 ]  # fmt: skip
 
@@ -188,6 +196,7 @@ CHOSEN: list[tuple[dict[str, Any], str]] = [
     ({"actions": {"backend": "github", "repository": "a/b", "extra": ["bulk"]}}, "actions.admins[0]"),
     ({"actions": {"backend": "jenkins", "repository": "a/b"}}, "actions.backend"),
     ({"history": "s4://x"}, "history"),
+    ({"kinds": [1]}, "kinds[0]"),
 ]
 
 

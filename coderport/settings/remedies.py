@@ -30,6 +30,7 @@ from coderport.settings.values import OBJECTS, Settings
 from coderport.terminal.placeholder import placeholder_in
 from coderport.terminal.remedy import CLI, LIKE_NO_TEXT, set_text, valued
 from coderport.terminal.wording import LIST, OBJECT, nearest, span_text, value_shown
+from coderport.transport.address import is_in_clear
 from coderport.transport.headers import require_sendable
 
 UNKNOWN: Final = "is not a setting"
@@ -66,6 +67,9 @@ _SECRET: Final[Mapping[str, str]] = {
 
 _NO_DEFAULT: Final = frozenset({"actions.backend", "history"})
 """Keys whose default would take something away that is wanted: the actions, the bucket."""
+
+_NAMED_BY_WORDS: Final = frozenset({"kinds"})
+"""Keys of lists of names that no number is one of."""
 
 _PLAIN: Final = re.compile(r"[^\s\[\]{}\"',]+")
 _OF_GITHUB: Final = re.compile(r"(?:github\.com[/:])([\w.-]+/[\w.-]+?)(?:\.git)?/?", re.ASCII)
@@ -237,7 +241,8 @@ def _derived(problem: Problem) -> str | None:
         words = ["true", "false"]
     candidates = [*_MEANT.get(key_of(problem.place), _nothing)(text), *_meant(text, _types(info.annotation))]
     candidates += [word for word in [nearest(text, words)] if word]
-    candidates += [text] if problem.reason.startswith("must be a text") else []
+    names_no_number = key_of(problem.place) in _NAMED_BY_WORDS
+    candidates += [text] if problem.reason.startswith("must be a text") and not names_no_number else []
     found = (each for each in candidates if _fits(info, [each] if is_item else each))
     return text if placeholder_in(text) else next(found, None)
 
@@ -359,7 +364,7 @@ def _addresses(text: str) -> Sequence[str]:
 
 
 def _hooks(text: str) -> Sequence[str]:
-    found = [text, *_addresses(text)]
+    found = [*_addresses(text), text] if is_in_clear(text) else [text, *_addresses(text)]
     return [
         address
         for each in found
