@@ -433,19 +433,3 @@ def test_extra_actions_come_with_their_setting_and_bulk_works_through_the_servic
     desk.succeed(STOP_OF_USER, by="root@example.com", entity=someone.id, confirmation=someone.username)
     assert not any(desk.coder.workspace(each).running for each in theirs)
     desk.assert_port_is_as_it_should_be()
-
-
-def test_actions_that_a_person_has_deleted_in_port_leave_without_a_release(tmp_path: Path, cli: CliInfo) -> None:
-    with laboratory(tmp_path, cli, workspaces=2, templates=2) as lab:
-        lab.stack.configure({"actions": {"backend": "github", "repository": "acme/coderport"}})
-        lab.up()
-
-        def delete_all(store: Any) -> None:
-            store.actions.clear()
-            store.action_permissions.clear()
-
-        lab.port.look(delete_all)
-        lab.stack.configure({"actions": {"backend": "off"}})
-        assert preview_fast(lab.stack)[0].exit_code == 0
-        lab.up()
-        assert lab.up()[0].result == "unchanged"

@@ -25,7 +25,7 @@ from coderport.port.client import PortClient
 from coderport.port.definitions import Definitions
 from coderport.port.models import PortEntity
 from coderport.port.sweep import swept
-from coderport.program.survey import read_both, read_port, with_former
+from coderport.program.survey import read_both, read_port, with_former_kinds
 from coderport.report.account import Account
 from coderport.servers import opened_port
 from coderport.settings import Settings
@@ -114,7 +114,7 @@ async def read_sources(
 async def _past(stack: Stack, settings: Settings, account: Account) -> Past:
     side_by_side: list[Coroutine[Any, Any, Any]] = [asyncio.to_thread(stack.memory), read_port(settings, account)]
     memory, held = await together(side_by_side)
-    held = await with_former(held, settings, memory, account)
+    held = await with_former_kinds(held, settings, memory, account)
     past = Past(memory, held, memory.mark(stack.managed_by))
     return past if past.is_complete else past.completed(rebuilt(await asyncio.to_thread(stack.resources)))
 

@@ -18,7 +18,7 @@ from coderport.guard.ownership import stack_mark
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
 from coderport.planning.past import Past
-from coderport.program.survey import read_port, survey, with_former
+from coderport.program.survey import read_port, survey, with_former_kinds
 from coderport.report.account import Account
 from coderport.servers import opened_coder, opened_port
 from coderport.settings import Releases, Settings
@@ -103,7 +103,7 @@ async def _run(settings: Settings, releases: Releases, past: Past, account: Acco
     """What a run would do now, by its own reads and its own guard."""
 
     async def again() -> Past:
-        held = await with_former(await read_port(settings, account), settings, past.memory, account)
+        held = await with_former_kinds(await read_port(settings, account), settings, past.memory, account)
         return replace(past, held=held)
 
     try:

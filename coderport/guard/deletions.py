@@ -48,7 +48,6 @@ class Evidence:
     proven      those of the gone of which an answer says so, about them or about what they belong to; of kinds that
                 are derived, a list that lacks one is the only word on the others
     pointed     what entities of blueprints that are not ours point at, as far as it would go
-    missing     the actions and answers of this state that Port holds no longer
     blank       those of the others of which a list that showed nothing, or contradicts another answer, is the word
     """
 
@@ -69,7 +68,6 @@ class Evidence:
     proven: frozenset[Ref] = frozenset()
     blank: frozenset[Ref] = frozenset()
     pointed: frozenset[Ref] = frozenset()
-    missing: frozenset[Ref] = frozenset()
 
     def gone_of(self, kind: str, identifiers: Iterable[str]) -> frozenset[str]:
         """Those of the identifiers of that kind of which Coder says that they were deleted."""
@@ -300,7 +298,6 @@ def _declared(kind: str, had: frozenset[str], evidence: Evidence) -> Disappearan
         left_out=left_out,
         unproven=frozenset(rest - gone),
         handed_over=frozenset(),
-        absent=frozenset(each for each in (gone | left_out.keys()) if Ref(kind, each) in evidence.missing),
         limit=evidence.limits.for_deleted(len(had)),
         allowance=_allowance(kind, len(had), evidence),
     )

@@ -149,7 +149,7 @@ def _going(plan: Plan, blueprint: str) -> Iterator[tuple[str, Change]]:
 def going_of(plan: Plan, kind: str) -> frozenset[str]:
     """What of the kind the plan, if the guard permits it, takes from Port: proven gone, left out, or unproven."""
     its = plan.disappearing.get(kind)
-    return (its.gone | its.unproven | its.left_out.keys()) - its.absent if its is not None else frozenset()
+    return its.gone | its.unproven | frozenset(its.left_out) if its is not None else frozenset()
 
 
 def why_of(plan: Plan, kind: str, identifier: str) -> str:

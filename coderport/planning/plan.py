@@ -9,7 +9,7 @@ from datetime import datetime
 
 from coderport.catalog.actions.declared import declared, form_of
 from coderport.catalog.actions.values import Action
-from coderport.catalog.answers.values import PART_OF, Answer, split
+from coderport.catalog.answers.values import Answer
 from coderport.catalog.blueprint import Blueprint
 from coderport.catalog.digest import digest
 from coderport.catalog.identifiers import PORT_USERS, USERS
@@ -31,7 +31,7 @@ from coderport.kinds.inventory import Inventory
 from coderport.kinds.refused import notes as notes_of_refused
 from coderport.kinds.template import TEMPLATE
 from coderport.kinds.unread import notes as notes_of_unread
-from coderport.planning.answers import answers_of, declared_parts, reasons_of
+from coderport.planning.answers import answers_of, reasons_of
 from coderport.planning.former import former_verdict, keepers_of
 from coderport.planning.holdings import Holdings
 from coderport.planning.memory import Memory
@@ -316,18 +316,6 @@ def _evidence(
         proven=read.proven,
         blank=read.blank,
         pointed=frozenset(past.pointed),
-        missing=_missing(settings, past),
-    )
-
-
-def _missing(settings: Settings, past: Past) -> frozenset[Ref]:
-    """The actions, scorecards and pages that the state has and Port has not, as far as Port was asked for them."""
-    parts = declared_parts(settings)
-    answers = (each for each in past.answers - past.held.answers.keys() if split(each)[0] != "aggregations")
-    read = declares_actions(settings) or past.memory.actions
-    return frozenset(
-        {Ref(ACTION, each) for each in (past.actions - past.held.actions.keys() if read else ())}
-        | {Ref(ANSWER, each) for each in answers if PART_OF[split(each)[0]] in parts}
     )
 
 

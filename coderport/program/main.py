@@ -38,7 +38,7 @@ from coderport.planning.planfile import PLAN, kept_to, loaded, stamps_of
 from coderport.program.declaration import declare
 from coderport.program.orphans import delete_orphans
 from coderport.program.refused import reasons, remembered
-from coderport.program.survey import read_permissions, read_port, survey, with_former
+from coderport.program.survey import read_permissions, read_port, survey, with_former_kinds
 from coderport.report.account import FOLDER, Account, Failure
 from coderport.settings import Settings, load_releases, settings_of
 from coderport.tasks import together
@@ -164,7 +164,7 @@ async def _past(memory: Memory, settings: Settings, account: Account) -> Past:
     stack = stack_mark(pulumi.get_project(), pulumi.get_stack())
 
     async def holdings() -> Holdings:
-        return await with_former(await read_port(settings, account), settings, memory, account)
+        return await with_former_kinds(await read_port(settings, account), settings, memory, account)
 
     if not are_read_by_command():
         past = Past(memory, await holdings(), memory.mark(stack))

@@ -167,29 +167,21 @@ async def read_port(settings: Settings, account: Account) -> Holdings:
     return held
 
 
-async def with_former(held: Holdings, settings: Settings, memory: Memory, account: Account) -> Holdings:
-    """The same with what Port holds of kinds that the stack has declared and that are asked for no longer.
-
-    Where it has declared actions and declares none now, with those as well.
-    """
+async def with_former_kinds(held: Holdings, settings: Settings, memory: Memory, account: Account) -> Holdings:
+    """The same with what Port holds of kinds that the stack has declared and that are asked for no longer."""
     former = {*memory.blueprints, *(name for name, ids in memory.declared.items() if ids)}
     asked = kinds_asked(settings)
     kinds = [each for each in KINDS if each.name in former and each not in asked]
-    actions_go = bool(memory.actions) and not declares_actions(settings)
-    if not kinds and not actions_go:
+    if not kinds:
         return held
     with account.phase("read_port") as progress:
         async with opened_port(settings, account) as client:
-            actions = await client.actions() if actions_go else held.actions
-            if not kinds:
-                return replace(held, actions=actions)
             more = await holdings(client, kinds, progress=progress)
             around = await surroundings(client, more.blueprints) if more.blueprints else None
     found = replace(
         held,
         blueprints={**held.blueprints, **more.blueprints},
         entities={**held.entities, **more.entities},
-        actions=actions,
         around=around,
     )
     account.read.port_entities = sum(map(len, found.entities.values()))

@@ -17,7 +17,7 @@ from coderport.planning.memory import Memory, rebuilt
 from coderport.planning.past import Past
 from coderport.planning.plan import Plan, refusal
 from coderport.program.garbage import seldom_collected
-from coderport.program.survey import read_permissions, read_port, survey, with_former
+from coderport.program.survey import read_permissions, read_port, survey, with_former_kinds
 from coderport.report.account import Account
 from coderport.settings import Releases, Settings
 from coderport.stack.stack import SUCCEEDED, Stack
@@ -93,7 +93,7 @@ async def compare(stack: Stack, releases: Releases, account: Account, *, keeps: 
 
 async def past_of(stack: Stack, memory: Memory, held: Holdings, settings: Settings, account: Account) -> Past:
     """What the stack remembers beside what Port holds; what the memory lacks is looked up in the state."""
-    held = await with_former(held, settings, memory, account)
+    held = await with_former_kinds(held, settings, memory, account)
     found = Past(memory, held, memory.mark(stack.managed_by))
     return found if found.is_complete else found.completed(rebuilt(await asyncio.to_thread(stack.resources)))
 
