@@ -460,6 +460,8 @@ def test_own_headers_go_to_coder_and_are_not_shown_in_what_it_says() -> None:
         ({"Authorization": "Bearer eyJhbGciOi.secret.sig"}, "eyJhbGciOi.secret.sig"),
         ({"Cookie": "CF_Authorization=eyJhbGciOi.secret.sig==; a=1"}, "eyJhbGciOi.secret.sig=="),
         ({"X-Proxy": "key=abcdefgh,other"}, "abcdefgh"),
+        ({"Authorization": 'Token token="s3cr3t-abcdef-123456"'}, "s3cr3t-abcdef-123456"),
+        ({"X-Gateway-Auth": "svc-coderport:hunter2hunter2"}, "hunter2hunter2"),
     ],
 )
 def test_the_secret_within_a_header_of_ones_own_is_not_shown_either(headers: dict[str, str], secret: str) -> None:
@@ -480,3 +482,16 @@ def test_validations_that_are_none_leave_the_message(validations: object) -> Non
     answer = httpx.Response(400, json={"message": "no such thing", "validations": validations})
     with pytest.raises(errors.CoderStatusError, match="no such thing"):
         ask(answers(answer), me)
+
+
+def test_words_of_a_header_are_no_secrets() -> None:
+    refused = httpx.Response(403, json={"message": "You may not read workspaces of this template."})
+
+    async def run() -> None:
+        transport = httpx.MockTransport(lambda _: refused)
+        headers = {"X-Purpose": "catalog of workspaces and template sync"}
+        async with CoderClient("https://coder.example.com", TOKEN, transport=transport, headers=headers) as client:
+            await client.me()
+
+    with pytest.raises(errors.CoderForbidden, match="You may not read workspaces of this template"):
+        asyncio.run(run())

@@ -71,6 +71,34 @@ def test_the_same_command_does_what_failed_without_a_release(tmp_path: Path) -> 
     played(tmp_path, story)
 
 
+def test_two_runs_that_fail_over_different_things_count_what_each_has_deleted(tmp_path: Path) -> None:
+    async def story(at: Story) -> None:
+        for each in list(at.coder.workspace_ids()):
+            at.coder.delete_workspace(each)
+        for name in "abcdefgh":
+            template = at.coder.create_template(f"{name}-tpl")
+            for number in range(3):
+                at.coder.create_workspace(template=template, name=f"w{name}{number}")
+        await at.run()
+        before = len(at.held())
+
+        async def failing(excluded: list[str], of: str) -> None:
+            at.world.options["excludeTemplates"] = excluded
+            paths = [{"path": f"{of}/bulk/entities/delete"}, {"path": f"{of}/entities/", "method": "DELETE"}]
+            faults = [at.port.faults.add({"kind": "status", "status": 422, **each}) for each in paths]
+            assert (await at.run("up", NONE)).exit_code == 1
+            for each in faults:
+                at.port.faults.clear(each)
+
+        await failing(["a-tpl"], "")
+        await failing(["b-tpl"], TEMPLATES)  # its workspaces go, and it does not
+        at.world.options["excludeTemplates"] = ["b-tpl", "c-tpl"]
+        assert (await at.run("up", NONE)).exit_code == 3
+        assert before - len(at.held()) == 3
+
+    played(tmp_path, story)
+
+
 def _smallest(at: Story) -> tuple[str, set[str]]:
     """The template in Port with the fewest workspaces, and these."""
     of: dict[str, set[str]] = {each: set() for each in at.held(TEMPLATES)}

@@ -96,3 +96,20 @@ def test_what_others_point_at_needs_a_release_where_the_settings_leave_it_out(tm
         assert outcome.exit_code == 0 and template not in at.held(TEMPLATES)
 
     played(tmp_path, story)
+
+
+def test_a_required_template_that_the_settings_leave_out_stays_and_its_form_goes(tmp_path: Path) -> None:
+    async def story(at: Story) -> None:
+        at.world.options["actions"] = {**at.world.options["actions"], "templates": "all"}
+        template = at.coder.create_template("secret-tpl")
+        await at.run()
+        forms = set(at.port.objects()["actions"])
+        relate(at, TEMPLATES, template, required=True)
+        at.world.options["excludeTemplates"] = ["secret-tpl"]
+        for _ in range(2):
+            outcome = await at.run("up", NONE)
+            assert outcome.exit_code == 0, outcome.message
+            assert template in at.held(TEMPLATES)
+        assert len(forms - set(at.port.objects()["actions"])) == 1
+
+    played(tmp_path, story, actions=True)

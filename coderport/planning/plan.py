@@ -366,7 +366,8 @@ def _actions(
 ) -> tuple[Action, ...]:
     if not declares_actions(settings):
         return ()
-    shown = wanted.ids()[TEMPLATE.identifier]
+    left_out = {each.identifier for each in wanted.left_out if each.blueprint == TEMPLATE.identifier}
+    shown = wanted.ids()[TEMPLATE.identifier] - left_out
     templates = {each.id: each for each in of_siblings}
     templates |= {each.id: each for each in snapshot.templates.values() if each.id in shown}
     chosen = settings.actions

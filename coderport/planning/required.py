@@ -22,7 +22,8 @@ from coderport.terminal.text import counted, first_of, short
 def with_required(wanted: Desired, past: Past, read: Inventory, context: Context) -> Desired:
     """The same with what is required of the kinds that were read, as Port has it.
 
-    A kind that is asked for no longer goes as a whole or not at all (`coderport.guard.dependents`).
+    A kind that is asked for no longer goes as a whole or not at all (`coderport.guard.dependents`). Why something is
+    left out stays known: the form of such a template goes.
     """
     kinds = {each.name for each in read.kinds}
     there = {each.ref for each in wanted.entities}
@@ -35,8 +36,7 @@ def with_required(wanted: Desired, past: Past, read: Inventory, context: Context
             kept: Entity = kept_entity(blueprint, held, context, kinds)
             entities.append(replace(kept, relations=related(blueprint, kept.relations, there | {*staying}, kinds)))
     entities.sort(key=lambda entity: (RANK[entity.blueprint], entity.identifier))
-    left_out = {ref: why for ref, why in wanted.left_out.items() if ref not in staying}
-    return replace(wanted, entities=tuple(entities), left_out=left_out) if staying else wanted
+    return replace(wanted, entities=tuple(entities)) if staying else wanted
 
 
 def notes_on_required(past: Past, wanted: Desired) -> Iterator[str]:

@@ -145,7 +145,7 @@ def _remember_spent(before: Memory, after: Memory, living: Mapping[str, frozense
 
     `living` are those: the next run looks which of them are still in Port.
     """
-    if before.stack and before.spent != after.spent:
+    if before.stack and (living or before.pending or before.spent != after.spent):
         entities = {name: ids for name, ids in living.items() if name in KIND_OF}
         now = datetime.now(timezone.utc).isoformat()
         kept = replace(before, spent=after.spent, pending=entities, pending_at=now)

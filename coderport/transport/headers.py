@@ -19,7 +19,8 @@ _OURS: Final = frozenset(
     }
 )  # fmt: skip
 """Those that the client sets itself, or that are about the connection."""
-_SEPARATOR: Final = re.compile(r"[\s;,]+")
+_SEPARATOR: Final = re.compile(r"[\s;,:\"']+")
+_WORD: Final = re.compile("[a-z]+", re.ASCII)
 _SHORTEST_SECRET: Final = 8
 _TOKEN_COOKIE: Final = "coder_session_token"
 
@@ -47,9 +48,12 @@ def require_sendable(headers: Mapping[str, SecretStr]) -> dict[str, SecretStr]:
 def secret_parts(headers: Mapping[str, str]) -> tuple[str, ...]:
     """What no message may show of the headers, the longest first: the values, and the secrets within them.
 
-    A value may be more than a secret (`Bearer …`, a cookie among others), and a proxy that refuses it may quote that
-    part alone. Short ones are words of other sentences, and tell nobody much.
+    A value may be more than a secret (`Bearer …`, a cookie among others, `token="…"`), and a proxy that refuses it may
+    quote that part alone. Short parts, and words of small letters, are of other sentences, and tell nobody much.
     """
-    parts = {part for value in headers.values() for part in (value, *_SEPARATOR.split(value))}
-    parts |= {part.partition("=")[2] for part in parts}
-    return tuple(sorted((each for each in parts if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
+    found = set(headers.values())
+    for value in headers.values():
+        for part in filter(None, _SEPARATOR.split(value)):
+            name, _, secret = part.partition("=")
+            found |= {part, secret} if secret.strip("=") else set() if _WORD.fullmatch(name) else {part}
+    return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
