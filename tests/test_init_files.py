@@ -44,6 +44,18 @@ def test_files_that_are_not_there_are_made_whole(tmp_path: Path) -> None:
         ("flask==3\r\n", f"flask==3\r\n{PIN}\r\n"),
         ("# coderport==7.8.9\ncoderport-extras==1\n", f"# coderport==7.8.9\ncoderport-extras==1\n{PIN}\n"),
         ("not-coderport==1\n", f"not-coderport==1\n{PIN}\n"),
+        *(
+            (f"{line}\n", f"{line}\n{PIN}\n")
+            for line in (
+                "other @ git+https://github.com/acme/coderport.git",
+                "-e ../coderport-extras",
+                "# -e ../coderport",
+                "--find-links ./coderport",
+                "git+https://github.com/coderport/other.git@coderport",
+                "git+https://github.com/acme/coderport.git#egg=other",
+                "./coderport/other",
+            )
+        ),
     ],
 )
 def test_a_pin_is_added_to_what_is_there(tmp_path: Path, before: str, after: str) -> None:
@@ -67,6 +79,23 @@ def test_a_pin_that_is_there_is_left_as_it_is(tmp_path: Path, text: str) -> None
         ("a==1\ncoderport==7.0\nb==2\n", f"a==1\n{PIN}\nb==2\n", "coderport==7.0"),
         ("coderport\nb==2", f"{PIN}\nb==2", "coderport"),
         ("coderport[s3] >= 7\n", f"{PIN}\n", "coderport[s3] >= 7"),
+        *(
+            (f"a==1\n{line}\n", f"a==1\n{PIN}\n", line)
+            for line in (
+                "git+https://github.com/acme/coderport.git@abc123",
+                "git+https://github.com/acme/coderport@v1/x",
+                "-e ../coderport",
+                "--editable=./coderport/",
+                "-e ../coderport[s3]",
+                ".\\vendor\\coderport",
+                "./wheels/coderport-1.0.0-py3-none-any.whl",
+                "https://x.example.com/coderport-1.0.0.tar.gz?raw=1",
+                "git+ssh://git@github.com/acme/port.git@v1#egg=coderport",
+                "file:///srv/coderport",
+                "git+https://github.com/acme/mono.git#subdirectory=tools/coderport",
+            )
+        ),
+        ("\ufeffcoderport==7.0\nb==2\n", f"{PIN}\nb==2\n", "coderport==7.0"),
         ("coderport @ file:///x\r\nb\r\n", f"{PIN}\r\nb\r\n", "coderport @ file:///x"),
         ("coderport==1 \\\n  --hash=sha256:0\nb\n", f"{PIN}\nb\n", "coderport==1 --hash=sha256:0"),
     ],

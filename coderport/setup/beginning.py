@@ -178,7 +178,7 @@ class Beginning:
         if " @ file:" in requirement() and requirement() in pins.read_text(encoding="utf-8", errors="replace"):
             self._console.print(
                 f"{pins} names this checkout, which no CI can install. Before a workflow runs, name "
-                "what it can install there: a version, or git+https://… with a commit.",
+                "what it can install there: a version, or coderport @ git+https://…@COMMIT.",
                 style="yellow",
             )
         if CHECKOUT is not None:  # what is installed finds the project by itself

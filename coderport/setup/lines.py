@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from coderport.setup.disk import write_whole
 
@@ -13,6 +14,9 @@ IGNORED = (".venv/", ".coderport/", "__pycache__/")
 """The environment, what coderport keeps beside the project (a history with people's names among it), and leftovers."""
 
 _OURS = re.compile(r"\s*coderport\s*(\[[^\]]*\]\s*)?(?=[=<>!~@;#]|\s-|$)", re.IGNORECASE)
+_EDITABLE = re.compile(r"(?:-e|--editable)[ =]*")
+_OF_ANOTHER = re.compile(r"[a-z0-9][\w.-]*\s*(\[[^\]]*\]\s*)?@(\s|\S+://)", re.IGNORECASE)
+_LAST_PART = re.compile(r"coderport(\.git)?(\[[^\]]*\])?|coderport-\d.*\.(whl|tar\.gz|zip)", re.IGNORECASE)
 _REST = re.compile(r";|\s#|\s--")
 _INCLUDED = re.compile(r"\s*(?:-r|--requirement)[ =]*(\S+)")
 
@@ -46,7 +50,7 @@ def requirements(path: Path, requirement: str) -> Amended:
     """What pip installs, with coderport as `requirement` names it. A file that is included with `-r` counts as well."""
     text = _text(path)
     logical = [*_logical_lines(text)]
-    found = next((each for each in logical if _OURS.match(each)), None)
+    found = next((each for each in logical if _is_ours(each)), None)
     if found is None:
         if any(_names_ours(path.parent / name) for name in _included(logical)):
             return Amended(path, text)
@@ -59,13 +63,13 @@ def requirements(path: Path, requirement: str) -> Amended:
     end = re.search(r"[\r\n]*\Z", found)
     line = requirement + (end[0] if end else "")
     return Amended(
-        path, text.replace(found, line, 1), (requirement,), replaced=" ".join(found.replace("\\", "").split())
+        path, text.replace(found, line, 1), (requirement,), replaced=" ".join(re.sub(r"\\\r?\n", " ", found).split())
     )
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+        return path.read_bytes().decode("utf-8-sig", "surrogateescape")
     except FileNotFoundError:
         return ""
 
@@ -98,9 +102,25 @@ def _included(logical: list[str]) -> Iterator[str]:
 def _names_ours(path: Path, depth: int = 5) -> bool:
     """Whether the file, or one that it includes, names coderport."""
     logical = [*_logical_lines(_text(path))] if path.is_file() else []
-    if any(_OURS.match(each) for each in logical):
+    if any(map(_is_ours, logical)):
         return True
     return depth > 0 and any(_names_ours(path.parent / name, depth - 1) for name in _included(logical))
+
+
+def _is_ours(line: str) -> bool:
+    """Whether the requirement is coderport: by its name, or by the URL, path or archive that it is installed from."""
+    place = _EDITABLE.sub("", _REST.split(line, maxsplit=1)[0].strip(), count=1)
+    if _OURS.match(line) or _OF_ANOTHER.match(place):
+        return _OURS.match(line) is not None
+    path, _, fragment = place.partition("#")
+    if egg := parse_qs(fragment).get("egg"):
+        return re.split(r"[\[<>=!~]", egg[0])[0].strip().lower() == "coderport"
+    path = "/".join([path.partition("?")[0], *parse_qs(fragment).get("subdirectory", [])])
+    _, is_url, rest = path.partition("://")
+    if is_url:  # a revision stands behind an @, as the user may before the host
+        rest = rest.partition("/")[2].partition("@")[0]
+    last = re.split(r"[/\\]", (rest if is_url else path).rstrip("/\\"))[-1]
+    return not place.startswith(("-", "#")) and _LAST_PART.fullmatch(last) is not None
 
 
 def _plain(requirement: str) -> str:
