@@ -212,6 +212,17 @@ def test_the_workflow_runs_on_the_default_branch(tmp_path: Path, monkeypatch: py
     assert default_branch(fresh.folder) == "trunk"
 
 
+def test_a_workflow_is_sound_whatever_folder_and_branch_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = 'a "b" c\\d é'
+    repository = Repository(tmp_path / "theirs", monkeypatch).begun('release/1.0+"hot"!')
+    read = yaml.safe_load(workflow_of(repository.folder / name, "dev").text)
+    assert read[True]["push"]["branches"] == ['release/1.0\\+"hot"\\!']
+    steps = [step for job in read["jobs"].values() for step in job["steps"]]
+    assert {step.get("working-directory", name) for step in steps} == {name}
+
+
 def test_a_workflow_for_a_stack_of_an_organization_names_its_files_by_the_stack_alone(tmp_path: Path) -> None:
     text = workflow_of(tmp_path, "acme/coder/prod").text
     assert "--stack acme/coder/prod" in text and "--html coderport-prod.html" in text

@@ -22,6 +22,8 @@ PLUGIN = "plugins/port/pulumi-resource-port"
 TEMPLATE = "templates/coderport"
 WORKFLOW = ".github/workflows/coderport.yml"
 _WORKFLOW_TEXT = Path(__file__).parent / "templates" / "coderport.yml"
+_PATTERN = re.compile(r"[*?+\[!]")
+"""What makes a branch's name a pattern for GitHub, unless a backslash stands before it."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -127,11 +129,16 @@ def workflow_of(folder: Path, stack: str) -> ProjectFile:
     for gap, value in {
         "@STACK@": stack,
         "@NAME@": stack.rpartition("/")[2],
-        "@FOLDER@": os.path.relpath(folder, top),
-        "@BRANCH@": default_branch(top),
+        "@FOLDER@": _quoted(os.path.relpath(folder, top)),
+        "@BRANCH@": _quoted(_PATTERN.sub(r"\\\g<0>", default_branch(top))),
     }.items():
         text = text.replace(gap, value)
     return ProjectFile(top / WORKFLOW, text)
+
+
+def _quoted(text: str) -> str:
+    """The text as it stands between double quotes in YAML."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def requirement() -> str:
