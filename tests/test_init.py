@@ -129,6 +129,10 @@ def test_without_a_terminal_what_is_missing_is_named_and_nothing_is_written(newc
     assert named.returncode == 2 and "'our portal' is no name of a project" in named.stderr
     assert "'x: y' is no name of a stack" in named.stderr
     assert list(newcomer.folder.iterdir()) == []
+    for stack, why in (("organization/other/dev", "and not other"), ("acme/dev", "stacks have no organization")):
+        other = newcomer.run("init", "--stack", stack, "--name", "shop", **newcomer.values)
+        assert other.returncode == 2 and why in other.stderr and "Nothing was written." in other.stderr
+        assert list(newcomer.folder.iterdir()) == []
     wrong = newcomer.run("init", "--coder-url", "coder", **{**newcomer.values, "CODER_URL": ""})
     assert wrong.returncode == 2 and "--coder-url must be" in wrong.stderr
     assert list(newcomer.folder.iterdir()) == []

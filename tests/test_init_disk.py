@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from coderport import project as in_use
+from coderport.errors import SettingsError
 from coderport.setup import beginning as setting_up
 from coderport.setup.beginning import Beginning, Choices
 from coderport.setup.disk import NotWritten, Unfinished, write_whole
@@ -118,6 +119,37 @@ def test_ctrl_d_at_a_question_ends_as_ctrl_c_does(
     with pytest.raises(ending.Interrupted) as after:
         person.text("Which?", secret=True) if secret else person.may("So?", otherwise=False)
     assert f"Written before that: {tmp_path / 'Pulumi.yaml'}, " in str(after.value)
+
+
+def test_whatever_fails_later_says_what_was_written_before(tmp_path: Path, started: Callable[[], None]) -> None:
+    beginning = Beginning(Choices({}, name="ours", yes=True), Console(file=StringIO(), width=400))
+    with pytest.raises(SettingsError) as raised, beginning.in_order():
+        beginning.project(tmp_path)
+        raise SettingsError("The backend says no.")
+    assert str(raised.value).startswith(f"The backend says no.\nWritten before that: {tmp_path / 'Pulumi.yaml'}, ")
+
+
+@pytest.mark.parametrize(
+    ("stack", "backend", "said"),
+    [
+        ("organization/other/dev", "", "the project is ours, and not other"),
+        ("acme/dev", "file:///srv/state", "whose stacks have no organization"),
+        ("acme/dev", "https://api.pulumi.com", ""),
+        ("organization/ours/dev", "s3://states", ""),
+    ],
+)
+def test_a_stack_that_can_be_none_of_the_project_is_told_before_anything_is_written(
+    tmp_path: Path, started: Callable[[], None], monkeypatch: pytest.MonkeyPatch, stack: str, backend: str, said: str
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", backend)
+    beginning = Beginning(Choices({}, stack=stack, name="ours", yes=True), Console(file=StringIO(), width=400))
+    with beginning.in_order():
+        if not said:
+            beginning.project(tmp_path)
+            return
+        with pytest.raises(SettingsError, match=said) as raised:
+            beginning.project(tmp_path)
+    assert "Nothing was written." in str(raised.value) and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("salt", "told"), [("encryptionsalt: v1:abc\n", True), ("", False)])

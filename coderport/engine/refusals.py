@@ -42,6 +42,10 @@ def _kind(sign: str, told: str, error: type[CoderportError] = SettingsError, *, 
     return _Kind(re.compile(sign, re.IGNORECASE), told, error, midway)
 
 
+DIY_ORGANIZATION = "organization"
+"""Stands for the organization in whole names of stacks that a folder or bucket keeps."""
+NO_ORGANIZATIONS = "this backend is a folder or bucket, whose stacks have no organization"
+
 # The first that fits counts. What a person set wrong ends with 2, what is out of order with 1.
 _KINDS = (
     _kind(
@@ -51,8 +55,7 @@ _KINDS = (
     ),
     _kind(
         "organization name must be",
-        "{stack} is no name of a stack here: this backend is a folder or bucket, whose stacks have no organization. "
-        f"Name the stack alone:\n  {CLI} stack ls",
+        f"{{stack}} is no name of a stack here: {NO_ORGANIZATIONS}. Name the stack alone:\n  {CLI} stack ls",
     ),
     _kind(
         "malformed state value",

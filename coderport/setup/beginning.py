@@ -16,7 +16,8 @@ from rich.console import Console
 from coderport.engine import CliInfo, engine_environment
 from coderport.engine.backend import is_cloud
 from coderport.engine.errors import EngineError
-from coderport.engine.refusals import known_refusal, last_words
+from coderport.engine.refusals import DIY_ORGANIZATION, NO_ORGANIZATIONS, known_refusal, last_words
+from coderport.errors import CoderportError
 from coderport.project import (
     CHECKOUT,
     ForeignProject,
@@ -51,7 +52,8 @@ from coderport.setup.values import (
     found_values,
     region_url,
 )
-from coderport.stack.names import wrong_project_name, wrong_stack_name
+from coderport.stack.names import wrong_project_name, wrong_stack_name, wrong_stack_of
+from coderport.stack.project_file import project_name
 from coderport.stack.stack import Stack
 from coderport.stack.stack_file import stack_file
 from coderport.terminal import ending
@@ -92,12 +94,16 @@ class Beginning:
 
     @contextmanager
     def in_order(self) -> Iterator[None]:
-        """Within the block a file that cannot be read or written, or a signal, ends `init` with what it has written."""
+        """Within the block whatever ends `init`, a signal among it, comes with what was written until then."""
         ending.says(lambda cause: f"{cause.told(0)} {told(self._written)}" if self._written else cause.told(0))
         try:
             yield
         except OSError as error:
             raise unfinished(error, told(self._written)) from error
+        except CoderportError as error:
+            if self._written:
+                error.args = (f"{error}\n{told(self._written)}",)
+            raise
 
     def folder(self) -> Path:
         """The folder of the project: the one in use, or the checkout that this is."""
@@ -164,11 +170,13 @@ class Beginning:
 
     def project(self, folder: Path) -> None:
         """Writes what is missing of the project's files, and works in it from here on."""
-        if folder == CHECKOUT:
-            return
         there = self._name_there(folder)
+        if folder == CHECKOUT:
+            self._check_stack(there)
+            return
         name = self._choices.name or (there if not wrong_project_name(there) else "")
         name = name or self.person.text("The project's name", project_name_for(folder), wrong=wrong_project_name)
+        self._check_stack(name)
         if there and wrong_project_name(there):
             self._rename(folder, there, name)
         self._write(files_of(folder, name))
@@ -183,6 +191,12 @@ class Beginning:
             )
         if CHECKOUT is not None:  # what is installed finds the project by itself
             work_in(folder)
+
+    def _check_stack(self, project: str) -> None:
+        """SettingsError where the stack that was given can be none of the project, before anything is written."""
+        name = self._choices.stack
+        if name and (wrong := _wrong_stack(name, project)):
+            raise unusable([f"--stack: {wrong}"])
 
     def workflow(self, folder: Path) -> None:
         """The workflow for GitHub, where it is wanted."""
@@ -236,7 +250,7 @@ class Beginning:
         """The stack, which is made where it is not there; a passphrase is asked for where one is needed."""
         selected = _selected(cli, folder)
         self.stack = self._choices.stack or self.person.text(
-            "The stack's name", selected or "dev", wrong=wrong_stack_name
+            "The stack's name", selected or "dev", wrong=lambda name: _wrong_stack(name, project_name(folder))
         )
         if self.person.at_all and not _is_cloud() and not any(name.startswith(_PASSPHRASE) for name in os.environ):
             os.environ[_PASSPHRASE] = self.person.text("A passphrase for the stack's secrets (keep it)", secret=True)
@@ -278,6 +292,14 @@ def _selected(cli: CliInfo, folder: Path) -> str:
     """The stack that Pulumi has selected for the project; empty where it has none, or no login."""
     done = _pulumi(cli, folder, "stack", "--show-name")
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _wrong_stack(name: str, project: str) -> str:
+    """Why the project can have no such stack, as far as that is known without the Pulumi CLI; empty where it can."""
+    backend, organization = os.environ.get("PULUMI_BACKEND_URL", ""), name.rpartition("/")[0].partition("/")[0]
+    if backend and not is_cloud(backend) and organization not in ("", DIY_ORGANIZATION):
+        return f"{name!r} is no name of a stack here: {NO_ORGANIZATIONS}. The stack alone is enough."
+    return wrong_stack_of(name, project)
 
 
 def _is_cloud() -> bool:

@@ -35,16 +35,20 @@ def wrong_stack_name(name: str) -> str:
     return next(filter(None, (_wrong("stack", each) for each in parts)), "")
 
 
-def stack_named(name: str, project: str) -> str:
-    """The name of a stack of the project. SettingsError where it can be none, or is of another project."""
-    wrong = wrong_stack_name(name)
+def wrong_stack_of(name: str, project: str) -> str:
+    """Why the project cannot have a stack of the name, as a sentence; empty where it can."""
     *_, of_project, bare = ("", "", *name.split("/"))
-    if not wrong and name.count("/") == 2 and of_project != project:
-        wrong = (
+    if not (wrong := wrong_stack_name(name)) and name.count("/") == 2 and of_project != project:
+        return (
             f"{name!r} is no name of a stack here: the project is {project}, and not {of_project}. "
             f"The stack alone is enough: --stack {bare}."
         )
-    if wrong:
+    return wrong
+
+
+def stack_named(name: str, project: str) -> str:
+    """The name of a stack of the project. SettingsError where it can be none, or is of another project."""
+    if wrong := wrong_stack_of(name, project):
         raise SettingsError(
             f"That cannot be a stack. {wrong} Nothing was read.\nTo see the stacks that there are:\n  {CLI} stack ls"
         )
