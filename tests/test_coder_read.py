@@ -464,7 +464,7 @@ def test_one_bad_answer_fails_the_read(answer: httpx.Response, kind: type[errors
 def test_html_in_any_place_of_the_read_is_an_error(path: str) -> None:
     coder = Calm()
     coder.replies[path] = httpx.Response(200, html="<!doctype html>")
-    with pytest.raises(errors.CoderAnswerError, match="CODER_API_BASE_URL"):
+    with pytest.raises(errors.CoderAnswerError, match="is that the root of a Coder deployment"):
         read(coder)
 
 

@@ -75,6 +75,10 @@ def test_an_action_on_an_entity_needs_one_that_passes_its_condition() -> None:
 # ---------------------------------------------------------------- permissions
 
 
+USERS = {"users": {"combinator": "and", "rules": [{"property": "$blueprint", "operator": "=", "value": "_user"}]}}
+"""A policy has one query at least."""
+
+
 @pytest.mark.parametrize(
     ("rule", "allowed"),
     [
@@ -84,7 +88,7 @@ def test_an_action_on_an_entity_needs_one_that_passes_its_condition() -> None:
         ({"roles": ["Admin"], "ownedByTeam": True}, {ADMIN, MEMBER}),
         ({"roles": []}, set()),
         (
-            {"policy": {"queries": {}, "conditions": ['.user.email == "otto@corp"', ".entity.team == .nothing"]}},
+            {"policy": {"queries": USERS, "conditions": ['.user.email == "otto@corp"', ".entity.team == .nothing"]}},
             {OTHER},
         ),
         (
@@ -97,7 +101,7 @@ def test_an_action_on_an_entity_needs_one_that_passes_its_condition() -> None:
             }},
             {MEMBER},
         ),
-        ({"policy": {"queries": {"bad": {"rules": "none"}}, "conditions": ["(", "true"]}}, {MEMBER, OTHER, ADMIN}),
+        ({"policy": {"queries": USERS, "conditions": ["(", "true"]}}, {MEMBER, OTHER, ADMIN}),
     ],
 )  # fmt: skip
 def test_who_may_run_an_action(rule: Json, allowed: set[str]) -> None:
@@ -282,7 +286,7 @@ def test_all_approvers_must_agree_where_the_action_says_so() -> None:
 
 def test_a_policy_lists_the_approvers_by_e_mail() -> None:
     emulator, one = started(action(requiredApproval=True))
-    policy = {"queries": {}, "conditions": [f'["{OTHER}", "{MEMBER}"] - [.trigger.user.email]']}
+    policy = {"queries": USERS, "conditions": [f'["{OTHER}", "{MEMBER}"] - [.trigger.user.email]']}
     one("PATCH", "/actions/make/permissions", {"approve": {"policy": policy}})
     name = emulator.run_action("make", by=MEMBER, inputs=GOOD)["id"]
     for person in (MEMBER, ADMIN):

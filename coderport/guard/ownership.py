@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 from coderport.catalog.values import Held
 from coderport.kinds.all import KIND_OF
-from coderport.terminal.placeholder import NO_STACK
 
 MANAGED_BY = "managed_by"
 """The property that holds the mark."""
@@ -79,7 +78,8 @@ class Owner:
     `record` has by blueprint the identifiers that the state holds, `names` what its stack was called before (as
     project/stack). `remembers` is false for a state that has lost, or never had, what its last run left. `deployment`
     is the id of its Coder, empty where that is not known. `takes_over`: a person has said that what other states of the
-    same name have written is this one's now. `called` is the stack's name for Pulumi, which remedies name.
+    same name have written is this one's now. `called` is the stack's name for Pulumi, which remedies name; that of the
+    mark where none is given.
     """
 
     mark: Mark
@@ -88,7 +88,10 @@ class Owner:
     remembers: bool = True
     deployment: str = ""
     takes_over: bool = False
-    called: str = NO_STACK
+    called: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "called", self.called or self.mark.stack.rpartition("/")[2])
 
     def whose(self, held: Held) -> Whose:
         """The judgement. What the state has in its record is ours until somebody else signs it."""
