@@ -35,9 +35,10 @@ def ask(
     question: Callable[[CoderClient], Awaitable[T]],
     *,
     url: str = "https://coder.example.com",
+    headers: dict[str, str] | None = None,
 ) -> T:
     async def run() -> T:
-        async with CoderClient(url, TOKEN, transport=httpx.MockTransport(handler)) as client:
+        async with CoderClient(url, TOKEN, transport=httpx.MockTransport(handler), headers=headers) as client:
             return await question(client)
 
     return asyncio.run(run())
@@ -466,14 +467,8 @@ def test_own_headers_go_to_coder_and_are_not_shown_in_what_it_says() -> None:
 )
 def test_the_secret_within_a_header_of_ones_own_is_not_shown_either(headers: dict[str, str], secret: str) -> None:
     refused = httpx.Response(403, json={"message": "access denied", "detail": f"{secret} has expired"})
-
-    async def run() -> None:
-        transport = httpx.MockTransport(lambda _: refused)
-        async with CoderClient("https://coder.example.com", TOKEN, transport=transport, headers=headers) as client:
-            await client.me()
-
     with pytest.raises(errors.CoderForbidden) as caught:
-        asyncio.run(run())
+        ask(answers(refused), me, headers=headers)
     assert secret not in str(caught.value) and "[secret] has expired" in str(caught.value)
 
 
@@ -486,12 +481,6 @@ def test_validations_that_are_none_leave_the_message(validations: object) -> Non
 
 def test_words_of_a_header_are_no_secrets() -> None:
     refused = httpx.Response(403, json={"message": "You may not read workspaces of this template."})
-
-    async def run() -> None:
-        transport = httpx.MockTransport(lambda _: refused)
-        headers = {"X-Purpose": "catalog of workspaces and template sync"}
-        async with CoderClient("https://coder.example.com", TOKEN, transport=transport, headers=headers) as client:
-            await client.me()
-
+    headers = {"X-Purpose": "catalog of workspaces and template sync"}
     with pytest.raises(errors.CoderForbidden, match="You may not read workspaces of this template"):
-        asyncio.run(run())
+        ask(answers(refused), me, headers=headers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from coderport.conformance.port_bench import PortBench
+from coderport.conformance.port_bench import PortBench, taken_unknown
 from coderport.conformance.port_entity_probes import kinds
 from coderport.conformance.probe import NotAsked, Probe
 from coderport.conformance.talk import Answer
@@ -113,9 +113,7 @@ def _name_unknown(bench: PortBench) -> Any:
     waited = _permissions_delay(bench)
     if isinstance(waited, str):
         raise NotAsked(f"a new action has no permissions: {waited}")
-    unknown = {"users": ["nobody@conformance.example"], "teams": ["no-such-team"], "roles": ["no-such-role"]}
-    taken = [key for key, names in unknown.items() if _patched(bench, **{key: names}).status < 400]
-    return sorted(taken)
+    return taken_unknown(lambda key, names: _patched(bench, **{key: names}))
 
 
 def _started(bench: PortBench) -> Any:

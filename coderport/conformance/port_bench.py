@@ -120,6 +120,12 @@ class PortCredentials:
         return {"Authorization": f"Bearer {self._token}"}
 
 
+def taken_unknown(name: Callable[[str, list[str]], Answer]) -> list[str]:
+    """Which of users, teams and roles permissions take that do not exist; `name` asks for a right of such ones."""
+    unknown = {"users": ["nobody@conformance.example"], "teams": ["no-such-team"], "roles": ["no-such-role"]}
+    return sorted(key for key, names in unknown.items() if name(key, names).status < 400)
+
+
 def new_prefix() -> str:
     """What the identifiers of a run's throwaway objects begin with; no two runs have the same."""
     return f"{NAMES}{secrets.token_hex(4)}_"

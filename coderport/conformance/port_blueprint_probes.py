@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from coderport.conformance.port_bench import PortBench
+from coderport.conformance.port_bench import PortBench, taken_unknown
 from coderport.conformance.port_entity_probes import plain
 from coderport.conformance.probe import Probe
 from coderport.conformance.talk import Answer
@@ -156,13 +156,7 @@ def _unknown_field(bench: PortBench) -> Any:
 
 def _name_unknown(bench: PortBench) -> Any:
     path = f"/blueprints/{plain(bench)}/permissions"
-    unknown = {"users": ["nobody@conformance.example"], "teams": ["no-such-team"], "roles": ["no-such-role"]}
-    taken = [
-        key
-        for key, names in unknown.items()
-        if bench.ask("PATCH", path, {"entities": {"read": {key: names}}}).status < 400
-    ]
-    return sorted(taken)
+    return taken_unknown(lambda key, names: bench.ask("PATCH", path, {"entities": {"read": {key: names}}}))
 
 
 def _actions_route(bench: PortBench) -> Any:

@@ -114,6 +114,8 @@ class Memory:
         What was created since then is another one: the one that was pending has gone. Where the hour of the count is
         another (a run over the full hour), all of it counts.
         """
+        if not self.pending:
+            return self
         still = {
             name: sum((row := held.get(name, {}).get(each)) is not None and self._is_older(row) for each in ids)
             for name, ids in self.pending.items()
@@ -121,7 +123,7 @@ class Memory:
         hour = self.pending_at[:13]
         spent = {name: number - still.get(name, 0) for name, number in self.spent.get(hour, {}).items()}
         left = {name: number for name, number in spent.items() if number > 0}
-        return replace(self, spent={**self.spent, hour: left}, pending={}, pending_at="") if self.pending else self
+        return replace(self, spent={**self.spent, hour: left}, pending={}, pending_at="")
 
     def _is_older(self, row: PortEntity) -> bool:
         made, at = instant(row.created_at), instant(self.pending_at)

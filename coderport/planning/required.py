@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 
-from coderport.catalog.values import Context, Entity, Ref
+from coderport.catalog.values import Context
 from coderport.guard.verdict import SHOWN
 from coderport.kinds.all import KIND_OF, RANK
 from coderport.kinds.desired import Desired
@@ -27,23 +28,26 @@ def with_required(wanted: Desired, past: Past, read: Inventory, context: Context
     """
     kinds = {each.name for each in read.kinds}
     there = {each.ref for each in wanted.entities}
-    staying = [each for each in sorted(past.required) if each.blueprint in kinds and each not in there]
+    staying = {each for each in past.required if each.blueprint in kinds and each not in there}
+    if not staying:
+        return wanted
     entities = list(wanted.entities)
     for ref in staying:
         held = past.held.entities.get(ref.blueprint, {}).get(ref.identifier)
         if held is not None:
             blueprint = KIND_OF[ref.blueprint].blueprint
-            kept: Entity = kept_entity(blueprint, held, context, kinds)
-            entities.append(replace(kept, relations=related(blueprint, kept.relations, there | {*staying}, kinds)))
+            kept = kept_entity(blueprint, held, context, kinds)
+            entities.append(replace(kept, relations=related(blueprint, kept.relations, there | staying, kinds)))
     entities.sort(key=lambda entity: (RANK[entity.blueprint], entity.identifier))
-    return replace(wanted, entities=tuple(entities)) if staying else wanted
+    return replace(wanted, entities=tuple(entities))
 
 
 def notes_on_required(past: Past, wanted: Desired) -> Iterator[str]:
     """What to tell of each kind: what stays, who requires it, and what the person can do."""
     there = {each.ref: each for each in wanted.entities}
-    for name in dict.fromkeys(ref.blueprint for ref in sorted(past.required) if ref in there):
-        staying: list[Ref] = [ref for ref in sorted(past.required) if ref.blueprint == name and ref in there]
+    kept = sorted(ref for ref in past.required if ref in there)
+    for name, refs in groupby(kept, key=lambda ref: ref.blueprint):
+        staying = list(refs)
         requiring = first_of(sorted({short(each) for ref in staying for each in past.required[ref]}), SHOWN)
         names = first_of([short(there[ref].title) for ref in staying], SHOWN)
         stay = "stays in Port as it is" if len(staying) == 1 else "stay in Port as they are"

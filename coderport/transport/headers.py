@@ -55,5 +55,8 @@ def secret_parts(headers: Mapping[str, str]) -> tuple[str, ...]:
     for value in headers.values():
         for part in filter(None, _SEPARATOR.split(value)):
             name, _, secret = part.partition("=")
-            found |= {part, secret} if secret.strip("=") else set() if _WORD.fullmatch(name) else {part}
+            if secret.strip("="):
+                found |= {part, secret}
+            elif not _WORD.fullmatch(name):
+                found.add(part)
     return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
